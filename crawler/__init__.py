@@ -1,0 +1,1 @@
+"""lora-crawl: how the LoRAs on Civitai were trained, as a database."""

@@ -1,0 +1,1 @@
+"""One file per trainer, each with `matches` and `read`."""

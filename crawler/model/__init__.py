@@ -1,0 +1,28 @@
+"""The nouns that the stages hand to each other: frozen values without behaviour."""
+
+from crawler.model.catalogue import Ask, File, Model, Order, Page, Version
+from crawler.model.header import Header, Tensor
+from crawler.model.outcome import Fetched, Outcome, Target
+from crawler.model.recipe import Dataset, Decoded, Directory, Problem, Recipe, Weights
+from crawler.model.result import Result
+
+__all__ = [
+    "Ask",
+    "Dataset",
+    "Decoded",
+    "Directory",
+    "Fetched",
+    "File",
+    "Header",
+    "Model",
+    "Order",
+    "Outcome",
+    "Page",
+    "Problem",
+    "Recipe",
+    "Result",
+    "Target",
+    "Tensor",
+    "Version",
+    "Weights",
+]

@@ -1,0 +1,126 @@
+"""What a site lists: Page > Model > Version > File."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Order(StrEnum):
+    """The orders in which a catalogue can be walked."""
+
+    OLDEST = "oldest"
+    MOST_DOWNLOADED = "most-downloaded"
+    HIGHEST_RATED = "highest-rated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One question to a catalogue: an order, filters, and one of the two maturity passes.
+
+    Attributes:
+        types: The site's model types, a union.
+        base_models: As the site names them, a union; empty means all.
+        mature: The pass that shows every level (it leaves out what the other one shows, so that only
+            both together are the whole catalogue).
+    """
+
+    order: Order
+    types: tuple[str, ...] = ("LORA", "LoCon", "DoRA")
+    base_models: tuple[str, ...] = ()
+    creator: str | None = None
+    tag: str | None = None
+    search: str | None = None
+    mature: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """One set of bytes at a URL.
+
+    Attributes:
+        file_id: The site's own id, positive.
+        name: The file name as the site gives it.
+        type: What the site calls it (`Model`, `Training Data`, `VAE` …).
+        format: The format that the site names (`SafeTensor`, `PickleTensor` …), None when it names none.
+        size_bytes: As the site gives it, rounded from KiB; None when it gives none.
+        sha256: Upper-case hexadecimal digits, None while the site has not hashed the file.
+        autov2: The first 10 digits of `sha256`, as the site gives them.
+        autov3: SHA-256 of the bytes behind the header, cut short by the site.
+        is_primary: Whether the site offers this file first.
+    """
+
+    file_id: int
+    name: str
+    type: str | None = None
+    format: str | None = None
+    size_bytes: int | None = None
+    sha256: str | None = None
+    autov2: str | None = None
+    autov3: str | None = None
+    is_primary: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """One published state of a model. Times are aware and in UTC.
+
+    Attributes:
+        body: The site's JSON for this version, cleaned so that both databases can hold it.
+    """
+
+    version_id: int
+    name: str
+    base_model: str | None = None
+    published_at: datetime | None = None
+    early_access_until: datetime | None = None
+    trained_words: tuple[str, ...] = ()
+    nsfw_level: int | None = None
+    downloads: int | None = None
+    likes: int | None = None
+    files: tuple[File, ...] = ()
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """One page of the site with all its versions.
+
+    Attributes:
+        type: `LORA`, `LoCon` or `DoRA`.
+        creator: The user name, None when the site names nobody.
+        nsfw_level: The site's bit mask: 1 PG, 2 PG-13, 4 R, 8 X, 16 XXX.
+        downloads: Of all versions together; None when the creator hides them.
+        likes: Thumbs up of all versions together; None when the creator hides them.
+        mode: `Archived` or `TakenDown`, None for the ordinary case.
+        body: The site's JSON without the versions, cleaned like that of a version.
+    """
+
+    model_id: int
+    name: str
+    type: str | None = None
+    creator: str | None = None
+    tags: tuple[str, ...] = ()
+    nsfw: bool | None = None
+    nsfw_level: int | None = None
+    downloads: int | None = None
+    likes: int | None = None
+    mode: str | None = None
+    versions: tuple[Version, ...] = ()
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One reply of a list.
+
+    Attributes:
+        models: May be empty although `next_cursor` is set: only a missing cursor ends a list.
+        next_cursor: Opaque; None at the end.
+        unreadable: One sentence for every item that had no usable id and was passed over.
+    """
+
+    models: tuple[Model, ...]
+    next_cursor: str | None
+    unreadable: tuple[str, ...] = ()

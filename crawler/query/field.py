@@ -1,0 +1,37 @@
+"""A queryable name."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """The types of values, as `fields` shows them.
+
+    NUMBER is a 64-bit float, TIME an instant in UTC, LIST a JSON array of texts or numbers,
+    OBJECT a JSON object.
+    """
+
+    INTEGER = "integer"
+    NUMBER = "number"
+    TEXT = "text"
+    BOOLEAN = "true/false"
+    TIME = "time"
+    LIST = "list"
+    OBJECT = "object"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One column of `loras`.
+
+    Attributes:
+        group: The heading under which `fields` lists it.
+        meaning: One sentence without a full stop.
+        unit: `px`, `s`, `bytes` …, empty where there is none.
+    """
+
+    name: str
+    kind: Kind
+    group: str
+    meaning: str
+    unit: str = ""

@@ -1,0 +1,1 @@
+"""The sites that LoRAs come from, one file each."""

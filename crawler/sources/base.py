@@ -1,0 +1,24 @@
+"""What a site must be able to do to be crawled."""
+
+from typing import Protocol
+
+from crawler.model import Ask, Fetched, Model, Page, Target
+
+
+class Source(Protocol):
+    """A catalogue. Opened and closed with `async with`; every method raises SiteError when the site
+    is unreachable, answers nonsense or refuses us, as opposed to one file.
+    """
+
+    @property
+    def origin(self) -> str:
+        """The API this source reads, in one spelling; a database remembers it."""
+
+    async def page(self, ask: Ask, cursor: str | None) -> Page:
+        """The page at `cursor`, the first one for None."""
+
+    async def model(self, model_id: int) -> Model | None:
+        """One model with all its versions; None when the site has none of that id."""
+
+    async def fetch(self, target: Target) -> Fetched:
+        """The first bytes of one file, at least its whole header, for one counted download."""

@@ -1,0 +1,71 @@
+"""Column types that mean the same on SQLite and PostgreSQL."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import TypeDecorator
+
+from crawler.query.field import Kind
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware UTC datetime in Python; `YYYY-MM-DD HH:MM:SS[.ffffff]` without zone in both databases.
+
+    SQLite holds text, which compares rightly as long as every row is written in this one form.
+    """
+
+    impl = sa.Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> Any:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(postgresql.TIMESTAMP(timezone=False))
+        return dialect.type_descriptor(sa.Text())
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> Any:
+        if value is None:
+            return None
+        naive = value.astimezone(UTC).replace(tzinfo=None)
+        return naive if dialect.name == "postgresql" else naive.isoformat(" ")
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        naive = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+        return naive.replace(tzinfo=UTC)
+
+
+def text_type() -> sa.types.TypeEngine[str]:
+    """Text that sorts by code point on both databases."""
+    return sa.Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+
+
+def json_type() -> sa.types.TypeEngine[Any]:
+    """JSON; Python's None is SQL's NULL."""
+    return sa.JSON(none_as_null=True).with_variant(
+        postgresql.JSONB(none_as_null=True), "postgresql"
+    )
+
+
+def integer_type() -> sa.types.TypeEngine[int]:
+    """64 bits; on SQLite plain INTEGER, so that a primary key is the row id."""
+    return sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def type_of(kind: Kind) -> sa.types.TypeEngine[Any]:
+    """The column type of a kind of field."""
+    match kind:
+        case Kind.INTEGER:
+            return integer_type()
+        case Kind.NUMBER:
+            return sa.Double()
+        case Kind.TEXT:
+            return text_type()
+        case Kind.BOOLEAN:
+            return sa.Boolean()
+        case Kind.TIME:
+            return UtcTime()
+        case Kind.LIST | Kind.OBJECT:
+            return json_type()
