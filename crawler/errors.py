@@ -6,6 +6,8 @@ LoraCrawlError
 ├── DatabaseError       the database is missing, old, newer or foreign        exit 3
 ├── StoppedError        work is left, the same command goes on with it        exit 4
 │   └── SiteError       the site is unreachable, answers nonsense, refuses us
+│       ├── QuotaError  no more downloads today
+│       └── CursorError the place in a list is not known any more
 └── HeaderError         bytes that the safetensors format does not allow      exit 1
 
 A message says what happened, with the value, and then what to do about it.
@@ -79,6 +81,14 @@ class SiteError(StoppedError):
         self.url = url
         self.cause = cause
         self.advice = advice
+
+
+class QuotaError(SiteError):
+    """The site's download quota is used up: no file can be fetched until it is renewed."""
+
+
+class CursorError(SiteError):
+    """The site does not take a cursor that it gave before: the walk must begin anew."""
 
 
 class HeaderError(LoraCrawlError):

@@ -1,33 +1,233 @@
 """Every value made storable on both databases, so that the databases never have to.
 
-PostgreSQL refuses NUL and lone surrogates in text, and NaN in JSON; SQLite would hold them.
+PostgreSQL refuses NUL and lone surrogates in text, and NaN in JSON; SQLite would hold them. Metadata
+writes every value as text, JSON within it does not: the readers here take both. What they cannot
+hold they refuse with UnreadableError; nothing is clamped or rounded.
 """
 
 import math
 import re
-from typing import Any
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, NoReturn
 
-#: Deepest nesting of a JSON value that is kept; what lies deeper becomes None. Real metadata nests 6 deep.
+from crawler.decode import problems
+from crawler.decode.problems import UnreadableError
+
+#: Deepest nesting of a JSON value that is kept; what lies deeper becomes None. Real metadata
+#: nests 6 deep.
 MAX_DEPTH = 32
 
+#: Longest text of a column, in characters: comments run to paragraphs, not to books.
+MAX_TEXT_CHARS = 65_536
+
+#: Longest spelling of a number, in characters: a double printed in full has 24, some tools pad it.
+MAX_NUMBER_CHARS = 64
+
+#: How much of a value a message quotes, in characters, the ellipsis included.
+MAX_QUOTE_CHARS = 80
+
+#: Bounds of the integers that both databases hold.
+MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
+
+#: Unix seconds between which a training can have happened: the years 2000 to 2099.
+MIN_SECONDS, MAX_SECONDS = 946_684_800, 4_102_444_800
+
+#: How trainers write that a value is not set: Python's None as text, and what tools make of it.
+ABSENT = frozenset({"", "None", "null", "N/A"})
+
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
+_HEX = re.compile("[0-9a-fA-F]{4,128}")
+_NOT_FINITE = frozenset({"nan", "inf", "infinity"})
+_TRUTH = {"True": True, "true": True, "1": True, "False": False, "false": False, "0": False}
 
 
 def text(raw: str) -> str:
     """The same text with U+FFFD in the place of NUL and of lone surrogates."""
-    return _UNSTORABLE.sub("�", raw)
+    return _UNSTORABLE.sub("\ufffd", raw)
 
 
 def json_value(value: Any, depth: int = MAX_DEPTH) -> Any:
-    """The same JSON value with every text cleaned and None in the place of what is not finite."""
+    """The same JSON value, storable.
+
+    Every text is cleaned; None stands in the place of what is not finite, beyond 64 bits or too deep.
+    """
     if isinstance(value, str):
         return text(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict | list) and depth == 0:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, int) and not MIN_INTEGER <= value <= MAX_INTEGER:
         return None
     if isinstance(value, dict):
-        return {text(key): json_value(item, depth - 1) for key, item in value.items()}
+        pairs = value.items()
+        return {text(k): json_value(v, depth - 1) for k, v in pairs} if depth else None
     if isinstance(value, list):
-        return [json_value(item, depth - 1) for item in value]
+        return [json_value(item, depth - 1) for item in value] if depth else None
     return value
+
+
+def quote(value: object) -> str:
+    """The value in quotation marks, storable and cut to MAX_QUOTE_CHARS; containers by kind only."""
+    if isinstance(value, dict | list | tuple):
+        return "an object" if isinstance(value, dict) else "a list"
+    if isinstance(value, int) and not MIN_INTEGER <= value <= MAX_INTEGER:
+        return "an integer beyond 64 bits"  # Python itself refuses to print the longest of them
+    spelt = value if isinstance(value, str) else str(value)
+    if len(spelt) > MAX_QUOTE_CHARS:
+        spelt = spelt[: MAX_QUOTE_CHARS - 1] + "…"
+    return f"“{text(spelt)}”"
+
+
+def string(value: object) -> str | None:
+    """Text, cleaned; None where the trainer says that nothing was set.
+
+    Raises:
+        UnreadableError: `not_text` or `too_long`.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise UnreadableError(problems.NOT_TEXT, f"{quote(value)} is no text")
+    if value in ABSENT:
+        return None
+    if len(value) > MAX_TEXT_CHARS:
+        raise UnreadableError(
+            problems.TOO_LONG, f"{len(value):,} characters, {MAX_TEXT_CHARS:,} are kept"
+        )
+    return text(value)
+
+
+def integer(value: object) -> int | None:
+    """A whole number of 64 bits, also written as `16.0` or `1e3`.
+
+    Raises:
+        UnreadableError: `not_a_number`, `not_whole`, `not_finite`, `out_of_range` or `dynamic`.
+    """
+    if isinstance(value, str):
+        spelt = value.strip()
+        if spelt in ABSENT:
+            return None
+        whole = int(spelt) if _INTEGER.fullmatch(spelt) else _whole(spelt, value)
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise UnreadableError(problems.NOT_FINITE, f"{quote(value)} is not finite")
+        if not value.is_integer():
+            raise UnreadableError(problems.NOT_WHOLE, f"{quote(value)} is no whole number")
+        whole = int(value)
+    elif isinstance(value, bool):
+        raise UnreadableError(problems.NOT_A_NUMBER, f"{quote(value)} is no number")
+    elif isinstance(value, int):
+        whole = value
+    elif value is None:
+        return None
+    else:
+        raise UnreadableError(problems.NOT_A_NUMBER, f"{quote(value)} is no number")
+    if not MIN_INTEGER <= whole <= MAX_INTEGER:
+        raise UnreadableError(problems.OUT_OF_RANGE, f"{quote(value)} is beyond 64 bits")
+    return whole
+
+
+def number(value: object) -> float | None:
+    """A finite number, as a double.
+
+    Raises:
+        UnreadableError: `not_a_number`, `not_finite`, `out_of_range` or `dynamic`.
+    """
+    if isinstance(value, str):
+        spelt = value.strip()
+        if spelt in ABSENT:
+            return None
+        if len(spelt) > MAX_NUMBER_CHARS or not _NUMBER.fullmatch(spelt):
+            _refuse_number(spelt, value)
+        real = float(spelt)
+        if math.isinf(real) or (real == 0 and spelt.lower().split("e")[0].strip("+-0.")):
+            raise UnreadableError(problems.OUT_OF_RANGE, f"{quote(value)} is beyond a 64-bit float")
+        return real
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UnreadableError(problems.NOT_A_NUMBER, f"{quote(value)} is no number")
+    if isinstance(value, int) and not MIN_INTEGER <= value <= MAX_INTEGER:
+        raise UnreadableError(problems.OUT_OF_RANGE, f"{quote(value)} is beyond 64 bits")
+    if not math.isfinite(value):
+        raise UnreadableError(problems.NOT_FINITE, f"{quote(value)} is not finite")
+    return float(value)
+
+
+def boolean(value: object) -> bool | None:
+    """A truth value: `True`, `false`, `1` ….
+
+    Raises:
+        UnreadableError: `not_a_truth_value`.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    spelt = value.strip() if isinstance(value, str) else quote(value)[1:-1]
+    if spelt in ABSENT:
+        return None
+    if spelt not in _TRUTH:
+        raise UnreadableError(
+            problems.NOT_A_TRUTH_VALUE, f"{quote(value)} is neither true nor false"
+        )
+    return _TRUTH[spelt]
+
+
+def moment(value: object) -> datetime | None:
+    """An instant in UTC, from Unix seconds or from an ISO date; one without a zone is taken as UTC.
+
+    Raises:
+        UnreadableError: `not_a_time`, or `out_of_range` for years outside 2000 to 2099.
+    """
+    if value is None or (isinstance(value, str) and value.strip() in ABSENT):
+        return None
+    try:
+        seconds = number(value)
+    except UnreadableError:
+        seconds = _iso_seconds(value)
+    if seconds is None or not MIN_SECONDS <= seconds < MAX_SECONDS:
+        raise UnreadableError(
+            problems.OUT_OF_RANGE, f"{quote(value)} is not within the years 2000 to 2099"
+        )
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def hexadecimal(value: object) -> str | None:
+    """Hexadecimal digits, as they stand; trainers write words such as `NOFILE` in their place.
+
+    Raises:
+        UnreadableError: `not_a_hash`, `not_text` or `too_long`.
+    """
+    spelt = string(value)
+    if spelt is not None and not _HEX.fullmatch(spelt):
+        raise UnreadableError(problems.NOT_A_HASH, f"{quote(value)} is no hash")
+    return spelt
+
+
+def _whole(spelt: str, value: str) -> int:
+    """A whole number in one of its rarer spellings, exactly."""
+    if len(spelt) > MAX_NUMBER_CHARS or not _NUMBER.fullmatch(spelt):
+        _refuse_number(spelt, value)
+    exact = Decimal(spelt)
+    if exact.adjusted() > MAX_NUMBER_CHARS:  # before it becomes an int of as many digits
+        raise UnreadableError(problems.OUT_OF_RANGE, f"{quote(value)} is beyond 64 bits")
+    if exact != exact.to_integral_value():
+        raise UnreadableError(problems.NOT_WHOLE, f"{quote(value)} is no whole number")
+    return int(exact)
+
+
+def _refuse_number(spelt: str, value: str) -> NoReturn:
+    if spelt == "Dynamic":
+        raise UnreadableError(problems.DYNAMIC, "differs from layer to layer")
+    if spelt.lstrip("+-").lower() in _NOT_FINITE:
+        raise UnreadableError(problems.NOT_FINITE, f"{quote(value)} is not finite")
+    raise UnreadableError(problems.NOT_A_NUMBER, f"{quote(value)} is no number")
+
+
+def _iso_seconds(value: object) -> float:
+    try:
+        when = datetime.fromisoformat(value.strip() if isinstance(value, str) else "")
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise UnreadableError(problems.NOT_A_TIME, f"{quote(value)} is no time") from None

@@ -10,9 +10,11 @@ from crawler.model import Decoded, Outcome
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Attributes:
-    reason: Why the outcome is not `decoded`, in words; else empty.
-    decoded: None unless the header is sound.
+    """What the first bytes of a file came to.
+
+    Attributes:
+        reason: Why the outcome is not `decoded`, in words; else empty.
+        decoded: None unless the header is sound.
     """
 
     outcome: Outcome

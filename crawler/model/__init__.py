@@ -1,12 +1,13 @@
 """The nouns that the stages hand to each other: frozen values without behaviour."""
 
-from crawler.model.catalogue import Ask, File, Model, Order, Page, Version
+from crawler.model.catalogue import LORA_TYPES, Ask, File, Model, Order, Page, Version
 from crawler.model.header import Header, Tensor
 from crawler.model.outcome import Fetched, Outcome, Target
 from crawler.model.recipe import Dataset, Decoded, Directory, Problem, Recipe, Weights
 from crawler.model.result import Result
 
 __all__ = [
+    "LORA_TYPES",
     "Ask",
     "Dataset",
     "Decoded",

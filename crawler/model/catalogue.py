@@ -7,6 +7,10 @@ from enum import StrEnum
 from typing import Any
 
 
+#: The site's types that are LoRAs.
+LORA_TYPES = ("LORA", "LoCon", "DoRA")
+
+
 class Order(StrEnum):
     """The orders in which a catalogue can be walked."""
 
@@ -27,7 +31,7 @@ class Ask:
     """
 
     order: Order
-    types: tuple[str, ...] = ("LORA", "LoCon", "DoRA")
+    types: tuple[str, ...] = LORA_TYPES
     base_models: tuple[str, ...] = ()
     creator: str | None = None
     tag: str | None = None

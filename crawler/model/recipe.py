@@ -35,7 +35,8 @@ class Dataset:
 
     Attributes:
         number: From 0, in the order of the metadata.
-        buckets: `{"resolution": [w, h], "count": n}` each, in px and images with repeats; None without buckets.
+        buckets: `{"resolution": [w, h], "count": n}` each, in px and images with repeats; None
+            without buckets.
         settings: What no attribute takes, as in the metadata.
     """
 
@@ -60,7 +61,8 @@ class Directory:
 
     Attributes:
         number: From 0 over all datasets of the file.
-        dataset_number: None for directory runs, which have no datasets in their metadata.
+        dataset_number: Its dataset; None when the metadata tells nothing of any. A run of plain
+            directories has one dataset, number 0, made of its flat settings.
         name: The base name, as the trainer wrote it.
         repeats: How often each image is used per epoch.
         image_count: Distinct images.

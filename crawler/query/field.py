@@ -35,3 +35,7 @@ class Field:
     group: str
     meaning: str
     unit: str = ""
+
+
+#: No column: the caption tags stand in a table of their own, and only `has()` asks for them.
+TAGS = Field("tags", Kind.LIST, "data", "caption tags, only in has(tags, '1girl')")

@@ -6,8 +6,10 @@ from crawler.model import Ask, Fetched, Model, Page, Target
 
 
 class Source(Protocol):
-    """A catalogue. Opened and closed with `async with`; every method raises SiteError when the site
-    is unreachable, answers nonsense or refuses us, as opposed to one file.
+    """A catalogue, opened and closed with `async with`.
+
+    Every method raises SiteError when the site, as opposed to one file, is unreachable, answers
+    nonsense or refuses us.
     """
 
     @property

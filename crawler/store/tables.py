@@ -88,6 +88,11 @@ loras = sa.Table(
     sa.Index(None, "model_id"),
     sa.Index(None, "version_id"),
     sa.Index(None, "sha256"),
+    sa.Index(None, "autov2"),
+    sa.Index(None, "autov3"),
+    # What nearly every grouping and every count of a crawl asks for.
+    sa.Index(None, "base_model"),
+    sa.Index(None, "outcome"),
     sa.Index(
         "ix_loras_pending",
         "file_id",
@@ -156,7 +161,7 @@ file_tags = sa.Table(
     "file_tags",
     metadata,
     _file_key(),
-    # The directory's number; -1 where the tags name a directory that the file does not list.
+    # The directory's number; -1, -2 … where the tags name directories that the file does not list.
     _key("directory_number"),
     sa.Column(
         "tag_id",

@@ -14,23 +14,33 @@ class UtcTime(TypeDecorator[datetime]):
     """An aware UTC datetime in Python; `YYYY-MM-DD HH:MM:SS[.ffffff]` without zone in both databases.
 
     SQLite holds text, which compares rightly as long as every row is written in this one form.
+    A datetime without a zone is a ValueError: nobody knows what it means.
     """
 
     impl = sa.Text
     cache_ok = True
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> Any:
+        """The database's own type."""
         if dialect.name == "postgresql":
             return dialect.type_descriptor(postgresql.TIMESTAMP(timezone=False))
         return dialect.type_descriptor(sa.Text())
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> Any:
+        """To the database; a naive datetime is an error of the caller."""
         if value is None:
             return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone")
         naive = value.astimezone(UTC).replace(tzinfo=None)
         return naive if dialect.name == "postgresql" else naive.isoformat(" ")
 
-    def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
+    def process_result_value(
+        self,
+        value: Any,
+        dialect: sa.Dialect,  # noqa: ARG002 -- SQLAlchemy calls it so
+    ) -> datetime | None:
+        """From the database."""
         if value is None:
             return None
         naive = value if isinstance(value, datetime) else datetime.fromisoformat(value)

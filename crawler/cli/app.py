@@ -1,0 +1,111 @@
+"""The command line: every command, and the one place that turns an error into words and a code."""
+
+import sys
+import traceback
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from crawler.cli.console import BROKEN_PIPE_EXIT, tell
+from crawler.cli.db import db_app
+from crawler.cli.fields import fields
+from crawler.cli.inspect import inspect
+from crawler.cli.login import login, logout
+from crawler.cli.options import Quiet, Verbose, voice_of
+from crawler.cli.query import query
+from crawler.cli.sandbox import sandbox
+from crawler.cli.show import show
+from crawler.cli.sql import sql
+from crawler.cli.status import status
+from crawler.cli.sync import sync
+from crawler.errors import LoraCrawlError, QueryError
+
+#: What a shell reports of a command that an interrupt ended: 128 and the number of SIGINT.
+INTERRUPTED_EXIT = 130
+
+_EPILOG = (
+    "Exit codes: 0 done · 1 unexpected, or an input was not sound · 2 usage or query text · "
+    "3 the database needs work, or none is there · 4 stopped with work left: the same command "
+    "again goes on."
+)
+
+
+class _Commands(TyperGroup):
+    """The commands, with every error told in one way."""
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        """Run the command; an error becomes a message on stderr and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except LoraCrawlError as error:
+            tell(_message(error))
+            raise typer.Exit(error.exit_code) from None
+        except BrokenPipeError:
+            raise typer.Exit(BROKEN_PIPE_EXIT) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED_EXIT) from None
+        except (typer.TyperException, typer.Exit, typer.Abort):
+            raise
+        except Exception as error:
+            _tell_unexpected(error)
+            raise typer.Exit(1) from None
+
+
+def _message(error: LoraCrawlError) -> str:
+    if not isinstance(error, QueryError):
+        return f"error: {error}"
+    from crawler.query.language import caret
+
+    lines = [f"error: {error.message}", caret(error), error.hint]
+    return "\n".join(line for line in lines if line)
+
+
+def _tell_unexpected(error: Exception) -> None:
+    """A defect of ours: said in one line, with the trace for whoever asks with `-v`."""
+    tell(f"error: unexpected {type(error).__name__}: {error}")
+    if any(word in ("-v", "--verbose", "-vv") for word in sys.argv[1:]):
+        tell("".join(traceback.format_exception(error)))
+    else:
+        tell("The same command with -v shows where; please report it.")
+
+
+app = typer.Typer(
+    name="lora-crawl",
+    cls=_Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    epilog=_EPILOG,
+)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 -- Typer hands over the option's value
+    if wanted:
+        typer.echo(f"lora-crawl {version('lora-crawl')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    ctx: typer.Context,
+    *,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """How the LoRAs on Civitai were trained, read from their headers into a database."""
+    ctx.obj = voice_of(ctx, quiet=quiet, verbose=verbose)
+
+
+for _command in (sync, query, show, inspect, fields, sql, status):
+    app.command()(_command)
+app.add_typer(db_app, name="db")
+for _command in (sandbox, login, logout):
+    app.command()(_command)

@@ -1,0 +1,59 @@
+"""`lora-crawl db`: where the database is and what state it is in."""
+
+import typer
+
+from crawler.cli.console import answers
+from crawler.cli.options import Db, Quiet, Verbose, place, voice_of
+
+db_app = typer.Typer(
+    help="Where the database is, its state, and upgrading it.", no_args_is_help=True
+)
+
+
+@db_app.command()
+def path(*, db: Db = None) -> None:
+    """Print where the database is, or would be."""
+    from crawler.store.database import redacted, resolve
+
+    url = resolve(place(db))
+    with answers() as out:
+        out.write(f"{url.database if url.get_backend_name() == 'sqlite' else redacted(url)}\n")
+
+
+@db_app.command()
+def check(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Verbose = 0) -> None:
+    """Whether this lora-crawl can read the database as it is; exit 3 with the remedy where not."""
+    from crawler.store.database import open_for_reading
+
+    open_for_reading(place(db)).dispose()
+    voice_of(ctx, quiet=quiet, verbose=verbose).notice("the database is up to date")
+
+
+@db_app.command()
+def upgrade(
+    ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Verbose = 0
+) -> None:
+    """Create the database, or bring it to the newest state."""
+    from crawler.store.database import open_for_writing
+
+    open_for_writing(place(db)).dispose()
+    voice_of(ctx, quiet=quiet, verbose=verbose).notice("the database is up to date")
+
+
+@db_app.command()
+def info(*, db: Db = None) -> None:
+    """Print the kind of database, its state, its size and the rows of each table."""
+    from crawler.store.database import open_for_reading, redacted, resolve
+    from crawler.store.reads import table_counts
+
+    url = resolve(place(db))
+    engine = open_for_reading(place(db))
+    try:
+        with engine.connect() as connection:
+            rows = table_counts(connection)
+    finally:
+        engine.dispose()
+    with answers() as out:
+        out.write(f"{redacted(url)}\n")
+        for name, count in rows.items():
+            out.write(f"{name:14} {count:>12,}\n")

@@ -1,0 +1,107 @@
+"""`lora-crawl fields`: every name that a query can use."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import typer
+
+from crawler.cli.completion import field_name
+from crawler.cli.console import Voice, answers, open_console
+from crawler.cli.options import Db, Quiet, Verbose, place, voice_of
+from crawler.cli.output import Format, FormatOption, JsonOption, SafeCsvOption, chosen, write_rows
+from crawler.errors import DatabaseError
+from crawler.query.field import TAGS, Field
+from crawler.store.fields import FIELDS
+
+_COLUMNS = ("name", "type", "unit", "group", "meaning", "share")
+
+#: Columns of the table for a person, in cells: two before the name, then the name, type, unit, share.
+_INDENT, _NAME, _TYPE, _UNIT, _SHARE = 2, 29, 12, 10, 7
+
+
+def fields(
+    ctx: typer.Context,
+    word: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[WORD]",
+            help="Only fields with this in their name or meaning.",
+            show_default=False,
+            autocompletion=field_name,
+        ),
+    ] = None,
+    *,
+    db: Db = None,
+    form: FormatOption = None,
+    as_json: JsonOption = False,
+    safe_csv: SafeCsvOption = False,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    """List every queryable name: type, unit, meaning, and the share of rows that have it."""
+    voice = voice_of(ctx, quiet=quiet, verbose=verbose)
+    wanted = chosen(form, json=as_json, safe_csv=safe_csv)
+    found = [field for field in (*FIELDS, TAGS) if _has(field, word)]
+    shares = _shares([field.name for field in found], place(db), voice)
+    if not found:
+        voice.notice(f"no field has {word!r} in its name or meaning; `lora-crawl fields` lists all")
+    if wanted is Format.TABLE:
+        _print_groups(found, shares)
+        return
+    rows = [
+        (
+            field.name,
+            field.kind.value,
+            field.unit or None,
+            field.group,
+            field.meaning,
+            shares.get(field.name),
+        )
+        for field in found
+    ]
+    write_rows(_COLUMNS, rows, wanted, safe_csv=safe_csv)
+
+
+def _has(field: Field, word: str | None) -> bool:
+    sought = (word or "").casefold()
+    return sought in field.name.casefold() or sought in field.meaning.casefold()
+
+
+def _shares(names: Sequence[str], where: str, voice: Voice) -> Mapping[str, float]:
+    """The share of rows that have each field; empty when there is no database to ask."""
+    from crawler.store.database import open_for_reading, translated
+    from crawler.store.shares import shares
+
+    try:
+        engine = open_for_reading(where)
+    except DatabaseError as error:
+        voice.notice(f"without shares of rows: {str(error).splitlines()[0]}")
+        return {}
+    try:
+        with translated(engine.url), engine.connect() as connection:
+            return shares(connection, names)
+    finally:
+        engine.dispose()
+
+
+def _print_groups(found: Sequence[Field], shares: Mapping[str, float]) -> None:
+    from rich.text import Text
+
+    from crawler.cli.table import cut, print_line
+    from crawler.cli.words import share
+
+    with answers() as stream:
+        console = open_console(stream)
+        group = ""
+        for field in found:
+            if field.group != group:
+                print_line(console, Text("\n" * bool(group)) + Text(field.group, style="bold"))
+                group = field.group
+            line = Text(" " * _INDENT + field.name.ljust(_NAME))
+            line.append(field.kind.value.ljust(_TYPE) + field.unit.ljust(_UNIT), style="dim")
+            if shares:
+                told = share(shares[field.name]) if field.name in shares else ""
+                line.append(told.rjust(_SHARE - 2) + "  ")
+            room = max(console.width - len(line.plain), _NAME)
+            line.append(cut(console, field.meaning, room))
+            print_line(console, line)

@@ -1,0 +1,56 @@
+"""Options that several commands share, spelled once."""
+
+from typing import Annotated
+
+import typer
+
+from crawler.cli.console import Voice
+from crawler.settings import DEFAULT_API_URL, default_database
+
+Db = Annotated[
+    str | None,
+    typer.Option(
+        "--db",
+        metavar="PATH_OR_URL",
+        envvar="LORA_CRAWL_DB",
+        help="The database: a path means SQLite, else postgresql://…  "
+        "Default: loras.db in your data directory.",
+        show_envvar=True,
+    ),
+]
+
+ApiUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--api-url",
+        metavar="URL",
+        envvar="LORA_CRAWL_API_URL",
+        help=f"The API, {DEFAULT_API_URL} unless another one is named.",
+        show_envvar=True,
+    ),
+]
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Say nothing but the answer and errors.")
+]
+
+Verbose = Annotated[
+    int,
+    typer.Option("--verbose", "-v", count=True, help="Say more on stderr.", show_default=False),
+]
+
+
+def place(db: str | None) -> str:
+    """Where the database is: as named, else in the user's data directory."""
+    return db or str(default_database())
+
+
+def voice_of(ctx: typer.Context, *, quiet: bool, verbose: int) -> Voice:
+    """What `-q` and `-v` ask for, given before the command, after it, or both."""
+    before = ctx.find_root().params
+    return Voice(
+        quiet=quiet or bool(before.get("quiet")),
+        verbose=max(verbose, int(before.get("verbose") or 0)),
+    )

@@ -1,0 +1,1 @@
+"""One LoRA on a page that a person enjoys reading."""

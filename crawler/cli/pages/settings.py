@@ -1,0 +1,137 @@
+"""The settings of one LoRA, group by group, only what is there."""
+
+from datetime import datetime
+from typing import Any
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from crawler.cli.cells import cell, is_number
+from crawler.cli.pages import layout
+from crawler.cli.pages.sheet import HEADER_FIELDS, Sheet, Usual
+from crawler.cli.safe import visible
+from crawler.cli.words import instant, listed, number, rounded
+from crawler.query.field import Field
+
+#: Headings of the groups of `loras`, in the order of the page.
+_HEADINGS = {
+    "trainer": "Trainer",
+    "network": "Network",
+    "rates": "Learning rates and optimizer",
+    "length": "Length",
+    "data": "Images",
+    "loss and noise": "Loss and noise",
+    "machine": "Machine and base model",
+    "time": "Time",
+    "effort": "Effort",
+    "tensors": "What the tensors say",
+}
+
+#: Units that a number alone does not suggest.
+_UNITS_SHOWN = {"px", "s", "MP"}
+
+#: Numbers that count nothing: no thousands, no median.
+_IDENTIFIERS = {"seed"}
+
+#: Quotients and clock times, whose last digits mean nothing; so do those of the group `effort`.
+_MEASURED = {"mean_repeats", "resolution", "training_seconds"}
+
+#: Shown by the page in another way.
+_ELSEWHERE = {"other_settings", "text_encoder_lrs"}
+
+#: What says nothing new when it equals another setting.
+_TOLD_BY = {
+    "effective_unet_lr": "unet_lr",
+    "effective_text_encoder_lr": "text_encoder_lr",
+    "resolution_width": "resolution",
+    "resolution_height": "resolution",
+    "tensor_rank_min": "tensor_rank",
+    "tensor_rank_max": "tensor_rank",
+}
+
+#: Cells of a value that has something beside it, and of the median with the middle half.
+_CELLS = (20, 28)
+
+#: From this width on, in cells, the meaning of every setting stands beside it.
+_ROOM_FOR_MEANINGS = 130
+
+
+def print_settings(console: Console, sheet: Sheet) -> None:
+    """Every group that has something to show; beside a number what others of the base model have."""
+    said = bool(sheet.usual)
+    for group, text in _HEADINGS.items():
+        filled = [each for each in HEADER_FIELDS if each.group == group and _is_shown(each, sheet)]
+        if not filled:
+            continue
+        remark = ""
+        if said and any(each.name in sheet.usual for each in filled):
+            remark = f"median, middle half: {sheet.compared_with}"
+            said = False
+        layout.heading(console, text, remark, at=layout.INDENT + layout.NAME_CELLS + _CELLS[0])
+        for each in filled:
+            _print_setting(console, each, sheet)
+
+
+def _is_shown(each: Field, sheet: Sheet) -> bool:
+    value = sheet[each.name]
+    if value is None or each.name in _ELSEWHERE:
+        return each.name == "text_encoder_lrs" and value is not None and len(value) > 1
+    told_by = _TOLD_BY.get(each.name)
+    return told_by is None or value != sheet[told_by]
+
+
+def _print_setting(console: Console, each: Field, sheet: Sheet) -> None:
+    value = told(each, sheet[each.name])
+    usual = sheet.usual.get(each.name) if each.name not in _IDENTIFIERS else None
+    if cell_len(visible(value)) >= _CELLS[0]:
+        layout.setting(console, each.name, value)
+        return
+    meaning = each.meaning if console.width >= _ROOM_FOR_MEANINGS else ""
+    layout.columns(
+        console,
+        each.name,
+        Text(visible(value), style=_style(sheet[each.name], usual)),
+        Text(_usually(usual), style="dim"),
+        Text(meaning, style="dim"),
+        cells=_CELLS if sheet.usual else (_CELLS[0], 0),
+    )
+
+
+def told(each: Field, value: Any) -> str:
+    """A value for a person: thousands separated, yes or no, an object as `name value`."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if is_number(value) and each.name not in _IDENTIFIERS:
+        measured = each.group == "effort" or each.name in _MEASURED
+        shown = rounded(value, 4) if measured else number(value)
+        return f"{shown} {each.unit}" if each.unit in _UNITS_SHOWN else shown
+    match value:
+        case datetime():
+            return instant(value.replace(microsecond=0))
+        case dict():
+            return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
+        case list() | tuple():
+            return listed([_plain(item) for item in value])
+        case _:
+            return cell(value)
+
+
+def _plain(value: Any) -> str:
+    return number(value) if is_number(value) else cell(value) or "null"
+
+
+def _usually(usual: Usual | None) -> str:
+    if usual is None:
+        return ""
+    median = rounded(usual.median, 4)
+    if usual.quartile1 == usual.quartile3:
+        return median
+    return f"{median:<8}  {rounded(usual.quartile1)} to {rounded(usual.quartile3)}"
+
+
+def _style(value: Any, usual: Usual | None) -> str:
+    """A number outside the middle half of its kind stands out."""
+    if usual is None or not is_number(value):
+        return ""
+    return "" if usual.quartile1 <= value <= usual.quartile3 else "yellow"

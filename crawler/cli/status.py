@@ -1,0 +1,114 @@
+"""`lora-crawl status`: where the crawl stands."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import typer
+
+from crawler.cli.console import answers
+from crawler.cli.options import Db, Quiet, Verbose, place, voice_of
+from crawler.cli.output import JsonOption
+from crawler.cli.words import count, instant, number, share, size
+
+if TYPE_CHECKING:
+    from crawler.store.status import Status
+
+#: Reasons shown under an outcome.
+_SHOWN_REASONS = 3
+
+
+def status(
+    ctx: typer.Context,
+    *,
+    as_json: JsonOption = False,
+    db: Db = None,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    """What is done, pending and refused, what the crawl cost, and when to go on."""
+    from crawler.cli.cells import json_text
+    from crawler.store import reads
+    from crawler.store.database import open_for_reading
+
+    engine = open_for_reading(place(db))
+    try:
+        with engine.connect() as connection:
+            found = reads.status(connection, datetime.now(UTC))
+    finally:
+        engine.dispose()
+    with answers(machine=as_json) as out:
+        if as_json:
+            out.write(json_text(_data(found)) + "\n")
+            return
+        out.write("\n".join(_lines(found)) + "\n")
+    if found.due:
+        voice = voice_of(ctx, quiet=quiet, verbose=verbose)
+        voice.notice(f"{count(found.due, 'file')} to read: lora-crawl sync goes on")
+
+
+def _lines(found: "Status") -> list[str]:
+    lines = [
+        f"{count(found.models, 'model')}, {count(found.versions, 'version')}, "
+        f"{count(found.files, 'file')}, {count(found.headers, 'header')} stored"
+    ]
+    if found.gone:
+        lines.append(f"{count(found.gone, 'file')} no longer listed by the site")
+    width = max((len(number(files)) for files in found.outcomes.values()), default=0)
+    for outcome, files in sorted(found.outcomes.items(), key=lambda pair: -pair[1]):
+        name = outcome.replace("_", " ")
+        lines.append(f"  {name:18} {number(files):>{width}}  {share(files / found.files):>5}")
+        lines += [
+            f"  {'':18} {'':{width}}  {number(amount):>5}  {reason}"
+            for reason, amount in _reasons(found, outcome)
+        ]
+    if found.waiting and found.go_on_at:
+        lines.append(f"{count(found.waiting, 'file')} to be tried again from {instant(found.go_on_at)} UTC")
+    spent = found.spent
+    lines.append(
+        f"cost of {count(found.crawls, 'run')}: "
+        f"{number(int(spent.get('counted_downloads', 0)))} counted downloads, "
+        f"{number(int(spent.get('list_calls', 0)))} list calls, "
+        f"{size(int(spent.get('bytes_read', 0)))} read"
+    )
+    if found.last_crawl is not None:
+        last = found.last_crawl
+        ending = (last.ending or "killed, or still running").splitlines()[0]
+        lines.append(f"last run: {instant(last.started_at)} UTC, {ending}")
+    return lines
+
+
+def _reasons(found: "Status", outcome: str) -> list[tuple[str, int]]:
+    reasons = [
+        (reason, amount)
+        for (of, reason), amount in found.reasons.items()
+        if of == outcome and outcome not in ("decoded", "no_metadata")
+    ]
+    return reasons[:_SHOWN_REASONS]
+
+
+def _data(found: "Status") -> dict[str, object]:
+    last = found.last_crawl
+    return {
+        "models": found.models,
+        "versions": found.versions,
+        "files": found.files,
+        "headers": found.headers,
+        "gone": found.gone,
+        "outcomes": found.outcomes,
+        "reasons": [
+            {"outcome": outcome, "reason": reason, "files": files}
+            for (outcome, reason), files in found.reasons.items()
+        ],
+        "due": found.due,
+        "waiting": found.waiting,
+        "go_on_at": None if found.go_on_at is None else instant(found.go_on_at),
+        "runs": found.crawls,
+        "last_run": None
+        if last is None
+        else {
+            "started_at": instant(last.started_at),
+            "finished_at": None if last.finished_at is None else instant(last.finished_at),
+            "ending": last.ending,
+        },
+        "spent": found.spent,
+    }

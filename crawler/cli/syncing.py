@@ -1,0 +1,171 @@
+"""Running a sync: the site, the database, the signals and the display put together."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+import anyio
+from anyio.abc import CancelScope
+
+from crawler.cli.console import Voice
+from crawler.cli.progress import live_display, tell_now_and_then
+from crawler.cli.sync_report import TERMS, beforehand, report, report_preview
+from crawler.crawl.ledger import Ledger
+from crawler.crawl.plan import Plan
+from crawler.crawl.preview import Preview, look_ahead
+from crawler.crawl.run import crawl
+from crawler.crawl.tally import Tally
+from crawler.errors import StoppedError
+from crawler.http import HttpSettings, Secret
+from crawler.sources.civitai import Civitai
+from crawler.store.database import Engine, open_as_found, open_for_writing
+from crawler.store.lock import sync_lock
+from crawler.store.reads import header_lengths
+
+#: Models in the made-up catalogue of `--sandbox`: more than the limit of any first try.
+SANDBOX_MODELS = 2_000
+
+#: The exit code of a run that left work.
+WORK_LEFT = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One call of `sync`.
+
+    Attributes:
+        where: The database.
+        api_url: None means a sandbox, started for this run.
+        rate: Requests a second to the API, 0 = no limit.
+        max_header: Longest header that is fetched, in bytes.
+    """
+
+    plan: Plan
+    where: str
+    api_url: str | None
+    key: str | None
+    rate: float
+    storage_hosts: tuple[str, ...]
+    max_header: int
+    as_json: bool
+    voice: Voice
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a crawl ended.
+
+    Attributes:
+        trouble: Why it stopped early, None when it did not.
+        interrupted: By Ctrl-C or a termination signal.
+    """
+
+    tally: Tally
+    trouble: StoppedError | None
+    interrupted: bool
+
+
+def sync_into(job: Job) -> int:
+    """Crawl into the job's database, which is created and upgraded first; returns the exit code.
+
+    Raises:
+        DatabaseError: The database cannot be used.
+        StoppedError: Another sync is running on it.
+        UsageError: The database was filled from another API, or the site does not know a filter.
+    """
+    with ExitStack() as stack:
+        engine = open_for_writing(job.where)
+        stack.callback(engine.dispose)
+        stack.enter_context(sync_lock(engine))
+        api_url = stack.enter_context(_api(job))
+        for line in beforehand(job.plan, rate=job.rate, sandbox=job.api_url is None):
+            job.voice.notice(line)
+        if job.api_url is not None and job.key is None:
+            job.voice.notice(TERMS)
+        finished = _run(_sync, job, api_url, engine)
+    report(job, finished)
+    left = finished.tally.pending and job.plan.fetch_headers
+    return WORK_LEFT if finished.trouble or finished.interrupted or left else 0
+
+
+def preview(job: Job) -> int:
+    """Say what the job would ask and cost, with nothing stored; returns the exit code.
+
+    Raises:
+        SiteError: The site is in trouble or refuses us.
+    """
+    with ExitStack() as stack:
+        engine = open_as_found(job.where)
+        if engine is not None:
+            stack.callback(engine.dispose)
+        api_url = stack.enter_context(_api(job))
+        found = _run(_look_ahead, job, api_url, engine)
+    report_preview(job, found)
+    return 0
+
+
+@contextmanager
+def _api(job: Job) -> Iterator[str]:
+    """The API's address, of a sandbox of our own where none is named."""
+    if job.api_url is not None:
+        yield job.api_url
+        return
+    from crawler.sandbox import Catalogue, Sandbox
+
+    with Sandbox(Catalogue(SANDBOX_MODELS)) as sandbox:
+        yield sandbox.url
+
+
+def _run(work, job: Job, api_url: str, engine: Engine | None):
+    options = {"use_uvloop": find_spec("uvloop") is not None}
+    return anyio.run(work, job, api_url, engine, backend_options=options)
+
+
+def _source(job: Job, api_url: str, engine: Engine | None) -> Civitai:
+    seen = {}
+    if engine is not None:
+        with engine.connect() as connection:
+            seen = header_lengths(connection)
+    settings = HttpSettings(
+        api_url=api_url,
+        api_key=None if job.key is None else Secret(job.key),
+        rate=job.rate,
+        storage_hosts=job.storage_hosts,
+    )
+    return Civitai(settings, max_header=job.max_header, seen=seen)
+
+
+async def _look_ahead(job: Job, api_url: str, engine: Engine | None) -> Preview:
+    async with _source(job, api_url, engine) as source:
+        return await look_ahead(source, engine, job.plan)
+
+
+async def _sync(job: Job, api_url: str, engine: Engine) -> Finished:
+    tally = Tally(limit=job.plan.walk.limit)
+    stop = anyio.Event()
+    trouble: StoppedError | None = None
+    async with _source(job, api_url, engine) as source:
+        with live_display(tally, job.voice):
+            async with anyio.create_task_group() as group:
+                group.start_soon(_watch_signals, stop, group.cancel_scope, tally, job.voice)
+                group.start_soon(tell_now_and_then, tally, job.voice)
+                try:
+                    await crawl(source, Ledger(engine), job.plan, tally=tally, stop=stop)
+                except StoppedError as error:
+                    trouble = error
+                group.cancel_scope.cancel()
+    return Finished(tally, trouble, interrupted=stop.is_set())
+
+
+async def _watch_signals(stop: anyio.Event, scope: CancelScope, tally: Tally, voice: Voice) -> None:
+    """The first Ctrl-C asks for an orderly end, the second one cancels."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            if stop.is_set():
+                scope.cancel()
+                return
+            stop.set()
+            tally.stopping = True
+            voice.notice("stopping: finishing what is in flight; Ctrl-C again stops at once")

@@ -1,0 +1,79 @@
+"""Other formats that are found in the place of a safetensors file, recognised by their first bytes."""
+
+import codecs
+import re
+
+#: Bytes looked at: an HTML page may begin with a comment or blank lines, magic numbers need 8.
+SAMPLE_BYTES = 1024
+
+#: Characters of a file that a message quotes at most.
+MAX_QUOTED = 80
+
+_MAGIC = (
+    (b"PK\x03\x04", "zip archive (a PyTorch checkpoint, perhaps)"),
+    (b"PK\x05\x06", "empty zip archive"),
+    (b"\x1f\x8b", "gzip archive"),
+    (b"7z\xbc\xaf\x27\x1c", "7z archive"),
+    (b"Rar!\x1a\x07", "RAR archive"),
+    (b"\x89PNG\r\n\x1a\n", "PNG image"),
+    (b"\xff\xd8\xff", "JPEG image"),
+    (b"GGUF", "GGUF model"),
+)
+
+# Protocols 2 to 5; the older ones have no mark of their own.
+_PICKLE = re.compile(rb"\x80[\x02-\x05]")
+
+_TEXTS = (
+    (re.compile(r"<(?:!doctype\s+html|html|head|body|script|!--)", re.IGNORECASE), "HTML page"),
+    (re.compile(r"<[?!A-Za-z]"), "XML text"),
+    (re.compile(r"version https://git-lfs"), "Git LFS pointer"),
+    (re.compile(r"[{\[]"), "JSON text"),
+)
+
+_NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
+
+#: Below this a few printable bytes prove nothing: a safetensors file begins with 8 bytes of length.
+_MIN_TEXT_BYTES = 8
+
+
+def foreign_format(start: bytes, *, length_possible: bool) -> str | None:
+    """The name of the format that the first bytes show, None when they show none.
+
+    To be asked only about bytes that are no sound safetensors header: some headers begin with the
+    marks of other formats.
+
+    Args:
+        start: The file's beginning.
+        length_possible: Whether the first 8 bytes can be the length of a header. Two bytes are a
+            weak mark, so that nothing is called a pickle when they can.
+    """
+    for magic, name in _MAGIC:
+        if start.startswith(magic):
+            return name
+    if not length_possible and _PICKLE.match(start):
+        return "pickle (a PyTorch checkpoint, perhaps)"
+    text = _text(start[:SAMPLE_BYTES])
+    if text is None:
+        return None
+    text = text.removeprefix("\ufeff").lstrip()
+    for pattern, name in _TEXTS:
+        if pattern.match(text):
+            return name
+    return "plain text" if len(start) >= _MIN_TEXT_BYTES else None
+
+
+def quoted(raw: bytes | str) -> str:
+    """At most 80 characters of a file in quotes, without a raw control or non-ASCII character."""
+    if isinstance(raw, bytes):
+        # Four bytes a character at most; a character that is cut does not matter here.
+        raw = raw[: 4 * MAX_QUOTED].decode("utf-8", "replace")
+    return ascii(raw[:MAX_QUOTED]) + ("..." if len(raw) > MAX_QUOTED else "")
+
+
+def _text(sample: bytes) -> str | None:
+    """The sample as text, None when it is none; a last character that is cut off is forgiven."""
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(sample)
+    except UnicodeDecodeError:
+        return None
+    return None if _NO_TEXT.search(text) else text

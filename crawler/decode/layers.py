@@ -1,0 +1,190 @@
+"""The layers that a file changes: a header's tensors, gathered and measured.
+
+Shapes follow the trainers: a weight is [out, in, kernel…]; `lora_down` is [rank, in, kernel…] and
+`lora_up` [out, rank, 1…] (sd-scripts `networks`, PEFT's A and B); LyCORIS' modules as in
+`lycoris/modules`. What a shape does not say is None, and no shape whatever raises.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from crawler.decode.naming import locate, split_name
+from crawler.model import Tensor
+
+Shape = tuple[int, ...]
+Roles = Mapping[str, Shape]
+
+#: Algorithm, rank, inputs and outputs of a layer.
+Measures = tuple[str | None, int | None, int | None, int | None]
+
+#: Ends of the 3x3 convolutions of a UNet, in the spelling of diffusers and of the original code.
+#: LyCORIS flattens kernels into the width of a matrix, so that the shape alone does not tell.
+_CONV_ENDS: Final = (
+    "_conv",
+    "_conv1",
+    "_conv2",
+    "conv_in",
+    "conv_out",
+    "_in_layers_2",
+    "_out_layers_3",
+    "_op",
+)
+_CONV_STARTS: Final = (
+    "down_blocks_",
+    "mid_block_",
+    "up_blocks_",
+    "conv_",
+    "input_blocks_",
+    "middle_block_",
+    "output_blocks_",
+)
+
+#: Dimensions of a matrix, and of the blocks of OFT and BOFT.
+_MATRIX: Final = 2
+_OFT: Final = 3
+_BOFT: Final = 4
+
+#: Roles of an ordinary model's tensors; a layer that has no other is no adapter's.
+_ORDINARY: Final = frozenset({"weight", "bias"})
+
+#: Roles whose further dimensions are no kernel.
+_NO_KERNEL: Final = frozenset({"oft_blocks", "dora", "rescale"})
+
+
+class Layer(msgspec.Struct, frozen=True, gc=False):
+    """One module of a model that the file changes; a struct since a header has thousands.
+
+    Attributes:
+        path: Where it is in its model, underscored, without wrappers; empty when it cannot be one.
+        encoder: None for the denoiser, else the number of the text encoder, 0 when unnumbered.
+        algo: `lora loha lokr oft boft ia3 glora full`, None when no weights say.
+        rank: None where the algorithm has none (full matrices) and for zero.
+        in_width: Inputs of the changed module, None when the tensors do not say.
+        out_width: Outputs of the changed module, None when the tensors do not say.
+        conv: Whether it is a convolution with a kernel larger than 1.
+        dora: Whether a magnitude is trained beside the direction.
+    """
+
+    path: str
+    encoder: int | None
+    algo: str | None
+    rank: int | None
+    in_width: int | None
+    out_width: int | None
+    conv: bool
+    dora: bool
+
+
+def layers_of(tensors: Mapping[str, Tensor]) -> tuple[Layer, ...]:
+    """Every layer that a tensor names as an adapter does, in the order of the header."""
+    gathered: dict[str, dict[str, Shape]] = {}
+    for name, tensor in tensors.items():
+        layer, role = split_name(name)
+        if role:
+            roles = gathered.get(layer)
+            if roles is None:
+                gathered[layer] = {role: tensor.shape}
+            else:
+                roles[role] = tensor.shape
+    return tuple(
+        _layer(name, roles)
+        for name, roles in gathered.items()
+        if ("weight" not in roles and "bias" not in roles) or not roles.keys() <= _ORDINARY
+    )
+
+
+def _layer(name: str, roles: Roles) -> Layer:
+    path, encoder = locate(name)
+    algo, rank, in_width, out_width = _measures(roles)
+    return Layer(
+        path,
+        encoder,
+        algo,
+        rank if rank is not None and rank > 0 else None,
+        in_width,
+        out_width,
+        _has_kernel(roles)
+        or (encoder is None and path.endswith(_CONV_ENDS) and path.startswith(_CONV_STARTS)),
+        "dora" in roles,
+    )
+
+
+def _measures(roles: Roles) -> Measures:
+    """What the shapes of a layer's tensors say."""
+    if "down" in roles:
+        down = roles["down"]
+        return "lora", _side(down, 0), _side(down, 1), _side(roles.get("up"), 0)
+    if "lokr_w1" in roles or "lokr_w1_a" in roles:
+        return _kronecker(roles)
+    if "hada_w1_b" in roles:
+        first, second = roles.get("hada_w1_a"), roles["hada_w1_b"]
+        # With a Tucker core both factors are [rank, width].
+        outputs = _side(first, 1 if "hada_t1" in roles else 0)
+        return "loha", _side(second, 0), _side(second, 1), outputs
+    if "diff" in roles:
+        return "full", None, _side(roles["diff"], 1), _side(roles["diff"], 0)
+    if "a1" in roles and "b1" in roles:
+        # [width, rank] in one release of LyCORIS, [rank, width] in another: the rank is smaller.
+        first, second = roles["a1"][:_MATRIX], roles["b1"][:_MATRIX]
+        return (
+            "glora",
+            min(first, default=None),
+            max(first, default=None),
+            max(second, default=None),
+        )
+    return _without_matrices(roles)
+
+
+def _without_matrices(roles: Roles) -> Measures:
+    """The same for algorithms that hold no low-rank matrices, and for halves of layers."""
+    if "oft_blocks" in roles:
+        return _orthogonal(roles["oft_blocks"])
+    if "oft_r" in roles:
+        return "oft", _side(roles["oft_r"], 0), None, None
+    if "boft_r" in roles:
+        return "boft", _side(roles["boft_r"], 1), None, None
+    if "ia3_l" in roles or "on_input" in roles:
+        return "ia3", None, None, None
+    if "up" in roles or "mid" in roles:
+        return "lora", None, None, _side(roles.get("up"), 0)
+    only_bias_or_norm = "diff_b" in roles or "w_norm" in roles or "b_norm" in roles
+    return "full" if only_bias_or_norm else None, None, None, None
+
+
+def _kronecker(roles: Roles) -> Measures:
+    """LoKr: the layer is the Kronecker product of w1 and w2, each whole or split in two factors."""
+    get = roles.get
+    whole1, whole2 = get("lokr_w1"), get("lokr_w2")
+    left1, right1 = whole1 or get("lokr_w1_a"), whole1 or get("lokr_w1_b")
+    left2, right2 = whole2 or get("lokr_w2_a"), whole2 or get("lokr_w2_b")
+    # With a Tucker core both halves of w2 are [rank, width].
+    tucker = whole2 is None and "lokr_t2" in roles
+    rank = _side(get("lokr_w2_b") or get("lokr_w1_b"), 0)
+    outputs = _product(_side(left1, 0), _side(left2, 1 if tucker else 0))
+    return "lokr", rank, _product(_side(right1, 1), _side(right2, 1)), outputs
+
+
+def _orthogonal(blocks: Shape) -> Measures:
+    """OFT [blocks, size, size] and BOFT [butterflies, blocks, size, size]; the rank is blocks."""
+    if len(blocks) not in (_OFT, _BOFT):
+        return "oft", _side(blocks, 0), None, None
+    count, size = blocks[-3], blocks[-1]
+    return "oft" if len(blocks) == _OFT else "boft", count, None, count * size
+
+
+def _has_kernel(roles: Roles) -> bool:
+    """Whether any weight is a convolution's with a kernel larger than 1."""
+    for role, shape in roles.items():
+        if len(shape) > _MATRIX and role not in _NO_KERNEL and max(shape[_MATRIX:]) > 1:
+            return True
+    return False
+
+
+def _side(shape: Shape | None, number: int) -> int | None:
+    return shape[number] if shape is not None and len(shape) > number else None
+
+
+def _product(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one * other

@@ -1,0 +1,182 @@
+"""Tensor names taken apart: which layer of which model a tensor changes, and which part it plays.
+
+Trainers spell one layer in many ways: sd-scripts and LyCORIS write underscores
+(`lora_unet_down_blocks_0_attentions_0_proj_in.lora_down.weight`), diffusers and PEFT write dots
+(`unet.down_blocks.0.attentions.0.proj_in.lora_A.weight`), older diffusers hide the layer in a
+processor (`….attn1.processor.to_q_lora.down.weight`), cloneofsimo/lora counts
+(`unet:0:down`). All of them come out as the same underscored path.
+
+Every step here looks at a name once, from its end or its beginning, so the time is linear in its
+length whatever it holds.
+"""
+
+from typing import Final
+
+#: Longest layer name that is looked at, in characters. Real ones stay under 150; what is longer is
+#: no layer of a known model, and rewriting a megabyte would be wasted.
+MAX_LAYER_NAME: Final = 512
+
+#: How many prefixes one name may carry. Converters stack two or three (`base_model.model.unet.`).
+_MAX_PREFIXES: Final = 4
+
+#: The last component of a name, `.weight` and PEFT's adapter name set aside -> the part it plays.
+_ROLES: Final = {
+    "lora_down": "down",
+    "lora_A": "down",
+    "lora_embedding_A": "down",
+    "lora_up": "up",
+    "lora_B": "up",
+    "lora_embedding_B": "up",
+    "lora_mid": "mid",
+    "alpha": "alpha",
+    "dora_scale": "dora",
+    "lora_magnitude_vector": "dora",
+    "magnitude": "dora",
+    "hada_w1_a": "hada_w1_a",
+    "hada_w1_b": "hada_w1_b",
+    "hada_w2_a": "hada_w2_a",
+    "hada_w2_b": "hada_w2_b",
+    "hada_t1": "hada_t1",
+    "hada_t2": "hada_t2",
+    "lokr_w1": "lokr_w1",
+    "lokr_w1_a": "lokr_w1_a",
+    "lokr_w1_b": "lokr_w1_b",
+    "lokr_w2": "lokr_w2",
+    "lokr_w2_a": "lokr_w2_a",
+    "lokr_w2_b": "lokr_w2_b",
+    "lokr_t1": "lokr_t1",
+    "lokr_t2": "lokr_t2",
+    "oft_blocks": "oft_blocks",
+    "oft_diag": "oft_blocks",
+    "oft_R": "oft_r",
+    "oft_r": "oft_r",
+    "boft_R": "boft_r",
+    "rescale": "rescale",
+    "on_input": "on_input",
+    "ia3_l": "ia3_l",
+    "a1": "a1",
+    "a2": "a2",
+    "b1": "b1",
+    "b2": "b2",
+    "bm": "bm",
+    "diff": "diff",
+    "diff_b": "diff_b",
+    "w_norm": "w_norm",
+    "b_norm": "b_norm",
+}
+
+#: diffusers splits the role off with a dot: `to_k_lora.down`, `q_proj.lora_linear_layer.up`.
+_DOTTED_ROLES: Final = frozenset({"down", "up", "mid"})
+
+#: What is left in front of such a role, cut off to reach the layer.
+_DOTTED_MARKS: Final = (".lora", "_lora", ".lora_linear_layer")
+
+#: Roles glued to the layer by an underscore, as hand-written converters leave them.
+_GLUED_ROLES: Final = {"_lora_down": "down", "_lora_up": "up"}
+
+#: Text encoders by how their layers begin -> their number, 0 where only one is spoken of.
+_ENCODERS: Final = {
+    "lora_te_": 0,
+    "lora_te1_": 1,
+    "lora_te2_": 2,
+    "lora_te3_": 3,
+    "lora_te4_": 4,
+    "lora_prior_te_": 0,
+    "text_encoder.": 0,
+    "text_encoder:": 0,
+    "text_encoder_1.": 1,
+    "text_encoder_2.": 2,
+    "text_encoder_3.": 3,
+    "text_encoder_4.": 4,
+    "text_encoders.": 0,
+    "text_model.": 0,
+    "clip_l.": 1,
+    "clip_g.": 2,
+    "t5xxl.": 3,
+    "cond_stage_model.": 0,
+    "conditioner.embedders.": 0,
+}
+_ENCODER_STARTS: Final = tuple(_ENCODERS)
+
+#: Wrappers around the whole model, cut off for the denoiser and for the text encoders.
+_DOTTED_PREFIXES: Final = (
+    "base_model.model.",
+    "model.diffusion_model.",
+    "diffusion_model.",
+    "transformer.",
+    "unet.",
+)
+_UNDERSCORED_PREFIXES: Final = (
+    "lora_unet_",
+    "lora_prior_unet_",
+    "lora_transformer_",
+    "lycoris_",
+    "unet_",
+)
+
+
+def split_name(name: str) -> tuple[str, str]:  # noqa: PLR0911 - one for each spelling
+    """A tensor's layer, as it is spelled in the file, and the role the tensor has in it.
+
+    The role is `weight` or `bias` for tensors of an ordinary model, which are no adapter's, and
+    empty for a name that says nothing.
+    """
+    layer, _, tail = name.rpartition(".")
+    role = _ROLES.get(tail)
+    if role is not None:
+        return layer, role
+    if tail in ("weight", "default"):
+        whole = layer
+        layer, _, tail = layer.rpartition(".")
+        if tail == "default":  # PEFT's name of the adapter, where it was not taken out
+            layer, _, tail = layer.rpartition(".")
+        role = _ROLES.get(tail)
+        if role is not None:
+            return layer, role
+        if tail in _DOTTED_ROLES:
+            return _cut_mark(layer, tail) or (whole, "weight")
+        for glued, glued_role in _GLUED_ROLES.items():
+            if tail.endswith(glued):
+                return whole.removesuffix(glued), glued_role
+        return whole, "weight"
+    if ":" in tail:
+        layer, _, tail = name.rpartition(":")
+        return (layer, tail) if tail in _DOTTED_ROLES else (name, "")
+    return (layer, "bias") if tail == "bias" else (name, "")
+
+
+def _cut_mark(layer: str, role: str) -> tuple[str, str] | None:
+    """`to_k_lora` is layer `to_k`; a `down` behind anything without `lora` is a layer's own name."""
+    for mark in _DOTTED_MARKS:
+        if layer.endswith(mark):
+            return layer.removesuffix(mark), role
+    return (layer, role) if "lora" in layer.rpartition(".")[2] else None
+
+
+def locate(layer: str) -> tuple[str, int | None]:
+    """A layer's path inside its model, underscored, and which text encoder it belongs to.
+
+    The number is None for layers of the denoiser (UNet or transformer), 0 for a text encoder that
+    the file does not number. The path is empty when the name is too long to be one.
+    """
+    if len(layer) > MAX_LAYER_NAME:
+        return "", None
+    if not layer.startswith("lora_unet_"):  # which is most of them
+        layer = _strip(layer, _DOTTED_PREFIXES)
+    if layer.startswith(_ENCODER_STARTS):
+        for start, number in _ENCODERS.items():
+            if layer.startswith(start):
+                rest = layer if start == "text_model." else layer.removeprefix(start)
+                return rest.replace(".", "_"), number
+    return _strip(layer.replace(".", "_"), _UNDERSCORED_PREFIXES).lstrip("_"), None
+
+
+def _strip(layer: str, prefixes: tuple[str, ...]) -> str:
+    for _ in range(_MAX_PREFIXES):
+        if not layer.startswith(prefixes):
+            break
+        for prefix in prefixes:
+            if layer.startswith(prefix):
+                layer = layer[len(prefix) :]
+                break
+    return layer

@@ -1,0 +1,123 @@
+"""What a dialect makes of metadata, and how it notes what it could not read."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from crawler.decode import clean
+from crawler.decode.problems import (
+    AND_MORE,
+    OUT_OF_RANGE,
+    TOO_DEEP,
+    TOO_LONG,
+    UnreadableError,
+)
+from crawler.model import Dataset, Directory, Problem
+
+T = TypeVar("T")
+
+#: Problems kept of one field; a hostile header holds millions of damaged values.
+MAX_PER_FIELD = 20
+
+#: Problems gathered while a header is read, so that a hostile one cannot fill the memory.
+MAX_PROBLEMS = 10_000
+
+#: Longest JSON value of a column, in characters and values: arguments and settings, not data.
+MAX_JSON_LENGTH = 65_536
+
+#: Longest name of a field in a problem, in characters: keys come from the net.
+MAX_FIELD_CHARS = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """Metadata, read by one dialect; everything in it is storable.
+
+    Attributes:
+        values: Attributes of `Recipe` by name, without the derived ones; None like a missing one.
+        tags: Directory name -> tag -> count.
+        used: The metadata keys that are wholly told by the rest; the others are kept as text.
+    """
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    datasets: tuple[Dataset, ...] = ()
+    directories: tuple[Directory, ...] = ()
+    tags: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    used: frozenset[str] = frozenset()
+
+
+def problem(code: str, where: str, detail: str) -> Problem:
+    """A problem that can be stored, whatever its field is called."""
+    return Problem(code, clean.text(where[:MAX_FIELD_CHARS]), detail)
+
+
+def note(problems: list[Problem], error: UnreadableError, where: str) -> None:
+    """One more problem, as long as there is room for it."""
+    if len(problems) < MAX_PROBLEMS:
+        problems.append(problem(error.code, where, error.detail))
+
+
+def take(
+    reader: Callable[[Any], T | None], value: object, where: str, problems: list[Problem]
+) -> T | None:
+    """What the reader makes of a value; None and one more problem when it cannot be held."""
+    try:
+        return reader(value)
+    except UnreadableError as error:
+        note(problems, error, where)
+        return None
+
+
+def held(value: Any, where: str, problems: list[Problem]) -> Any:
+    """The JSON value, storable.
+
+    A problem says so when a part of it had to become None, or all of it because it is too long.
+    """
+    try:
+        _check(value)
+    except UnreadableError as error:
+        note(problems, error, where)
+        if error.code == TOO_LONG:
+            return None
+    return clean.json_value(value)
+
+
+def _check(value: Any) -> None:
+    """Raises when a JSON value is too long to be kept, or a part of it cannot be."""
+    length, flaw = 0, None
+    waiting = [(value, clean.MAX_DEPTH)]
+    while waiting:
+        item, depth = waiting.pop()
+        length += 1
+        if isinstance(item, str):
+            length += len(item)
+        elif isinstance(item, dict | list):
+            length += len(item) + (sum(map(len, item)) if isinstance(item, dict) else 0)
+            if length <= MAX_JSON_LENGTH and depth > 0:
+                inner = item.values() if isinstance(item, dict) else item
+                waiting += [(one, depth - 1) for one in inner]
+            elif depth == 0:
+                flaw = TOO_DEEP
+        elif clean.json_value(item) != item:
+            flaw = OUT_OF_RANGE
+        if length > MAX_JSON_LENGTH:
+            raise UnreadableError(TOO_LONG, f"longer than {MAX_JSON_LENGTH:,} characters")
+    if flaw:
+        raise UnreadableError(flaw, "a part of it cannot be held")
+
+
+def limit(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """The first problems of every field in their order, then how many more there were of which."""
+    kept: list[Problem] = []
+    seen: dict[str, int] = {}
+    for one in problems:
+        seen[one.field] = seen.get(one.field, 0) + 1
+        if seen[one.field] <= MAX_PER_FIELD:
+            kept.append(one)
+    kept += [
+        Problem(AND_MORE, where, f"{count - MAX_PER_FIELD} more problems")
+        for where, count in seen.items()
+        if count > MAX_PER_FIELD
+    ]
+    return tuple(kept)

@@ -1,0 +1,110 @@
+"""Metadata -> Recipe: asks the dialects in order, keeps what none of them took, derives the rest."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from crawler.decode import clean, effort
+from crawler.decode.dialects import borrowed, kohya, merge_tool
+from crawler.decode.problems import TOO_LONG
+from crawler.decode.reading import Reading, limit, problem
+from crawler.decode.tensors import read_weights
+from crawler.model import Decoded, Header, Outcome, Problem, Recipe
+
+#: Counted up whenever a header may decode to something else; stored beside every header.
+DECODER_VERSION = 1
+
+#: Longest value of `other_settings`, in characters. Longer ones are thumbnails and tag lists; they
+#: stay in the stored header.
+MAX_SETTING_CHARS = 65_536
+
+#: Longest key of `other_settings`, in characters; those of trainers stay below 60.
+MAX_KEY_CHARS = 256
+
+#: Keys left out of `other_settings` that are named one by one in problems.
+MAX_LEFT_OUT = 20
+
+#: All of `other_settings` together, in characters: rows of `loras` are read by the thousand.
+MAX_SETTINGS_CHARS = 262_144
+
+#: Attributes that say nothing of the training by themselves: the trainer's name and labels, what no
+#: column takes, what is derived. One of the others filled makes a file `decoded`.
+NOT_TRAINING = frozenset(
+    {
+        "trainer",
+        "trainer_version",
+        "output_name",
+        "training_comment",
+        "session_id",
+        "other_settings",
+        "images_seen",
+        "images_seen_is_lower_bound",
+        "megapixels_seen",
+        "seconds_per_image",
+        "alpha_ratio",
+    }
+)
+
+
+class Dialect(Protocol):
+    """One trainer's way of writing metadata: a module of `crawler.decode.dialects`."""
+
+    def matches(self, metadata: Mapping[str, str]) -> bool:
+        """Whether this trainer wrote it."""
+
+    def read(self, metadata: Mapping[str, str]) -> Reading:
+        """What it says. Never raises."""
+
+
+#: Asked in this order; the first that matches reads. `borrowed` takes what looks like sd-scripts
+#: and is nobody's, so it stays last.
+DIALECTS: tuple[Dialect, ...] = (kohya, merge_tool, borrowed)
+
+
+def decode(header: Header) -> Decoded:
+    """Everything that a header says. Never raises: what cannot be read is a Problem."""
+    metadata = header.metadata or {}
+    weights, weight_problems = read_weights(header)
+    dialect = next((one for one in DIALECTS if one.matches(metadata)), None)
+    reading = dialect.read(metadata) if dialect else Reading()
+    other, other_problems = _other_settings(metadata, reading.used)
+    derived, effort_problems = effort.derive(reading.values, reading.datasets)
+    recipe = Recipe(**{**reading.values, **derived, "other_settings": other})
+    told = any(
+        value is not None and name not in NOT_TRAINING for name, value in reading.values.items()
+    )
+    return Decoded(
+        header=header,
+        outcome=Outcome.DECODED if told else Outcome.NO_METADATA,
+        recipe=recipe,
+        weights=weights,
+        datasets=reading.datasets,
+        directories=reading.directories,
+        tags=reading.tags,
+        problems=limit((*reading.problems, *other_problems, *effort_problems, *weight_problems)),
+    )
+
+
+def _other_settings(
+    metadata: Mapping[str, str], used: frozenset[str]
+) -> tuple[Mapping[str, Any] | None, list[Problem]]:
+    """What no column takes, as text, by key; None when there is nothing."""
+    other: dict[str, str] = {}
+    left_out: list[str] = []
+    room = MAX_SETTINGS_CHARS
+    for key, value in metadata.items():
+        if key in used:
+            continue
+        size = len(key) + len(value)
+        if len(key) > MAX_KEY_CHARS or len(value) > MAX_SETTING_CHARS or size > room:
+            left_out.append(key)
+            continue
+        room -= size
+        other[clean.text(key)] = clean.text(value)
+    problems = [
+        problem(TOO_LONG, key, f"{len(metadata[key]):,} characters, kept in the header alone")
+        for key in left_out[:MAX_LEFT_OUT]
+    ]
+    if len(left_out) > MAX_LEFT_OUT:
+        more = f"{len(left_out) - MAX_LEFT_OUT:,} more keys are only kept in the header"
+        problems.append(problem(TOO_LONG, "other_settings", more))
+    return other or None, problems

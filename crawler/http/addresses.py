@@ -1,0 +1,223 @@
+"""Where requests may go: the API's own address, known storage hosts, and no private network."""
+
+import ipaddress
+import re
+import socket
+
+import yarl
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+
+from crawler.errors import UsageError
+from crawler.http.failure import RequestError
+
+#: Civitai's storage: its account at Cloudflare R2 (anybody can rent names under the domain, nobody
+#: else gets this account's), its own host in front of Backblaze, and Backblaze itself, where only
+#: the path tells whose bucket it is.
+R2_ACCOUNT_HOST = "5ac0637cfd0766c97916cefa3764fbdf.r2.cloudflarestorage.com"
+OWN_STORAGE_HOST = "b2.civitai.com"
+SHARED_STORAGE_HOST = "s3.us-west-004.backblazeb2.com"
+SHARED_STORAGE_PATH = "/civitai-modelfiles/"
+
+#: Longest address that is followed, in characters; signed ones have under a thousand.
+MAX_ADDRESS_CHARS = 16_384
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_HOST_RULE = re.compile(r"\*|\.?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*")
+_DOT_SEGMENT = re.compile(r"(?:^|/)(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+_UNSENDABLE = re.compile(rb"[ \x80-\xff]")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def api_address(text: str) -> yarl.URL:
+    """The API's address without `/api/v1` and without a slash at the end.
+
+    Raises:
+        UsageError: It is no http or https address, or it holds a user, a password or a query.
+    """
+    text = text.strip()
+    try:
+        url = yarl.URL(text)
+        port = url.port
+    except ValueError as error:
+        raise UsageError(f"{text!r} is no address of an API: {error}") from None
+    if url.scheme not in ("http", "https") or not url.raw_host or not port:
+        raise UsageError(f"{text!r} is no address of an API; one looks like https://civitai.com")
+    if "@" in url.raw_authority or url.raw_query_string or url.raw_fragment:
+        raise UsageError("the address of the API must hold no user, password, query or fragment")
+    path = url.raw_path.rstrip("/").removesuffix("/api/v1").rstrip("/")
+    return yarl.URL(f"{str(url.origin()).lower()}{path}", encoded=True)
+
+
+def storage_rule(text: str) -> str:
+    """A `--storage-host` value, checked and in lower case.
+
+    Raises:
+        UsageError: It is no host name: a whole address, say, or one with a port.
+    """
+    if not _HOST_RULE.fullmatch(text):
+        raise UsageError(
+            f"{text!r} is no host name; write it like files.example.org, or .example.org for every"
+            " host below it"
+        )
+    return text.lower()
+
+
+def followed(location: bytes, base: yarl.URL) -> str:
+    """Where a `Location` leads, spelled as it came; relative ones are completed from `base`.
+
+    Spaces and bytes beyond ASCII, which no request line may hold, are percent-encoded as browsers do.
+
+    Raises:
+        RequestError: It is empty, too long or holds control characters.
+    """
+    raw = location.strip(b" \t")
+    if not raw or len(raw) > MAX_ADDRESS_CHARS or _CONTROL.search(raw):
+        raise RequestError("it redirects to an address that cannot be read", again=False)
+    encoded = _UNSENDABLE.sub(lambda found: b"%%%02X" % found[0][0], raw)
+    text = encoded.decode("ascii").partition("#")[0]
+    if _SCHEME.match(text):
+        return text
+    if text.startswith("//"):
+        return f"{base.scheme}:{text}"
+    origin = str(base.origin())
+    return origin + (
+        text if text.startswith("/") else base.raw_path.rpartition("/")[0] + "/" + text
+    )
+
+
+def storage_address(raw: str, *, api: yarl.URL, rules: tuple[str, ...]) -> yarl.URL:
+    """The address of stored bytes, byte for byte as it came, once it is known to be allowed.
+
+    Args:
+        raw: From a redirect.
+        api: The API's address: one on loopback may lead to any loopback address and port.
+        rules: Checked values of `--storage-host`.
+
+    Raises:
+        RequestError: It may not be asked, for the reason in the text.
+    """
+    url = _parsed(raw)
+    host = (url.raw_host or "").lower()
+    literal = _literal(host)
+    local = is_loopback_host(api.raw_host)
+    if local and is_loopback_host(host):
+        return url
+    if url.scheme != "https" and not (local and api.scheme == "http"):
+        raise RequestError(f"the download leads to {host} without encryption", again=False)
+    if literal is not None and not is_public(literal):
+        raise RequestError(f"the download leads to the private address {host}", again=False)
+    if not (_is_known(url, host) or any(_matches(host, rule) for rule in rules)):
+        raise RequestError(
+            f"the download leads to {host}, which is no known storage of the site;"
+            f" `--storage-host {host}` allows it",
+            again=False,
+        )
+    return url
+
+
+def is_loopback_host(host: str | None) -> bool:
+    """Whether a host is this machine by its spelling alone; no name is looked up."""
+    if host is None:
+        return False
+    address = _literal(host)
+    return host == "localhost" if address is None else address.is_loopback
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address is out in the internet, also when it is wrapped into another one."""
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if inner is None and address in _NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(inner)
+    return address.is_global and not address.is_multicast
+
+
+class PrivateAddressError(OSError):
+    """A name that leads nowhere but into a private network."""
+
+
+class CheckedResolver(AbstractResolver):
+    """Looks names up and gives only addresses that may be connected to.
+
+    The check is made on the very addresses that are used, so a name cannot change its mind between.
+
+    Args:
+        trusted: Names that the user named (the API, a proxy): they may lead anywhere.
+        loopback: Whether other names may lead to this machine.
+        inner: Does the looking up.
+    """
+
+    def __init__(
+        self, *, trusted: frozenset[str], loopback: bool, inner: AbstractResolver | None = None
+    ) -> None:
+        self._trusted = trusted
+        self._loopback = loopback
+        self._inner = ThreadedResolver() if inner is None else inner
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """The allowed addresses of a host.
+
+        Raises:
+            PrivateAddressError: It has none.
+            OSError: It cannot be looked up.
+        """
+        found = await self._inner.resolve(host, port, family)
+        if host.lower() in self._trusted:
+            return found
+        allowed = [one for one in found if self._may(one["host"])]
+        if not allowed:
+            raise PrivateAddressError(f"{host} leads to a private address")
+        return allowed
+
+    async def close(self) -> None:
+        """Close what does the looking up."""
+        await self._inner.close()
+
+    def _may(self, host: str) -> bool:
+        address = _literal(host)
+        if address is None:
+            return False
+        return is_public(address) or (self._loopback and address.is_loopback)
+
+
+def _parsed(raw: str) -> yarl.URL:
+    try:
+        url = yarl.URL(raw, encoded=True)
+        usable = url.scheme in ("http", "https") and bool(url.raw_host) and bool(url.port)
+    except ValueError:
+        usable = False
+    if not usable or not raw.isascii() or not raw.isprintable() or " " in raw:
+        raise RequestError("the download leads to an address that cannot be read", again=False)
+    if "@" in url.raw_authority:
+        raise RequestError("the download leads to an address with a user name in it", again=False)
+    return url
+
+
+def _is_known(url: yarl.URL, host: str) -> bool:
+    if url.scheme != "https" or not url.is_default_port():
+        return False
+    if host == SHARED_STORAGE_HOST:
+        path = url.raw_path
+        return path.startswith(SHARED_STORAGE_PATH) and not _DOT_SEGMENT.search(path)
+    return host in (OWN_STORAGE_HOST, R2_ACCOUNT_HOST) or host.endswith("." + R2_ACCOUNT_HOST)
+
+
+def _matches(host: str, rule: str) -> bool:
+    if rule == "*":
+        return True
+    return host.endswith(rule) if rule.startswith(".") else host == rule
+
+
+def _literal(host: str) -> Address | None:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None

@@ -1,0 +1,199 @@
+"""The one client. It asks the API and storage, each by its own rules, and never follows by itself."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote, urlencode
+
+import aiohttp
+import yarl
+
+from crawler.http.addresses import (
+    CheckedResolver,
+    api_address,
+    followed,
+    is_loopback_host,
+    storage_address,
+    storage_rule,
+)
+from crawler.http.answers import Answer, Meter, translated
+from crawler.http.failure import RequestError
+from crawler.http.proxies import Proxies, system_proxies
+from crawler.http.rates import Turn, even_turns
+from crawler.http.settings import HttpSettings
+
+#: Redirects followed from one storage host to the next; real ones need none.
+MAX_STORAGE_HOPS = 5
+
+#: Longest single header line, in bytes: a signed address with a long file name has some 2,000.
+MAX_HEADER_LINE_BYTES = 32 * 1024
+
+#: Statuses that name another place.
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+class Http:
+    """The client, open between `async with`.
+
+    Every failure of a request is raised as RequestError. No request carries cookies or anything from a
+    .netrc file; the key goes to the API's own scheme, host and port alone.
+
+    Args:
+        settings: What to ask and how.
+        turn: Awaited before each request to the API; made from the settings' rate when None.
+
+    Raises:
+        UsageError: The settings make no sense.
+    """
+
+    def __init__(self, settings: HttpSettings, *, turn: Turn | None = None) -> None:
+        self.settings = settings
+        self.api_url = api_address(settings.api_url)
+        self.base = str(self.api_url).rstrip("/")
+        self._turn = even_turns(settings.rate) if turn is None else turn
+        self._rules = tuple(storage_rule(host) for host in settings.storage_hosts)
+        self._proxies = system_proxies() if settings.use_proxies else Proxies({})
+        self._stack = AsyncExitStack()
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        api_host = (self.api_url.raw_host or "").lower()
+        resolver = CheckedResolver(
+            trusted=self._proxies.hosts | {api_host}, loopback=is_loopback_host(api_host)
+        )
+        self._stack.push_async_callback(resolver.close)
+        # How many requests run at once is the crawl's business; the connector sets no limit.
+        connector = aiohttp.TCPConnector(
+            limit=0, resolver=resolver, ssl=ssl.create_default_context()
+        )
+        timeouts = self.settings.timeouts
+        self._session = await self._stack.enter_async_context(
+            aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                max_field_size=MAX_HEADER_LINE_BYTES,
+                max_line_size=MAX_HEADER_LINE_BYTES,
+                # The total is watched in _sent, where a slow reader's time counts too.
+                timeout=aiohttp.ClientTimeout(
+                    total=None, sock_connect=timeouts.connect, sock_read=timeouts.stall
+                ),
+            )
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._session = None
+        await self._stack.aclose()
+
+    @asynccontextmanager
+    async def api(
+        self,
+        path: str,
+        parameters: Iterable[tuple[str, str]] = (),
+        *,
+        span: tuple[int, int] | None = None,
+        meter: Meter | None = None,
+        compressed: bool = False,
+    ) -> AsyncIterator[Answer]:
+        """The API's answer to one GET, whatever its status; a redirect is an answer like any other.
+
+        Args:
+            path: Below the API's address, beginning with a slash.
+            parameters: Of the query, in this order; a name may stand there several times.
+            span: First and last byte of a Range, None for a request without one.
+            meter: Counts the body's bytes.
+            compressed: Whether the body may travel compressed; never a file's.
+
+        Raises:
+            RequestError: No answer came, or its body failed while it was read.
+        """
+        text = self.base + path
+        if query := urlencode(list(parameters), quote_via=quote):
+            text += "?" + query
+        headers = {"User-Agent": self.settings.user_agent, "Accept": "application/json"}
+        if self.settings.api_key is not None:
+            headers["Authorization"] = f"Bearer {self.settings.api_key.reveal()}"
+        await self._turn()
+        url = yarl.URL(text, encoded=True)
+        async with self._sent(url, headers, span, meter, compressed=compressed) as answer:
+            yield answer
+
+    @asynccontextmanager
+    async def storage(
+        self,
+        raw: str,
+        first: int,
+        last: int,
+        *,
+        meter: Meter,
+        watch: Callable[[str], None] | None = None,
+    ) -> AsyncIterator[Answer]:
+        """A storage host's answer to a GET of the bytes from `first` to `last`, both included.
+
+        Redirects from storage to storage are followed; each address is checked before it is asked.
+
+        Args:
+            raw: The address as the API gave it; it goes out byte for byte.
+            first: Index of the first byte.
+            last: Index of the last byte.
+            meter: Counts the requests and the bytes.
+            watch: Sees where a redirect leads before that is checked or asked, and may raise.
+
+        Raises:
+            RequestError: An address may not be asked, no answer came, or its body failed.
+        """
+        headers = {"User-Agent": self.settings.storage_user_agent, "Accept": "*/*"}
+        for _ in range(MAX_STORAGE_HOPS + 1):
+            url = storage_address(raw, api=self.api_url, rules=self._rules)
+            meter.storage_requests += 1
+            async with self._sent(url, headers, (first, last), meter) as answer:
+                if answer.status not in REDIRECTS:
+                    yield answer
+                    return
+                raw = followed(answer.location, url)
+            if watch is not None:
+                watch(raw)
+        raise RequestError("the download is sent from host to host without an end", again=False)
+
+    @asynccontextmanager
+    async def _sent(
+        self,
+        url: yarl.URL,
+        headers: dict[str, str],
+        span: tuple[int, int] | None,
+        meter: Meter | None = None,
+        *,
+        compressed: bool = False,
+    ) -> AsyncIterator[Answer]:
+        if self._session is None:
+            raise RuntimeError("the client is not open")
+        headers = {**headers, "Accept-Encoding": "gzip" if compressed else "identity"}
+        if span is not None:
+            headers["Range"] = f"bytes={span[0]}-{span[1]}"
+        proxy = self._proxies.of(url)
+        host = url.raw_host or ""
+        try:
+            async with asyncio.timeout(self.settings.timeouts.total) as clock:
+                with translated(host):
+                    response = await self._session.get(
+                        url,
+                        headers=headers,
+                        allow_redirects=False,
+                        auto_decompress=compressed,
+                        proxy=None if proxy is None else proxy.url,
+                        proxy_auth=None if proxy is None else proxy.auth,
+                    )
+                async with response:
+                    yield Answer(response, Meter() if meter is None else meter)
+        except TimeoutError:
+            if clock.expired():
+                raise RequestError(f"{host} is too slow") from None
+            raise

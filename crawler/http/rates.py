@@ -1,0 +1,84 @@
+"""When the next request may go out: even spacing, and the pauses between tries."""
+
+import asyncio
+import math
+import random
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+from aiolimiter import AsyncLimiter
+
+from crawler.errors import UsageError
+from crawler.http.failure import RequestError
+from crawler.http.settings import Waits
+
+T = TypeVar("T")
+
+#: Returns once the next request may go out.
+Turn = Callable[[], Awaitable[object]]
+
+
+def even_turns(rate: float) -> Turn:
+    """Turns that come 1/rate seconds apart; no second holds more than rate + 1 of them.
+
+    Args:
+        rate: Turns a second; 0 means that every turn is now.
+
+    Raises:
+        UsageError: The rate is negative or not finite.
+    """
+    if not math.isfinite(rate) or rate < 0:
+        raise UsageError(f"a rate of {rate} requests a second makes no sense; 0 means no limit")
+    if rate == 0:
+        return _at_once
+    # One token a period spaces them; a bucket of many tokens lets twice as many through at first.
+    return AsyncLimiter(1, 1 / rate).acquire
+
+
+async def _at_once() -> None:
+    pass
+
+
+def asked_pause(retry_after: str | None, now: datetime | None = None) -> float | None:
+    """The seconds that a `Retry-After` asks for, which may be a number or a date; None without one."""
+    if retry_after is None:
+        return None
+    text = retry_after.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])  # beyond nine digits every number means "never"
+    try:
+        when = parsedate_to_datetime(text)
+        when = when if when.tzinfo else when.replace(tzinfo=UTC)
+        return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())
+    except (ValueError, OverflowError):
+        return None
+
+
+def pause(waits: Waits, failures: int, asked: float | None) -> float:
+    """Seconds to wait after so many failures; what the server asked for, if it did.
+
+    The jitter keeps many fetchers, stopped by one fault, from coming back as one.
+    """
+    if asked is not None:
+        return min(asked, waits.longest_asked) + random.uniform(0, waits.shortest)  # noqa: S311 - jitter
+    grown = min(waits.shortest * 2 ** min(failures, 30), waits.longest)
+    return random.uniform(max(waits.shortest, grown / 2), grown)  # noqa: S311 - jitter
+
+
+async def persist(once: Callable[[], Awaitable[T]], *, tries: int, waits: Waits) -> T:
+    """What `once` returns, tried again as long as its RequestError may pass.
+
+    Raises:
+        RequestError: The last one, when the tries are used up or another one is of no use.
+    """
+    failures = 0
+    while True:
+        try:
+            return await once()
+        except RequestError as trouble:
+            failures += 1
+            if not trouble.again or failures >= tries:
+                raise
+            await asyncio.sleep(pause(waits, failures, trouble.after))

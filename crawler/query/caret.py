@@ -1,0 +1,55 @@
+"""The place of an error, drawn under the text it is about."""
+
+from unicodedata import category, east_asian_width
+
+from crawler.errors import QueryError
+
+#: Columns that the drawing may take: what a terminal of 80 has room for.
+WIDTH = 76
+
+#: Characters shown before the place of the error when the text is too long.
+_BEFORE = 24
+
+_CUT = "…"
+
+
+def caret(error: QueryError) -> str:
+    """Two lines: the text of the query, cut to WIDTH columns, and carets under the error's place.
+
+    Empty when the error names no place. A character that would not show, or would move others, is
+    replaced.
+    """
+    if error.start is None or not error.text:
+        return ""
+    text = "".join(map(_visible, error.text))
+    start = min(error.start, len(text))
+    end = max(start, error.end or start)
+    line = text
+    if _width(text) > WIDTH:
+        first = max(0, start - _BEFORE)
+        line = (_CUT if first else "") + _fitting(text[first:], WIDTH - 2 * len(_CUT))
+        line += "" if first + len(line) - 1 >= len(text) else _CUT
+        start, end = (place - first + bool(first) for place in (start, end))
+    blank = _width(line[:start])
+    marked = max(1, _width(line[start:end]))
+    return f"{line}\n{' ' * blank}{'^' * marked}"
+
+
+def _visible(character: str) -> str:
+    kind = category(character)
+    if character.isspace():
+        return " "
+    return "�" if kind[0] == "C" or kind in ("Mn", "Me") else character
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal; characters of East Asia take two."""
+    return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
+
+
+def _fitting(text: str, width: int) -> str:
+    """The longest beginning that takes no more columns."""
+    result = text[:width]
+    while _width(result) > width:
+        result = result[:-1]
+    return result

@@ -1,0 +1,107 @@
+"""Names of fields as people write them, and lists of them."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+
+from crawler.errors import QueryError
+from crawler.query.field import Field, Kind
+
+#: How many near names are offered for one that is unknown.
+MAX_OFFERED = 3
+
+#: Longest name that is compared with all others; comparing takes time that grows with the length.
+_MAX_COMPARED = 60
+
+
+def nearest(name: str, names: Iterable[str]) -> tuple[str, ...]:
+    """The known names that a mistyped one may stand for, the likeliest first; at most MAX_OFFERED."""
+    known = tuple(names)
+    wanted = name[:_MAX_COMPARED].lower()
+    near = get_close_matches(wanted, known, n=MAX_OFFERED, cutoff=0.7)
+    # Half a name, like `rank` for tensor_rank.
+    whole_words = [other for other in known if wanted in other.split("_")]
+    far = get_close_matches(wanted, known, n=MAX_OFFERED, cutoff=0.5)
+    return tuple(dict.fromkeys([*near, *whole_words, *far]))[:MAX_OFFERED]
+
+
+def unknown(name: str, known: Iterable[str], start: int, end: int) -> QueryError:
+    """The error for a name that is none of the known ones."""
+    near = nearest(name, known)
+    offer = f"did you mean {' or '.join(near)}? " if near else ""
+    hint = f"{offer}`lora-crawl fields` lists all names"
+    return QueryError(f"there is no field named {name}", start=start, end=end, hint=hint)
+
+
+def columns(text: str, fields: Mapping[str, Field]) -> tuple[str, ...]:
+    """The fields that a comma-separated list names, `*` alone for all of them.
+
+    Raises:
+        QueryError: A name is unknown or stands there twice.
+    """
+    if text.strip() == "*":
+        return tuple(fields)
+    return tuple(name for name, _, _, _ in _listed(text, fields, signed=False))
+
+
+def order(text: str, fields: Mapping[str, Field]) -> tuple[tuple[str, bool], ...]:
+    """The fields to sort by, each with whether the largest comes first: `-images_seen,network_dim`.
+
+    Raises:
+        QueryError: A name is unknown, stands there twice, or has no order.
+    """
+    result = []
+    for name, descending, start, end in _listed(text, fields, signed=True):
+        if fields[name].kind in (Kind.LIST, Kind.OBJECT):
+            raise QueryError(
+                f"{name} is {fields[name].kind} and has no order", text=text, start=start, end=end
+            )
+        result.append((name, descending))
+    return tuple(result)
+
+
+def grouping(text: str, fields: Mapping[str, Field]) -> str:
+    """The field to group by.
+
+    Raises:
+        QueryError: The name is unknown, or its values are lists or objects.
+    """
+    ((name, _, start, end), *more) = _listed(text, fields, signed=False)
+    if more:
+        _, _, start, end = more[0]
+        raise QueryError("rows are grouped by one field", text=text, start=start, end=end)
+    if fields[name].kind in (Kind.LIST, Kind.OBJECT):
+        raise QueryError(
+            f"{name} is {fields[name].kind} and cannot be grouped by",
+            text=text,
+            start=start,
+            end=end,
+        )
+    return name
+
+
+def _listed(
+    text: str, fields: Mapping[str, Field], *, signed: bool
+) -> Iterator[tuple[str, bool, int, int]]:
+    seen: set[str] = set()
+    for found in re.finditer(r"[^,]*(?:,|$)", text):
+        raw = found[0].removesuffix(",")
+        name = raw.strip()
+        start = found.start() + raw.find(name)
+        end = start + len(name)
+        if not raw and found.start() == len(text) and seen:
+            if text.endswith(","):
+                raise QueryError("a name is missing", text=text, start=start - 1, end=end)
+            return
+        descending = signed and name.startswith("-")
+        bare = name.removeprefix("-").lower() if signed else name.lower()
+        if not bare:
+            raise QueryError("a name is missing", text=text, start=start, end=max(end, start + 1))
+        if bare not in fields:
+            error = unknown(bare, fields, start, end)
+            error.text = text
+            raise error
+        if bare in seen:
+            raise QueryError(f"{bare} stands here twice", text=text, start=start, end=end)
+        seen.add(bare)
+        yield bare, descending, start, end

@@ -1,0 +1,186 @@
+"""The text of a query, cut into words that know their place."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from crawler.errors import QueryError
+
+#: Words that are part of the language; no field may be named so.
+KEYWORDS = frozenset({"and", "or", "not", "in", "like", "between", "is", "null", "true", "false"})
+
+
+class Mark(StrEnum):
+    """The kinds of tokens, spelled as errors name them."""
+
+    NUMBER = "a number"
+    TEXT = "a text"
+    NAME = "a name"
+    KEYWORD = "a keyword"
+    OPERATOR = "an operator"
+    SHORT = "a short condition"
+    END = "the end"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One alternative of a short condition: `Lion` in `optimizer:Lion,Prodigy`.
+
+    Attributes:
+        quoted: It stood in quotes: nothing in it has a special meaning.
+        start: Where it begins in the text of the query.
+    """
+
+    text: str
+    quoted: bool
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word of the language.
+
+    Attributes:
+        text: A name or keyword in small letters, a text without its quotes, else as written; the
+            field of a short condition.
+        start: Index of its first character.
+        end: Index behind its last.
+        pieces: Of a short condition.
+    """
+
+    mark: Mark
+    text: str
+    start: int
+    end: int
+    pieces: tuple[Piece, ...] = ()
+
+
+_BLANK = re.compile(r"[ \t\r\n\f\v]+")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_TEXT = re.compile(r"'(?:[^']|'')*'")
+_OPERATOR = re.compile(r"<=|>=|<>|!=|==|[=<>+\-*/%(),]")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+#: What people write that has a better spelling here, by how it begins.
+_FOREIGN: tuple[tuple[str, str, str], ...] = (
+    ("--", "comments are not part of a condition", "write - (-x) for a double minus"),
+    ("/*", "comments are not part of a condition", ""),
+    (";", "this is more than one condition", "leave the ; out; `lora-crawl sql` runs statements"),
+    ("||", "texts are not joined here", "use `or` for a choice"),
+    ("&&", "this is spelled `and` here", ""),
+    (":", "nothing but a field stands before a colon", "write network_dim:64, without spaces"),
+    (".", "names have no dots", "write the field alone: network_dim"),
+    ("`", "names are written without quotes", ""),
+    ("[", "names are written without brackets", ""),
+    ("“", "this is no straight quote", "put text in single quotes: 'Prodigy'"),
+    ("”", "this is no straight quote", "put text in single quotes: 'Prodigy'"),
+    ("‘", "this is no straight quote", "put text in single quotes: 'Prodigy'"),  # noqa: RUF001 - the sign itself
+    ("’", "this is no straight quote", "put text in single quotes: 'Prodigy'"),  # noqa: RUF001 - the sign itself
+)
+
+
+def tokens(text: str) -> tuple[Token, ...]:
+    """The words of `text` and an END.
+
+    Raises:
+        QueryError: Something in it is no word of the language.
+    """
+    if found := _UNSTORABLE.search(text):
+        raise QueryError(
+            f"a condition cannot hold the character {ord(found[0]):#06x}",
+            start=found.start(),
+            end=found.end(),
+        )
+    result = []
+    at = 0
+    while True:
+        if blank := _BLANK.match(text, at):
+            at = blank.end()
+        if at == len(text):
+            result.append(Token(Mark.END, "", at, at))
+            return tuple(result)
+        token = _token(text, at)
+        result.append(token)
+        at = token.end
+
+
+def _token(text: str, at: int) -> Token:
+    for start, message, hint in _FOREIGN:
+        if text.startswith(start, at) and not _NUMBER.match(text, at):
+            raise QueryError(message, start=at, end=at + len(start), hint=hint)
+    if found := _NAME.match(text, at):
+        name = found[0].lower()
+        if text.startswith(":", found.end()) and name not in KEYWORDS:
+            pieces, end = _pieces(text, found.end() + 1)
+            return Token(Mark.SHORT, name, at, end, pieces)
+        return Token(Mark.KEYWORD if name in KEYWORDS else Mark.NAME, name, at, found.end())
+    if found := _NUMBER.match(text, at):
+        if rest := re.compile(r"[A-Za-z0-9_.]+").match(text, found.end()):
+            raise QueryError("this is no number", start=at, end=rest.end())
+        return Token(Mark.NUMBER, found[0], at, found.end())
+    if found := _TEXT.match(text, at):
+        return Token(Mark.TEXT, found[0][1:-1].replace("''", "'"), at, found.end())
+    if found := _OPERATOR.match(text, at):
+        return Token(Mark.OPERATOR, found[0], at, found.end())
+    raise _unknown(text, at)
+
+
+def _unknown(text: str, at: int) -> QueryError:
+    if text[at] == "'":
+        return QueryError(
+            "this text has no end",
+            start=at,
+            end=len(text),
+            hint="close it with '; a ' inside a text is written twice: 'it''s'",
+        )
+    if text[at] == '"':
+        end = text.find('"', at + 1)
+        value = text[at + 1 : end] if end > 0 else "Prodigy"
+        return QueryError(
+            "double quotes are not used here",
+            start=at,
+            end=end + 1 if end > 0 else len(text),
+            hint=f"put text in single quotes: '{value.replace(chr(39), chr(39) * 2)}'",
+        )
+    return QueryError(f"{text[at]} has no meaning here", start=at, end=at + 1)
+
+
+def _pieces(text: str, at: int) -> tuple[tuple[Piece, ...], int]:
+    """The alternatives that follow a colon, and where they end.
+
+    That is at a blank, or at a closing bracket that was not opened among them.
+    """
+    pieces = []
+    while True:
+        piece = _quoted(text, at) if text[at : at + 1] in ("'", '"') else _bare(text, at)
+        pieces.append(piece)
+        if text[piece.end : piece.end + 1] != ",":
+            return tuple(pieces), piece.end
+        at = piece.end + 1
+
+
+def _quoted(text: str, start: int) -> Piece:
+    quote = text[start]
+    found = re.compile(f"{quote}((?:[^{quote}]|{quote}{quote})*){quote}").match(text, start)
+    if found is None:
+        raise QueryError(
+            "this text has no end", start=start, end=len(text), hint=f"close it with {quote}"
+        )
+    if not re.compile(r"[\s,)]|$").match(text, found.end()):
+        raise QueryError(
+            "a quoted value ends with its quote", start=found.end(), end=found.end() + 1
+        )
+    return Piece(found[1].replace(quote * 2, quote), quoted=True, start=start, end=found.end())
+
+
+def _bare(text: str, start: int) -> Piece:
+    opened = 0
+    end = start
+    while end < len(text) and text[end] != "," and not text[end].isspace():
+        opened += (text[end] == "(") - (text[end] == ")")
+        if opened < 0:
+            break
+        end += 1
+    return Piece(text[start:end], quoted=False, start=start, end=end)

@@ -1,0 +1,184 @@
+"""A checked condition: what a query means, whatever it was spelled like.
+
+Every node is well typed: the language builds no other. Logic is SQL's, with three values: a
+comparison with a missing value is neither true nor false.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from crawler.query.field import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The value of a field."""
+
+    name: str
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A constant; its Python type fits `kind`, a time is aware and in UTC."""
+
+    value: bool | int | float | str | datetime
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Negative:
+    """`-operand`."""
+
+    operand: "Node"
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """`left operator right`; the kind is INTEGER only where both sides are.
+
+    Attributes:
+        operator: One of `+ - * / %`.
+    """
+
+    operator: str
+    left: "Node"
+    right: "Node"
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function of values.
+
+    `lower upper abs length` take one, `coalesce` two or more, `round` a value and a literal number
+    of digits.
+    """
+
+    function: str
+    arguments: tuple["Node", ...]
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`left operator right`.
+
+    Attributes:
+        operator: One of `= != < <= > >=`.
+    """
+
+    operator: str
+    left: "Node"
+    right: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """`operand between low and high`, ends included."""
+
+    operand: "Node"
+    low: "Node"
+    high: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """`operand in (options)`."""
+
+    operand: "Node"
+    options: tuple["Node", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Like:
+    """`operand like pattern`, without regard to the case of ASCII letters.
+
+    Attributes:
+        escape: The character that takes the meaning from a following `%` or `_`; empty for none.
+    """
+
+    operand: "Node"
+    pattern: str
+    escape: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Is:
+    """`operand is value`, which is never unknown; None stands for NULL."""
+
+    operand: "Node"
+    value: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Has:
+    """Whether a list has a member, exactly as spelled; unknown where there is no list."""
+
+    name: str
+    member: str | int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """`not operand`."""
+
+    operand: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All of two or more parts."""
+
+    parts: tuple["Node", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """Any of two or more parts."""
+
+    parts: tuple["Node", ...]
+
+
+Value: TypeAlias = Column | Literal | Negative | Arithmetic | Call
+Condition: TypeAlias = Comparison | Between | In | Like | Is | Has | Not | And | Or
+Node: TypeAlias = Value | Condition
+
+
+def kind_of(node: Node) -> Kind:
+    """The type of a node's value; a condition is true or false."""
+    return node.kind if isinstance(node, Value) else Kind.BOOLEAN
+
+
+def children(node: Node) -> tuple[Node, ...]:
+    """The nodes that a node is made of, in the order of their writing."""
+    found: tuple[Node, ...] = ()
+    match node:
+        case Arithmetic() | Comparison():
+            found = (node.left, node.right)
+        case Call():
+            found = node.arguments
+        case Between():
+            found = (node.operand, node.low, node.high)
+        case In():
+            found = (node.operand, *node.options)
+        case And() | Or():
+            found = node.parts
+        case Negative() | Like() | Is() | Not():
+            found = (node.operand,)
+    return found
+
+
+def names(tree: Node) -> tuple[str, ...]:
+    """The fields asked for, each once, in the order of their first mention."""
+    return tuple(dict.fromkeys(node.name for node in walk(tree) if isinstance(node, Column | Has)))
+
+
+def walk(tree: Node) -> Iterator[Node]:
+    """Every node, from the top and from left to right."""
+    yield tree
+    for child in children(tree):
+        yield from walk(child)

@@ -1,0 +1,42 @@
+"""Repeatable chance: the same seed and place always draw the same.
+
+Python's own `hash` differs between processes, and a `random.Random` costs microseconds to seed;
+these few integer steps (the finaliser of SplitMix64) do neither.
+"""
+
+from random import Random
+
+_WORD = (1 << 64) - 1
+_GOLDEN = 0x9E3779B97F4A7C15
+
+
+def mix(seed: int, *places: int) -> int:
+    """64 well-mixed bits for a seed and a place, each place a number of its own."""
+    bits = seed & _WORD
+    for place in places:
+        bits = (bits ^ ((place + 1) * _GOLDEN)) & _WORD
+        bits = ((bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
+        bits = ((bits ^ (bits >> 27)) * 0x94D049BB133111EB) & _WORD
+        bits ^= bits >> 31
+    return bits
+
+
+def unit(seed: int, *places: int) -> float:
+    """A number from 0 up to, not including, 1."""
+    return (mix(seed, *places) >> 11) / (1 << 53)
+
+
+def hexadecimal(digits: int, seed: int, *places: int) -> str:
+    """So many made-up lower-case hexadecimal digits."""
+    blocks = (f"{mix(seed, *places, block):016x}" for block in range(-(-digits // 16)))
+    return "".join(blocks)[:digits]
+
+
+def happens(dice: Random, share: float) -> bool:
+    """Whether something comes to pass that does so in `share` of all cases."""
+    return dice.random() < share
+
+
+def dice_for(seed: int, *places: int) -> Random:
+    """A generator of its own for a place, where many draws are needed."""
+    return Random(mix(seed, *places))  # noqa: S311 - nothing here is a secret

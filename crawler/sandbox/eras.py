@@ -1,0 +1,43 @@
+"""The day from which sd-scripts writes a key, where that is later than its first versions."""
+
+from collections.abc import Mapping
+from datetime import date
+
+SINCE: Mapping[str, date] = {
+    "ss_optimizer": date(2023, 2, 18),
+    "ss_training_finished_at": date(2023, 2, 23),
+    "ss_lowram": date(2023, 2, 23),
+    "ss_max_grad_norm": date(2023, 2, 23),
+    "ss_prior_loss_weight": date(2023, 2, 23),
+    "ss_caption_dropout_rate": date(2023, 2, 23),
+    "ss_caption_dropout_every_n_epochs": date(2023, 2, 23),
+    "ss_caption_tag_dropout_rate": date(2023, 2, 23),
+    "ss_face_crop_aug_range": date(2023, 2, 23),
+    "ss_network_args": date(2023, 3, 8),
+    "ss_min_snr_gamma": date(2023, 4, 3),
+    "ss_steps": date(2023, 4, 24),
+    "ss_multires_noise_iterations": date(2023, 5, 2),
+    "ss_multires_noise_discount": date(2023, 5, 2),
+    "ss_adaptive_noise_scale": date(2023, 5, 15),
+    "ss_network_dropout": date(2023, 6, 1),
+    "ss_scale_weight_norms": date(2023, 6, 1),
+    "ss_base_model_version": date(2023, 6, 26),
+    "ss_zero_terminal_snr": date(2023, 7, 18),
+    "ss_ip_noise_gamma": date(2023, 9, 5),
+    "ss_debiased_estimation": date(2023, 10, 23),
+    "ss_noise_offset_random_strength": date(2024, 4, 7),
+    "ss_ip_noise_gamma_random_strength": date(2024, 4, 7),
+    "ss_loss_type": date(2024, 4, 7),
+    "ss_huber_schedule": date(2024, 4, 7),
+    "ss_huber_c": date(2024, 4, 7),
+    "ss_fp8_base": date(2024, 8, 1),
+    "ss_fp8_base_unet": date(2024, 8, 1),
+    "ss_huber_scale": date(2024, 11, 27),
+    "ss_num_validation_images": date(2025, 1, 12),
+    "ss_validation_seed": date(2025, 1, 12),
+    "ss_validation_split": date(2025, 1, 12),
+    "ss_max_validation_steps": date(2025, 1, 12),
+    "ss_validate_every_n_epochs": date(2025, 1, 12),
+    "ss_validate_every_n_steps": date(2025, 1, 12),
+    "ss_resize_interpolation": date(2025, 2, 14),
+}

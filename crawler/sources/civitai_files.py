@@ -1,0 +1,241 @@
+"""One file's header from Civitai, for one counted download, and what a refusal means."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from http import HTTPStatus
+
+import yarl
+
+from crawler.decode.header import needed_bytes
+from crawler.errors import QuotaError, SiteError
+from crawler.http import Answer, HeaderBytes, Http, Meter, RequestError, read_header
+from crawler.http.addresses import followed
+from crawler.http.client import REDIRECTS
+from crawler.http.ranges import OpenRange
+from crawler.http.rates import pause
+from crawler.model import Fetched, Outcome, Target
+from crawler.sources import civitai_words as words
+from crawler.sources.values import moment
+
+#: How often a file is asked for before it is given up.
+FILE_TRIES = 3
+
+_FOUND = range(200, 300)
+
+# Storage answers these to a signature that ran out, which a new link mends.
+_STALE_LINK = frozenset({401, 403})
+
+_LOGIN_PATH = re.compile(r"/login(?:/|$)", re.IGNORECASE)
+_PAGE_PATH = re.compile(r"/(?:models|model-versions)/\d+(?:/|$)")
+
+
+Asking = Callable[..., AbstractAsyncContextManager[Answer]]
+
+
+class Refusal(Exception):  # noqa: N818 - an answer of the site, not a fault of ours
+    """The site gives no bytes of this file.
+
+    Args:
+        outcome: How the file ended.
+        reason: In words.
+        until: The end of early access, when the site names it.
+        again: Whether another try in this run may help.
+    """
+
+    def __init__(
+        self, outcome: Outcome, reason: str, *, until: datetime | None = None, again: bool = False
+    ) -> None:
+        super().__init__(reason)
+        self.outcome = outcome
+        self.reason = reason
+        self.until = until
+        self.again = again
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How much of a file is read, in bytes: at first, and at most."""
+
+    first_bytes: int
+    max_header: int
+
+
+async def fetch_header(http: Http, target: Target, reading: Reading) -> Fetched:
+    """Ask for one file until its header is there, it is refused, or the tries are used up.
+
+    A link, once resolved, is used for every request of this file; only one that storage calls stale
+    is resolved again, once.
+
+    Raises:
+        SiteError: The site is out of reach, or refuses us and not this file.
+    """
+    meter = Meter()
+    link: str | None = None
+    renewed = False
+    tries = 0
+    while True:
+        tries += 1
+        asked: float | None = None
+        try:
+            got = link or await _resolve(http, target, reading, meter)
+            if isinstance(got, str):
+                link = got
+                ask = partial(http.storage, link, meter=meter, watch=partial(_no_page, http))
+                got = await _read(ask, reading)
+            return _fetched(target, tries, meter, got)
+        except Refusal as refusal:
+            if not refusal.again or tries >= FILE_TRIES:
+                return _refused(target, tries, meter, refusal)
+        except RequestError as error:
+            if link is None and error.unreachable and tries >= FILE_TRIES:
+                raise SiteError(http.base, error.cause, words.REACH_ADVICE) from None
+            stale = link is not None and error.status in _STALE_LINK and not renewed
+            if not (error.again or stale) or tries >= FILE_TRIES:
+                return _refused(target, tries, meter, Refusal(Outcome.FAILED, error.cause))
+            if stale:
+                link, renewed = None, True
+                continue
+            asked = error.after
+        await asyncio.sleep(pause(http.settings.waits, tries, asked))
+
+
+async def _resolve(http: Http, target: Target, reading: Reading, meter: Meter) -> str | HeaderBytes:
+    """The signed address of a file, or its header where the API itself sends the bytes."""
+    path = f"/api/download/models/{target.version_id}"
+    ask = partial(http.api, path, [("fileId", str(target.file_id))])
+    async with ask(span=(0, reading.first_bytes - 1)) as answer:
+        if answer.status in REDIRECTS:
+            return _link(answer, http, path, meter)
+        if answer.status not in _FOUND:
+            raise await _refusal(answer, http.base + path)
+        content_type = answer.header("Content-Type").lower()
+        if "html" in content_type or "json" in content_type:
+            raise _no_file(content_type, await answer.beginning())
+        meter.counted += 1
+        return await _read(_reopening(answer, ask, meter), reading)
+
+
+def _reopening(answer: Answer, ask: Asking, meter: Meter) -> OpenRange:
+    """Ranges of a file that the API itself sends: the first is open, a further one is asked for."""
+
+    @asynccontextmanager
+    async def open_range(first: int, last: int) -> AsyncIterator[Answer]:
+        if first == 0:
+            yield answer
+            return
+        meter.counted += 1
+        async with ask(span=(first, last)) as more:
+            yield more
+
+    return open_range
+
+
+def _link(answer: Answer, http: Http, path: str, meter: Meter) -> str:
+    """Where a redirect of the download link leads, if it leads to the file."""
+    url = followed(answer.location, yarl.URL(http.base + path))
+    _no_page(http, url)
+    meter.counted += 1
+    return url
+
+
+def _no_page(http: Http, url: str) -> None:
+    """Raise the Refusal that an address is which shows a page in place of a file."""
+    try:
+        where = yarl.URL(url, encoded=True)
+        own = where.origin() == http.api_url.origin() or where.host in words.SAME_SITE
+    except ValueError:
+        return  # refused when it is to be asked
+    if _LOGIN_PATH.match(where.raw_path):
+        raise Refusal(Outcome.LOGIN_REQUIRED, "the site asks for a login")
+    if own and _PAGE_PATH.match(where.raw_path):
+        raise Refusal(Outcome.EARLY_ACCESS, "the site shows the model's page in place of the file")
+
+
+def _no_file(content_type: str, body: bytes) -> Refusal:
+    """What an answer is that ends well and holds no file."""
+    if words.is_page(content_type, body) and words.is_login_page(body):
+        return Refusal(Outcome.LOGIN_REQUIRED, "the site shows a login page in place of the file")
+    return Refusal(Outcome.FAILED, f"the site sends no file but {words.said(body) or 'an error'}")
+
+
+async def _refusal(  # noqa: PLR0911 - one line for each row of the site's table of errors
+    answer: Answer, url: str
+) -> Refusal | RequestError | SiteError:
+    """What an error of the download link means."""
+    status, body = answer.status, await answer.beginning()
+    text = words.said(body)
+    match status:
+        case HTTPStatus.UNAUTHORIZED if "disabled downloads" in text:
+            return Refusal(Outcome.DOWNLOADS_DISABLED, text)
+        case HTTPStatus.UNAUTHORIZED:
+            return Refusal(Outcome.LOGIN_REQUIRED, text or "the site asks for a login")
+        case HTTPStatus.NOT_FOUND:
+            return Refusal(Outcome.NOT_FOUND, text or "the site has no such file", again=True)
+        case HTTPStatus.GONE:
+            return Refusal(Outcome.ARCHIVED, text or "archived")
+        case HTTPStatus.TOO_MANY_REQUESTS if words.is_quota(text):
+            return QuotaError(url, text, words.QUOTA_ADVICE)
+        case HTTPStatus.FORBIDDEN | HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS:
+            return _forbidden(body, text) or words.blocked(url, status, text)
+    return _other(answer, text)
+
+
+def _other(answer: Answer, text: str) -> Refusal | RequestError:
+    """An error that says nothing of this file in particular."""
+    refused = answer.refusal()
+    if refused.again:
+        return refused
+    words_of_it = f": {text}" if text else ""
+    return Refusal(Outcome.FAILED, f"the site answers {answer.status}{words_of_it}")
+
+
+def _forbidden(body: bytes, text: str) -> Refusal | None:
+    """The refusal of a file in a 403; None when it refuses the client."""
+    error = words.fields(body)
+    if error.get("error") == "Early Access":
+        until = moment(error.get("deadline"))
+        end = f" until {until:%Y-%m-%d %H:%M} UTC" if until else ""
+        return Refusal(Outcome.EARLY_ACCESS, f"in early access{end}", until=until)
+    if "do not have access" in text or (error and error.get("error") != "Forbidden"):
+        return Refusal(Outcome.FORBIDDEN, text)
+    return None
+
+
+async def _read(open_range: OpenRange, reading: Reading) -> HeaderBytes:
+    return await read_header(
+        open_range,
+        first_bytes=reading.first_bytes,
+        needed=needed_bytes,
+        max_header=reading.max_header,
+    )
+
+
+def _fetched(target: Target, tries: int, meter: Meter, got: HeaderBytes) -> Fetched:
+    return Fetched(
+        target=target,
+        prefix=got.prefix,
+        file_bytes=got.file_bytes,
+        tries=tries,
+        counted=meter.counted,
+        storage_requests=meter.storage_requests,
+        bytes_read=meter.bytes_read,
+    )
+
+
+def _refused(target: Target, tries: int, meter: Meter, refusal: Refusal) -> Fetched:
+    times = f" (tried {tries} times)" if tries > 1 else ""
+    return Fetched(
+        target=target,
+        refusal=refusal.outcome,
+        reason=refusal.reason + times,
+        early_access_until=refusal.until,
+        tries=tries,
+        counted=meter.counted,
+        storage_requests=meter.storage_requests,
+        bytes_read=meter.bytes_read,
+    )

@@ -1,0 +1,71 @@
+"""What `--db` may name: a file for SQLite, or a URL."""
+
+import os
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from crawler.errors import UsageError
+
+#: libpq's names for secrets that may stand in the query part of a URL.
+_SECRET_OPTIONS = frozenset({"password", "sslpassword", "oauth_client_secret", "scram_client_key"})
+
+_FORMS = "a path for SQLite, or a URL like postgresql://user@host/name"
+
+
+def resolve(where: str | os.PathLike[str] | sa.URL) -> sa.URL:
+    """The URL of a database, with its driver named.
+
+    Args:
+        where: A path (`~` is the home directory) means SQLite; what has `://` in it is a URL:
+            `sqlite:///path`, `postgresql://…` or `postgres://…`.
+
+    Raises:
+        UsageError: It is neither, or names a database that this program cannot work on.
+    """
+    if isinstance(where, sa.URL):
+        return _checked(where)
+    text = os.fspath(where)
+    if not text.strip() or "\x00" in text:
+        raise UsageError(f"{text!r} names no database; give {_FORMS}")
+    if "://" not in text:
+        return _sqlite(text)
+    try:
+        return _checked(sa.make_url(text))
+    except (sa.exc.ArgumentError, ValueError):
+        # The text may hold a password: it is not repeated.
+        raise UsageError(f"the database URL cannot be read; give {_FORMS}") from None
+
+
+def redacted(where: str | os.PathLike[str] | sa.URL) -> str:
+    """How messages name a database: the path of a file, or the URL without its secrets."""
+    url = resolve(where)
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    hidden = {name: "***" for name in url.query if name in _SECRET_OPTIONS}
+    url = url.set(drivername="postgresql").update_query_dict(hidden)
+    return url.render_as_string(hide_password=True)
+
+
+def _checked(url: sa.URL) -> sa.URL:
+    match url.drivername:
+        case "sqlite" | "sqlite+pysqlite":
+            if url.query or url.host:
+                raise UsageError(
+                    "a SQLite URL takes no host and no options; write sqlite:////full/path/loras.db"
+                )
+            return _sqlite(url.database or ":memory:")
+        case "postgresql" | "postgres" | "postgresql+psycopg":
+            return url.set(drivername="postgresql+psycopg")
+        case other:
+            raise UsageError(f"{other} is no database this program can work on; give {_FORMS}")
+
+
+def _sqlite(path: str) -> sa.URL:
+    if path == ":memory:":
+        raise UsageError("a database in memory is gone when the command ends; give a path")
+    try:
+        expanded = Path(path).expanduser()
+    except RuntimeError:  # no home directory of that name
+        expanded = Path(path)
+    return sa.URL.create("sqlite+pysqlite", database=str(expanded.absolute()))

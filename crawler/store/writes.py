@@ -1,0 +1,103 @@
+"""Everything a crawl writes, each piece inside a transaction of the caller.
+
+Times are handed in, aware and in UTC: the same calls give the same rows.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from crawler.errors import UsageError
+from crawler.model.walk import CursorState
+from crawler.store.pending import count_pending, retry_failed, take_pending
+from crawler.store.statistics import refresh_statistics
+from crawler.store.tables import crawls, cursors, walk_models
+from crawler.store.writes_catalogue import store_page
+from crawler.store.writes_results import store_results, tag_id
+
+__all__ = [
+    "LOCAL",
+    "Connection",
+    "begin_crawl",
+    "count_pending",
+    "count_walk_models",
+    "finish_crawl",
+    "read_cursors",
+    "refresh_statistics",
+    "retry_failed",
+    "store_page",
+    "store_results",
+    "tag_id",
+    "take_pending",
+    "walk_model_ids",
+]
+
+#: The origin of files on this machine, which any database takes in.
+LOCAL = "local"
+
+
+def begin_crawl(connection: Connection, *, origin: str, walk: str, now: datetime) -> int:
+    """Note that a crawl of `origin`, an API in one spelling or LOCAL, begins; returns its number.
+
+    Raises:
+        UsageError: The database was filled from another API.
+    """
+    first = connection.execute(
+        sa.select(crawls.c.origin)
+        .where(crawls.c.origin != LOCAL)
+        .order_by(crawls.c.crawl_id)
+        .limit(1)
+    ).scalar()
+    if origin != LOCAL and first is not None and first != origin:
+        raise UsageError(
+            f"this database was filled from {first} and takes nothing from {origin};"
+            " give another one with --db"
+        )
+    row = sa.insert(crawls).values(origin=origin, walk=walk, started_at=now)
+    return int(connection.execute(row.returning(crawls.c.crawl_id)).scalar_one())
+
+
+def finish_crawl(
+    connection: Connection,
+    crawl_id: int,
+    *,
+    ending: str,
+    summary: Mapping[str, Any],
+    now: datetime,
+) -> None:
+    """Note how a crawl ended: `done` or why it stopped, and its counts."""
+    connection.execute(
+        sa.update(crawls)
+        .where(crawls.c.crawl_id == crawl_id)
+        .values(ending=ending, summary=summary, finished_at=now)
+    )
+
+
+def read_cursors(connection: Connection, walk: str) -> dict[str, CursorState]:
+    """Where each maturity pass of a walk goes on; empty before its first page."""
+    rows = connection.execute(
+        sa.select(cursors).where(cursors.c.walk == walk).order_by(cursors.c.maturity)
+    )
+    return {
+        row.maturity: CursorState(cursor=row.cursor, lap=row.lap, ended=row.ended) for row in rows
+    }
+
+
+def walk_model_ids(connection: Connection, walk: str, lap: int) -> set[int]:
+    """The models that a walk has met in this lap."""
+    return set(connection.execute(_met(walk, lap)).scalars())
+
+
+def count_walk_models(connection: Connection, walk: str, lap: int) -> int:
+    """How many models a walk has met in this lap."""
+    met = _met(walk, lap).subquery()
+    return connection.execute(sa.select(sa.func.count()).select_from(met)).scalar_one()
+
+
+def _met(walk: str, lap: int) -> sa.Select[int]:
+    return sa.select(walk_models.c.model_id).where(
+        walk_models.c.walk == walk, walk_models.c.lap == lap
+    )

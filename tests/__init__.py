@@ -1,0 +1,1 @@
+"""Tests: pure, at the seams, and whole."""

@@ -1,0 +1,77 @@
+"""`sql` as a command."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.headers import Run
+
+
+def test_rows_of_any_table(run: Run, database: str) -> None:
+    statement = "select model_id, name from models where model_id < 3 order by model_id"
+    result = run("sql", statement, "--db", database)
+    assert result.exit_code == 0
+    assert result.stdout == "model_id\tname\n1\tMarble\n2\tMarble\n"
+    assert result.stderr == ""
+
+
+def test_from_stdin_in_json(run: Run, database: str) -> None:
+    text = "select count(*) as files, min(published_at) as first\nfrom loras;\n"
+    (row,) = json.loads(run("sql", "-", "--json", "--db", database, text=text).stdout)
+    assert row["files"] == 8
+    assert row["first"].startswith("2025-01-02 03:04:05.678")
+
+
+def test_equal_names_and_bytes(run: Run, database: str) -> None:
+    statement = "select 1 as a, 2 as a, data from headers where file_id = 1"
+    (row,) = json.loads(run("sql", statement, "--json", "--db", database).stdout)
+    assert (row["a"], row["a_2"]) == (1, 2)
+    assert bytes.fromhex(row["data"])[:4] == b"\x28\xb5\x2f\xfd"
+
+
+def test_what_came_from_the_net_is_shown_escaped(run: Run, database: str) -> None:
+    result = run("sql", "select model_name from loras where file_id = 3", "--db", database)
+    assert result.stdout == "model_name\n=1+1 \\x1b[31m[red]Marble\\u202e\n"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "delete from loras",
+        "update loras set likes = 0",
+        "drop table loras",
+        "create table more (n integer)",
+        "selec 1",
+        "select nothing from loras",
+        "select 1; select 2",
+        "",
+    ],
+)
+def test_writes_and_nonsense_are_refused(run: Run, database: str, statement: str) -> None:
+    result = run("sql", statement, "--db", database)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: ")
+    assert run("sql", "select count(*) from loras", "--db", database).stdout == "count\n8\n" or (
+        run("sql", "select count(*) as n from loras", "--db", database).stdout == "n\n8\n"
+    )
+
+
+def test_a_statement_that_takes_too_long(run: Run, database: str) -> None:
+    endless = (
+        "with recursive n(i) as (select 1 union all select i + 1 from n where i < 1000000000)"
+        " select count(*) from n"
+    )
+    result = run("sql", endless, "--timeout", "0.2", "--db", database)
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_an_overlong_statement(run: Run, database: str) -> None:
+    result = run("sql", "-", "--db", database, text="select 1 --" + " " * 1_000_000)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "1,000,000 characters" in result.stderr
+
+
+def test_no_database(run: Run, tmp_path: Path) -> None:
+    result = run("sql", "select 1", "--db", str(tmp_path / "none.db"))
+    assert (result.exit_code, result.stdout) == (3, "")

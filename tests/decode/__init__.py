@@ -1,0 +1,1 @@
+"""What is decoded from bytes: pure, without files or network."""

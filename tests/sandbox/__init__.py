@@ -1,0 +1,1 @@
+"""The sandbox: what it makes up, what it answers, how it runs."""

@@ -1,0 +1,104 @@
+"""Counts and quartiles; on both databases."""
+
+import math
+import random
+import statistics
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crawler.store.fields import FIELDS
+from crawler.store.statistics import quartiles
+from crawler.store.tables import field_stats, loras
+from crawler.store.writes import refresh_statistics
+
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+
+
+def _insert(engine: sa.Engine, rows: list[dict[str, Any]]) -> None:
+    row = {
+        "version_id": 1,
+        "model_id": 1,
+        "site": "civitai",
+        "outcome": "decoded",
+        "attempts": 1,
+        "base_model": None,
+        "network_dim": None,
+        "learning_rate": None,
+        "optimizer": None,
+        "other_settings": None,
+    }
+    with engine.begin() as connection:
+        connection.execute(loras.insert(), [{"file_id": n} | row | r for n, r in enumerate(rows)])
+
+
+def _stats(engine: sa.Engine) -> dict[tuple[str, str], tuple[Any, ...]]:
+    with engine.begin() as connection:
+        refresh_statistics(connection)
+        rows = connection.execute(sa.select(field_stats))
+        return {(base, field): tuple(rest) for base, field, *rest in rows}
+
+
+def test_an_empty_database_has_no_statistics(engine: sa.Engine) -> None:
+    assert _stats(engine) == {}
+
+
+def test_counts_are_of_all_rows_and_quartiles_of_those_read(engine: sa.Engine) -> None:
+    _insert(
+        engine,
+        [
+            {"base_model": "Pony", "network_dim": 8, "optimizer": "Lion"},
+            {"base_model": "Pony", "network_dim": 16},
+            {"base_model": "SDXL 1.0", "network_dim": 64, "outcome": "no_metadata"},
+            {"base_model": "Pony", "network_dim": 1000, "outcome": "failed"},
+            {"network_dim": 32, "other_settings": {"a": 1}},
+            {"base_model": "", "network_dim": None, "other_settings": {}},
+        ],
+    )
+
+    found = _stats(engine)
+
+    assert found["", "network_dim"] == (5, 14.0, 24.0, 40.0)
+    assert found["Pony", "network_dim"] == (3, 10.0, 12.0, 14.0)
+    assert found["SDXL 1.0", "network_dim"] == (1, 64.0, 64.0, 64.0)
+    assert found["", "file_id"] == (6, None, None, None)
+    assert found["Pony", "optimizer"] == (1, None, None, None)
+    assert found["", "other_settings"] == (2, None, None, None)
+    assert ("", "learning_rate") not in found
+    assert {base for base, _ in found} == {"", "Pony", "SDXL 1.0"}
+    assert {field for _, field in found} <= {field.name for field in FIELDS}
+
+
+def test_they_are_made_anew(engine: sa.Engine) -> None:
+    _insert(engine, [{"base_model": "Pony", "network_dim": 8}])
+    before = _stats(engine)
+    assert _stats(engine) == before
+    with engine.begin() as connection:
+        connection.execute(sa.update(loras).values(base_model="NoobAI", network_dim=None))
+
+    after = _stats(engine)
+
+    assert ("NoobAI", "file_id") in after
+    assert not {key for key in after if key[0] == "Pony" or key[1] == "network_dim"}
+
+
+def test_both_databases_give_the_same_as_plain_python(engine: sa.Engine) -> None:
+    chance = random.Random(7)
+    values = [chance.lognormvariate(-9, 2) for _ in range(500)]
+    _insert(engine, [{"base_model": "Pony", "learning_rate": value} for value in values])
+
+    count, *found = _stats(engine)["Pony", "learning_rate"]
+
+    assert count == 500
+    assert found == pytest.approx(statistics.quantiles(values, n=4, method="inclusive"), rel=1e-12)
+
+
+@given(st.lists(FLOATS, min_size=1))
+def test_quartiles_are_finite_and_in_order(values: list[float]) -> None:
+    first, median, third = quartiles(sorted(values))
+
+    assert min(values) <= first <= median <= third <= max(values)
+    assert math.isfinite(median)
