@@ -2,6 +2,7 @@
 
 import sys
 import traceback
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -35,7 +36,7 @@ _EPILOG = (
 class _Commands(TyperGroup):
     """The commands, with every error told in one way."""
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         """Run the command; an error becomes a message on stderr and an exit code."""
         try:
             return super().invoke(ctx)
@@ -48,7 +49,7 @@ class _Commands(TyperGroup):
             raise typer.Exit(INTERRUPTED_EXIT) from None
         except (typer.TyperException, typer.Exit, typer.Abort):
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 -- whatever it is, it is told
             _tell_unexpected(error)
             raise typer.Exit(1) from None
 
@@ -104,8 +105,10 @@ def _options(
     ctx.obj = voice_of(ctx, quiet=quiet, verbose=verbose)
 
 
-for _command in (sync, query, show, inspect, fields, sql, status):
+_COMMANDS: tuple[Callable[..., None], ...] = (
+    *(sync, query, show, inspect, fields, sql, status),
+    *(sandbox, login, logout),
+)
+for _command in _COMMANDS:
     app.command()(_command)
 app.add_typer(db_app, name="db")
-for _command in (sandbox, login, logout):
-    app.command()(_command)

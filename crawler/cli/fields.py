@@ -15,8 +15,8 @@ from crawler.store.fields import FIELDS
 
 _COLUMNS = ("name", "type", "unit", "group", "meaning", "share")
 
-#: Columns of the table for a person, in cells: two before the name, then the name, type, unit, share.
-_INDENT, _NAME, _TYPE, _UNIT, _SHARE = 2, 29, 12, 10, 7
+#: Cells of the list for a person: before a name and between columns, of a name, and of a share.
+_INDENT, _NAME, _SHARE = 2, 28, 5
 
 
 def fields(
@@ -24,7 +24,7 @@ def fields(
     word: Annotated[
         str | None,
         typer.Argument(
-            metavar="[WORD]",
+            metavar="WORD",
             help="Only fields with this in their name or meaning.",
             show_default=False,
             autocompletion=field_name,
@@ -87,7 +87,7 @@ def _shares(names: Sequence[str], where: str, voice: Voice) -> Mapping[str, floa
 def _print_groups(found: Sequence[Field], shares: Mapping[str, float]) -> None:
     from rich.text import Text
 
-    from crawler.cli.table import cut, print_line
+    from crawler.cli.table import print_line
     from crawler.cli.words import share
 
     with answers() as stream:
@@ -95,13 +95,16 @@ def _print_groups(found: Sequence[Field], shares: Mapping[str, float]) -> None:
         group = ""
         for field in found:
             if field.group != group:
-                print_line(console, Text("\n" * bool(group)) + Text(field.group, style="bold"))
+                if group:
+                    print_line(console, Text())
+                print_line(console, Text(field.group, style="bold"))
                 group = field.group
-            line = Text(" " * _INDENT + field.name.ljust(_NAME))
-            line.append(field.kind.value.ljust(_TYPE) + field.unit.ljust(_UNIT), style="dim")
+            before = " " * _INDENT + field.name.ljust(_NAME)
             if shares:
                 told = share(shares[field.name]) if field.name in shares else ""
-                line.append(told.rjust(_SHARE - 2) + "  ")
-            room = max(console.width - len(line.plain), _NAME)
-            line.append(cut(console, field.meaning, room))
-            print_line(console, line)
+                before += told.rjust(_SHARE) + " " * _INDENT
+            kind = f"{field.kind.value}, {field.unit}" if field.unit else field.kind.value
+            text = Text.assemble(field.meaning, ("  ", ""), (f"({kind})", "dim"))
+            for line in text.wrap(console, max(console.width - len(before), _NAME)):
+                print_line(console, Text(before) + line)
+                before = " " * len(before)

@@ -19,7 +19,7 @@ def inspect(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="PATH_OR_URL...",
+            metavar="PATH_OR_URL",
             help="Files here, pages and downloads of Civitai, or any https address of a file.",
             show_default=False,
         ),

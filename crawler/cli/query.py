@@ -25,7 +25,7 @@ def query(
     expr: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[EXPR]...",
+            metavar="EXPR",
             help="A condition like \"network_dim>=64 and optimizer='Prodigy'\", or short: "
             "network_dim:64.. optimizer:Prodigy; several are joined by and.",
             show_default=False,
@@ -133,7 +133,8 @@ def _number_of(connection: "Connection", asked: "Search") -> int:
     from crawler.store.search import search
 
     everything = replace(asked, count=True, group_by=None, limit=0, offset=0)
-    return int(next(search(connection, everything).rows)[0])
+    ((total,),) = search(connection, everything).rows
+    return int(total)
 
 
 def _print_rows(
@@ -147,7 +148,7 @@ def _print_rows(
     found = search(connection, replace(asked, limit=asked.limit + 1) if asked.limit else asked)
     shown = islice(found.rows, asked.limit) if asked.limit else found.rows
     written = write_rows(found.columns, shown, wanted, safe_csv=safe_csv)
-    cut = bool(asked.limit) and next(found.rows, None) is not None
+    cut = bool(list(found.rows))
     if cut and asked.group_by is None:
         total = count(_number_of(connection, asked), "row")
         voice.notice(f"{number(written)} of {total}; --limit 0 for all")
@@ -170,4 +171,5 @@ def _tell_sparse(connection: "Connection", asked: "Search", voice: Voice) -> Non
     if asked.group_by is not None:
         fields[asked.group_by] = None
     for name, part in coverage(connection, list(fields)):
-        voice.notice(f"only {share(part)} of the rows have {name}")
+        few = f"only {share(part)} of the rows have" if part else "no row has"
+        voice.notice(f"{few} {name}")

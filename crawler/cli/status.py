@@ -8,6 +8,7 @@ import typer
 from crawler.cli.console import answers
 from crawler.cli.options import Db, Quiet, Verbose, place, voice_of
 from crawler.cli.output import JsonOption
+from crawler.cli.safe import visible
 from crawler.cli.words import count, instant, number, share, size
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 #: Reasons shown under an outcome.
 _SHOWN_REASONS = 3
+
+#: Characters of a reason: with what stands before it, a line of 100.
+_REASON_WIDTH = 68
 
 
 def status(
@@ -47,10 +51,13 @@ def status(
 
 
 def _lines(found: "Status") -> list[str]:
-    lines = [
-        f"{count(found.models, 'model')}, {count(found.versions, 'version')}, "
-        f"{count(found.files, 'file')}, {count(found.headers, 'header')} stored"
-    ]
+    amounts = (
+        count(found.models, "model"),
+        count(found.versions, "version"),
+        count(found.files, "file"),
+        count(found.headers, "header"),
+    )
+    lines = [f"{', '.join(amounts)} stored"]
     if found.gone:
         lines.append(f"{count(found.gone, 'file')} no longer listed by the site")
     width = max((len(number(files)) for files in found.outcomes.values()), default=0)
@@ -58,11 +65,13 @@ def _lines(found: "Status") -> list[str]:
         name = outcome.replace("_", " ")
         lines.append(f"  {name:18} {number(files):>{width}}  {share(files / found.files):>5}")
         lines += [
-            f"  {'':18} {'':{width}}  {number(amount):>5}  {reason}"
+            f"  {'':18} {'':{width}}  {number(amount):>5}  {_cut(reason)}"
             for reason, amount in _reasons(found, outcome)
         ]
     if found.waiting and found.go_on_at:
-        lines.append(f"{count(found.waiting, 'file')} to be tried again from {instant(found.go_on_at)} UTC")
+        lines.append(
+            f"{count(found.waiting, 'file')} to be tried again from {instant(found.go_on_at)} UTC"
+        )
     spent = found.spent
     lines.append(
         f"cost of {count(found.crawls, 'run')}: "
@@ -84,6 +93,11 @@ def _reasons(found: "Status", outcome: str) -> list[tuple[str, int]]:
         if of == outcome and outcome not in ("decoded", "no_metadata")
     ]
     return reasons[:_SHOWN_REASONS]
+
+
+def _cut(reason: str) -> str:
+    shown = visible(reason)
+    return shown if len(shown) <= _REASON_WIDTH else shown[: _REASON_WIDTH - 1] + "…"
 
 
 def _data(found: "Status") -> dict[str, object]:

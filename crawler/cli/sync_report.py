@@ -47,14 +47,14 @@ def beforehand(plan: "Plan", *, rate: float, sandbox: bool) -> list[str]:
     cost = "each file costs one counted download and one request"
     speed = f"at {rate:g} requests a second" if rate else "without a rate limit"
     if filtered:
-        lines = [f"a walk without --limit: how many files match is known at its end; {cost} ({speed})"]
+        lines = [
+            f"a walk without --limit: how many files match is known at its end; {cost} ({speed})"
+        ]
     else:
         requests = ASSUMED_FILES + ASSUMED_FILES // _PAGE_MODELS
         takes = f"about {duration(requests / rate)}" if rate else "as long as the site lets it"
-        lines = [
-            f"a walk without --limit: Civitai has some {number(ASSUMED_FILES)} LoRA files;"
-            f" {cost}, {takes} {speed}"
-        ]
+        size_of_it = f"Civitai has some {number(ASSUMED_FILES)} LoRA files"
+        lines = [f"a walk without --limit: {size_of_it}; {cost}, {takes} {speed}"]
     return [*lines, "stop it with Ctrl-C at any time: the same command goes on"]
 
 
@@ -88,15 +88,16 @@ def report(job: "Job", finished: "Finished") -> None:
 
 def _lines(job: "Job", finished: "Finished") -> list[str]:
     tally = finished.tally
-    lines = [
-        f"{count(tally.models, 'model')} listed, {count(tally.new_files, 'new file')}, "
-        f"{count(tally.headers, 'header')} read in {duration(tally.seconds)}"
-    ]
+    listed = f"{count(tally.models, 'model')} listed, {count(tally.new_files, 'new file')}"
+    lines = [f"{listed}, {count(tally.headers, 'header')} read in {duration(tally.seconds)}"]
     shown = dict(tally.outcomes)
     if tally.pending:
         shown[Outcome.PENDING] = tally.pending
     width = max((len(number(amount)) for amount in shown.values()), default=0)
-    lines += [_outcome_line(outcome, amount, sum(shown.values()), width) for outcome, amount in _sorted(shown)]
+    lines += [
+        _outcome_line(outcome, amount, sum(shown.values()), width)
+        for outcome, amount in _sorted(shown)
+    ]
     lines.append(f"cost: {_cost(tally)}")
     lines.append(f"database: {job.where}")
     if tally.headers:
@@ -158,7 +159,9 @@ def report_preview(job: "Job", found: "Preview") -> None:
             f"  {number(found.not_safetensors)} no safetensors file by name\n"
         )
         if job.rate:
-            out.write(f"about {duration(found.to_read / job.rate)} at {job.rate:g} requests a second\n")
+            out.write(
+                f"about {duration(found.to_read / job.rate)} at {job.rate:g} requests a second\n"
+            )
         out.write("nothing was stored\n")
     if not found.complete:
         for line in beforehand(job.plan, rate=job.rate, sandbox=job.api_url is None):

@@ -1,13 +1,14 @@
 """Running a sync: the site, the database, the signals and the display put together."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
+from typing import TypeVar
 
 import anyio
-from anyio.abc import CancelScope
 
 from crawler.cli.console import Voice
 from crawler.cli.progress import live_display, tell_now_and_then
@@ -20,12 +21,14 @@ from crawler.crawl.tally import Tally
 from crawler.errors import StoppedError
 from crawler.http import HttpSettings, Secret
 from crawler.sources.civitai import Civitai
-from crawler.store.database import Engine, open_as_found, open_for_writing
+from crawler.store.database import Engine, State, open_for_reading, open_for_writing, state
 from crawler.store.lock import sync_lock
 from crawler.store.reads import header_lengths
 
 #: Models in the made-up catalogue of `--sandbox`: more than the limit of any first try.
 SANDBOX_MODELS = 2_000
+
+_T = TypeVar("_T")
 
 #: The exit code of a run that left work.
 WORK_LEFT = 4
@@ -84,7 +87,7 @@ def sync_into(job: Job) -> int:
             job.voice.notice(line)
         if job.api_url is not None and job.key is None:
             job.voice.notice(TERMS)
-        finished = _run(_sync, job, api_url, engine)
+        finished = _run(partial(_sync, job, api_url, engine))
     report(job, finished)
     left = finished.tally.pending and job.plan.fetch_headers
     return WORK_LEFT if finished.trouble or finished.interrupted or left else 0
@@ -97,11 +100,12 @@ def preview(job: Job) -> int:
         SiteError: The site is in trouble or refuses us.
     """
     with ExitStack() as stack:
-        engine = open_as_found(job.where)
-        if engine is not None:
+        engine = None
+        if state(job.where) not in {State.MISSING, State.EMPTY}:
+            engine = open_for_reading(job.where)
             stack.callback(engine.dispose)
         api_url = stack.enter_context(_api(job))
-        found = _run(_look_ahead, job, api_url, engine)
+        found = _run(partial(_look_ahead, job, api_url, engine))
     report_preview(job, found)
     return 0
 
@@ -112,19 +116,18 @@ def _api(job: Job) -> Iterator[str]:
     if job.api_url is not None:
         yield job.api_url
         return
-    from crawler.sandbox import Catalogue, Sandbox
+    from crawler.sandbox import Catalogue, Faults, Sandbox
 
-    with Sandbox(Catalogue(SANDBOX_MODELS)) as sandbox:
+    with Sandbox(Catalogue(SANDBOX_MODELS, faults=Faults.mild())) as sandbox:
         yield sandbox.url
 
 
-def _run(work, job: Job, api_url: str, engine: Engine | None):
-    options = {"use_uvloop": find_spec("uvloop") is not None}
-    return anyio.run(work, job, api_url, engine, backend_options=options)
+def _run(work: Callable[[], Awaitable[_T]]) -> _T:
+    return anyio.run(work, backend_options={"use_uvloop": find_spec("uvloop") is not None})
 
 
 def _source(job: Job, api_url: str, engine: Engine | None) -> Civitai:
-    seen = {}
+    seen: Mapping[str | None, Iterable[int]] = {}
     if engine is not None:
         with engine.connect() as connection:
             seen = header_lengths(connection)
@@ -139,7 +142,7 @@ def _source(job: Job, api_url: str, engine: Engine | None) -> Civitai:
 
 async def _look_ahead(job: Job, api_url: str, engine: Engine | None) -> Preview:
     async with _source(job, api_url, engine) as source:
-        return await look_ahead(source, engine, job.plan)
+        return await look_ahead(source, Ledger(engine) if engine else None, job.plan)
 
 
 async def _sync(job: Job, api_url: str, engine: Engine) -> Finished:
@@ -159,7 +162,9 @@ async def _sync(job: Job, api_url: str, engine: Engine) -> Finished:
     return Finished(tally, trouble, interrupted=stop.is_set())
 
 
-async def _watch_signals(stop: anyio.Event, scope: CancelScope, tally: Tally, voice: Voice) -> None:
+async def _watch_signals(
+    stop: anyio.Event, scope: anyio.CancelScope, tally: Tally, voice: Voice
+) -> None:
     """The first Ctrl-C asks for an orderly end, the second one cancels."""
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for _ in signals:

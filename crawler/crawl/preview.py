@@ -1,16 +1,16 @@
 """What a sync would ask and cost, found out without storing anything."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from crawler.crawl.ledger import Ledger
 from crawler.crawl.plan import Plan
+from crawler.crawl.run import where_it_stands
 from crawler.crawl.walk import begin, steps
 from crawler.model import File, Model, Outcome
-from crawler.model.walk import CursorState
 from crawler.sources.base import Source
-from crawler.store import reads, writes
-from crawler.store.file_names import is_safetensors
+from crawler.store import reads
+from crawler.store.file_names import why_not_safetensors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +48,13 @@ async def look_ahead(source: Source, ledger: Ledger | None, plan: Plan) -> Previ
     """
     walk = plan.walk
     ends = walk.limit is not None or bool(walk.model_ids)
-    stored: Mapping[str, CursorState] = {}
-    seen: set[int] = set()
-    if ledger is not None:
-        stored, seen = await ledger.run(lambda connection: writes.read_walk(connection, walk.key))
-    begun, anew = begin(walk, stored, len(seen))
+    if ledger is None:
+        (begun, _), seen = begin(walk, {}, 0), set[int]()
+    else:
+        begun, seen = await ledger.run(lambda connection: where_it_stands(connection, walk))
     models: dict[int, Model] = {}
     calls = 0
-    async for step in steps(source, walk, begun, set() if anew else seen):
+    async for step in steps(source, walk, begun, seen):
         models |= {model.model_id: model for model in step.models}
         calls += step.list_calls
         if not ends:
@@ -81,17 +80,21 @@ def _counted(
     list_calls: int,
     models: int,
 ) -> Preview:
-    other = sum(not is_safetensors(file) for file in files.values())
-    to_read = sum(
-        is_safetensors(file) and outcomes.get(file_id, Outcome.PENDING) is Outcome.PENDING
+    other = {
+        file_id
         for file_id, file in files.items()
+        if why_not_safetensors(file.name, file.format) is not None
+    }
+    to_read = sum(
+        file_id not in other and outcomes.get(file_id, Outcome.PENDING) is Outcome.PENDING
+        for file_id in files
     )
     return Preview(
         complete=complete,
         list_calls=list_calls,
         models=models,
         files=len(files),
-        not_safetensors=other,
-        known=len(files) - other - to_read,
+        not_safetensors=len(other),
+        known=len(files) - len(other) - to_read,
         to_read=to_read,
     )

@@ -17,7 +17,7 @@ from crawler.crawl.ledger import Ledger
 from crawler.crawl.plan import Plan
 from crawler.crawl.stages import RECORD_BATCH, Stages
 from crawler.crawl.tally import Tally
-from crawler.crawl.walk import begin
+from crawler.crawl.walk import Walk, begin
 from crawler.errors import LoraCrawlError
 from crawler.model import Result, Target
 from crawler.model.walk import CursorState
@@ -89,16 +89,25 @@ async def _start_fetching(run: Stages, group: TaskGroup, *, task_status: TaskSta
         task_status.started()
 
 
-def _begin(connection: writes.Connection, plan: Plan) -> tuple[dict[str, CursorState], set[int]]:
-    walk = plan.walk
-    if plan.retry_failed:
-        writes.retry_failed(connection, walk=walk.key)
-    tally.pending = writes.count_pending(connection, walk=walk.key)
+def where_it_stands(
+    connection: writes.Connection, walk: Walk
+) -> tuple[dict[str, CursorState], set[int]]:
+    """The cursors to begin this run with, and the models that their lap has met."""
     stored = writes.read_cursors(connection, walk.key)
     lap = max((state.lap for state in stored.values()), default=0)
+    # Without a limit nobody counts them, and there may be a million.
     seen = writes.walk_model_ids(connection, walk.key, lap) if walk.limit is not None else set()
     begun, anew = begin(walk, stored, len(seen))
     return begun, set() if anew else seen
+
+
+def _begin(
+    connection: writes.Connection, plan: Plan, tally: Tally
+) -> tuple[dict[str, CursorState], set[int]]:
+    if plan.retry_failed:
+        writes.retry_failed(connection, walk=plan.walk.key)
+    tally.pending = writes.count_pending(connection, walk=plan.walk.key)
+    return where_it_stands(connection, plan.walk)
 
 
 @asynccontextmanager
@@ -106,7 +115,10 @@ async def _entry(run: Stages) -> AsyncIterator[None]:
     """The row in `crawls`: written at the beginning, completed however the run ends."""
     crawl_id = await run.ledger.run(
         lambda connection: writes.begin_crawl(
-            connection, origin=run.plan.origin or run.source.origin, walk=run.plan.walk.key, now=run.clock()
+            connection,
+            origin=run.plan.origin or run.source.origin,
+            walk=run.plan.walk.key,
+            now=run.clock(),
         )
     )
     ending = "cancelled"

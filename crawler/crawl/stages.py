@@ -232,8 +232,6 @@ class Stages:
     async def _record(self, results: list[Result]) -> None:
         if not results:
             return
-        await self.ledger.run(
-            lambda connection: writes.store_results(connection, results)
-        )
+        await self.ledger.run(lambda connection: writes.store_results(connection, results))
         self.tally.add_results(results)
         self.handed_out.difference_update(result.target.file_id for result in results)

@@ -7,7 +7,7 @@ the same breath, the cursors that are true once it is stored.
 
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TypeAlias
@@ -172,7 +172,7 @@ class _Pass:
 
 async def steps(
     source: Source, walk: Walk, begun: Mapping[str, CursorState], seen: set[int]
-) -> AsyncIterator[Step]:
+) -> AsyncGenerator[Step]:
     """Read the catalogue from `begun` on, a page at a time.
 
     Args:
@@ -194,17 +194,15 @@ async def steps(
     calls = 0
     reached = False
     while not reached:
-        hungry = next((p for p in passes.values() if not p.queue and not p.state.ended), None)
-        if hungry is not None:
-            unreadable += await hungry.read_page(source)
+        served = next((p for p in passes.values() if not p.queue and not p.state.ended), None)
+        if served is not None:
+            unreadable += await served.read_page(source)
             calls += 1
-            served = hungry
         else:
-            served = min(
-                (p for p in passes.values() if p.queue), key=lambda p: p.queue[0][0], default=None
-            )
-            if served is None:
+            filled = [p for p in passes.values() if p.queue]
+            if not filled:
                 return
+            served = min(filled, key=lambda p: p.queue[0][0])
             _, model = served.queue.popleft()
             models.append(model)
             seen.add(model.model_id)
@@ -221,7 +219,7 @@ async def steps(
             models, unreadable, calls = [], [], 0
 
 
-async def _models_by_id(source: Source, walk: Walk) -> AsyncIterator[Step]:
+async def _models_by_id(source: Source, walk: Walk) -> AsyncGenerator[Step]:
     for model_id in walk.model_ids:
         model = await source.model(model_id)
         yield Step(

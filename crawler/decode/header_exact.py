@@ -28,7 +28,7 @@ METADATA_KEY = "__metadata__"
 _FIELDS = ("dtype", "shape", "data_offsets")
 
 _OPEN_OBJECT = token(rf"\{{{BLANK}(\}})?+")
-_OPEN_ARRAY = token(r"\[")
+_OPEN_ARRAY = token(rf"\[{BLANK}(?!\])")
 _KEY = token(rf"({STRING}){BLANK}:")
 _TEXT = token(f"({STRING})")
 _NULL = token("null")
@@ -49,7 +49,8 @@ def read_exactly(raw: bytes) -> tuple[dict[str, Tensor], dict[str, str] | None]:
         HeaderError: The bytes are not what the safetensors library reads.
     """
     try:
-        raw.isascii() or raw.decode()
+        if not raw.isascii():
+            raw.decode()
     except UnicodeDecodeError as error:
         place = quoted(raw[error.start : error.start + 8])
         raise HeaderError(

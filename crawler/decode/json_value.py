@@ -56,12 +56,12 @@ def token(pattern: str) -> re.Pattern[bytes]:
 # The kinds of value. Containers that begin at once inside each other are taken together.
 _VALUE = token(
     rf"(?:(?P<easy>{_EASY})"
-    r"|(?P<number>-?+(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][-+]?+[0-9]++)?+)"
+    r"|(?P<number>-?+(?P<whole>0|[1-9][0-9]*+)(?:\.(?P<fraction>[0-9]++))?+"
+    r"(?:[eE](?P<sign>[-+]?+)(?P<power>[0-9]++))?+)"
     rf"|(?P<arrays>(?:\[{BLANK}(?!\]))++)"
     rf"|(?P<objects>(?:\{{{BLANK}{_BRACELESS_KEY}{BLANK})++)"
     rf"|(?P<object>\{{{BLANK}{_KEY}))"
 )
-_NUMBER = re.compile(rb"-?+([0-9]++)(?:\.([0-9]++))?+(?:[eE]([-+]?+)([0-9]++))?+")
 _EASY_ELEMENTS = token(rf"(?:{_EASY}{BLANK},{BLANK})*+")
 _EASY_MEMBERS = token(rf"(?:{_KEY}{BLANK}{_EASY}{BLANK},{BLANK})*+")
 _MEMBER = token(_KEY)
@@ -90,37 +90,19 @@ def skip_value(raw: bytes, at: int, *, depth: int) -> int:
     closers = bytearray()
     while True:
         found = expect(_VALUE, raw, at, "a value")
+        opened = _opened(found)
+        closers += opened
+        easy_container = found.lastgroup == "easy" and raw[found.start("easy")] in b"[{"
+        if depth + len(closers) + easy_container > MAX_OPEN:
+            raise HeaderError("invalid_json", f"more than {MAX_OPEN} levels of nesting")
         at = found.end()
-        opened = b""
-        match found.lastgroup:
-            case "easy":
-                if raw[found.start("easy")] in b"[{" and depth + len(closers) >= MAX_OPEN:
-                    raise _too_deep()
-            case "number":
-                _demand_finite(found["number"])
-            case "arrays":
-                opened = b"]" * found["arrays"].count(b"[")
-            case _:
-                opened = b"}" * (found["objects"] or b"{").count(b"{")
-        if opened:
-            closers += opened
-            if depth + len(closers) > MAX_OPEN:
-                raise _too_deep()
-            if opened[-1:] == b"]":
-                at = _next_element(raw, at, closers, depth)
-            continue
-        while closers:
-            found = expect(_AFTER, raw, at, "a separator")
-            ends = found[1][: len(closers)]
-            if ends != closers[: -len(ends) - 1 : -1] or not found[0].strip():
-                raise malformed(raw, at, f"',' or '{chr(closers[-1])}'")
-            del closers[len(closers) - len(ends) :]
-            at = found.start(1) + len(ends)
-            if closers and found[2]:
-                at = _next_element(raw, found.end(), closers, depth)
-                break
-        else:
-            return at
+        if not opened:
+            at = _end_of_value(raw, at, closers)
+            if not closers:
+                return at
+            at = _next_element(raw, at, closers, depth)
+        elif opened.endswith(b"]"):
+            at = _next_element(raw, at, closers, depth)
 
 
 def separator(raw: bytes, at: int, closer: bytes) -> tuple[bool, int]:
@@ -147,28 +129,52 @@ def malformed(raw: bytes, at: int, due: str) -> HeaderError:
     return HeaderError("invalid_json", f"expected {due} at byte {at}, found {quoted(found)}")
 
 
+def _opened(value: re.Match[bytes]) -> bytes:
+    """What must close the containers that begin here and are not passed over, outermost first."""
+    match value.lastgroup:
+        case "arrays":
+            return b"]" * value["arrays"].count(b"[")
+        case "objects":
+            return b"}" * value["objects"].count(b"{")
+        case "object":
+            return b"}"
+        case "number":
+            _demand_finite(value)
+    return b""
+
+
+def _end_of_value(raw: bytes, at: int, closers: bytearray) -> int:
+    """Where the next element begins, or with no `closers` left, where the whole value ends."""
+    while closers:
+        found = expect(_AFTER, raw, at, "a separator")
+        ends = found[1][: len(closers)]
+        if ends != closers[: -len(ends) - 1 : -1] or not found[0].strip():
+            raise malformed(raw, at, f"',' or '{chr(closers[-1])}'")
+        del closers[len(closers) - len(ends) :]
+        if closers and found[2]:
+            return found.end()
+        at = found.start(1) + len(ends)
+    return at
+
+
 def _next_element(raw: bytes, at: int, closers: bytearray, depth: int) -> int:
     """Where the first value begins that is not easy, or the last one, in the innermost container."""
-    in_object = closers[-1:] == b"}"
+    in_object = closers.endswith(b"}")
     # What is easy may open one more.
     if depth + len(closers) < MAX_OPEN:
         at = expect(_EASY_MEMBERS if in_object else _EASY_ELEMENTS, raw, at, "anything").end()
     return expect(_MEMBER, raw, at, "a key").end() if in_object else at
 
 
-def _too_deep() -> HeaderError:
-    return HeaderError("invalid_json", f"more than {MAX_OPEN} levels of nesting")
-
-
-def _demand_finite(number: bytes) -> None:
+def _demand_finite(number: re.Match[bytes]) -> None:
     """Raise when serde_json finds a number too large for a float, in its own arithmetic.
 
     It gathers the leading digits in 64 bits and multiplies once by a power of ten, so that the largest
     numbers are refused a little earlier than exact rounding would have it.
     """
-    found = _NUMBER.fullmatch(number)
-    assert found is not None  # the same form
-    whole, fraction, sign, power = found.groups(b"")
+    whole, fraction, sign, power = (
+        number[part] or b"" for part in ("whole", "fraction", "sign", "power")
+    )
     significand, taken = _gather(0, whole)
     exponent = len(whole) - taken
     significand, taken = _gather(significand, fraction)
@@ -180,7 +186,7 @@ def _demand_finite(number: bytes) -> None:
     if significand == 0 or exponent < 0:
         return
     if exponent > _MAX_EXPONENT or isinf(float(significand) * float(f"1e{exponent}")):
-        raise HeaderError("invalid_json", f"the number {quoted(number)} is out of range")
+        raise HeaderError("invalid_json", f"the number {quoted(number['number'])} is out of range")
 
 
 def _gather(significand: int, digits: bytes) -> tuple[int, int]:

@@ -74,6 +74,7 @@ class Http:
             aiohttp.ClientSession(
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
+                middlewares=(_once,),
                 max_field_size=MAX_HEADER_LINE_BYTES,
                 max_line_size=MAX_HEADER_LINE_BYTES,
                 # The total is watched in _sent, where a slow reader's time counts too.
@@ -100,7 +101,6 @@ class Http:
         parameters: Iterable[tuple[str, str]] = (),
         *,
         span: tuple[int, int] | None = None,
-        meter: Meter | None = None,
         compressed: bool = False,
     ) -> AsyncIterator[Answer]:
         """The API's answer to one GET, whatever its status; a redirect is an answer like any other.
@@ -109,7 +109,6 @@ class Http:
             path: Below the API's address, beginning with a slash.
             parameters: Of the query, in this order; a name may stand there several times.
             span: First and last byte of a Range, None for a request without one.
-            meter: Counts the body's bytes.
             compressed: Whether the body may travel compressed; never a file's.
 
         Raises:
@@ -123,7 +122,7 @@ class Http:
             headers["Authorization"] = f"Bearer {self.settings.api_key.reveal()}"
         await self._turn()
         url = yarl.URL(text, encoded=True)
-        async with self._sent(url, headers, span, meter, compressed=compressed) as answer:
+        async with self._sent(url, headers, span, Meter(), compressed=compressed) as answer:
             yield answer
 
     @asynccontextmanager
@@ -169,7 +168,7 @@ class Http:
         url: yarl.URL,
         headers: dict[str, str],
         span: tuple[int, int] | None,
-        meter: Meter | None = None,
+        meter: Meter,
         *,
         compressed: bool = False,
     ) -> AsyncIterator[Answer]:
@@ -179,21 +178,35 @@ class Http:
         if span is not None:
             headers["Range"] = f"bytes={span[0]}-{span[1]}"
         proxy = self._proxies.of(url)
+        if proxy is not None and url.scheme == "http":
+            headers |= proxy.headers  # without a tunnel the request itself is the proxy's
         host = url.raw_host or ""
         try:
             async with asyncio.timeout(self.settings.timeouts.total) as clock:
-                with translated(host):
+                with translated(host):  # what fails before it is sent; the rest fails in _once
                     response = await self._session.get(
                         url,
                         headers=headers,
                         allow_redirects=False,
                         auto_decompress=compressed,
                         proxy=None if proxy is None else proxy.url,
-                        proxy_auth=None if proxy is None else proxy.auth,
+                        proxy_headers=None if proxy is None else proxy.headers,
                     )
                 async with response:
-                    yield Answer(response, Meter() if meter is None else meter)
+                    yield Answer(response, meter)
         except TimeoutError:
             if clock.expired():
                 raise RequestError(f"{host} is too slow") from None
             raise
+
+
+async def _once(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Translate failures before aiohttp sees them.
+
+    It would send a GET a second time by itself when the connection closes: past the rate limit, and
+    as a second counted download.
+    """
+    with translated(request.url.raw_host or ""):
+        return await handler(request)

@@ -1,21 +1,21 @@
 """Which proxy a request goes through, as HTTPS_PROXY, HTTP_PROXY and NO_PROXY say."""
 
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.request import getproxies, proxy_bypass
 
 import yarl
-from aiohttp import BasicAuth
 
 from crawler.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """One proxy; its password is in no repr."""
+    """One proxy, and the headers by which it knows us; its password is in no repr."""
 
     url: yarl.URL
-    auth: BasicAuth | None = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,5 +63,8 @@ def _read(text: str) -> Proxy:
             "HTTP_PROXY or HTTPS_PROXY names no proxy that can be used; one looks like"
             " http://proxy.example.org:3128"
         )
-    auth = BasicAuth(url.user, url.password or "") if url.user else None
-    return Proxy(url.with_user(None), auth)
+    headers = {}
+    if url.user:
+        token = b64encode(f"{url.user}:{url.password or ''}".encode()).decode()
+        headers["Proxy-Authorization"] = f"Basic {token}"
+    return Proxy(url.with_user(None), headers)

@@ -6,7 +6,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-
 #: The site's types that are LoRAs.
 LORA_TYPES = ("LORA", "LoCon", "DoRA")
 

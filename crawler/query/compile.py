@@ -247,6 +247,6 @@ def _call(node: Call, schema: Schema, *, bounded: bool) -> Element:
         values = [sa.func.nullif(values[0], sa.literal(INT64.start, sa.BigInteger()))]
     if node.function == "round" and schema.is_postgresql:
         exact = sa.cast(sa.cast(values[0], sa.Text()), sa.Numeric())
-        return sa.cast(sa.func.round(exact, sa.cast(values[1], sa.Integer())), sa.Double())
+        return sa.cast(sa.func.round(exact, sa.type_coerce(values[1], sa.Integer())), sa.Double())
     result: Element = getattr(sa.func, node.function)(*values, type_=kind)
     return result

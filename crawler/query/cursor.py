@@ -1,6 +1,7 @@
 """A place in the tokens of one text."""
 
 from crawler.errors import QueryError
+from crawler.query.names import clipped
 from crawler.query.tokens import Mark, Token, tokens
 
 
@@ -56,8 +57,8 @@ class Cursor:
         got = {
             Mark.END: "but the text ends here",
             Mark.TEXT: "got a text",
-            Mark.SHORT: f"got {token.text}:",
-        }.get(token.mark, f"got {token.text}")
+            Mark.SHORT: f"got {clipped(token.text)}:",
+        }.get(token.mark, f"got {clipped(token.text)}")
         # The end has no width; its caret stands behind the text.
         end = max(token.end, token.start + 1)
         return QueryError(f"expected {wanted}, {got}", start=token.start, end=end, hint=hint)

@@ -28,7 +28,7 @@ from crawler.errors import QueryError
 from crawler.query import check, short
 from crawler.query.cursor import Cursor
 from crawler.query.field import TAGS, Field, Kind
-from crawler.query.names import nearest, unknown
+from crawler.query.names import clipped, nearest, unknown
 from crawler.query.parts import MAX_DEPTH, Part, column, constant, joined, number
 from crawler.query.tokens import Mark, Token
 from crawler.query.tree import And, Or
@@ -204,7 +204,7 @@ class Parser(Cursor):
         error = unknown(written, self._fields, token.start, end)
         if self.before_last in _BEFORE_VALUES:
             error.hint += (
-                f"; if a text is meant, write '{written}' and, for the shell, double quotes "
+                f"; if a text is meant, write '{clipped(written)}' and, for the shell, double quotes "
                 "around the whole condition"
             )
         raise error
@@ -216,7 +216,7 @@ class Parser(Cursor):
             known = (*check.FUNCTIONS, "has")
             near = nearest(name.text, known)
             hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
-            message = f"there is no function named {name.text}"
+            message = f"there is no function named {clipped(name.text)}"
             raise QueryError(message, start=name.start, end=name.end, hint=hint)
         arguments, end = self._arguments()
         return check.call(name.text, arguments, name.start, end)

@@ -10,14 +10,14 @@ from crawler.query.field import Field, Kind
 #: How many near names are offered for one that is unknown.
 MAX_OFFERED = 3
 
-#: Longest name that is compared with all others; comparing takes time that grows with the length.
-_MAX_COMPARED = 60
+#: Longest name that is shown and compared with all others, in characters; no field has 30.
+_LONGEST = 60
 
 
 def nearest(name: str, names: Iterable[str]) -> tuple[str, ...]:
     """The known names that a mistyped one may stand for, the likeliest first; at most MAX_OFFERED."""
     known = tuple(names)
-    wanted = name[:_MAX_COMPARED].lower()
+    wanted = name[:_LONGEST].lower()
     near = get_close_matches(wanted, known, n=MAX_OFFERED, cutoff=0.7)
     # Half a name, like `rank` for tensor_rank.
     whole_words = [other for other in known if wanted in other.split("_")]
@@ -30,7 +30,12 @@ def unknown(name: str, known: Iterable[str], start: int, end: int) -> QueryError
     near = nearest(name, known)
     offer = f"did you mean {' or '.join(near)}? " if near else ""
     hint = f"{offer}`lora-crawl fields` lists all names"
-    return QueryError(f"there is no field named {name}", start=start, end=end, hint=hint)
+    return QueryError(f"there is no field named {clipped(name)}", start=start, end=end, hint=hint)
+
+
+def clipped(name: str) -> str:
+    """A name as messages show it."""
+    return name if len(name) <= _LONGEST else name[:_LONGEST] + "…"
 
 
 def columns(text: str, fields: Mapping[str, Field]) -> tuple[str, ...]:

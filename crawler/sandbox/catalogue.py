@@ -34,7 +34,7 @@ class Catalogue:
     """Models, versions, files and bytes, all of them a function of `size`, `seed` and `faults`.
 
     Args:
-        size: How many models, from 1 to MOST_MODELS. Some of them no list shows, as the faults want.
+        size: How many models, at most MOST_MODELS. Some of them no list shows, as the faults want.
         seed: Another seed is another catalogue.
         faults: What is out of order; by default a mild mix as the real catalogue has it.
 
@@ -43,8 +43,8 @@ class Catalogue:
     """
 
     def __init__(self, size: int, seed: int = 0, faults: Faults | None = None) -> None:
-        if not 1 <= size <= MOST_MODELS:
-            raise UsageError(f"a sandbox holds from 1 to {MOST_MODELS} models, not {size}")
+        if not 0 <= size <= MOST_MODELS:
+            raise UsageError(f"a sandbox holds at most {MOST_MODELS} models, not {size}")
         self._drawing = Drawing(size, seed, Faults.mild() if faults is None else faults)
         self.traits = lru_cache(_REMEMBERED_TRAITS)(self._drawing.traits)
         self._skeleton = lru_cache(_REMEMBERED_SKELETONS)(skeleton)
@@ -93,7 +93,7 @@ class Catalogue:
 
     def counts(self, index: int, sort: Sort) -> tuple[int, int]:
         """The two numbers that an order by statistics compares."""
-        downloads, likes = self._drawing.downloads(index), self._drawing.likes(index)
+        downloads, likes = self._drawing.counts(index)
         match sort:
             case Sort.MOST_DOWNLOADED:
                 return downloads, likes

@@ -10,7 +10,7 @@ from crawler.sandbox.faults import Faults
 
 FIRST_DAY = milliseconds("2023-01-20")
 LAST_DAY = milliseconds("2026-08-01")
-MOST_MODELS = 4_000_000  # beyond it the ids of files would not fit into 32 bits
+MOST_MODELS = 10_000_000  # beyond twice as many the ids of files would not fit into 32 bits
 _MODEL_IDS, _MODEL_STRIDE = 1_000, 3  # ids are sparse, and ascend with time
 _MODELS_PER_CREATOR = 8
 # What was trained until a day, in shares of a hundred
@@ -30,7 +30,8 @@ _FASHIONS: tuple[tuple[int, tuple[str, ...], tuple[int, ...]], ...] = (
     ),
 )
 _TRAITS, _TIMES, _CREATORS, _COUNTS = range(100, 104)  # places of their own for `mix`
-_MOST_DOWNLOADS = (1 << 21) - 1  # about what the most wanted LoRA has
+_HALF = 1 << 32  # as many values as half of the bits of `mix` have
+_MOST_DOWNLOADS = (1 << 20) - 1  # about what the most wanted LoRA has
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +72,12 @@ class Drawing:
         jitter = mix(self.seed, _TIMES, index) % max(1, step)
         return FIRST_DAY + (LAST_DAY - FIRST_DAY) * index // self.size + jitter
 
-    def downloads(self, index: int) -> int:
-        """Downloads of a model: half have under 150, one in a hundred has thousands."""
-        draw = 1 - unit(self.seed, _COUNTS, index)
-        return min(_MOST_DOWNLOADS, int(80 * draw**-0.8))
-
-    def likes(self, index: int) -> int:
-        """Thumbs up of a model."""
-        return int(self.downloads(index) * (0.02 + 0.15 * unit(self.seed, _COUNTS, index, 1)))
+    def counts(self, index: int) -> tuple[int, int]:
+        """Downloads and thumbs up: half have under 150 downloads, one in a hundred thousands."""
+        bits = mix(self.seed, _COUNTS, index)
+        rarity = ((bits >> 32) + 1) / _HALF
+        downloads = min(_MOST_DOWNLOADS, int(80 * rarity**-0.8))
+        return downloads, int(downloads * (0.02 + 0.15 * (bits % _HALF) / _HALF))
 
     def traits(self, index: int) -> Traits:
         """One model, by its position."""

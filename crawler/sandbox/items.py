@@ -36,7 +36,7 @@ def item(
     faults = drawing.faults
     dice = dice_for(drawing.seed, _ITEMS, index)
     hidden = happens(dice, faults.hidden_stats)
-    downloads, likes = drawing.downloads(index), drawing.likes(index)
+    downloads, likes = drawing.counts(index)
     licence: Any = ["Image", "RentCivit"]
     if happens(dice, faults.odd_licence):
         licence = dice.choice(_LICENCES)

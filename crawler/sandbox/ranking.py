@@ -12,11 +12,12 @@ from crawler.sandbox.entries import Sort, Stock
 from crawler.sandbox.questions import RefusedError
 
 # A row of an order is one number of 64 bits: two counts, or a time, above the model's position
-_POSITION_BITS = 22
-_COUNT_BITS = 21
+_POSITION_BITS = 24
+_COUNT_BITS = 20
 _MOST = (1 << _COUNT_BITS) - 1
 _POSITIONS = (1 << _POSITION_BITS) - 1
-_LAST_TIME = (1 << 42) - 1  # milliseconds; in the year 2109
+_FIRST_TIME = 1_420_070_400_000  # milliseconds of Unix time, 2015: older than every LoRA
+_LAST_TIME = (1 << 40) - 1  # milliseconds behind it, in the year 2049
 _BY_TIME = (Sort.NEWEST, Sort.OLDEST)
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 
@@ -118,11 +119,15 @@ class _Computed(Sequence[int]):
 
 
 def _forwards(time: int, position: int) -> int:
-    return min(max(time, 0), _LAST_TIME) << _POSITION_BITS | position
+    return _since(time) << _POSITION_BITS | position
 
 
 def _backwards(time: int, position: int) -> int:
-    return _forwards(_LAST_TIME - min(max(time, 0), _LAST_TIME), _POSITIONS - position)
+    return (_LAST_TIME - _since(time)) << _POSITION_BITS | (_POSITIONS - position)
+
+
+def _since(time: int) -> int:
+    return min(max(time - _FIRST_TIME, 0), _LAST_TIME)
 
 
 def _downwards(first: int, second: int, position: int) -> int:

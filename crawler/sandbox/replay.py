@@ -181,10 +181,16 @@ def _uploads(item: Mapping[str, Any], version: Mapping[str, Any]) -> tuple[Uploa
             fp=(file.get("metadata") or {}).get("fp"),
             body=Body.REAL,
             primary=bool(file.get("primary")),
-            refusal=Outcome.ARCHIVED if item.get("mode") == "Archived" else None,
+            refusal=_refusal(item),
         )
         for file in version["files"]
     )
+
+
+def _refusal(item: Mapping[str, Any]) -> Outcome | None:
+    if item.get("poi"):
+        return Outcome.NOT_FOUND
+    return Outcome.ARCHIVED if item.get("mode") == "Archived" else None
 
 
 def _relinked(version: Mapping[str, Any], origin: str) -> dict[str, Any]:

@@ -35,7 +35,7 @@ _IDLE_SECONDS = 75  # as long as nginx keeps a connection without requests
 _START_SECONDS = 30.0  # more than any machine needs
 _STOP_SECONDS = 1  # what is being sent when the sandbox stops gets so long
 _SECRET_BYTES = 32
-_TICK_SECONDS = 1.0  # how soon an interrupt is seen where waiting cannot be interrupted
+_TICK_SECONDS = 0.5  # how soon an interrupt is seen where waiting cannot be interrupted
 
 
 class Sandbox:

@@ -98,13 +98,15 @@ class Storage:
         place, end = part.start, (part.start + part.end) // 2 if cut else part.end
         gone = asyncio.ensure_future(_disconnected(receive))
         try:
-            while place < end and not gone.done():
+            while not gone.done():
                 stop = min(place + _CHUNK_BYTES, end)
                 body = parcel.content.part(place, stop)
                 more = cut or stop < end
                 await send({"type": "http.response.body", "body": body, "more_body": more})
                 self.tally.count("bytes_sent", stop - place)
                 place = stop
+                if place >= end:  # asked only now: an empty file is sent, too
+                    break
             if stalls:
                 await asyncio.wait((gone,), timeout=self.faults.stall_seconds)
         finally:

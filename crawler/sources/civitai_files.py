@@ -180,8 +180,10 @@ async def _refusal(  # noqa: PLR0911 - one line for each row of the site's table
             return Refusal(Outcome.ARCHIVED, text or "archived")
         case HTTPStatus.TOO_MANY_REQUESTS if words.is_quota(text):
             return QuotaError(url, text, words.QUOTA_ADVICE)
-        case HTTPStatus.FORBIDDEN | HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS:
+        case HTTPStatus.FORBIDDEN:
             return _forbidden(body, text) or words.blocked(url, status, text)
+        case HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS:
+            return words.blocked(url, status, text)
     return _other(answer, text)
 
 

@@ -8,9 +8,6 @@ import sqlalchemy as sa
 from crawler.model import Outcome, Target
 from crawler.store.tables import loras, walk_models
 
-# Written out, not bound: an index over a condition serves only those who state the same condition.
-_PENDING = loras.c.outcome == sa.literal_column("'pending'")
-
 #: Outcomes that a person may want to try again: the network's, and a 404, which Civitai also answers
 #: when its storage is in trouble.
 RETRIED = (Outcome.FAILED, Outcome.NOT_FOUND)
@@ -85,7 +82,8 @@ def retry_failed(connection: sa.Connection, *, walk: str | None) -> int:
 
 
 def _pending(walk: str | None) -> sa.ColumnElement[bool]:
-    return _PENDING if walk is None else sa.and_(_PENDING, _met_by(walk))
+    pending = loras.c.outcome == Outcome.PENDING
+    return pending if walk is None else sa.and_(pending, _met_by(walk))
 
 
 def _due(now: datetime) -> sa.ColumnElement[bool]:

@@ -1,6 +1,6 @@
 """What commands read: one LoRA as a page, the state of a crawl, stored headers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from crawler.store.refs import find_file
 from crawler.store.statistics import ALL
 from crawler.store.status import Status, status
 from crawler.store.tables import loras
+from crawler.store.upserts import slices
 
 __all__ = [
     "FieldStats",
@@ -22,6 +23,7 @@ __all__ = [
     "find_file",
     "header_lengths",
     "lora",
+    "outcomes_of",
     "status",
     "stored_header",
     "table_counts",
@@ -129,6 +131,17 @@ def header_lengths(connection: sa.Connection) -> dict[str | None, tuple[int, ...
     for base_model, length in connection.execute(statement):
         lengths.setdefault(base_model, []).append(length)
     return {base_model: tuple(sorted(found)) for base_model, found in lengths.items()}
+
+
+def outcomes_of(connection: sa.Connection, file_ids: Sequence[int]) -> dict[int, Outcome]:
+    """The outcomes of those of these files that are stored."""
+    found: dict[int, Outcome] = {}
+    for ids in slices(file_ids):
+        rows = connection.execute(
+            sa.select(loras.c.file_id, loras.c.outcome).where(loras.c.file_id.in_(ids))
+        )
+        found |= {file_id: Outcome(outcome) for file_id, outcome in rows}
+    return found
 
 
 def table_counts(connection: sa.Connection) -> dict[str, int]:

@@ -17,7 +17,7 @@ def shares(connection: sa.Connection, names: Iterable[str]) -> dict[str, float]:
     found = connection.execute(
         sa.select(field_stats.c.field, field_stats.c.count).where(field_stats.c.base_model == ALL)
     )
-    counts: dict[str, int] = dict(found.tuples())
+    counts: dict[str, int] = dict(iter(found))
     files = counts.get("file_id", 0)
     if not files:
         return {}

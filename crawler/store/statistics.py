@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from math import isfinite
 
 import sqlalchemy as sa
 
@@ -74,7 +75,9 @@ def _between(values: Sequence[float], position: float) -> float:
     share = position - low
     if not share:
         return values[low]
-    # Weighted, since the difference of two large numbers may be infinite.
+    distance = values[low + 1] - values[low]
+    if isfinite(distance):
+        return values[low] + distance * share
     return values[low] * (1 - share) + values[low + 1] * share
 
 

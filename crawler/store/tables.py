@@ -90,15 +90,10 @@ loras = sa.Table(
     sa.Index(None, "sha256"),
     sa.Index(None, "autov2"),
     sa.Index(None, "autov3"),
-    # What nearly every grouping and every count of a crawl asks for.
+    # What nearly every grouping asks for.
     sa.Index(None, "base_model"),
-    sa.Index(None, "outcome"),
-    sa.Index(
-        "ix_loras_pending",
-        "file_id",
-        sqlite_where=sa.text("outcome = 'pending'"),
-        postgresql_where=sa.text("outcome = 'pending'"),
-    ),
+    # The pending files in their order, and the counts of a crawl.
+    sa.Index(None, "outcome", "file_id"),
 )
 
 headers = sa.Table(
@@ -184,10 +179,10 @@ problems = sa.Table(
     sa.Column("detail", text_type(), nullable=False),
 )
 
+# The empty base model stands for all of them together.
 field_stats = sa.Table(
     "field_stats",
     metadata,
-    # Empty text stands for all base models together.
     sa.Column("base_model", text_type(), primary_key=True),
     sa.Column("field", text_type(), primary_key=True),
     # Rows that have the field, and the quartiles of numbers among them.
@@ -221,21 +216,19 @@ crawls = sa.Table(
     sa.Column("walk", text_type(), nullable=False),
     sa.Column("started_at", UtcTime(), nullable=False),
     sa.Column("finished_at", UtcTime()),
-    # done, or why it stopped; None while it runs or when it was killed.
+    # done, or why it stopped, and counts; None while it runs or when it was killed.
     sa.Column("ending", text_type()),
-    # Counts: models listed, headers read, counted downloads, bytes …
     sa.Column("summary", json_type()),
 )
 
-# A walk is one question to the catalogue: order and filters. Each of its maturity passes has a cursor.
+# A walk is one question to the catalogue: order and filters. Each of its maturity passes has a
+# cursor, as `model.walk.CursorState` tells.
 cursors = sa.Table(
     "cursors",
     metadata,
     sa.Column("walk", text_type(), primary_key=True),
     sa.Column("maturity", text_type(), primary_key=True),
-    # Where the pass goes on; None at its beginning.
     sa.Column("cursor", text_type()),
-    # Laps count how often the walk began anew; ended: the pass saw the end of the list in this lap.
     sa.Column("lap", integer_type(), nullable=False),
     sa.Column("ended", sa.Boolean(), nullable=False),
     sa.Column("updated_at", UtcTime(), nullable=False),

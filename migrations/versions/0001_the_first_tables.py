@@ -206,15 +206,8 @@ def upgrade() -> None:
     op.create_index("ix_loras_autov2", "loras", ["autov2"])
     op.create_index("ix_loras_autov3", "loras", ["autov3"])
     op.create_index("ix_loras_base_model", "loras", ["base_model"])
-    op.create_index(
-        "ix_loras_pending",
-        "loras",
-        ["file_id"],
-        sqlite_where=sa.text("outcome = 'pending'"),
-        postgresql_where=sa.text("outcome = 'pending'"),
-    )
     op.create_index("ix_loras_model_id", "loras", ["model_id"])
-    op.create_index("ix_loras_outcome", "loras", ["outcome"])
+    op.create_index("ix_loras_outcome_file_id", "loras", ["outcome", "file_id"])
     op.create_index("ix_loras_sha256", "loras", ["sha256"])
     op.create_index("ix_loras_version_id", "loras", ["version_id"])
 

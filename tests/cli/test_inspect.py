@@ -1,5 +1,6 @@
 """`inspect` on files of this machine."""
 
+import errno
 import json
 import os
 import subprocess
@@ -158,13 +159,29 @@ def test_a_huge_file_is_read_to_its_header_only(run: Run, tmp_path: Path) -> Non
     assert "the last tensor ends at byte" in str(found["reason"])
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read all")
-def test_a_file_that_may_not_be_read(run: Run, tmp_path: Path) -> None:
+def test_a_file_that_may_not_be_read(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = write_lora(tmp_path / "closed.safetensors", LANTERN)
-    path.chmod(0)
+    ordinary = os.open
+
+    def refusing(name: str | Path, *flags: int) -> int:
+        # The modes of files do not stop root, as which tests may run.
+        if Path(name) == path:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return ordinary(name, *flags)
+
+    monkeypatch.setattr(os, "open", refusing)
     result = run("inspect", str(path))
     assert result.exit_code == 1
     assert "failed: permission denied" in result.stdout
+
+
+def test_an_address_that_is_not_asked(run: Run) -> None:
+    result = run("inspect", "--json", "http://example.org/lantern.safetensors")
+    (found,) = data(result)
+    assert result.exit_code == 1
+    assert (found["outcome"], found["reason"]) == ("failed", "only https addresses are read")
 
 
 def corpus() -> list[Path]:

@@ -4,12 +4,13 @@ import csv
 import io
 import json
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from crawler.cli.app import app
+from crawler.cli.completion import condition
 from crawler.cli.safe import visible
 from crawler.store.fields import FIELDS
 from tests.cli.conftest import HOSTILE_NAME
@@ -87,9 +88,10 @@ def test_groups(run: Run, database: str) -> None:
 
 
 def test_sparse_fields_are_named(run: Run, database: str) -> None:
-    result = run("query", "noise_offset>0.05", "--db", database)
+    result = run("query", "noise_offset>0.05", "reason is null", "--db", database)
     assert result.exit_code == 0
-    assert "only 0 % of the rows have noise_offset" in result.stderr
+    assert "no row has noise_offset\n" in result.stderr
+    assert "only 12 % of the rows have reason\n" in result.stderr
     assert "network_dim" not in run("query", "network_dim>4", "--db", database).stderr
 
 
@@ -147,8 +149,8 @@ def test_hostile_names_in_every_format(run: Run, database: str) -> None:
         assert all(visible(line) == line for line in out.splitlines())
     name = json.loads(out)["model_name"]
     assert name == HOSTILE_NAME
-    words = ("query", "file_id=3", "--safe-csv", "--columns", "model_name,file_id")
-    rows = list(csv.reader(io.StringIO(run(*words, "--db", database).stdout)))
+    safe = ("query", "file_id=3", "--safe-csv", "--columns", "model_name,file_id")
+    rows = list(csv.reader(io.StringIO(run(*safe, "--db", database).stdout)))
     assert rows[1] == [r"'=1+1 \x1b[31m[red]Marble\u202e", "3"]
 
 
@@ -171,32 +173,39 @@ def test_verbose_tells_the_statement(run: Run, database: str) -> None:
     assert "SELECT" not in result.stdout
 
 
-def completed(words: str, incomplete: str) -> list[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "crawler"],
-        env={
-            "_LORA_CRAWL_COMPLETE": "complete_fish",
-            "_TYPER_COMPLETE_FISH_ACTION": "get-args",
-            "_TYPER_COMPLETE_ARGS": f"lora-crawl {words} {incomplete}",
-            "PATH": "",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    return [line.split("\t")[0] for line in done.stdout.splitlines()]
+def completed(shell: str, words: list[str]) -> str:
+    """What the shell is told when the last word is to be completed."""
+    line = " ".join(["lora-crawl", *words])
+    asked = {
+        "_LORA_CRAWL_COMPLETE": f"complete_{shell}",
+        "_TYPER_COMPLETE_ARGS": line,
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(words)),
+    }
+    return CliRunner().invoke(app, [], prog_name="lora-crawl", env=asked).stdout
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 @pytest.mark.parametrize(
-    ("words", "incomplete", "expected"),
+    ("words", "expected"),
     [
-        ("query", "network_di", "network_dim"),
-        ("query --columns", "file_id,network_di", "file_id,network_dim"),
-        ("query --sort", "images_s", "images_seen"),
-        ("query --group-by", "opti", "optimizer"),
-        ("fields", "network_di", "network_dim"),
+        (["query", "network_di"], "network_dim"),
+        (["query", "network_dim:64..", "opti"], "optimizer"),
+        (["query", "--columns", "file_id,network_di"], "file_id,network_dim"),
+        (["query", "--sort", "images_s"], "images_seen"),
+        (["query", "--sort", "steps,-images_s"], "steps,-images_seen"),
+        (["query", "--group-by", "opti"], "optimizer"),
+        (["fields", "network_di"], "network_dim"),
     ],
 )
-def test_the_shell_completes_fields(words: str, incomplete: str, expected: str) -> None:
-    assert expected in completed(words, incomplete)
+def test_the_shell_completes_fields(shell: str, words: list[str], expected: str) -> None:
+    assert expected in completed(shell, words)
+
+
+def test_a_condition_is_completed_at_its_end() -> None:
+    assert [name for name, _ in condition("network_dim>64 and optimizer_p")] == [
+        "network_dim>64 and optimizer_path"
+    ]
+    assert condition("network_dim>") == []
+    assert len(condition("")) == len(FIELDS)

@@ -1,6 +1,8 @@
 """`sql` as a command."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,3 +77,18 @@ def test_an_overlong_statement(run: Run, database: str) -> None:
 def test_no_database(run: Run, tmp_path: Path) -> None:
     result = run("sql", "select 1", "--db", str(tmp_path / "none.db"))
     assert (result.exit_code, result.stdout) == (3, "")
+
+
+def test_a_reader_that_has_seen_enough(sqlite_template: Path) -> None:
+    many = "with recursive n(i) as (select 1 union all select i + 1 from n) select i from n"
+    with subprocess.Popen(
+        [sys.executable, "-m", "crawler", "sql", many, "--db", str(sqlite_template)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"i\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=60) == 141

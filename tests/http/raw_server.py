@@ -1,8 +1,8 @@
 """A server that shows the very bytes it was sent and answers with any bytes a test wants."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -39,7 +39,10 @@ class RawServer:
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._connected, self.host, 0)
-        self.port: int = self._server.sockets[0].getsockname()[1]
+        listening = self._server.sockets[0]
+        # Left alone, the system takes megabytes off a server's hands that nobody receives.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
+        self.port: int = listening.getsockname()[1]
         self.url = f"http://{self.host}:{self.port}"
         return self
 
@@ -53,6 +56,7 @@ class RawServer:
         for task in self._busy:
             task.cancel()
         await asyncio.gather(*self._busy, return_exceptions=True)
+        await asyncio.sleep(0)  # what was aborted is closed in the loop's next round
         await self._server.wait_closed()
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -61,7 +65,7 @@ class RawServer:
         task.add_done_callback(self._busy.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
+        try:
             head = await reader.readuntil(b"\r\n\r\n")
             first, *lines = head.decode("latin-1").rstrip().split("\r\n")
             method, target, _ = first.split(" ")
@@ -72,14 +76,13 @@ class RawServer:
             if answer := await self.handler(request, writer):
                 writer.write(answer)
             await writer.drain()
-        writer.close()
-        with suppress(ConnectionError):
+            writer.close()
             await writer.wait_closed()
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            writer.transport.abort()
 
 
-def answer(
-    status: int = 200, body: bytes = b"", headers: Mapping[str, str] | None = None
-) -> bytes:
+def answer(status: int = 200, body: bytes = b"", headers: Mapping[str, str] | None = None) -> bytes:
     """A whole answer with its length; a header of None's text is left out."""
     lines = {"Content-Length": str(len(body)), "Connection": "close", **(headers or {})}
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())

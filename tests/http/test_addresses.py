@@ -123,7 +123,9 @@ def test_a_named_storage_host_may_be_asked_unless_it_is_private() -> None:
             ask(raw, rule)
 
 
-@pytest.mark.parametrize("text", ["", "https://a.example", "a.example/x", "a.example:80", "a b", ".."])
+@pytest.mark.parametrize(
+    "text", ["", "https://a.example", "a.example/x", "a.example:80", "a b", ".."]
+)
 def test_a_storage_host_is_a_name(text: str) -> None:
     with pytest.raises(UsageError):
         storage_rule(text)
@@ -152,7 +154,9 @@ def test_a_location_is_followed_as_it_is_spelled(location: bytes, expected: str)
     assert followed(location, yarl.URL("https://civitai.com/api/download")) == expected
 
 
-@pytest.mark.parametrize("location", [b"", b"  ", b"https://h/\x00", b"/x\r\nHost: evil", b"/" * 20_000])
+@pytest.mark.parametrize(
+    "location", [b"", b"  ", b"https://h/\x00", b"/x\r\nHost: evil", b"/" * 20_000]
+)
 def test_an_unreadable_location_is_an_error(location: bytes) -> None:
     with pytest.raises(RequestError):
         followed(location, CIVITAI)
@@ -186,9 +190,7 @@ class FixedResolver(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         return [
-            ResolveResult(
-                hostname=host, host=one, port=port, family=family, proto=0, flags=0
-            )
+            ResolveResult(hostname=host, host=one, port=port, family=family, proto=0, flags=0)
             for one in self.addresses
         ]
 

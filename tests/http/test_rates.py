@@ -12,21 +12,19 @@ from crawler.http.rates import asked_pause, even_turns, pause, persist
 
 
 class FastSelector(selectors.DefaultSelector):
-    """Takes a wait for done, and remembers how long it would have been."""
+    """Takes a wait for done, and remembers how long it would have been; looking costs 1 µs."""
 
     def __init__(self) -> None:
         super().__init__()
         self.passed = 0.0
 
-    def select(
-        self, timeout: float | None = None
-    ) -> list[tuple[selectors.SelectorKey, int]]:
-        self.passed += timeout or 0.0
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.passed += (timeout or 0.0) + 1e-6
         return super().select(0)
 
 
 class FastLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock moves only while everybody waits."""
+    """An event loop whose clock moves as if nothing took any time but waiting."""
 
     def __init__(self) -> None:
         self.clock = FastSelector()
@@ -82,7 +80,8 @@ def test_a_pause_saves_up_no_turns() -> None:
 
 
 def test_a_rate_of_zero_never_waits() -> None:
-    assert len(set(run(times_of(0, 50, 1)))) == 1
+    times = run(times_of(0, 50, 1))
+    assert times[-1] - times[0] < 0.001
 
 
 @pytest.mark.parametrize("rate", [-1, float("nan"), float("inf")])

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -16,7 +17,7 @@ def listed(catalogue: Catalogue) -> list[int]:
     return [catalogue.traits(index).model_id for index in range(len(catalogue))]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def plain() -> Catalogue:
     return Catalogue(250, faults=Faults.plain())
 
@@ -78,9 +79,19 @@ def test_cursors_are_spelled_as_the_site_spells_them(plain: Catalogue) -> None:
 
 
 def test_the_next_page_echoes_everything_at_another_host(plain: Catalogue) -> None:
-    page = ask(plain, "limit=2&page=1&token=abc&types=LORA&types=LoCon&cursor=")
-    # an empty cursor is one of the wrong arity
-    assert page["metadata"] if page else True
+    page = ask(plain, "limit=2&page=1&token=abc&types=LORA&types=LoCon")
+    cursor = page["metadata"]["nextCursor"]
+    parts = urlsplit(page["metadata"]["nextPage"])
+    assert parts.netloc not in ORIGIN
+    assert parts.netloc.endswith(".invalid")
+    assert parse_qsl(parts.query) == [
+        ("limit", "2"), ("page", "1"), ("token", "abc"),
+        ("types", "LORA"), ("types", "LoCon"), ("cursor", cursor),
+    ]  # fmt: skip
+    following = ask(plain, parts.query)
+    assert set(following["metadata"]) == {"nextCursor", "nextPage"}
+    again = parse_qsl(urlsplit(following["metadata"]["nextPage"]).query)
+    assert [name for name, _value in again].count("cursor") == 1
 
 
 def test_both_passes_are_the_whole_only_together() -> None:
@@ -116,6 +127,22 @@ def test_page_is_accepted_and_ignored(plain: Catalogue) -> None:
     status, body = refused(plain, "limit=100&page=11")
     assert status == 429
     assert "cursors" in body["error"]
+
+
+def test_an_empty_catalogue_is_one_empty_page() -> None:
+    for sort in Sort:
+        page = ask(Catalogue(0), f"sort={sort.replace(' ', '+')}")
+        assert page == {"items": [], "metadata": {}}
+
+
+def test_a_large_catalogue_is_entered_anywhere() -> None:
+    catalogue = Catalogue(10_000_000, faults=Faults.plain())
+    page = ask(catalogue, "sort=Oldest&limit=3&cursor=2025-06-01%7C1")
+    assert page["items"][0]["modelVersions"][0]["publishedAt"].startswith("2025-06-01")
+    following = ask(catalogue, f"sort=Oldest&limit=1&cursor={page['metadata']['nextCursor']}")
+    assert ids(following)[0] > max(ids(page))
+    newest = ask(catalogue, "sort=Newest&limit=1")
+    assert ids(newest) == [catalogue.traits(9_999_999).model_id]
 
 
 def test_a_limit_of_nothing_gives_nothing(plain: Catalogue) -> None:

@@ -7,22 +7,16 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from crawler.errors import UsageError
 from crawler.model import Model
 from crawler.model.walk import CursorState
 from crawler.store import tables
 from crawler.store.file_names import why_not_safetensors
 from crawler.store.tables import loras
 from crawler.store.writes import (
-    begin_crawl,
-    count_pending,
     count_walk_models,
-    finish_crawl,
     read_cursors,
-    retry_failed,
     store_page,
     store_results,
-    take_pending,
     walk_model_ids,
 )
 from tests.factories import NOW, make_file, make_model, make_result, make_version
@@ -248,80 +242,6 @@ def test_early_access_is_kept_where_the_list_no_longer_tells_it(engine: sa.Engin
 
     [row] = _rows(engine, loras)
     assert row["early_access_until"] == LATER
-
-
-# --- pending ------------------------------------------------------------------------------------
-
-
-def test_pending_files_come_by_id_within_the_walk_and_their_time(engine: sa.Engine) -> None:
-    _store(engine, *(make_model(n) for n in (5, 3, 1, 4, 2)))
-    _store(engine, make_model(6), walk="another")
-    with engine.begin() as connection:
-        waiting = {"outcome": "pending", "next_try_at": LATER}
-        store_results(connection, [make_result(2, b"", **waiting), make_result(3, b"")])
-
-    with engine.connect() as connection:
-        taken = take_pending(connection, walk="w", now=NOW, limit=2, exclude={1})
-        assert [target.file_id for target in taken] == [4, 5]
-        assert taken[0].file_name == "marble_4.safetensors"
-        assert (taken[0].version_id, taken[0].base_model) == (4, "Pony")
-        assert taken[0].size_bytes == 151_000_000
-        ids = [t.file_id for t in take_pending(connection, walk=None, now=LATER, limit=9)]
-        assert ids == [1, 2, 4, 5, 6]
-        assert count_pending(connection) == 5
-        assert count_pending(connection, walk="w") == 4
-        assert count_pending(connection, walk="w", now=NOW) == 3
-
-
-def test_failed_files_of_a_walk_can_be_tried_again(engine: sa.Engine) -> None:
-    _store(engine, *(make_model(n) for n in range(1, 5)))
-    _store(engine, make_model(5), walk="another")
-    outcomes = ["failed", "not_found", "forbidden", "decoded", "failed"]
-    with engine.begin() as connection:
-        store_results(
-            connection,
-            [make_result(n, b"", outcome=outcome) for n, outcome in enumerate(outcomes, start=1)],
-        )
-
-    with engine.begin() as connection:
-        assert retry_failed(connection, walk="w") == 2
-    assert [row["outcome"] for row in _rows(engine, loras)] == [
-        "pending",
-        "pending",
-        "forbidden",
-        "decoded",
-        "failed",
-    ]
-    with engine.begin() as connection:
-        assert retry_failed(connection, walk=None) == 1
-
-
-# --- crawls -------------------------------------------------------------------------------------
-
-
-def test_a_database_takes_from_one_api_only(engine: sa.Engine) -> None:
-    with engine.begin() as connection:
-        local = begin_crawl(connection, origin="local", walk="scan", now=NOW)
-        first = begin_crawl(connection, origin="https://civitai.com", walk="w", now=NOW)
-        finish_crawl(connection, first, ending="done", summary={"headers": 3}, now=LATER)
-        begin_crawl(connection, origin="local", walk="scan", now=NOW)
-        with pytest.raises(UsageError) as caught:
-            begin_crawl(connection, origin="http://127.0.0.1:8000", walk="w", now=NOW)
-
-    assert "https://civitai.com" in str(caught.value)
-    assert "http://127.0.0.1:8000" in str(caught.value)
-    rows = {row["crawl_id"]: row for row in _rows(engine, tables.crawls)}
-    assert len(rows) == 3
-    assert rows[local]["finished_at"] is None
-    assert rows[first] == {
-        "crawl_id": first,
-        "origin": "https://civitai.com",
-        "walk": "w",
-        "started_at": NOW,
-        "finished_at": LATER,
-        "ending": "done",
-        "summary": {"headers": 3},
-    }
 
 
 def test_models_of_this_machine_have_negative_ids(engine: sa.Engine) -> None:

@@ -1,12 +1,8 @@
-import dataclasses
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterator
 from pathlib import Path
-from types import NoneType
-from typing import get_args, get_origin, get_type_hints
 
 import pytest
 import sqlalchemy as sa
@@ -16,8 +12,6 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from crawler.model import Dataset, Directory, Problem, Recipe, Weights
-from crawler.query.field import Kind
 from crawler.store import database, states, tables
 from crawler.store.database import (
     REVISION,
@@ -29,7 +23,6 @@ from crawler.store.database import (
     state,
     upgrade,
 )
-from crawler.store.fields import BY_NAME, FIELDS, TRAINING_GROUPS
 from crawler.store.reads import table_counts
 from crawler.store.writes import store_page, store_results
 from tests.factories import NOW, make_model, make_result
@@ -235,54 +228,3 @@ def test_alembic_on_the_command_line_finds_the_database(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
 
     assert state(place) is State.CURRENT
-
-
-# --- columns, attributes and fields are one list ------------------------------------------------
-
-
-def test_columns_of_loras_are_the_fields(engine: sa.Engine) -> None:
-    made = [column["name"] for column in sa.inspect(engine).get_columns("loras")]
-
-    assert made == [field.name for field in FIELDS]
-    assert len(BY_NAME) == len(FIELDS)
-
-
-KINDS = {
-    int: {Kind.INTEGER},
-    float: {Kind.NUMBER},
-    str: {Kind.TEXT},
-    bool: {Kind.BOOLEAN},
-    datetime: {Kind.TIME},
-    tuple: {Kind.LIST},
-    Mapping: {Kind.OBJECT},
-}
-
-
-@pytest.mark.parametrize("noun", [Recipe, Weights])
-def test_attributes_are_fields_of_the_same_kind(noun: type) -> None:
-    for name, hint in get_type_hints(noun).items():
-        [plain] = [part for part in get_args(hint) if part is not NoneType]
-        assert BY_NAME[name].kind in KINDS[get_origin(plain) or plain], name
-
-
-def test_every_training_field_is_an_attribute() -> None:
-    filled = {field.name for noun in (Recipe, Weights) for field in dataclasses.fields(noun)}
-
-    assert filled == {field.name for field in FIELDS if field.group != "what it is"}
-    assert {field.group for field in FIELDS} > TRAINING_GROUPS
-
-
-@pytest.mark.parametrize(
-    ("noun", "table", "more"),
-    [
-        (Dataset, tables.datasets, {"file_id"}),
-        (Directory, tables.directories, {"file_id"}),
-        (Problem, tables.problems, {"file_id", "number"}),
-    ],
-)
-def test_parts_of_a_header_have_a_column_for_each_attribute(
-    noun: type, table: sa.Table, more: set[str]
-) -> None:
-    attributes = {field.name for field in dataclasses.fields(noun)}
-
-    assert set(table.columns.keys()) == attributes | more

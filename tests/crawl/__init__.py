@@ -1,0 +1,1 @@
+"""Crawls of a sandbox into real databases."""

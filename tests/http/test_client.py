@@ -1,0 +1,289 @@
+import asyncio
+import gzip
+import logging
+import socket
+import traceback
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crawler.errors import UsageError
+from crawler.http import Answer, Http, HttpSettings, Meter, RequestError, Secret, Timeouts, Waits
+from tests.http.raw_server import RawServer, Request, always, answer, json_answer, part
+
+pytestmark = pytest.mark.anyio
+
+KEY = "0123456789abcdef-the-key"
+SIGNATURE = "c0ffee-signature"
+ODD = (
+    "/file/a%28b%29%2Fc%3a%7c+d/~!$'()*,;:@x//y/./..%2e"
+    '?Q=%2f%2F&e=&&f&g=a+b%20c&h=%7C|{}"<>^`\\[]&i=%e4%b8%ad&s=' + SIGNATURE + "&="
+)
+
+
+def settings(url: str, **more: Any) -> HttpSettings:
+    quick = {
+        "rate": 0,
+        "timeouts": Timeouts(connect=2, stall=0.3, total=1),
+        "waits": Waits(shortest=0, longest=0, longest_asked=0),
+        "api_key": Secret(KEY),
+    }
+    return HttpSettings(api_url=url, **{**quick, **more})
+
+
+async def get(http: Http, raw: str) -> bytes:
+    async with http.storage(raw, 0, 99, meter=Meter()) as found:
+        return await found.body(1000)
+
+
+async def test_an_address_goes_out_byte_for_byte() -> None:
+    async with RawServer(always(part(b"x" * 10, 0, 9))) as server:
+        async with Http(settings(server.url)) as http:
+            await get(http, server.url + ODD)
+        assert server.requests[0].head.startswith(b"GET " + ODD.encode() + b" HTTP/1.1\r\n")
+
+
+async def test_a_redirected_address_goes_out_byte_for_byte_too() -> None:
+    async with RawServer(always(part(b"x", 0, 0)), "127.0.0.2") as last:
+        hop = always(answer(307, headers={"Location": last.url + ODD}))
+        async with RawServer(hop) as server, Http(settings(server.url)) as http:
+            await get(http, server.url + "/first")
+        assert last.requests[0].target == ODD
+
+
+async def test_a_file_request_has_a_range_and_no_compression_and_no_key() -> None:
+    async with RawServer(always(part(b"x", 0, 0)), "127.0.0.2") as storage:
+        async with Http(settings("http://127.0.0.1:9")) as http:
+            await get(http, storage.url + "/f")
+        headers = storage.requests[0].headers
+    assert headers["range"] == "bytes=0-99"
+    assert headers["accept-encoding"] == "identity"
+    assert headers["user-agent"].startswith("curl/")
+    assert headers["host"] == storage.url.removeprefix("http://")
+    assert "authorization" not in headers
+    assert KEY.encode() not in storage.requests[0].head
+
+
+async def test_the_key_goes_to_the_api_and_to_no_other_port_of_its_host() -> None:
+    async with (
+        RawServer(always(part(b"x", 0, 0))) as storage,
+        RawServer(always(json_answer({}))) as api,
+        Http(settings(api.url + "/api/v1/")) as http,
+    ):
+        async with http.api("/api/v1/models", [("types", "LORA"), ("types", "a b&c")]) as found:
+            assert await found.body(100) == b"{}"
+        await get(http, storage.url + "/f")
+        await get(http, api.url + "/f")
+        asked, stored = api.requests
+        assert asked.target == "/api/v1/models?types=LORA&types=a%20b%26c"
+        assert asked.headers["authorization"] == f"Bearer {KEY}"
+        assert asked.headers["user-agent"].startswith("lora-crawl/")
+        assert "authorization" not in storage.requests[0].headers
+        assert "authorization" not in stored.headers
+
+
+def test_the_api_is_asked_by_a_name_that_no_browser_has() -> None:
+    agent = HttpSettings().user_agent.lower()
+    browsers = ("mozilla", "chrome", "safari", "firefox", "opera", "edge")
+    assert not any(browser in agent for browser in browsers)
+
+
+async def test_the_api_redirects_and_is_not_followed() -> None:
+    async with RawServer(always(json_answer({}))) as other:
+        moved = always(answer(301, headers={"Location": other.url + "/api"}))
+        async with (
+            RawServer(moved) as api,
+            Http(settings(api.url)) as http,
+            http.api("/api/v1/models") as found,
+        ):
+            assert (found.status, found.location.decode()) == (301, other.url + "/api")
+        assert other.requests == []
+
+
+async def test_neither_cookies_nor_netrc_are_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login lantern password moth\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    given = always(json_answer({}, headers={"Set-Cookie": "a=b; Path=/"}))
+    async with RawServer(given) as api, Http(settings(api.url, api_key=None)) as http:
+        for _ in range(2):
+            async with http.api("/api/v1/models") as found:
+                await found.body(100)
+        assert not {"cookie", "authorization"} & set(api.requests[1].headers)
+
+
+async def test_a_list_may_travel_compressed_and_is_measured_unpacked() -> None:
+    packed = gzip.compress(bytes(1_000_000))
+    given = always(answer(200, packed, {"Content-Encoding": "gzip"}))
+    async with RawServer(given) as api, Http(settings(api.url)) as http:
+        async with http.api("/api/v1/models", compressed=True) as found:
+            assert await found.body(1_000_000) == bytes(1_000_000)
+        assert api.requests[0].headers["accept-encoding"] == "gzip"
+        with pytest.raises(RequestError, match="more than 999,999 bytes"):
+            async with http.api("/api/v1/models", compressed=True) as found:
+                await found.body(999_999)
+
+
+async def test_a_beginning_takes_no_more_than_it_is_told() -> None:
+    async with (
+        RawServer(always(answer(500, bytes(500_000)))) as api,
+        Http(settings(api.url)) as http,
+        http.api("/x") as found,
+    ):
+        assert await found.beginning(1000) == bytes(1000)
+
+
+@pytest.mark.parametrize("reply", [b"", b"HTTP/1.1 200"])
+async def test_a_closed_connection_is_one_request_and_not_two(reply: bytes) -> None:
+    async with RawServer(always(reply)) as api, Http(settings(api.url)) as http:
+        with pytest.raises(RequestError, match="closed the connection"):
+            async with http.api("/x"):
+                pass
+        assert len(api.requests) == 1
+
+
+async def test_every_request_to_the_api_waits_for_its_turn_and_storage_does_not() -> None:
+    turns = 0
+
+    async def turn() -> None:
+        nonlocal turns
+        turns += 1
+
+    async with (
+        RawServer(always(part(b"x", 0, 0))) as api,
+        Http(settings(api.url), turn=turn) as http,
+    ):
+        for _ in range(3):
+            async with http.api("/x") as found:
+                await found.body(10)
+        await get(http, api.url + "/f")
+    assert turns == 3
+
+
+async def test_a_plain_request_goes_through_the_proxy_unchanged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with RawServer(always(part(b"x", 0, 0))) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://moth:w%40x@127.0.0.1:{proxy.port}")
+        monkeypatch.setenv("NO_PROXY", "127.0.0.3,.lantern.example")
+        async with Http(settings("http://127.0.0.1:9")) as http:
+            await get(http, "http://127.0.0.2:81" + ODD)
+            with pytest.raises(RequestError, match=r"no connection to 127\.0\.0\.3"):
+                await get(http, "http://127.0.0.3:9/f")
+        asked = proxy.requests[0]
+        assert asked.target == "http://127.0.0.2:81" + ODD
+        assert asked.headers["proxy-authorization"] == "Basic bW90aDp3QHg="
+        assert len(proxy.requests) == 1
+        async with Http(settings("http://127.0.0.1:9", use_proxies=False)) as direct:
+            with pytest.raises(RequestError):
+                await get(direct, "http://127.0.0.2:9/f")
+        assert len(proxy.requests) == 1
+
+
+async def test_an_encrypted_request_asks_the_proxy_for_a_tunnel_and_shows_it_no_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with RawServer(always(answer(403))) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"moth:sesame@127.0.0.1:{proxy.port}")
+        async with Http(settings("https://api.lantern.example")) as http:
+            with pytest.raises(RequestError, match="the proxy answers 403") as caught:
+                async with http.api("/api/v1/models"):
+                    pass
+        assert caught.value.unreachable
+        asked = proxy.requests[0]
+        assert (asked.method, asked.target) == ("CONNECT", "api.lantern.example:443")
+        assert asked.headers["proxy-authorization"] == "Basic bW90aDpzZXNhbWU="
+        assert KEY.encode() not in asked.head
+
+
+async def test_an_unusable_proxy_is_a_usage_error_without_its_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://moth:sesame@127.0.0.1:1080")
+    with pytest.raises(UsageError) as caught:
+        Http(settings("http://127.0.0.1:9"))
+    assert "sesame" not in str(caught.value)
+
+
+async def test_refused_connections_and_unknown_names_say_so() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        for address, words in [
+            (url, "no connection to 127.0.0.1"),
+            ("http://lantern.invalid", "the name lantern.invalid cannot be found"),
+        ]:
+            async with Http(settings(address)) as http:
+                with pytest.raises(RequestError, match=words) as caught:
+                    async with http.api("/x"):
+                        pass
+            assert caught.value.unreachable
+
+
+async def test_a_name_that_leads_into_a_private_network_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def resolved(
+        _self: object, host: str, port: int, **_more: object
+    ) -> list[tuple[Any, ...]]:
+        assert host == "files.lantern.example"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.1", port))]
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", resolved)
+    hosts = ("files.lantern.example",)
+    async with Http(settings("https://civitai.com", storage_hosts=hosts)) as http:
+        with pytest.raises(RequestError, match="leads to a private address") as caught:
+            await get(http, "https://files.lantern.example/f")
+    assert not caught.value.again
+
+
+async def refused(ask: AbstractAsyncContextManager[Answer]) -> None:
+    async with ask as found:
+        await found.body(1000)
+        raise found.refusal()
+
+
+async def silent(_request: Request, _writer: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(30)
+
+
+async def test_no_error_and_no_log_shows_the_key_or_a_signature(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    garbage = always(b"HTTP/1.1 boo\r\n\r\n")
+    cut = always(answer(200, b"x", {"Content-Length": "9"}))
+    texts = []
+    for handler in (silent, garbage, cut, always(b""), always(answer(503))):
+        async with RawServer(handler) as server, Http(settings(server.url)) as http:
+            for ask in (http.storage(server.url + ODD, 0, 9, meter=Meter()), http.api(ODD)):
+                with pytest.raises(RequestError) as caught:
+                    await refused(ask)
+                texts.append("".join(traceback.format_exception(caught.value)))
+                texts.append(repr(caught.value))
+            texts.append(repr(http.settings))
+    texts.append(caplog.text)
+    for text in texts:
+        assert KEY not in text
+        assert SIGNATURE not in text
+    assert len(texts) == 26
+
+
+def test_a_secret_shows_itself_only_when_asked() -> None:
+    secret = Secret(f" {KEY}\n")
+    assert secret.reveal() == KEY
+    assert KEY not in f"{secret} {secret!r} {[secret]} {HttpSettings(api_key=secret)}"
+    with pytest.raises(TypeError):
+        secret.__reduce__()
+
+
+@pytest.mark.parametrize("text", ["", "  ", "a b", "a\r\nHost: evil", "schlüssel", "a\x00"])
+def test_a_key_that_no_header_can_hold_is_refused_and_not_shown(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Secret(text)
+    assert text.strip() not in str(caught.value) or not text.strip()

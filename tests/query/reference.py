@@ -1,0 +1,176 @@
+"""What a tree means, in plain Python: the measure for both databases.
+
+A condition gives True, False or None for unknown, a value is None where it is missing.
+"""
+
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from crawler.query.field import Kind
+from crawler.query.tree import (
+    And,
+    Arithmetic,
+    Between,
+    Call,
+    Column,
+    Comparison,
+    Has,
+    In,
+    Is,
+    Like,
+    Literal,
+    Negative,
+    Node,
+    Not,
+    Or,
+    kind_of,
+)
+
+Row = Mapping[str, Any]
+
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def evaluate(node: Node, row: Row) -> Any:  # noqa: PLR0911 - a case for each kind of node
+    match node:
+        case And():
+            return _all([evaluate(part, row) for part in node.parts])
+        case Or():
+            return _not(_all([_not(evaluate(part, row)) for part in node.parts]))
+        case Not():
+            return _not(evaluate(node.operand, row))
+        case Comparison():
+            return _compared(node.operator, evaluate(node.left, row), evaluate(node.right, row))
+        case Between():
+            operand, low, high = (
+                evaluate(part, row) for part in (node.operand, node.low, node.high)
+            )
+            return _all([_compared(">=", operand, low), _compared("<=", operand, high)])
+        case In():
+            operand = evaluate(node.operand, row)
+            options = [evaluate(option, row) for option in node.options]
+            return _not(_all([_compared("!=", operand, option) for option in options]))
+        case Like():
+            return _like(evaluate(node.operand, row), node.pattern, node.escape)
+        case Is():
+            return evaluate(node.operand, row) is node.value
+        case Has():
+            members = row[node.name]
+            return None if members is None else node.member in members
+        case _:
+            return value(node, row)
+
+
+def value(node: Node, row: Row, *, bounded: bool = False) -> Any:  # noqa: PLR0911 - the same
+    match node:
+        case Column():
+            found = row[node.name]
+            if bounded and node.kind is Kind.NUMBER and found:
+                return found if 1e-18 <= abs(found) <= 1e18 else None
+            return found
+        case Literal():
+            return node.value
+        case Negative():
+            operand = value(node.operand, row, bounded=True)
+            return None if operand is None else -operand
+        case Arithmetic():
+            left, right = (value(side, row, bounded=True) for side in (node.left, node.right))
+            return None if left is None or right is None else _arithmetic(node, left, right)
+        case Call():
+            values = [value(each, row, bounded=bounded) for each in node.arguments]
+            return _call(node, values)
+        case _:
+            return evaluate(node, row)
+
+
+def _not(truth: bool | None, /) -> bool | None:  # noqa: FBT001 - a value, no switch
+    return None if truth is None else not truth
+
+
+def _all(truths: list[bool | None]) -> bool | None:
+    if False in truths:
+        return False
+    return None if None in truths else True
+
+
+def _compared(sign: str, left: Any, right: Any) -> bool | None:
+    return None if left is None or right is None else _OPERATORS[sign](left, right)
+
+
+def _ascii_lower(text: str) -> str:
+    return "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c for c in text)
+
+
+def _ascii_upper(text: str) -> str:
+    return "".join(chr(ord(c) - 32) if "a" <= c <= "z" else c for c in text)
+
+
+def _like(text: str | None, pattern: str, escape: str) -> bool | None:
+    if text is None:
+        return None
+    expression = ""
+    characters = iter(_ascii_lower(pattern))
+    for character in characters:
+        if escape and character == escape:
+            expression += re.escape(next(characters))
+        else:
+            expression += {"%": ".*", "_": "."}.get(character, re.escape(character))
+    return re.fullmatch(expression, _ascii_lower(text), re.DOTALL) is not None
+
+
+def _arithmetic(node: Arithmetic, left: Any, right: Any) -> Any:  # noqa: PLR0911 - the same
+    match node.operator:
+        case "+":
+            return left + right
+        case "-":
+            return left - right
+        case "*":
+            return left * right
+        case "/" if node.kind is Kind.NUMBER:
+            return left / right if right else None
+        case "/":
+            return _quotient(left, right) if right else None
+        case _:
+            whole_left, whole_right = math.trunc(left), math.trunc(right)
+            if not whole_right:
+                return None
+            rest = whole_left - whole_right * _quotient(whole_left, whole_right)
+            return rest if node.kind is Kind.INTEGER else float(rest)
+
+
+def _quotient(left: int, right: int) -> int:
+    size = abs(left) // abs(right)
+    return size if (left < 0) == (right < 0) else -size
+
+
+def _call(node: Call, values: list[Any]) -> Any:  # noqa: PLR0911 - the same
+    first = values[0]
+    if node.function == "coalesce":
+        chosen = next((each for each in values if each is not None), None)
+        return float(chosen) if node.kind is Kind.NUMBER and chosen is not None else chosen
+    if first is None:
+        return None
+    match node.function:
+        case "lower":
+            return _ascii_lower(first)
+        case "upper":
+            return _ascii_upper(first)
+        case "length":
+            return len(first)
+        case "abs":
+            lost = kind_of(node) is Kind.INTEGER and first == -(2**63)
+            return None if lost else abs(first)
+        case _:
+            digits = Decimal(1).scaleb(-values[1])
+            return float(Decimal(repr(first)).quantize(digits, rounding=ROUND_HALF_UP))

@@ -1,0 +1,83 @@
+"""A small database for the tests that read."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from crawler.store.writes import (
+    begin_crawl,
+    store_page,
+)
+from tests.factories import (
+    NOW,
+    make_file,
+    make_model,
+    make_version,
+)
+
+SHA = "ABCD" + "0" * 59
+
+
+def _page(connection: sa.Connection, *models: Any) -> None:
+    store_page(
+        connection,
+        models,
+        site="civitai",
+        origin="https://civitai.com",
+        walk="w",
+        lap=1,
+        cursors={},
+        now=NOW,
+    )
+
+
+@pytest.fixture
+def shelf(engine: sa.Engine) -> sa.Engine:
+    """Four models in one crawl.
+
+    10 has the versions 100 (older), 101 and 102 (unpublished); the newest version of 20 has no
+    primary file; 30 has none at all; -1 lies on this machine.
+    """
+    year = timedelta(days=365)
+    with engine.begin() as connection:
+        begin_crawl(connection, origin="http://127.0.0.1:9000", walk="w", now=NOW)
+        _page(
+            connection,
+            make_model(
+                10,
+                versions=(
+                    make_version(100, published_at=NOW - year, files=(make_file(1),)),
+                    make_version(
+                        101,
+                        published_at=NOW,
+                        files=(
+                            make_file(2, is_primary=False),
+                            make_file(3, sha256=f"{SHA}1", autov2="ABCD000000", autov3="FEDCBA"),
+                        ),
+                    ),
+                    make_version(102, published_at=None, files=(make_file(4),)),
+                ),
+            ),
+            make_model(
+                20,
+                versions=(
+                    make_version(
+                        200, published_at=NOW - year, files=(make_file(5, sha256=f"{SHA}2"),)
+                    ),
+                    make_version(201, published_at=NOW, files=(make_file(6, is_primary=False),)),
+                ),
+            ),
+            make_model(
+                30,
+                versions=(
+                    make_version(
+                        300,
+                        files=(make_file(8, is_primary=False), make_file(7, is_primary=False)),
+                    ),
+                ),
+            ),
+            make_model(-1, versions=(make_version(-2, files=(make_file(-5),)),)),
+        )
+    return engine
