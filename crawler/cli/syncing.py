@@ -146,7 +146,7 @@ async def _look_ahead(job: Job, api_url: str, engine: Engine | None) -> Preview:
 
 
 async def _sync(job: Job, api_url: str, engine: Engine) -> Finished:
-    tally = Tally(limit=job.plan.walk.limit)
+    tally = Tally()
     stop = anyio.Event()
     trouble: StoppedError | None = None
     async with _source(job, api_url, engine) as source:

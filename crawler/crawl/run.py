@@ -107,7 +107,10 @@ def _begin(
     if plan.retry_failed:
         writes.retry_failed(connection, walk=plan.walk.key)
     tally.pending = writes.count_pending(connection, walk=plan.walk.key)
-    return where_it_stands(connection, plan.walk)
+    begun, seen = where_it_stands(connection, plan.walk)
+    if plan.walk.limit is not None:
+        tally.limit = plan.walk.limit - len(seen)
+    return begun, seen
 
 
 @asynccontextmanager
@@ -143,4 +146,5 @@ def _finish(connection: writes.Connection, run: Stages, crawl_id: int, ending: s
     writes.finish_crawl(
         connection, crawl_id, ending=ending, summary=run.tally.summary(), now=run.clock()
     )
-    writes.refresh_statistics(connection)
+    if run.tally.files:
+        writes.refresh_statistics(connection)

@@ -118,7 +118,7 @@ class Stages:
             )
         )
         self.tally.add_new(new_files)
-        self.tally.models += len(step.models)
+        self.tally.models += step.distinct
         self.tally.list_calls += step.list_calls
         self.tally.add_unreadable(step.unreadable)
         self.bell.ring()

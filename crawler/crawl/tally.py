@@ -15,8 +15,8 @@ class Tally:
     """Counts that grow while a crawl runs; one display reads them, the stages add to them.
 
     Attributes:
-        models: Listed in this run, again or for the first time.
-        limit: How many models the walk is to list, None for all.
+        models: Distinct models listed in this run, known before or not.
+        limit: How many models this run is to list, None for all.
         outcomes: Files that ended in this run, by outcome.
         pending: Files of this walk that are still to be read; exact when the crawl is over.
         counted: Downloads that the site counted.
@@ -72,10 +72,11 @@ class Tally:
         self.outcomes.update(result.outcome for result in results)
         self.pending = max(self.pending - len(results), 0)
 
-    def add_new(self, files: int) -> None:
-        """Files that were listed for the first time."""
-        self.new_files += files
-        self.pending += files
+    def add_new(self, files: Counter[Outcome]) -> None:
+        """Files that were listed for the first time, by the outcome that they begin with."""
+        self.new_files += files.total()
+        self.pending += files[Outcome.PENDING]
+        self.outcomes += files - Counter({Outcome.PENDING: files[Outcome.PENDING]})
 
     def summary(self) -> dict[str, object]:
         """For `crawls` and for `sync --json`."""

@@ -74,12 +74,14 @@ class Step:
     """A piece of the walk, to be stored in one transaction.
 
     Attributes:
+        distinct: How many of them this lap had not met before.
         cursors: By pass; true once `models` are stored.
         unreadable: Sentences about items that had no usable id.
         list_calls: Requests that this step took.
     """
 
     models: tuple[Model, ...]
+    distinct: int
     cursors: Mapping[str, CursorState]
     unreadable: tuple[str, ...] = ()
     list_calls: int = 0
@@ -191,7 +193,7 @@ async def steps(
     passes = {name: _Pass(ask, begun[name]) for name, ask in walk.passes.items()}
     models: list[Model] = []
     unreadable: list[str] = []
-    calls = 0
+    distinct = calls = 0
     reached = False
     while not reached:
         served = next((p for p in passes.values() if not p.queue and not p.state.ended), None)
@@ -205,6 +207,7 @@ async def steps(
             served = min(filled, key=lambda p: p.queue[0][0])
             _, model = served.queue.popleft()
             models.append(model)
+            distinct += model.model_id not in seen
             seen.add(model.model_id)
             reached = walk.limit is not None and len(seen) >= walk.limit
         if not served.queue:
@@ -212,11 +215,12 @@ async def steps(
         if not served.queue or reached:
             yield Step(
                 models=tuple(models),
+                distinct=distinct,
                 cursors={name: one.state for name, one in passes.items()},
                 unreadable=tuple(unreadable),
                 list_calls=calls,
             )
-            models, unreadable, calls = [], [], 0
+            models, unreadable, distinct, calls = [], [], 0, 0
 
 
 async def _models_by_id(source: Source, walk: Walk) -> AsyncGenerator[Step]:
@@ -224,6 +228,7 @@ async def _models_by_id(source: Source, walk: Walk) -> AsyncGenerator[Step]:
         model = await source.model(model_id)
         yield Step(
             models=() if model is None else (model,),
+            distinct=int(model is not None),
             cursors={},
             unreadable=(f"the site has no model {model_id}",) if model is None else (),
             list_calls=1,

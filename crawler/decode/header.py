@@ -35,7 +35,8 @@ _QUOTES_PER_TENSOR = 10
 _LENGTH_CODES = frozenset({"header_too_small", "header_too_large", "invalid_length"})
 _OBJECT = re.compile(rb"[ \t\n\r]*\{")
 _NO_OBJECT = re.compile(rb"[ \t\n\r]*[^ \t\n\r{]")
-_METADATA_FIRST = re.compile(rb'[ \t\n\r]*\{[ \t\n\r]*"__metadata__"[ \t\n\r]*:[ \t\n\r]*')
+_BLANKS = b" \t\n\r"
+_METADATA_MEMBER = re.compile(rb'"__metadata__"[ \t\n\r]*:[ \t\n\r]*')
 _COMMA = re.compile(rb"[ \t\n\r]*,")
 
 
@@ -143,33 +144,42 @@ def _named(error: HeaderError, start: bytes) -> HeaderError:
 def _read_plain(raw: bytes) -> tuple[dict[str, Tensor], dict[str, str] | None] | None:
     """Tensors and metadata of a plain header; None when it is not plain, or not even sound.
 
-    Plain: the metadata comes first or not at all, and the rest holds tensors with their three fields
-    each and no escapes. Counting proves it. A tensor that msgspec accepts has five strings at least,
-    a string has two quotation marks at least, so with ten of them for every tensor in the result
-    there was no further field, no duplicate of a field or a name, and nothing nested. Only integers
-    are left to differ: of these msgspec allows negative ones and -0, which show in the count of
-    hyphens, and any size, which `body_bytes` judges.
+    Plain: what is left without the metadata are tensors with their three fields each and without
+    escapes. Counting proves it. A tensor that msgspec accepts has five strings at least, a string
+    has two quotation marks at least, so with ten of them for every tensor in the result there was
+    no further field, no duplicate of a field or a name, and nothing nested. Only integers are left
+    to differ: of these msgspec allows negative ones and -0, which show in the count of hyphens, and
+    any size, which `body_bytes` judges.
     """
-    metadata = None
-    rest = raw
     try:
-        if first := _METADATA_FIRST.match(raw):
-            value = bytes(_OUTLINE.decode(raw).metadata)
-            comma = _COMMA.match(raw, first.end() + len(value))
-            # Without this the metadata read could be that of a second one, which wins in msgspec.
-            if comma is None or not raw.startswith(value, first.end()):
-                return None
-            metadata = _METADATA.decode(value)
-            rest = b"{" + raw[comma.end() :]
+        metadata, rest = _split(raw)
         tensors = _TENSORS.decode(rest)
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
     if (
-        tensors
-        and METADATA_KEY not in tensors
+        METADATA_KEY not in tensors
         and b"\\" not in rest
         and rest.count(b'"') == _QUOTES_PER_TENSOR * len(tensors)
         and rest.count(b"-") == "".join(tensors).count("-")
     ):
         return tensors, metadata
     return None
+
+
+def _split(raw: bytes) -> tuple[dict[str, str] | None, bytes]:
+    """The metadata and the header without it; raises what msgspec raises, or ValueError.
+
+    A key that is cut out of a tensor, or a second one, leaves one behind that is no tensor.
+    """
+    key = _METADATA_MEMBER.search(raw)
+    if key is None:
+        return None, raw
+    # All of the header is JSON from here on, and the value is that of the last such key.
+    value = bytes(_OUTLINE.decode(raw).metadata)
+    if not raw.startswith(value, key.end()):
+        raise ValueError("another key is the last one")
+    metadata = _METADATA.decode(value)
+    end = key.end() + len(value)
+    if comma := _COMMA.match(raw, end):
+        return metadata, raw[: key.start()] + raw[comma.end() :]
+    return metadata, raw[: key.start()].rstrip(_BLANKS).removesuffix(b",") + raw[end:]

@@ -177,11 +177,8 @@ def _literal(node: Literal, schema: Schema) -> Element:
 def _bounded(column: Element) -> Element:
     smallest: Element = sa.literal(SMALLEST_OPERAND, sa.Double())
     largest: Element = sa.literal(LARGEST_OPERAND, sa.Double())
-    fits = sa.or_(sa.func.abs(column).between(smallest, largest), column == _ZERO)
+    fits = sa.or_(sa.func.abs(column).between(smallest, largest), column == 0.0)
     return sa.case((fits, column))
-
-
-_ZERO = 0.0
 
 
 def _number(node: Node, kind: Kind, schema: Schema) -> Element:
@@ -209,7 +206,7 @@ def _arithmetic(node: Arithmetic, schema: Schema) -> Element:
         return _remainder(node, schema)
     if node.kind is Kind.INTEGER:
         return sa.func.div(left, sa.func.nullif(right, 0), type_=sa.Numeric())
-    divisor = sa.func.nullif(right, _ZERO)
+    divisor = sa.func.nullif(right, 0.0)
     return left.op("/", precedence=_PRODUCT, return_type=sa.Double())(divisor)
 
 

@@ -1,12 +1,13 @@
 """What a site lists, stored: models, versions, and their files as pending."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from crawler.model import Model, Version
+from crawler.model import Model, Outcome, Version
 from crawler.model.walk import CursorState
 from crawler.store import tables
 from crawler.store.upserts import slices, upsert
@@ -24,7 +25,7 @@ def store_page(
     cursors: Mapping[str, CursorState],
     primary_only: bool = False,
     now: datetime,
-) -> int:
+) -> Counter[Outcome]:
     """Store a piece of a walk; the caller's transaction makes it one with its cursors.
 
     A file that is known keeps its outcome and what its header said; what the site says of it is
@@ -43,7 +44,7 @@ def store_page(
         now: When they were listed.
 
     Returns:
-        How many files were not known before.
+        How many files were not known before, by the outcome that they begin with.
     """
     distinct = list({model.model_id: model for model in models}.values())
     moved = _moved_statistics(connection, distinct, now)

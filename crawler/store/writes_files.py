@@ -1,6 +1,7 @@
 """The files of listed models, stored in `loras`: new ones to be fetched, known ones described anew."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +41,7 @@ def store_files(
     site: str,
     origin: str,
     primary_only: bool,
-) -> int:
+) -> Counter[Outcome]:
     """Insert the files that are new and bring up to date what the site says of the others.
 
     New ones are pending, or `not_safetensors` where the name says so.
@@ -53,7 +54,7 @@ def store_files(
         primary_only: As in `store_page`.
 
     Returns:
-        How many files were new.
+        How many files were new, by the outcome that they begin with.
     """
     by_file: dict[int, list[_Listed]] = {}
     for listed in _files(models):
@@ -72,7 +73,7 @@ def store_files(
     insert_new(connection, loras, new)
     if known:
         connection.execute(_REFRESH, known)
-    return len(new)
+    return Counter(row["outcome"] for row in new)
 
 
 #: The end of early access is kept where a list no longer tells it.
@@ -147,7 +148,7 @@ def _description(place: _Listed, origin: str) -> dict[str, Any]:
         "model_tags": model.tags,
         "trained_words": version.trained_words,
         "nsfw": model.nsfw,
-        "nsfw_level": model.nsfw_level if version.nsfw_level is None else version.nsfw_level,
+        "nsfw_level": model.nsfw_level,
         "published_at": version.published_at,
         "listed_early_access": version.early_access_until,
         "downloads": model.downloads,

@@ -41,7 +41,7 @@ def run_crawl(
     **plan: object,
 ) -> Tally:
     """Crawl into the database, and tell what was done."""
-    tally = Tally(limit=walk.limit)
+    tally = Tally()
 
     async def go() -> None:
         settings = HttpSettings(

@@ -74,6 +74,42 @@ CASES: dict[str, tuple[bytes, int, str | None]] = {
         0,
         "invalid_metadata",
     ),
+    "a tensor named like the metadata, behind another": (
+        f"{{{_empty('a')},{_empty('__metadata__')}}}".encode(),
+        0,
+        "invalid_metadata",
+    ),
+    "metadata between tensors": (
+        f'{{{_empty("a")} , "__metadata__" : {{"b":"c"}} , {_empty("d")}}}'.encode(),
+        0,
+        None,
+    ),
+    "metadata last and null": (f'{{{_empty("a")} , "__metadata__":null }}'.encode(), 0, None),
+    "metadata last behind two commas": (
+        f'{{{_empty("a")},,"__metadata__":{{}}}}'.encode(),
+        0,
+        "invalid_json",
+    ),
+    "metadata last in front of a comma": (
+        f'{{{_empty("a")},"__metadata__":{{}},}}'.encode(),
+        0,
+        "invalid_json",
+    ),
+    "metadata inside a tensor": (
+        f'{{"a":{{"__metadata__":{{"b":"c"}},{_FIELDS}}}}}'.encode(),
+        4,
+        None,
+    ),
+    "metadata inside a tensor and outside": (
+        f'{{"a":{{"__metadata__":{{}},{_FIELDS}}},"__metadata__":{{}}}}'.encode(),
+        4,
+        None,
+    ),
+    "metadata inside the metadata": (
+        f'{{"__metadata__":{{"__metadata__":"a"}},{_empty("a")}}}'.encode(),
+        0,
+        None,
+    ),
     "metadata of other case": (b'{"__Metadata__":{}}', 0, "invalid_tensor"),
     "metadata with NUL escaped": (b'{"__metadata__":{"\\u0000":"\\u0000"}}', 0, None),
     "metadata with raw NUL": (b'{"__metadata__":{"a":"\x00"}}', 0, "invalid_json"),
@@ -205,6 +241,14 @@ CASES: dict[str, tuple[bytes, int, str | None]] = {
     "one offset": (_sized("[1]", "[4]"), 4, "invalid_tensor"),
     "three offsets": (_sized("[1]", "[0,4,4]"), 4, "invalid_tensor"),
     "offset of 4,000 digits": (_sized("[1]", f"[0,{'9' * 4000}]"), 4, "invalid_offset"),
+    "end before its beginning behind another": (
+        (
+            b'{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},'
+            b'"b":{"dtype":"U8","shape":[0],"data_offsets":[2,1]}}'
+        ),
+        2,
+        "invalid_offset",
+    ),
     "overlap": (
         (
             b'{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},'
@@ -275,6 +319,12 @@ CASES: dict[str, tuple[bytes, int, str | None]] = {
     "nested 128 deep": (_nested(128), 4, "invalid_json"),
     "nested 200 deep": (_nested(200), 4, "invalid_json"),
     "nested 100,000 deep": (_nested(100_000), 4, "invalid_json"),
+    "nested 128 deep in front of a comma": (
+        _ignored("[" * 125 + "[],0" + "]" * 125),
+        4,
+        "invalid_json",
+    ),
+    "nested 127 deep in front of a comma": (_ignored("[" * 124 + "[],0" + "]" * 124), 4, None),
     "nested 127 deep in objects": (_ignored('{"":' * 125 + "0" + "}" * 125), 4, None),
     "nested 128 deep in objects": (_ignored('{"":' * 126 + "0" + "}" * 126), 4, "invalid_json"),
     "nested 127 deep beside others": (

@@ -1,0 +1,76 @@
+"""Every example of docs/query.md is run, on both databases."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from crawler.query.language import MAX_CONDITIONS, MAX_LENGTH, parse
+from crawler.query.names import columns, grouping, order
+from crawler.query.parts import MAX_DEPTH
+from crawler.store.fields import BY_NAME
+from crawler.store.search import Search, search, statement_text
+from tests.query.expressions import ROWS
+from tests.query.test_alike import found, store
+
+PAGE = (Path(__file__).parents[2] / "docs" / "query.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()
+]
+PAIRS = re.findall(r"^\| `([a-z0-9_]+:[^`]+)` \| `([^`]+)` \|$", PAGE, re.MULTILINE)
+QUOTED = [text for text in re.findall(r"`([^`\n]+)`", PAGE) if re.match(r"'\d{4}", text)]
+
+
+def test_the_page_has_examples() -> None:
+    assert len(COMMANDS) > 20
+    assert len(PAIRS) > 20
+    assert len(QUOTED) > 5
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_runs(engine: sa.Engine, command: str) -> None:
+    store(engine, ROWS)
+    words = shlex.split(command)
+    assert words[:2] == ["lora-crawl", "query"]
+    options = {"--count": "", "--sql": ""}
+    expression = []
+    rest = iter(words[2:])
+    for word in rest:
+        if word in options:
+            options[word] = "given"
+        elif word.startswith("--"):
+            options[word] = next(rest)
+        else:
+            expression.append(word)
+    asked = Search(
+        tree=parse(expression, BY_NAME),
+        columns=columns(options.get("--columns", "file_id"), BY_NAME),
+        sort=order(options["--sort"], BY_NAME) if "--sort" in options else (),
+        limit=int(options.get("--limit", 0)),
+        offset=int(options.get("--offset", 0)),
+        count=bool(options["--count"]),
+        group_by=grouping(options["--group-by"], BY_NAME) if "--group-by" in options else None,
+    )
+    with engine.connect() as connection:
+        answer = search(connection, asked)
+        assert all(len(row) == len(answer.columns) for row in answer.rows)
+        assert statement_text(connection, asked).startswith("SELECT ")
+
+
+def test_both_columns_of_the_table_give_the_same_rows(engine: sa.Engine) -> None:
+    store(engine, ROWS)
+    with engine.connect() as connection:
+        for short, sql in PAIRS:
+            left, right = (parse([text], BY_NAME) for text in (short, sql))
+            assert found(connection, left) == found(connection, right), short
+
+
+@pytest.mark.parametrize("date", QUOTED)
+def test_a_date_is_one(date: str) -> None:
+    assert parse([f"published_at >= {date}"], BY_NAME) is not None
+
+
+def test_the_limits_are_the_true_ones() -> None:
+    assert f"{MAX_LENGTH:,} characters, {MAX_DEPTH} levels and {MAX_CONDITIONS} parts" in PAGE
