@@ -15,7 +15,7 @@ import re
 import msgspec
 
 from crawler.decode.foreign import foreign_format, quoted
-from crawler.decode.header_exact import METADATA_KEY, read_exactly
+from crawler.decode.header_exact import read_exactly
 from crawler.decode.layout import body_bytes
 from crawler.errors import HeaderError
 from crawler.model import Header, Tensor
@@ -157,8 +157,7 @@ def _read_plain(raw: bytes) -> tuple[dict[str, Tensor], dict[str, str] | None] |
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
     if (
-        METADATA_KEY not in tensors
-        and b"\\" not in rest
+        b"\\" not in rest
         and rest.count(b'"') == _QUOTES_PER_TENSOR * len(tensors)
         and rest.count(b"-") == "".join(tensors).count("-")
     ):
@@ -169,15 +168,16 @@ def _read_plain(raw: bytes) -> tuple[dict[str, Tensor], dict[str, str] | None] |
 def _split(raw: bytes) -> tuple[dict[str, str] | None, bytes]:
     """The metadata and the header without it; raises what msgspec raises, or ValueError.
 
-    A key that is cut out of a tensor, or a second one, leaves one behind that is no tensor.
+    When the key that is cut out is one of two, or stands inside a tensor, the true one stays behind
+    and its texts are no tensor: what is left is then not read.
     """
     key = _METADATA_MEMBER.search(raw)
     if key is None:
         return None, raw
-    # All of the header is JSON from here on, and the value is that of the last such key.
+    # This proves that all of the header is JSON, and finds the value of the last such key.
     value = bytes(_OUTLINE.decode(raw).metadata)
     if not raw.startswith(value, key.end()):
-        raise ValueError("another key is the last one")
+        raise ValueError("not the key that was found")
     metadata = _METADATA.decode(value)
     end = key.end() + len(value)
     if comma := _COMMA.match(raw, end):

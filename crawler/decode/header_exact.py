@@ -23,7 +23,7 @@ from crawler.errors import HeaderError
 from crawler.model import Tensor
 
 #: The one key of a header that names no tensor.
-METADATA_KEY = "__metadata__"
+_METADATA_KEY = "__metadata__"
 
 _FIELDS = ("dtype", "shape", "data_offsets")
 
@@ -63,7 +63,7 @@ def read_exactly(raw: bytes) -> tuple[dict[str, Tensor], dict[str, str] | None]:
     at, more = opening.end(), not opening[1]
     while more:
         name, at = _key(raw, at)
-        if name != METADATA_KEY:
+        if name != _METADATA_KEY:
             tensors[name], at = _entry(raw, at, name)
         elif metadata_seen:
             raise HeaderError("duplicate_key", "the header has __metadata__ twice")

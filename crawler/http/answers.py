@@ -1,25 +1,27 @@
 """One answer of a server, read in pieces and within limits."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import aiohttp
+import httpx
 
 from crawler.http.addresses import PrivateAddressError
 from crawler.http.failure import RequestError
 from crawler.http.rates import asked_pause
+from crawler.http.transport import location_of
 
 #: Most bytes read of an answer that refuses: enough for an error text or a login page's beginning.
 MAX_REFUSAL_BYTES = 64 * 1024
-
-#: Bytes taken from a connection at once.
-PIECE_BYTES = 64 * 1024
 
 #: Statuses below 500 after which the same request may succeed later.
 PASSING_STATUSES = frozenset({408, 425, 429})
 
 FIRST_SERVER_ERROR = 500
+
+_LENGTH = re.compile(r"[0-9]{1,19}")
 
 
 @dataclass(slots=True)
@@ -38,34 +40,41 @@ class Meter:
 
 
 class Answer:
-    """The head of an answer, and its body as a stream. Left early, the connection is closed."""
+    """The head of an answer, and its body as a stream. Left early, the connection is closed.
 
-    def __init__(self, response: aiohttp.ClientResponse, meter: Meter) -> None:
+    Args:
+        response: Not read yet; whoever has it closes it.
+        meter: Counts the body's bytes.
+        unpacked: Whether a body that travels as gzip is to be unpacked. Other encodings were not
+            asked for, and one within the other could unpack to any size.
+    """
+
+    def __init__(self, response: httpx.Response, meter: Meter, *, unpacked: bool = False) -> None:
         self._response = response
         self._meter = meter
+        packed = self.header("Content-Encoding").strip().lower() == "gzip"
+        self._pieces = response.aiter_bytes() if unpacked and packed else response.aiter_raw()
 
     @property
     def status(self) -> int:
         """The HTTP status."""
-        return self._response.status
+        return self._response.status_code
 
     @property
     def host(self) -> str:
         """Who answered."""
-        return self._response.url.raw_host or ""
+        return self._response.url.raw_host.decode()
 
     @property
     def location(self) -> bytes:
         """The `Location` as it came, empty without one."""
-        for name, value in self._response.raw_headers:
-            if name.lower() == b"location":
-                return value
-        return b""
+        return location_of(self._response)
 
     @property
     def content_length(self) -> int | None:
-        """Bytes of the body, None when the server does not say."""
-        return self._response.content_length
+        """Bytes of the body as it travels, None when the server does not say."""
+        text = self.header("Content-Length")
+        return int(text) if _LENGTH.fullmatch(text) else None
 
     @property
     def is_chunked(self) -> bool:
@@ -79,7 +88,7 @@ class Answer:
 
     def header(self, name: str) -> str:
         """The first value of a header, empty without one."""
-        return self._response.headers.get(name, "")
+        return next(iter(self._response.headers.get_list(name)), "")
 
     async def piece(self) -> bytes:
         """The next bytes of the body, empty at its end.
@@ -88,7 +97,7 @@ class Answer:
             RequestError: It was cut or stalled.
         """
         with translated(self.host):
-            piece = await self._response.content.read(PIECE_BYTES)
+            piece = await anext(self._pieces, b"")
         self._meter.bytes_read += len(piece)
         return piece
 
@@ -133,35 +142,59 @@ class Answer:
 def translated(host: str) -> Iterator[None]:
     """Turn every failure of a request into a RequestError whose text holds no address but the host.
 
-    The exceptions underneath quote whole URLs, signatures included, so nothing of them is shown and
-    they are cut off from the traceback.
+    The exceptions underneath quote addresses, so nothing of them is shown and they are cut off from
+    the traceback.
     """
     try:
         yield
-    except aiohttp.ClientConnectorError as error:
-        raise _unreached(host, error) from None
-    except aiohttp.ConnectionTimeoutError:
-        raise RequestError(f"no connection to {host} in time", unreachable=True) from None
-    except (TimeoutError, aiohttp.ServerTimeoutError):
-        raise RequestError(f"{host} is too slow") from None
-    except aiohttp.ClientHttpProxyError as error:
-        raise RequestError(f"the proxy answers {error.status}", unreachable=True) from None
-    except aiohttp.ClientPayloadError:
-        raise RequestError(f"{host} cut its answer short") from None
-    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, OSError):
-        raise RequestError(f"{host} closed the connection") from None
-    except (aiohttp.ClientError, ValueError) as error:
-        raise RequestError(f"{host} does not speak HTTP rightly ({type(error).__name__})") from None
+    except (httpx.HTTPError, aiohttp.ClientError, OSError, ValueError) as error:
+        raise _meaning(host, error) from None
 
 
-def _unreached(host: str, error: aiohttp.ClientConnectorError) -> RequestError:
-    cause = error.os_error
-    if isinstance(cause, PrivateAddressError):
-        return RequestError(f"{host} leads to a private address", again=False)
-    if isinstance(error, aiohttp.ClientProxyConnectionError):
-        return RequestError("no connection to the proxy", unreachable=True)
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return RequestError(f"the name {host} cannot be found", unreachable=True)
-    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
-        return RequestError(f"{host} cannot prove who it is (TLS)", unreachable=True)
-    return RequestError(f"no connection to {host}: {cause.strerror or 'refused'}", unreachable=True)
+def _meaning(host: str, error: Exception) -> RequestError:
+    """What a failure is in words, and whether another try may help.
+
+    httpx-aiohttp gives a refused connection, an unknown name, a bad certificate and a connection
+    closed under way one type, ConnectTimeout; they are told apart by aiohttp's exceptions beneath.
+    """
+    beneath = error.__cause__ if isinstance(error, httpx.TransportError) else None
+    match beneath or error:
+        case (
+            aiohttp.ClientConnectorError()
+            | aiohttp.ConnectionTimeoutError()
+            | aiohttp.ClientHttpProxyError()
+        ) as unreached:
+            return _unreached(host, unreached)
+        case TimeoutError():
+            what = "is too slow"
+        case aiohttp.ClientPayloadError():
+            what = "cut its answer short"
+        case aiohttp.ServerDisconnectedError() | OSError():
+            what = "closed the connection"
+        case other:
+            what = f"does not speak HTTP rightly ({type(other).__name__})"
+    return RequestError(f"{host} {what}")
+
+
+def _unreached(
+    host: str,
+    error: (
+        aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | aiohttp.ClientHttpProxyError
+    ),
+) -> RequestError:
+    match error:
+        case aiohttp.ClientConnectorError(os_error=PrivateAddressError()):
+            return RequestError(f"{host} leads to a private address", again=False)
+        case aiohttp.ConnectionTimeoutError():
+            what = f"no connection to {host} in time"
+        case aiohttp.ClientHttpProxyError():
+            what = f"the proxy answers {error.status}"
+        case aiohttp.ClientProxyConnectionError():
+            what = "no connection to the proxy"
+        case aiohttp.ClientConnectorDNSError():
+            what = f"the name {host} cannot be found"
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
+            what = f"{host} cannot prove who it is (TLS)"
+        case _:
+            what = f"no connection to {host}: {error.os_error.strerror or 'refused'}"
+    return RequestError(what, unreachable=True)

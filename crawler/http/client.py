@@ -1,14 +1,13 @@
 """The one client. It asks the API and storage, each by its own rules, and never follows by itself."""
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote, urlencode
 
-import aiohttp
+import httpx
 import yarl
 
 from crawler.http.addresses import (
@@ -24,12 +23,10 @@ from crawler.http.failure import RequestError
 from crawler.http.proxies import Proxies, system_proxies
 from crawler.http.rates import Turn, even_turns
 from crawler.http.settings import HttpSettings
+from crawler.http.transport import ExactTransport, request_for
 
 #: Redirects followed from one storage host to the next; real ones need none.
 MAX_STORAGE_HOPS = 5
-
-#: Longest single header line, in bytes: a signed address with a long file name has some 2,000.
-MAX_HEADER_LINE_BYTES = 32 * 1024
 
 #: Statuses that name another place.
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -57,7 +54,7 @@ class Http:
         self._rules = tuple(storage_rule(host) for host in settings.storage_hosts)
         self._proxies = system_proxies() if settings.use_proxies else Proxies({})
         self._stack = AsyncExitStack()
-        self._session: aiohttp.ClientSession | None = None
+        self._client: httpx.AsyncClient | None = None
 
     async def __aenter__(self) -> Self:
         api_host = (self.api_url.raw_host or "").lower()
@@ -65,24 +62,15 @@ class Http:
             trusted=self._proxies.hosts | {api_host}, loopback=is_loopback_host(api_host)
         )
         self._stack.push_async_callback(resolver.close)
-        # How many requests run at once is the crawl's business; the connector sets no limit.
-        connector = aiohttp.TCPConnector(
-            limit=0, resolver=resolver, ssl=ssl.create_default_context()
-        )
         timeouts = self.settings.timeouts
-        self._session = await self._stack.enter_async_context(
-            aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                middlewares=(_once,),
-                max_field_size=MAX_HEADER_LINE_BYTES,
-                max_line_size=MAX_HEADER_LINE_BYTES,
-                # The total is watched in _sent, where a slow reader's time counts too.
-                timeout=aiohttp.ClientTimeout(
-                    total=None, sock_connect=timeouts.connect, sock_read=timeouts.stall
-                ),
-            )
+        client = httpx.AsyncClient(
+            transport=ExactTransport(resolver, self._proxies),
+            # The total is watched in _sent, where a slow reader's time counts too.
+            timeout=httpx.Timeout(timeouts.stall, connect=timeouts.connect),
+            follow_redirects=False,
+            trust_env=False,  # else httpx sends what a .netrc file holds
         )
+        self._client = await self._stack.enter_async_context(client)
         return self
 
     async def __aexit__(
@@ -91,7 +79,7 @@ class Http:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._session = None
+        self._client = None
         await self._stack.aclose()
 
     @asynccontextmanager
@@ -172,41 +160,20 @@ class Http:
         *,
         compressed: bool = False,
     ) -> AsyncIterator[Answer]:
-        if self._session is None:
+        if self._client is None:
             raise RuntimeError("the client is not open")
         headers = {**headers, "Accept-Encoding": "gzip" if compressed else "identity"}
         if span is not None:
             headers["Range"] = f"bytes={span[0]}-{span[1]}"
-        proxy = self._proxies.of(url)
-        if proxy is not None and url.scheme == "http":
-            headers |= proxy.headers  # without a tunnel the request itself is the proxy's
         host = url.raw_host or ""
+        request = request_for(url, headers)
         try:
             async with asyncio.timeout(self.settings.timeouts.total) as clock:
-                with translated(host):  # what fails before it is sent; the rest fails in _once
-                    response = await self._session.get(
-                        url,
-                        headers=headers,
-                        allow_redirects=False,
-                        auto_decompress=compressed,
-                        proxy=None if proxy is None else proxy.url,
-                        proxy_headers=None if proxy is None else proxy.headers,
-                    )
-                async with response:
-                    yield Answer(response, meter)
+                with translated(host):
+                    response = await self._client.send(request, stream=True)
+                async with aclosing(response):
+                    yield Answer(response, meter, unpacked=compressed)
         except TimeoutError:
             if clock.expired():
                 raise RequestError(f"{host} is too slow") from None
             raise
-
-
-async def _once(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    """Translate failures before aiohttp sees them.
-
-    It would send a GET a second time by itself when the connection closes: past the rate limit, and
-    as a second counted download.
-    """
-    with translated(request.url.raw_host or ""):
-        return await handler(request)

@@ -3,12 +3,13 @@
 import asyncio
 import math
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 from aiolimiter import AsyncLimiter
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from crawler.errors import UsageError
 from crawler.http.failure import RequestError
@@ -67,18 +68,29 @@ def pause(waits: Waits, failures: int, asked: float | None) -> float:
     return random.uniform(max(waits.shortest, grown / 2), grown)  # noqa: S311 - jitter
 
 
-async def persist(once: Callable[[], Awaitable[T]], *, tries: int, waits: Waits) -> T:
+async def persist(
+    once: Callable[[], Coroutine[object, object, T]],
+    *,
+    tries: int,
+    waits: Waits,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> T:
     """What `once` returns, tried again as long as its RequestError may pass.
 
     Raises:
         RequestError: The last one, when the tries are used up or another one is of no use.
     """
-    failures = 0
-    while True:
-        try:
-            return await once()
-        except RequestError as trouble:
-            failures += 1
-            if not trouble.again or failures >= tries:
-                raise
-            await asyncio.sleep(pause(waits, failures, trouble.after))
+
+    def wait(state: RetryCallState) -> float:
+        trouble = state.outcome.exception() if state.outcome else None
+        asked = trouble.after if isinstance(trouble, RequestError) else None
+        return pause(waits, state.attempt_number, asked)
+
+    retrying = AsyncRetrying(
+        retry=retry_if_exception(lambda error: isinstance(error, RequestError) and error.again),
+        wait=wait,
+        stop=stop_after_attempt(tries),
+        sleep=sleep,
+        reraise=True,
+    )
+    return await retrying(once)

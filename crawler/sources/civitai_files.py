@@ -1,6 +1,5 @@
 """One file's header from Civitai, for one counted download, and what a refusal means."""
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -17,7 +16,7 @@ from crawler.http import Answer, HeaderBytes, Http, Meter, RequestError, read_he
 from crawler.http.addresses import followed
 from crawler.http.client import REDIRECTS
 from crawler.http.ranges import OpenRange
-from crawler.http.rates import pause
+from crawler.http.rates import persist
 from crawler.model import Fetched, Outcome, Target
 from crawler.sources import civitai_words as words
 from crawler.sources.values import moment
@@ -37,7 +36,7 @@ _PAGE_PATH = re.compile(r"/(?:models|model-versions)/\d+(?:/|$)")
 Asking = Callable[..., AbstractAsyncContextManager[Answer]]
 
 
-class Refusal(Exception):  # noqa: N818 - an answer of the site, not a fault of ours
+class Refusal(RequestError):  # noqa: N818 - an answer of the site, not a fault of ours
     """The site gives no bytes of this file.
 
     Args:
@@ -50,11 +49,9 @@ class Refusal(Exception):  # noqa: N818 - an answer of the site, not a fault of 
     def __init__(
         self, outcome: Outcome, reason: str, *, until: datetime | None = None, again: bool = False
     ) -> None:
-        super().__init__(reason)
+        super().__init__(reason, again=again)
         self.outcome = outcome
-        self.reason = reason
         self.until = until
-        self.again = again
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,30 +75,30 @@ async def fetch_header(http: Http, target: Target, reading: Reading) -> Fetched:
     link: str | None = None
     renewed = False
     tries = 0
-    while True:
+
+    async def once() -> HeaderBytes:
+        nonlocal link, renewed, tries
         tries += 1
-        asked: float | None = None
+        got = link or await _resolve(http, target, reading, meter)
+        if isinstance(got, HeaderBytes):
+            return got
+        link = got
+        ask = partial(http.storage, link, meter=meter, watch=partial(_no_page, http))
         try:
-            got = link or await _resolve(http, target, reading, meter)
-            if isinstance(got, str):
-                link = got
-                ask = partial(http.storage, link, meter=meter, watch=partial(_no_page, http))
-                got = await _read(ask, reading)
-            return _fetched(target, tries, meter, got)
-        except Refusal as refusal:
-            if not refusal.again or tries >= FILE_TRIES:
-                return _refused(target, tries, meter, refusal)
+            return await _read(ask, reading)
         except RequestError as error:
-            if link is None and error.unreachable and tries >= FILE_TRIES:
-                raise SiteError(http.base, error.cause, words.REACH_ADVICE) from None
-            stale = link is not None and error.status in _STALE_LINK and not renewed
-            if not (error.again or stale) or tries >= FILE_TRIES:
-                return _refused(target, tries, meter, Refusal(Outcome.FAILED, error.cause))
-            if stale:
-                link, renewed = None, True
-                continue
-            asked = error.after
-        await asyncio.sleep(pause(http.settings.waits, tries, asked))
+            if error.status not in _STALE_LINK or renewed:
+                raise
+            link, renewed = None, True
+            raise RequestError(error.cause, after=0, status=error.status) from None
+
+    try:
+        got = await persist(once, tries=FILE_TRIES, waits=http.settings.waits)
+    except RequestError as error:
+        if link is None and error.unreachable:
+            raise SiteError(http.base, error.cause, words.REACH_ADVICE) from None
+        return _refused(target, tries, meter, error)
+    return _fetched(target, tries, meter, got)
 
 
 async def _resolve(http: Http, target: Target, reading: Reading, meter: Meter) -> str | HeaderBytes:
@@ -229,13 +226,13 @@ def _fetched(target: Target, tries: int, meter: Meter, got: HeaderBytes) -> Fetc
     )
 
 
-def _refused(target: Target, tries: int, meter: Meter, refusal: Refusal) -> Fetched:
+def _refused(target: Target, tries: int, meter: Meter, error: RequestError) -> Fetched:
     times = f" (tried {tries} times)" if tries > 1 else ""
     return Fetched(
         target=target,
-        refusal=refusal.outcome,
-        reason=refusal.reason + times,
-        early_access_until=refusal.until,
+        refusal=error.outcome if isinstance(error, Refusal) else Outcome.FAILED,
+        reason=error.cause + times,
+        early_access_until=error.until if isinstance(error, Refusal) else None,
         tries=tries,
         counted=meter.counted,
         storage_requests=meter.storage_requests,

@@ -1,5 +1,6 @@
 """The rows of `loras` that a query asks for, and the statement that finds them."""
 
+import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ DEFAULT_COLUMNS = (
     "images_seen",
 )
 
-#: Rows that PostgreSQL sends at a time.
+#: Rows that are held in memory; more than these come from PostgreSQL in portions of this size.
 _BATCH = 500
 
 #: A field that fewer rows have than this share is named when it is asked for.
@@ -81,8 +82,16 @@ def search(connection: sa.Connection, asked: Search) -> Rows:
         UsageError: A limit or an offset is negative or beyond 64 bits.
     """
     statement = _statement(asked, connection.dialect.name)
-    result = connection.execute(statement, execution_options={"yield_per": _BATCH})
-    return Rows(tuple(result.keys()), (tuple(row) for row in result))
+    many = asked.limit == 0 or asked.limit > _BATCH
+    options = {"yield_per": _BATCH} if many and not asked.count else {}
+    result = connection.execute(statement, execution_options=options)
+    return Rows(tuple(result.keys()), _read(result))
+
+
+def _read(result: sa.Result[Any]) -> Iterator[tuple[Any, ...]]:
+    with contextlib.closing(result):
+        for row in result:
+            yield tuple(row)
 
 
 def statement_text(connection: sa.Connection, asked: Search) -> str:
@@ -144,9 +153,10 @@ def _statement(asked: Search, dialect: str) -> sa.Select[Any]:
     else:
         statement = _where(sa.select(*(loras.c[name] for name in asked.columns)), asked, where)
         statement = statement.order_by(*_order(asked.sort))
-    if asked.limit:
-        statement = statement.limit(asked.limit)
-    return statement.offset(asked.offset) if asked.offset else statement
+    if asked.offset:
+        # SQLite has no offset without a limit.
+        return statement.limit(asked.limit or INT64[-1]).offset(asked.offset)
+    return statement.limit(asked.limit) if asked.limit else statement
 
 
 def _where(

@@ -159,8 +159,10 @@ def _postgres(driver: Any, statement: str, timeout: float) -> Iterator[Rows]:
         # A stream is sent as a prepared statement, of which PostgreSQL takes only one at a time.
         stream = cursor.stream(statement)
         first = next(stream, None)
-        rows = stream if first is None else chain([first], stream)
-        yield Rows(_names(cursor.description), rows)
+        if first is None:
+            yield Rows(_described(driver, statement), iter(()))
+        else:
+            yield Rows(_names(cursor.description), chain([first], stream))
     except psycopg.Error as error:
         state = error.sqlstate
         if state in _POSTGRES_REFUSED:
@@ -173,6 +175,13 @@ def _postgres(driver: Any, statement: str, timeout: float) -> Iterator[Rows]:
         place = error.diag.statement_position
         start = int(place) - 1 if place else None
         raise QueryError(message or str(error), text=statement, start=start) from error
+
+
+def _described(driver: Any, statement: str) -> tuple[str, ...]:
+    """The columns of a statement that gave no row, for which a stream does not tell them."""
+    driver.pgconn.prepare(b"", statement.encode())
+    columns = driver.pgconn.describe_prepared(b"")
+    return tuple(columns.fname(number).decode() for number in range(columns.nfields))
 
 
 def _names(description: Sequence[Sequence[Any]]) -> tuple[str, ...]:

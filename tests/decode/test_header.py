@@ -1,5 +1,6 @@
 """Headers cut, extended, foreign and large: what is promised beyond the library's verdict."""
 
+import time
 import tracemalloc
 from collections.abc import Callable
 
@@ -298,3 +299,10 @@ def test_a_large_header_takes_a_small_multiple_of_its_size(
         tracemalloc.stop()
     assert error is None or error.code in {"invalid_json", "overflow"}
     assert peak < times * len(data)
+
+
+def test_a_million_sizes_are_not_multiplied_out() -> None:
+    text = b'{"a":{"dtype":"F4","shape":[9' + b",999" * 1_000_000 + b'],"data_offsets":[0,1]}}'
+    begin = time.process_time()
+    assert refused(with_length(text)).code == "overflow"
+    assert time.process_time() - begin < 15

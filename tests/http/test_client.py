@@ -58,6 +58,7 @@ async def test_a_file_request_has_a_range_and_no_compression_and_no_key() -> Non
         async with Http(settings("http://127.0.0.1:9")) as http:
             await get(http, storage.url + "/f")
         headers = storage.requests[0].headers
+    assert set(headers) == {"host", "user-agent", "accept", "accept-encoding", "range"}
     assert headers["range"] == "bytes=0-99"
     assert headers["accept-encoding"] == "identity"
     assert headers["user-agent"].startswith("curl/")
@@ -102,6 +103,18 @@ async def test_the_api_redirects_and_is_not_followed() -> None:
         assert other.requests == []
 
 
+@pytest.mark.parametrize("location", ["http://[bad", "http://h:99999/", "//", "x" * 20_000])
+async def test_an_answer_is_had_wherever_it_leads(location: str) -> None:
+    moved = always(answer(302, b"moved", {"Location": location}))
+    async with (
+        RawServer(moved) as api,
+        Http(settings(api.url)) as http,
+        http.api("/x") as found,
+    ):
+        assert (found.status, found.location.decode()) == (302, location)
+        assert (found.content_length, await found.body(10)) == (5, b"moved")
+
+
 async def test_neither_cookies_nor_netrc_are_sent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,6 +140,26 @@ async def test_a_list_may_travel_compressed_and_is_measured_unpacked() -> None:
         with pytest.raises(RequestError, match="more than 999,999 bytes"):
             async with http.api("/api/v1/models", compressed=True) as found:
                 await found.body(999_999)
+
+
+@pytest.mark.parametrize("encoding", ["gzip, gzip", "deflate", "zstd", "br"])
+async def test_only_what_was_asked_for_is_unpacked(encoding: str) -> None:
+    packed = gzip.compress(gzip.compress(b"{}"))
+    given = always(answer(200, packed, {"Content-Encoding": encoding}))
+    async with (
+        RawServer(given) as api,
+        Http(settings(api.url)) as http,
+        http.api("/api/v1/models", compressed=True) as found,
+    ):
+        assert await found.body(1000) == packed
+
+
+async def test_a_list_that_is_packed_wrongly_is_no_answer() -> None:
+    given = always(answer(200, b"{}", {"Content-Encoding": "gzip"}))
+    async with RawServer(given) as api, Http(settings(api.url)) as http:
+        with pytest.raises(RequestError, match="does not speak HTTP rightly"):
+            async with http.api("/api/v1/models", compressed=True) as found:
+                await found.body(1000)
 
 
 async def test_a_beginning_takes_no_more_than_it_is_told() -> None:
@@ -225,6 +258,14 @@ async def test_refused_connections_and_unknown_names_say_so() -> None:
             assert caught.value.unreachable
 
 
+@pytest.mark.parametrize("host", ["999.1.1.1", "[v1.x]", "xn--zz--zz.lantern.example"])
+async def test_what_is_no_host_is_not_asked(host: str) -> None:
+    async with Http(settings("https://civitai.com", storage_hosts=("*",))) as http:
+        with pytest.raises(RequestError, match="no name of a host") as caught:
+            await get(http, f"https://{host}/f")
+    assert not caught.value.again
+
+
 async def test_a_name_that_leads_into_a_private_network_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -252,14 +293,22 @@ async def silent(_request: Request, _writer: asyncio.StreamWriter) -> None:
     await asyncio.sleep(30)
 
 
+@pytest.fixture
+def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """Everything that is logged while a request goes out, the libraries' own words included."""
+    for name in (None, "httpx", "httpcore", "aiohttp", "aiohttp.client", "asyncio", "tenacity"):
+        caplog.set_level(logging.DEBUG, logger=name)
+    return caplog
+
+
 async def test_no_error_and_no_log_shows_the_key_or_a_signature(
-    caplog: pytest.LogCaptureFixture,
+    told: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.DEBUG)
     garbage = always(b"HTTP/1.1 boo\r\n\r\n")
     cut = always(answer(200, b"x", {"Content-Length": "9"}))
+    odd = always(answer(503, b"x", {"Location": ODD, "Set-Cookie": SIGNATURE}))
     texts = []
-    for handler in (silent, garbage, cut, always(b""), always(answer(503))):
+    for handler in (silent, garbage, cut, always(b""), odd):
         async with RawServer(handler) as server, Http(settings(server.url)) as http:
             for ask in (http.storage(server.url + ODD, 0, 9, meter=Meter()), http.api(ODD)):
                 with pytest.raises(RequestError) as caught:
@@ -267,11 +316,32 @@ async def test_no_error_and_no_log_shows_the_key_or_a_signature(
                 texts.append("".join(traceback.format_exception(caught.value)))
                 texts.append(repr(caught.value))
             texts.append(repr(http.settings))
-    texts.append(caplog.text)
+    texts.append(told.text)
     for text in texts:
         assert KEY not in text
         assert SIGNATURE not in text
     assert len(texts) == 26
+
+
+async def test_the_log_names_what_is_asked_without_its_query(
+    told: pytest.LogCaptureFixture,
+) -> None:
+    async with RawServer(always(part(b"x", 0, 0)), "127.0.0.2") as storage:
+        moved = always(answer(302, headers={"Location": f"/next?s={SIGNATURE}"}), part(b"x", 0, 0))
+        async with RawServer(moved) as server, Http(settings(server.url)) as http:
+            await get(http, f"{server.url}/model/1?s={SIGNATURE}")
+            await get(http, f"{storage.url}/model/2?s={SIGNATURE}")
+            async with http.api("/api/v1/models", [("query", SIGNATURE)]) as found:
+                await found.body(10)
+        lines = [one.getMessage() for one in told.records if one.name == "httpx"]
+        assert lines == [
+            f'HTTP Request: GET {server.url}/model/1 "HTTP/1.1 302 Found"',
+            f'HTTP Request: GET {server.url}/next "HTTP/1.1 206 Partial Content"',
+            f'HTTP Request: GET {storage.url}/model/2 "HTTP/1.1 206 Partial Content"',
+            f'HTTP Request: GET {server.url}/api/v1/models "HTTP/1.1 206 Partial Content"',
+        ]
+    assert KEY not in told.text
+    assert SIGNATURE not in told.text
 
 
 def test_a_secret_shows_itself_only_when_asked() -> None:

@@ -141,3 +141,43 @@ def test_tries_end_with_the_last_error_or_at_once_when_they_are_of_no_use() -> N
     assert len(times) == 4
     assert 7 <= times[-1] - times[0] <= 14
     assert len(run(scenario(again=False))) == 1
+
+
+async def tried(*troubles: Exception, waits: Waits, tries: int = 4) -> tuple[object, list[float]]:
+    """What came of trying once for each of the troubles and then with success, and the pauses."""
+    left = list(troubles)
+    slept: list[float] = []
+
+    async def once() -> str:
+        if left:
+            raise left.pop(0)
+        return "done"
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    try:
+        return await persist(once, tries=tries, waits=waits, sleep=sleep), slept
+    except (RequestError, ValueError) as error:
+        return error, slept
+
+
+def test_between_tries_goes_the_pause_that_the_last_answer_asks_for() -> None:
+    waits = Waits(shortest=0, longest=0, longest_asked=60)
+    passing = [RequestError("busy", after=after) for after in (7.0, None, 3600.0)]
+    assert asyncio.run(tried(*passing, waits=waits)) == ("done", [7, 0, 60])
+
+
+def test_only_a_request_that_failed_is_tried_again_and_its_own_error_is_raised() -> None:
+    other = ValueError("of our own making")
+    last = RequestError("the last")
+    first = RequestError("busy")
+    for troubles, end, pauses in [
+        ([other], other, 0),
+        ([first, other], other, 1),
+        ([first, RequestError("no", again=False)], "no", 1),
+        ([first, first, first, last], last, 3),
+    ]:
+        got, slept = asyncio.run(tried(*troubles, waits=Waits(shortest=0, longest=0)))
+        assert got is end or str(got) == end
+        assert len(slept) == pauses

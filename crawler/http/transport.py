@@ -1,0 +1,121 @@
+"""httpx over aiohttp, each address going out as it is spelled."""
+
+import ssl
+from collections.abc import Mapping
+
+import aiohttp
+import httpx
+import yarl
+from aiohttp.abc import AbstractResolver
+from httpx_aiohttp import AiohttpTransport
+from httpx_aiohttp.transport import AiohttpResponseStream, map_aiohttp_exceptions
+
+from crawler.http.failure import RequestError
+from crawler.http.proxies import Proxies
+
+#: Longest single header line, in bytes: a signed address with a long file name has some 2,000.
+MAX_HEADER_LINE_BYTES = 32 * 1024
+
+#: Where a request carries its address, and an answer its `Location`, past httpx.
+_ADDRESS = "address"
+_LOCATION = "location"
+
+#: What httpx would act upon by itself: it reads a `Location` even when it follows none, and fails
+#: where that is no address; and it keeps cookies.
+_KEPT_FROM_HTTPX = frozenset({b"location", b"set-cookie"})
+
+
+class _Body(AiohttpResponseStream):
+    """A body in pieces of a size that suits ranges; a piece of gzip unpacks to 66 MB at most."""
+
+    CHUNK_SIZE = 64 * 1024
+
+
+def request_for(url: yarl.URL, headers: Mapping[str, str]) -> httpx.Request:
+    """A GET of an address, for an ExactTransport to send.
+
+    httpx logs and quotes the address it knows, so it knows the one without the query, where
+    signatures are.
+
+    Raises:
+        RequestError: httpx takes the host for none.
+    """
+    shown = f"{url.origin()}{url.raw_path}"
+    try:
+        return httpx.Request("GET", shown, headers=headers, extensions={_ADDRESS: url})
+    except (httpx.InvalidURL, ValueError):
+        raise RequestError(f"{url.raw_host} is no name of a host", again=False) from None
+
+
+def location_of(response: httpx.Response) -> bytes:
+    """The `Location` of an answer as it came, empty without one."""
+    location: bytes = response.extensions[_LOCATION]
+    return location
+
+
+class ExactTransport(AiohttpTransport):
+    """Sends what `request_for` made; opened in a running event loop, closed by its client.
+
+    The transport it is made from would spell addresses anew, which breaks signatures, and knows one
+    proxy for all of them.
+
+    Args:
+        resolver: Looks up every name.
+        proxies: Which request goes through which proxy.
+    """
+
+    def __init__(self, resolver: AbstractResolver, proxies: Proxies) -> None:
+        context = ssl.create_default_context()
+        self._proxies = proxies
+        self._session = aiohttp.ClientSession(
+            # How many requests run at once is the crawl's business; the connector sets no limit.
+            connector=aiohttp.TCPConnector(limit=0, resolver=resolver, ssl=context),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            middlewares=(_once,),
+            max_field_size=MAX_HEADER_LINE_BYTES,
+            max_line_size=MAX_HEADER_LINE_BYTES,
+        )
+        super().__init__(verify=context, client=self._session)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """The head of the answer; its body comes as it is on the wire."""
+        url: yarl.URL = request.extensions[_ADDRESS]
+        timeout = request.extensions["timeout"]
+        headers = [(name.decode(), value.decode()) for name, value in request.headers.raw]
+        proxy = self._proxies.of(url)
+        if proxy is not None and url.scheme == "http":
+            headers += proxy.headers.items()  # without a tunnel the request itself is the proxy's
+        found = await self._session.get(
+            url,
+            headers=headers,
+            allow_redirects=False,
+            auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(
+                sock_connect=timeout["connect"], sock_read=timeout["read"]
+            ),
+            proxy=None if proxy is None else proxy.url,
+            proxy_headers=None if proxy is None else proxy.headers,
+        )
+        location = (value for name, value in found.raw_headers if name.lower() == b"location")
+        return httpx.Response(
+            found.status,
+            headers=[
+                (name, value)
+                for name, value in found.raw_headers
+                if name.lower() not in _KEPT_FROM_HTTPX
+            ],
+            stream=_Body(found),
+            extensions={_LOCATION: next(location, b"")},
+        )
+
+
+async def _once(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Make failures httpx's before aiohttp sees them.
+
+    It would send a GET a second time by itself when the connection closes: past the rate limit, and
+    as a second counted download.
+    """
+    with map_aiohttp_exceptions():
+        return await handler(request)

@@ -1,0 +1,47 @@
+"""The wheel works far from the checkout, migrations included."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*words: str, cwd: Path, **environment: str) -> str:
+    ended = subprocess.run(
+        [sys.executable, *words],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def test_a_wheel_installed_elsewhere_syncs(tmp_path: Path) -> None:
+    wheels, elsewhere = tmp_path / "wheels", tmp_path / "elsewhere"
+    pip = ("-m", "pip", "--quiet", "--disable-pip-version-check")
+    run(*pip, "wheel", "--no-deps", "--wheel-dir", str(wheels), str(ROOT), cwd=tmp_path)
+    (wheel,) = wheels.glob("lora_crawl-*.whl")
+    run(*pip, "install", "--no-deps", "--target", str(elsewhere), str(wheel), cwd=tmp_path)
+
+    where = run(
+        "-c", "import crawler; print(crawler.__file__)", cwd=tmp_path, PYTHONPATH=str(elsewhere)
+    )
+    assert Path(where.strip()).parent == elsewhere / "crawler"
+
+    database = str(tmp_path / "a.db")
+    crawler = ("-m", "crawler")
+    words = ("sync", "--sandbox", "--limit", "3", "--db", database)
+    told = run(*crawler, *words, cwd=tmp_path, PYTHONPATH=str(elsewhere))
+    assert told.startswith("3 models listed")
+    counted = run(
+        *crawler,
+        *("sql", "select count(*) as n from models", "--db", database, "--format", "tsv"),
+        cwd=tmp_path,
+        PYTHONPATH=str(elsewhere),
+    )
+    assert counted == "n\n3\n"
