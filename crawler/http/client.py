@@ -68,7 +68,7 @@ class Http:
             # The total is watched in _sent, where a slow reader's time counts too.
             timeout=httpx.Timeout(timeouts.stall, connect=timeouts.connect),
             follow_redirects=False,
-            trust_env=False,  # else httpx sends what a .netrc file holds
+            trust_env=False,  # proxies are the business of the transport
         )
         self._client = await self._stack.enter_async_context(client)
         return self

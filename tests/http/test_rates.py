@@ -168,16 +168,16 @@ def test_between_tries_goes_the_pause_that_the_last_answer_asks_for() -> None:
     assert asyncio.run(tried(*passing, waits=waits)) == ("done", [7, 0, 60])
 
 
-def test_only_a_request_that_failed_is_tried_again_and_its_own_error_is_raised() -> None:
-    other = ValueError("of our own making")
-    last = RequestError("the last")
-    first = RequestError("busy")
-    for troubles, end, pauses in [
-        ([other], other, 0),
-        ([first, other], other, 1),
-        ([first, RequestError("no", again=False)], "no", 1),
-        ([first, first, first, last], last, 3),
-    ]:
-        got, slept = asyncio.run(tried(*troubles, waits=Waits(shortest=0, longest=0)))
-        assert got is end or str(got) == end
-        assert len(slept) == pauses
+BUSY = RequestError("busy")
+REFUSED = RequestError("no", again=False)
+LAST = RequestError("still busy")
+OTHER = ValueError("of our own making")
+
+
+@pytest.mark.parametrize(
+    "troubles", [(OTHER,), (BUSY, OTHER), (BUSY, REFUSED), (BUSY, BUSY, BUSY, LAST, OTHER)]
+)
+def test_the_error_that_ends_the_tries_is_raised_itself(troubles: tuple[Exception, ...]) -> None:
+    got, slept = asyncio.run(tried(*troubles, waits=Waits(shortest=0, longest=0)))
+    assert got is troubles[min(len(troubles), 4) - 1]
+    assert len(slept) == min(len(troubles), 4) - 1
