@@ -14,6 +14,7 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
 from crawler.crawl.ledger import Ledger
+from crawler.crawl.logins import LoginSample
 from crawler.crawl.plan import Plan
 from crawler.crawl.stages import RECORD_BATCH, Stages
 from crawler.crawl.tally import Tally
@@ -55,7 +56,7 @@ async def crawl(
         StoppedError: The site is in trouble or refuses us; what was stored stays.
         UsageError: The database was filled from another API.
     """
-    run = Stages(source, ledger, plan, tally, stop, clock, held=None if plan.keyed else [])
+    run = Stages(source, ledger, plan, tally, stop, clock, logins=LoginSample(settled=plan.keyed))
     async with _entry(run):
         begun, seen = await ledger.run(lambda connection: _begin(connection, plan, tally))
         try:

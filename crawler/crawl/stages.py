@@ -14,12 +14,13 @@ from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from crawler.crawl.ledger import Ledger
+from crawler.crawl.logins import LoginSample
 from crawler.crawl.plan import Plan
 from crawler.crawl.results import result_of
 from crawler.crawl.tally import Tally
 from crawler.crawl.walk import Step, steps
 from crawler.errors import QuotaError, SiteError, StoppedError
-from crawler.model import Fetched, Outcome, Result, Target
+from crawler.model import Fetched, Result, Target
 from crawler.model.walk import CursorState
 from crawler.sources.base import Source
 from crawler.store import writes
@@ -32,9 +33,6 @@ RECORD_BATCH = 64
 
 #: Answers in a row that are about us and not about a file, after which the run stops.
 SITE_ERRORS_IN_A_ROW = 3
-
-#: So many files, the first of a run, all wanting a login mean that a key is needed.
-LOGIN_SAMPLE = 20
 
 #: A header longer than this is decoded in a thread, so that the other transfers go on.
 DECODE_IN_THREAD_BYTES = 1024 * 1024
@@ -63,7 +61,7 @@ class Stages:
     Attributes:
         handed_out: Files that must not be handed out again: in flight, or held.
         busy: Files in flight.
-        held: Results that want a login, kept back until it is clear whether every file does.
+        logins: Holds back results that want a login, until it is clear whether every file does.
         trouble: Why no new work is begun, None while all is well.
     """
 
@@ -76,7 +74,7 @@ class Stages:
     bell: Bell = field(default_factory=Bell)
     handed_out: set[int] = field(default_factory=set)
     busy: int = 0
-    held: list[Result] | None = None
+    logins: LoginSample = field(default_factory=LoginSample)
     site_errors: int = 0
     trouble: StoppedError | None = None
     spent: bool = False
@@ -86,6 +84,11 @@ class Stages:
         """Whether fetching begins nothing new."""
         return self.stop.is_set() or self.trouble is not None or self.spent
 
+    @property
+    def _refused(self) -> bool:
+        """Whether the site is in trouble altogether; a spent quota leaves the lists open."""
+        return self.trouble is not None and not isinstance(self.trouble, QuotaError)
+
     # --- list -----------------------------------------------------------------------------------
 
     async def list_catalogue(self, begun: Mapping[str, CursorState], seen: set[int]) -> None:
@@ -94,7 +97,7 @@ class Stages:
             async with aclosing(steps(self.source, self.plan.walk, begun, seen)) as walking:
                 async for step in walking:
                     await self._store(step, max((s.lap for s in begun.values()), default=1))
-                    if self.stop.is_set():
+                    if self.stop.is_set() or self._refused:
                         return
         except SiteError as error:
             self.trouble = self.trouble or error
@@ -207,27 +210,11 @@ class Stages:
                         batch.append(results.receive_nowait())
                     except (anyio.WouldBlock, anyio.EndOfStream):
                         break
-                await self._record(self._release(batch))
+                await self._record(self.logins.release(batch))
+                self.trouble = self.trouble or self.logins.trouble
                 self.busy -= len(batch)
                 self.bell.ring()
-        if self.held and self.trouble is None:
-            await self._record(self.held)
-
-    def _release(self, batch: list[Result]) -> list[Result]:
-        """Hold back wanted logins as long as nothing else came; give all out once something did."""
-        if self.held is None:
-            return batch
-        together = self.held + batch
-        if any(result.outcome is not Outcome.LOGIN_REQUIRED for result in batch):
-            self.held = None
-            return together
-        self.held = together
-        if len(together) >= LOGIN_SAMPLE:
-            self.trouble = self.trouble or StoppedError(
-                f"the first {len(together)} files all want a login, so nothing was stored for them."
-                "\nRun `lora-crawl login` with your own API key, then the same command again."
-            )
-        return []
+        await self._record(self.logins.rest())
 
     async def _record(self, results: list[Result]) -> None:
         if not results:

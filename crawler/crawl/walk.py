@@ -139,17 +139,18 @@ class _Pass:
     async def read_page(self, source: Source) -> tuple[str, ...]:
         """Fill the queue with the next page; returns its sentences about unreadable items."""
         cursor = self.state.cursor
+        begun_anew = None in self.asked
+        self.asked.add(cursor)
         try:
             page = await source.page(self.ask, cursor)
         except CursorError:
             # A site that changed its order refuses the cursors of before: what is known is met
             # again and stays as it is.
-            if cursor is None or None in self.asked:
+            if cursor is None or begun_anew:
                 raise
             self.state = replace(self.state, cursor=None)
+            self.asked.clear()
             return await self.read_page(source)
-        finally:
-            self.asked.add(cursor)
         if page.next_cursor in self.asked and page.next_cursor is not None:
             raise SiteError(
                 source.origin,

@@ -1,0 +1,194 @@
+"""`lora-crawl sync`, `status`, `db`, `login` as a person runs them."""
+
+import json
+import sqlite3
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from crawler.sandbox import Catalogue, Faults, Sandbox
+from tests.cli.headers import Run
+
+DONE, USAGE, NO_DATABASE, WORK_LEFT = 0, 2, 3, 4
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The user's folders, empty."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(Catalogue(12, seed=2, faults=Faults.plain())) as running:
+        yield running
+
+
+def test_the_sandbox_line_fills_its_own_database_and_query_answers_like_sqlite(
+    run: Run, home: Path
+) -> None:
+    synced = run("sync", "--limit", "15", "--sandbox")
+    assert synced.exit_code == DONE, synced.output
+    assert synced.stdout.startswith("15 models listed")
+    assert "API key" not in synced.stderr
+    place = home / "data" / "lora-crawl" / "sandbox.db"
+    assert f"database: {place}" in synced.stdout
+
+    asked = run(
+        "query", "network_dim>16", "--columns", "file_id", "--limit", "0", "--db", str(place)
+    )
+    with sqlite3.connect(place) as connection:
+        statement = "select file_id from loras where network_dim > 16 order by file_id"
+        rows = [str(row[0]) for row in connection.execute(statement)]
+    connection.close()
+    assert asked.stdout.splitlines() == ["file_id", *rows]
+    assert rows
+
+
+def test_the_same_sandbox_database_can_be_synced_again(run: Run) -> None:
+    assert run("sync", "--limit", "5", "--sandbox", "-q").exit_code == DONE
+    again = run("sync", "--limit", "5", "--sandbox", "--json", "-q")
+
+    assert again.exit_code == DONE
+    summary = json.loads(again.stdout)
+    assert summary["models_listed"] == 5
+    assert (summary["new_files"], summary["counted_downloads"], summary["pending"]) == (0, 0, 0)
+    assert (summary["ending"], summary["trouble"]) == ("done", None)
+
+
+def test_a_sync_of_a_named_api_says_once_what_the_terms_ask(
+    run: Run, sandbox: Sandbox, database_url: str
+) -> None:
+    words = ("sync", "--api-url", sandbox.url, "--rate", "0", "--limit", "3", "--db", database_url)
+
+    anonymous = run(*words)
+
+    assert anonymous.exit_code == DONE, anonymous.output
+    assert anonymous.stderr.count("no API key") == 1
+    status = run("status", "--db", database_url, "--json")
+    found = json.loads(status.stdout)
+    assert (found["models"], found["outcomes"].keys()) == (3, {"decoded"})
+    assert found["last_run"]["ending"] == "done"
+    plain = run("status", "--db", database_url)
+    assert plain.stdout.startswith("3 models, ")
+
+
+def test_a_key_from_the_environment_is_sent_and_never_shown(
+    run: Run, sandbox: Sandbox, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CIVITAI_API_TOKEN", sandbox.key)
+
+    synced = run(
+        *("sync", "--api-url", sandbox.url, "--rate", "0", "--limit", "3", "-v"),
+        *("--db", database_url),
+    )
+
+    assert synced.exit_code == DONE, synced.output
+    assert "no API key" not in synced.stderr
+    assert sandbox.key not in synced.output
+    assert sandbox.counters.key_leaks == 0
+
+
+def test_a_dry_run_says_the_cost_and_stores_nothing(run: Run, sandbox: Sandbox, home: Path) -> None:
+    place = home / "none.db"
+    words = ("sync", "--api-url", sandbox.url, "--limit", "7", "--dry-run", "--db", str(place))
+    before = sandbox.counters.downloads
+
+    told = run(*words)
+    data = json.loads(run(*words, "--json").stdout)
+
+    assert told.exit_code == DONE, told.output
+    assert told.stdout.startswith("the walk lists 7 models")
+    assert "nothing was stored" in told.stdout
+    assert (data["models"], data["complete"], data["list_calls"]) == (7, True, 1)
+    assert data["counted_downloads"] == data["files"] - data["not_safetensors"] > 0
+    assert sandbox.counters.downloads == before
+    assert not place.exists()
+
+
+def test_a_site_that_refuses_us_is_exit_4_with_its_address_and_no_traceback(
+    run: Run, database_url: str
+) -> None:
+    refusing = Faults(region_blocked=True)
+    with Sandbox(Catalogue(3, faults=refusing)) as blocked:
+        told = run("sync", "--api-url", blocked.url, "--limit", "3", "--db", database_url)
+
+    assert told.exit_code == WORK_LEFT
+    assert blocked.url in told.stderr
+    assert "region" in told.stderr
+    assert "Traceback" not in told.output
+
+
+def test_only_some_models_can_be_asked_for(run: Run, sandbox: Sandbox, database_url: str) -> None:
+    words = ("sync", "--api-url", sandbox.url, "--rate", "0", "--db", database_url)
+    assert run(*words, "--limit", "2").exit_code == DONE
+    listed = run("sql", "select model_id from models order by 1", "--db", database_url, "-q")
+    first = listed.stdout.split()[1]
+
+    told = run(*words, "--model", first, "--model", "2147483000")
+
+    assert told.exit_code == DONE, told.output
+    assert told.stdout.startswith("1 model listed")
+    assert "no model 2147483000" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--sandbox", "--api-url", "http://127.0.0.1:1"), "--sandbox brings its own API"),
+        (("--model", "5", "--tag", "style"), "--model names the models"),
+        (("--limit", "0"), "--limit"),
+        (("--rate", "-1"), "--rate"),
+        (("--order", "newest"), "--order"),
+        (("--type", "VAE"), "--type"),
+        (("--api-url", "ftp://x"), "ftp://x"),
+    ],
+)
+def test_options_that_make_no_sense_are_usage_errors(
+    run: Run, words: tuple[str, ...], said: str, home: Path
+) -> None:
+    told = run("sync", *words, "--db", str(home / "x.db"))
+
+    assert told.exit_code == USAGE, told.output
+    assert said in told.stderr
+    assert told.stdout == ""
+
+
+def test_db_says_where_and_what_and_what_to_run(run: Run, home: Path) -> None:
+    default = home / "data" / "lora-crawl" / "loras.db"
+    assert run("db", "path").stdout == f"{default}\n"
+
+    missing = run("db", "check")
+    assert missing.exit_code == NO_DATABASE
+    assert "lora-crawl sync" in missing.stderr
+    assert not default.exists()
+
+    assert run("db", "upgrade").exit_code == DONE
+    assert run("db", "check").exit_code == DONE
+    info = run("db", "info").stdout
+    assert f"{default}" in info
+    assert "loras" in info
+
+
+def test_login_keeps_a_key_that_the_site_knows_for_the_user_alone(
+    run: Run, sandbox: Sandbox, home: Path
+) -> None:
+    refused = run("login", "--api-url", sandbox.url, text="wrong-key\n")
+    assert refused.exit_code == USAGE
+    assert "wrong-key" not in refused.output
+    kept = home / "config" / "lora-crawl" / "token"
+    assert not kept.exists()
+
+    accepted = run("login", "--api-url", sandbox.url, text=f"{sandbox.key}\n")
+    assert accepted.exit_code == DONE, accepted.output
+    assert sandbox.key not in accepted.output
+    assert kept.read_text(encoding="utf-8").strip() == sandbox.key
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+
+    assert "removed" in run("logout").stderr
+    assert not kept.exists()
+    assert "no stored key" in run("logout").stderr
