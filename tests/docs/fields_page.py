@@ -9,8 +9,10 @@ PAGE = Path(__file__).parents[2] / "docs" / "fields.md"
 
 _HEAD = """# Fields
 
-Every column of `loras`, which is every name that `query` knows; `lora-crawl fields` prints the same with the share of rows that have it.
-A missing value is NULL: the file does not say, or says what cannot be held, and then a row in `problems` tells why.
+Every column of `loras`, which is every name that `query` knows.
+`lora-crawl fields` prints the same with the share of rows that have it.
+A missing value is NULL: the file does not say it, or says what cannot be held.
+In the second case a row in `problems` tells why.
 """
 
 
