@@ -7,18 +7,19 @@ are `sdxl`; Flux dev, schnell and Krea are `flux1`; Wan 2.1 and 2.2 are `wan`).
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from crawler.decode import flux, transformers
-from crawler.decode.layers import Layer
+from crawler.decode.layers import Layers
 from crawler.decode.transformers import Block, Blocks
 
-#: `double_blocks_3_img_attn_qkv`: a stack of equal blocks, the number of one, a layer in it.
-#: Paths are short and every step moves forward, so the match is linear.
-_BLOCK: Final = re.compile(r"([A-Za-z_]+?)_(\d{1,4})_(.+)", re.DOTALL)
+#: `double_blocks_3_img_attn_qkv`, one to a line: a stack of equal blocks, the number of one, a layer in
+#: it; or the whole path. The first digit decides, so the time is linear.
+_BLOCKS: Final = re.compile(r"^(?:([A-Za-z_]+)_(\d{1,4})_(.+)|(.+))$", re.MULTILINE)
 
-#: How the layers of a UNet begin: diffusers' names, then those of the original code.
+#: How the layers of a UNet begin: diffusers' names, those of the original code, cloneofsimo's count.
 _UNET_STARTS: Final = (
     "down_blocks_",
     "mid_block_",
@@ -26,6 +27,7 @@ _UNET_STARTS: Final = (
     "input_blocks_",
     "middle_block_",
     "output_blocks_",
+    "unet:",
 )
 
 #: The 320 wide level has attention in SD1 and SD2, and none in SDXL.
@@ -45,8 +47,16 @@ _BY_TEXT_WIDTH: Final = {768: "sd1", 1024: "sd2", 2048: "sdxl"}
 #: Width of the one CLIP of SD1 (ViT-L) and of SD2 (OpenCLIP ViT-H).
 _BY_CLIP_WIDTH: Final = {768: "sd1", 1024: "sd2"}
 
-#: SD1 and SD2 have one transformer block in an attention, SDXL up to ten.
-_DEEP: Final = 2
+#: Keys and values of cross-attention, which read the text.
+_TEXT_READERS: Final = re.compile(
+    r"_transformer_blocks_[^_\n]*_attn2_(?:.*_)?to_[kv]$", re.MULTILINE
+)
+
+#: SD1 and SD2 have one transformer block in an attention, SDXL up to ten: this is a third one.
+_DEEP: Final = re.compile(r"_transformer_blocks_(?:[2-9]|[1-9][0-9]+)(?:_|$)", re.MULTILINE)
+
+#: Layers over time, as in video UNets.
+_TEMPORAL: Final = ("temp", "motion_modules", "time_stack")
 
 #: OpenCLIP ViT-bigG, the second text encoder of SDXL: its width, and its layers against the
 #: twelve of ViT-L.
@@ -54,41 +64,45 @@ _CLIP_G_WIDTH: Final = 1280
 _CLIP_L_LAYERS: Final = 12
 
 
-class _Unet(NamedTuple):
-    """What the layers of a UNet say together.
+class _Part(NamedTuple):
+    """The layers of a UNet that have the same shapes.
 
     Attributes:
-        text_widths: In-widths of keys and values of cross-attention.
-        deep: Whether an attention has three or more transformer blocks.
-        shallow: Whether the widest level has attention.
-        temporal: Whether layers run over time, as in video UNets.
+        paths: One to a line.
     """
 
-    text_widths: frozenset[int]
-    deep: bool
-    shallow: bool
-    temporal: bool
+    in_width: int | None
+    paths: str
 
 
-def architecture(layers: Iterable[Layer]) -> str | None:
+def architecture(layers: Iterable[Layers]) -> str | None:
     """One of the architectures of the public list, None when the layers do not tell."""
-    unet: list[Layer] = []
-    encoders: list[Layer] = []
+    unet: list[_Part] = []
+    encoders: list[Layers] = []
     blocks: Blocks = {}
-    for layer in layers:
-        if layer.encoder is not None:
-            encoders.append(layer)
-        elif layer.path.startswith(_UNET_STARTS) or layer.path.startswith("unet:"):
-            unet.append(layer)
-        elif (match := _BLOCK.match(layer.path)) is not None:
-            root, index, rest = match.groups()
-            blocks.setdefault(root, []).append(Block(int(index), rest, layer))
-        elif layer.path:
-            blocks.setdefault(layer.path, []).append(Block(0, "", layer))
+    for alike in layers:
+        if alike.encoders:
+            encoders.append(alike)
+        paths = [path for path in alike.paths if path.startswith(_UNET_STARTS)]
+        if paths:
+            unet.append(_Part(alike.in_width, "\n".join(paths)))
+        if len(paths) < len(alike.paths):
+            _stack(alike, paths, blocks)
     named = {family(blocks) for family in _FAMILIES} - {None}
     if unet or (encoders and not blocks):
         named |= {_unet(unet, encoders)} - {None}
     return named.pop() if len(named) == 1 else None
+
+
+def _stack(layers: Layers, unet: list[str], blocks: Blocks) -> None:
+    """Add the layers that are no UNet's to the blocks."""
+    paths = set(layers.paths).difference(unet) if unet else layers.paths
+    numbers: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for root, number, rest, whole in _BLOCKS.findall("\n".join(paths)):
+        numbers[root or whole, rest].append(number or "0")
+    for (root, rest), found in numbers.items():
+        last = max(map(int, found))
+        blocks.setdefault(root, []).append(Block(last, rest, layers))
 
 
 _FAMILIES: Final[tuple[Callable[[Blocks], str | None], ...]] = (
@@ -100,7 +114,7 @@ _FAMILIES: Final[tuple[Callable[[Blocks], str | None], ...]] = (
 )
 
 
-def _unet(layers: list[Layer], encoders: list[Layer]) -> str | None:
+def _unet(unet: list[_Part], encoders: list[Layers]) -> str | None:
     """sd1, sd2 or sdxl.
 
     Certain are the text width of cross-attention, three transformer blocks in one attention
@@ -108,70 +122,60 @@ def _unet(layers: list[Layer], encoders: list[Layer]) -> str | None:
     width of the one CLIP (SD1, SD2). A LoRA of self-attention alone, limited to stages of two
     blocks, cannot be told. The refiner of SDXL (text width 1280) and video UNets are neither.
     """
-    unet = _read_unet(layers)
-    if unet.temporal:
+    if any(sign in part.paths for part in unet for sign in _TEMPORAL):
         return None
-    if unet.text_widths:
-        (width, *others) = unet.text_widths
-        named = None if others else _BY_TEXT_WIDTH.get(width)
-        return None if unet.deep and named != "sdxl" else named
-    if unet.deep or _has_clip_g(encoders):
+    widths = {part.in_width for part in unet if _reads_text(part)}
+    if widths:
+        named = _BY_TEXT_WIDTH.get(widths.pop() or 0) if len(widths) == 1 else None
+        return named if named == "sdxl" or not _is_deep(unet) else None
+    if _is_deep(unet) or _has_clip_g(encoders):
         return "sdxl"
-    if unet.shallow:
-        widths = _clip_widths(encoders)
-        return _BY_CLIP_WIDTH.get(widths.pop()) if len(widths) == 1 else None
+    if any(path.startswith(_SHALLOW_ATTENTION) for part in unet for path in part.paths.split("\n")):
+        clip = _clip_widths(encoders)
+        return _BY_CLIP_WIDTH.get(clip.pop()) if len(clip) == 1 else None
     return None
 
 
-def _read_unet(layers: list[Layer]) -> _Unet:
-    text_widths: set[int] = set()
-    deep = shallow = temporal = False
-    for layer in layers:
-        path = layer.path
-        if path.startswith("unet:"):
-            # cloneofsimo/lora counts layers; no other layer of a UNet is as wide as the text.
-            if layer.in_width in _BY_TEXT_WIDTH:
-                text_widths.add(layer.in_width)
-            continue
-        shallow = shallow or path.startswith(_SHALLOW_ATTENTION)
-        temporal = temporal or "temp" in path or "motion_modules" in path or "time_stack" in path
-        _, _, inner = path.partition("_transformer_blocks_")
-        if inner:
-            index, _, rest = inner.partition("_")
-            deep = deep or (index.isdecimal() and int(index) >= _DEEP)
-            if (
-                rest.startswith("attn2_")
-                and rest.endswith(("_to_k", "_to_v"))
-                and layer.in_width is not None
-            ):
-                text_widths.add(layer.in_width)
-    return _Unet(frozenset(text_widths), deep, shallow, temporal)
+def _reads_text(part: _Part) -> bool:
+    """Whether the width of these layers is that of the text."""
+    if part.paths.startswith("unet:"):
+        # cloneofsimo/lora counts layers; no other layer of a UNet is as wide as the text.
+        return part.in_width in _BY_TEXT_WIDTH
+    return part.in_width is not None and _TEXT_READERS.search(part.paths) is not None
 
 
-def _has_clip_g(encoders: list[Layer]) -> bool:
+def _is_deep(unet: list[_Part]) -> bool:
+    return any(_DEEP.search(part.paths) for part in unet)
+
+
+def _has_clip_g(encoders: list[Layers]) -> bool:
     """Whether the second text encoder is SDXL's.
 
     SD3 has the same one, beside a third text encoder and under another denoiser, which is named
     before; so a file with a third encoder is not taken for SDXL.
     """
-    if any(layer.encoder not in (0, 1, 2) for layer in encoders):
+    if any(number not in (0, 1, 2) for alike in encoders for number, _ in alike.encoders):
         return False
-    for layer in encoders:
-        if layer.encoder == 2 and layer.path.startswith("text_model_"):  # noqa: PLR2004 - its number
-            index = layer.path.partition("_layers_")[2].partition("_")[0]
-            if index.isdecimal() and int(index) >= _CLIP_L_LAYERS:
-                return True
-            if "_self_attn_" in layer.path and _CLIP_G_WIDTH in (layer.in_width, layer.out_width):
-                return True
+    for alike in encoders:
+        wide = _CLIP_G_WIDTH in (alike.in_width, alike.out_width)
+        for number, path in alike.encoders:
+            if number == 2 and path.startswith("text_model_"):  # noqa: PLR2004 - its number
+                index = path.partition("_layers_")[2].partition("_")[0]
+                if index.isdecimal() and int(index) >= _CLIP_L_LAYERS:
+                    return True
+                if wide and "_self_attn_" in path:
+                    return True
     return False
 
 
-def _clip_widths(encoders: list[Layer]) -> set[int]:
+def _clip_widths(encoders: list[Layers]) -> set[int]:
     """Widths of the text encoders' attention, whose inputs and outputs are equally wide."""
     return {
         width
-        for layer in encoders
-        if layer.path.startswith("text_model_") and "_self_attn_" in layer.path
-        for width in (layer.in_width, layer.out_width)
+        for alike in encoders
+        for width in (alike.in_width, alike.out_width)
         if width is not None
+        and any(
+            path.startswith("text_model_") and "_self_attn_" in path for _, path in alike.encoders
+        )
     }

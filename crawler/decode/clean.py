@@ -46,6 +46,8 @@ _TRUTH = {"True": True, "true": True, "1": True, "False": False, "false": False,
 
 def text(raw: str) -> str:
     """The same text with U+FFFD in the place of NUL and of lone surrogates."""
+    if raw.isascii() and "\x00" not in raw:
+        return raw  # which is nearly always so, and seen faster
     return _UNSTORABLE.sub("\ufffd", raw)
 
 

@@ -1,9 +1,10 @@
 """The first bytes of a file read as a safetensors header, by the law of the safetensors library 0.8.
 
 What the library accepts as a whole file is read identically from the header alone; what it refuses
-raises HeaderError. Nearly every header is plain and read at the speed of msgspec, with a proof that
-nothing is in it that msgspec and the library see differently; every other one is read exactly, and
-slower, by `header_exact`.
+raises HeaderError. Nearly every header is written by the library itself and read in columns by
+`header_usual`; most of the others are plain and read at the speed of msgspec, with a proof that
+nothing is in them that msgspec and the library see differently; the rest is read exactly, and slower,
+by `header_exact`.
 
 Codes of HeaderError: header_too_small, header_too_large, invalid_length, invalid_utf8, invalid_json,
 duplicate_key, invalid_metadata, invalid_tensor, invalid_offset, invalid_size, misaligned, overflow,
@@ -11,11 +12,13 @@ incomplete.
 """
 
 import re
+from collections.abc import Mapping
 
 import msgspec
 
 from crawler.decode.foreign import foreign_format, quoted
 from crawler.decode.header_exact import read_exactly
+from crawler.decode.header_usual import read_usual
 from crawler.decode.layout import body_bytes
 from crawler.errors import HeaderError
 from crawler.model import Header, Tensor
@@ -94,8 +97,8 @@ def _parse(data: bytes, file_bytes: int | None) -> Header:
             f"the header claims {length:,} bytes, more than these {len(data):,} bytes hold",
         )
     raw = data[LENGTH_BYTES : LENGTH_BYTES + length]
-    tensors, metadata = _read_plain(raw) or read_exactly(raw)
-    end = LENGTH_BYTES + length + body_bytes(tensors)
+    tensors, metadata, body = _read(raw)
+    end = LENGTH_BYTES + length + body
     if file_bytes is not None and end != file_bytes:
         raise HeaderError(
             "incomplete", f"the last tensor ends at byte {end:,}, the file at {file_bytes:,}"
@@ -103,6 +106,15 @@ def _parse(data: bytes, file_bytes: int | None) -> Header:
     if end > MAX_FILE_BYTES:
         raise HeaderError("overflow", f"the last tensor ends at byte {end:,}, beyond any file")
     return Header(length, tensors, metadata)
+
+
+def _read(raw: bytes) -> tuple[Mapping[str, Tensor], dict[str, str] | None, int]:
+    """Tensors, metadata and how many bytes of weights there are."""
+    if usual := read_usual(raw):
+        table, metadata = usual
+        return table, metadata, table.bounds[-1]
+    tensors, metadata = _read_plain(raw) or read_exactly(raw)
+    return tensors, metadata, body_bytes(tensors)
 
 
 def _length(start: bytes, file_bytes: int | None) -> int:

@@ -12,6 +12,7 @@ import msgspec
 from crawler.decode.foreign import quoted
 from crawler.decode.json_value import (
     BLANK,
+    EASY,
     STRING,
     expect,
     separator,
@@ -38,6 +39,10 @@ _END = token(r"\Z")
 _INTEGER = r"(?:0|[1-9][0-9]{0,19}+)"
 _INTEGERS = token(rf"\[{BLANK}(?:{_INTEGER}{BLANK}(?:,{BLANK}(?=[0-9])|(?=\])))*+\]")
 _DIGITS = re.compile(rb"[0-9]++")
+# Members without escapes in their keys, none of them one of the three, up to one that is not easy.
+_IGNORED = token(
+    rf'(?:"(?!(?:{"|".join(_FIELDS)})")[^"\\\x00-\x1f]*+"{BLANK}:{BLANK}{EASY}{BLANK},{BLANK})*+'
+)
 # A type may be written like a variant without content: {"F32": null}.
 _DTYPE = token(rf"(?:({STRING})|\{{{BLANK}({STRING}){BLANK}:{BLANK}null{BLANK}\}})")
 
@@ -107,6 +112,7 @@ def _entry(raw: bytes, at: int, name: str) -> tuple[Tensor, int]:
     seen: set[str] = set()
     at, more = opening.end(), not opening[1]
     while more:
+        at = expect(_IGNORED, raw, at, "anything").end()
         field, at = _key(raw, at)
         if field in seen:
             raise HeaderError("duplicate_key", f"tensor {quoted(name)} has {field} twice")

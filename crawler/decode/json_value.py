@@ -28,21 +28,33 @@ STRING = (
 
 _KEY = rf"{STRING}{BLANK}:"
 
-# A number of this form fits a float, whatever its fraction: 200 digits and 99 zeros more.
+# A number of this form fits a float, whatever its fraction: 200 digits and 99 zeros more, or 8 digits
+# and 299 zeros.
 _EASY_NUMBER = (
-    r"-?+(?:0|[1-9][0-9]{0,199}+)(?:\.[0-9]++)?+"
-    r"(?:[eE](?:-[0-9]++|\+?+[0-9]{1,2}+))?+(?![0-9.eE])"
+    r"-?+(?:(?:0|[1-9][0-9]{0,199}+)(?:\.[0-9]++)?+"
+    r"(?:[eE](?:-[0-9]++|\+?+(?:0*+[1-9][0-9]?+|0++)))?+(?![0-9.eE])"
+    r"|(?:0|[1-9][0-9]{0,7}+)(?:\.[0-9]++)?+[eE]\+?+0*+[12][0-9]{2}(?![0-9.eE]))"
 )
 _EASY_SCALAR = rf"(?:{STRING}|{_EASY_NUMBER}|true|false|null)"
 
 # Behind an element: a comma and another one, or the end of the container.
 _FOLLOWED = rf"{BLANK}(?:,{BLANK}(?![\]}}])|(?=[\]}}]))"
 
-# What is passed over in one step. It opens one container at most.
-_EASY = (
-    rf"(?:{_EASY_SCALAR}|\[{BLANK}(?:{_EASY_SCALAR}{_FOLLOWED})*+\]"
-    rf"|\{{{BLANK}(?:{_KEY}{BLANK}{_EASY_SCALAR}{_FOLLOWED})*+\}})"
-)
+
+def _nested(inner: str) -> str:
+    """A simple value, or an array or object of nothing but what is inner."""
+    return (
+        rf"(?:{_EASY_SCALAR}|\[{BLANK}(?:{inner}{_FOLLOWED})*+\]"
+        rf"|\{{{BLANK}(?:{_KEY}{BLANK}{inner}{_FOLLOWED})*+\}})"
+    )
+
+
+#: What is passed over in one step, as a pattern. It opens one container at most.
+EASY = _nested(_EASY_SCALAR)
+
+# The same for long runs, which opens so many.
+_EASY_IN_RUNS = _nested(_nested(EASY))
+_OPEN_IN_RUNS = 3
 
 # A key that can be counted by its brace.
 _BRACELESS_KEY = rf'"[^"\\{{\x00-\x1f]*+"{BLANK}:'
@@ -55,15 +67,17 @@ def token(pattern: str) -> re.Pattern[bytes]:
 
 # The kinds of value. Containers that begin at once inside each other are taken together.
 _VALUE = token(
-    rf"(?:(?P<easy>{_EASY})"
+    rf"(?:(?P<easy>{EASY})"
     r"|(?P<number>-?+(?P<whole>0|[1-9][0-9]*+)(?:\.(?P<fraction>[0-9]++))?+"
     r"(?:[eE](?P<sign>[-+]?+)(?P<power>[0-9]++))?+)"
     rf"|(?P<arrays>(?:\[{BLANK}(?!\]))++)"
     rf"|(?P<objects>(?:\{{{BLANK}{_BRACELESS_KEY}{BLANK})++)"
     rf"|(?P<object>\{{{BLANK}{_KEY}))"
 )
-_EASY_ELEMENTS = token(rf"(?:{_EASY}{BLANK},{BLANK})*+")
-_EASY_MEMBERS = token(rf"(?:{_KEY}{BLANK}{_EASY}{BLANK},{BLANK})*+")
+_EASY_ELEMENTS = token(rf"(?:{EASY}{BLANK},{BLANK})*+")
+_EASY_MEMBERS = token(rf"(?:{_KEY}{BLANK}{EASY}{BLANK},{BLANK})*+")
+_RUN_OF_ELEMENTS = token(rf"(?:{_EASY_IN_RUNS}{BLANK},{BLANK})*+")
+_RUN_OF_MEMBERS = token(rf"(?:{_KEY}{BLANK}{_EASY_IN_RUNS}{BLANK},{BLANK})*+")
 _MEMBER = token(_KEY)
 _AFTER = token(rf"([\]}}]*+){BLANK}(,?+)")
 _SEPARATOR = token(r"([,\]}])")
@@ -157,8 +171,9 @@ def _end_of_value(raw: bytes, at: int, closers: bytearray) -> int:
 def _next_element(raw: bytes, at: int, closers: bytearray, depth: int) -> int:
     """Where the first value begins that is not easy, or the last one, in the innermost container."""
     in_object = closers.endswith(b"}")
-    # What is easy may open one more.
-    if depth + len(closers) < MAX_OPEN:
+    if depth + len(closers) + _OPEN_IN_RUNS <= MAX_OPEN:
+        at = expect(_RUN_OF_MEMBERS if in_object else _RUN_OF_ELEMENTS, raw, at, "anything").end()
+    elif depth + len(closers) < MAX_OPEN:  # what is easy may open one more
         at = expect(_EASY_MEMBERS if in_object else _EASY_ELEMENTS, raw, at, "anything").end()
     return expect(_MEMBER, raw, at, "a key").end() if in_object else at
 

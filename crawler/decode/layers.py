@@ -5,13 +5,14 @@ Shapes follow the trainers: a weight is [out, in, kernel…]; `lora_down` is [ra
 `lycoris/modules`. What a shape does not say is None, and no shape whatever raises.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
-from crawler.decode.naming import locate, split_name
-from crawler.model import Tensor
+from crawler.decode.gathering import Parts
+from crawler.decode.naming import locate
+from crawler.model import Form
 
 Shape = tuple[int, ...]
 Roles = Mapping[str, Shape]
@@ -53,61 +54,65 @@ _ORDINARY: Final = frozenset({"weight", "bias"})
 _NO_KERNEL: Final = frozenset({"oft_blocks", "dora", "rescale"})
 
 
-class Layer(msgspec.Struct, frozen=True, gc=False):
-    """One module of a model that the file changes; a struct since a header has thousands.
+class Layers(msgspec.Struct, frozen=True, gc=False):
+    """Modules of a model that the file changes by tensors of the same shapes.
 
     Attributes:
-        path: Where it is in its model, underscored, without wrappers; empty when it cannot be one.
-        encoder: None for the denoiser, else the number of the text encoder, 0 when unnumbered.
         algo: `lora loha lokr oft boft ia3 glora full`, None when no weights say.
         rank: None where the algorithm has none (full matrices) and for zero.
-        in_width: Inputs of the changed module, None when the tensors do not say.
-        out_width: Outputs of the changed module, None when the tensors do not say.
-        conv: Whether it is a convolution with a kernel larger than 1.
+        in_width: Inputs of each module, None when the tensors do not say.
+        out_width: Outputs of each module, None when the tensors do not say.
+        conv: Whether one of them is a convolution with a kernel larger than 1, by shape or by path.
         dora: Whether a magnitude is trained beside the direction.
+        paths: Where those of the denoiser are in it, underscored, without wrappers; empty when a
+            name cannot be a path.
+        encoders: The paths of the others, each with the number of its text encoder, 0 when unnumbered.
     """
 
-    path: str
-    encoder: int | None
     algo: str | None
     rank: int | None
     in_width: int | None
     out_width: int | None
     conv: bool
     dora: bool
+    paths: tuple[str, ...]
+    encoders: tuple[tuple[int, str], ...]
+
+    @property
+    def count(self) -> int:
+        """How many modules they are."""
+        return len(self.paths) + len(self.encoders)
 
 
-def layers_of(tensors: Mapping[str, Tensor]) -> tuple[Layer, ...]:
-    """Every layer that a tensor names as an adapter does, in the order of the header."""
-    gathered: dict[str, dict[str, Shape]] = {}
-    for name, tensor in tensors.items():
-        layer, role = split_name(name)
-        if role:
-            roles = gathered.get(layer)
-            if roles is None:
-                gathered[layer] = {role: tensor.shape}
-            else:
-                roles[role] = tensor.shape
+def layers_of(
+    gathered: Mapping[Parts, Sequence[str]], forms: Mapping[Hashable, Form]
+) -> tuple[Layers, ...]:
+    """Every layer that a tensor names as an adapter does, those of the same shapes together.
+
+    Args:
+        gathered: The layers by what they are made of.
+        forms: By the keys that `gathered` has.
+    """
     return tuple(
-        _layer(name, roles)
-        for name, roles in gathered.items()
-        if ("weight" not in roles and "bias" not in roles) or not roles.keys() <= _ORDINARY
+        _layers({role: forms[key].shape for role, key in parts}, names)
+        for parts, names in gathered.items()
+        if any(role not in _ORDINARY for role, _ in parts)
     )
 
 
-def _layer(name: str, roles: Roles) -> Layer:
-    path, encoder = locate(name)
+def _layers(roles: Roles, names: Iterable[str]) -> Layers:
     algo, rank, in_width, out_width = _measures(roles)
-    return Layer(
-        path,
-        encoder,
+    paths, encoders = locate(names)
+    return Layers(
         algo,
         rank if rank is not None and rank > 0 else None,
         in_width,
         out_width,
         _has_kernel(roles)
-        or (encoder is None and path.endswith(_CONV_ENDS) and path.startswith(_CONV_STARTS)),
+        or any(path.endswith(_CONV_ENDS) and path.startswith(_CONV_STARTS) for path in paths),
         "dora" in roles,
+        tuple(paths),
+        tuple(encoders),
     )
 
 

@@ -10,6 +10,9 @@ Every step here looks at a name once, from its end or its beginning, so the time
 length whatever it holds.
 """
 
+import re
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 #: Longest layer name that is looked at, in characters. Real ones stay under 150; what is longer is
@@ -74,6 +77,18 @@ _DOTTED_MARKS: Final = (".lora", "_lora", ".lora_linear_layer")
 #: Roles glued to the layer by an underscore, as hand-written converters leave them.
 _GLUED_ROLES: Final = {"_lora_down": "down", "_lora_up": "up"}
 
+#: Ends of names that tell the role whatever stands in front, and make the rest the layer.
+TAILS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        f".{part}{end}": role
+        for part, role in _ROLES.items()
+        for end in ("", ".weight", ".default", ".default.weight")
+    }
+    | {f"{mark}.{role}.weight": role for mark in _DOTTED_MARKS for role in _DOTTED_ROLES}
+    | {f"{glued}.weight": role for glued, role in _GLUED_ROLES.items()}
+    | {f":{role}": role for role in _DOTTED_ROLES}
+)
+
 #: Text encoders by how their layers begin -> their number, 0 where only one is spoken of.
 _ENCODERS: Final = {
     "lora_te_": 0,
@@ -96,7 +111,6 @@ _ENCODERS: Final = {
     "cond_stage_model.": 0,
     "conditioner.embedders.": 0,
 }
-_ENCODER_STARTS: Final = tuple(_ENCODERS)
 
 #: Wrappers around the whole model, cut off for the denoiser and for the text encoders.
 _DOTTED_PREFIXES: Final = (
@@ -112,6 +126,26 @@ _UNDERSCORED_PREFIXES: Final = (
     "lora_transformer_",
     "lycoris_",
     "unet_",
+)
+
+
+#: How sd-scripts begins the layers of every denoiser.
+_UNET: Final = "lora_unet_"
+
+#: Beginnings that are cut off once more.
+_WRAPPED: Final = (*_UNDERSCORED_PREFIXES, "_")
+
+
+def _any_of(starts: Iterable[str]) -> str:
+    return "|".join(map(re.escape, starts))
+
+
+#: All that stands in front of a path: wrappers, and then a text encoder or further wrappers, which
+#: may be written with dots.
+_FRONT: Final = re.compile(
+    f"(?:{_any_of(_DOTTED_PREFIXES)}){{0,{_MAX_PREFIXES}}}+"
+    f"(?:({_any_of(_ENCODERS)})"
+    f"|(?:{_any_of(_UNDERSCORED_PREFIXES).replace('_', '[._]')}){{0,{_MAX_PREFIXES}}}+[._]*+)"
 )
 
 
@@ -153,30 +187,32 @@ def _cut_mark(layer: str, role: str) -> tuple[str, str] | None:
     return (layer, role) if "lora" in layer.rpartition(".")[2] else None
 
 
-def locate(layer: str) -> tuple[str, int | None]:
-    """A layer's path inside its model, underscored, and which text encoder it belongs to.
+def locate(layers: Iterable[str]) -> tuple[list[str], list[tuple[int, str]]]:
+    """The paths of layers inside their models, underscored.
 
-    The number is None for layers of the denoiser (UNet or transformer), 0 for a text encoder that
-    the file does not number. The path is empty when the name is too long to be one.
+    A path is empty when the name is too long to be one.
+
+    Returns:
+        Those of the denoiser (UNet or transformer), and those of text encoders, each with the number
+        of its encoder, 0 when the file does not number it.
     """
-    if len(layer) > MAX_LAYER_NAME:
-        return "", None
-    if not layer.startswith("lora_unet_"):  # which is most of them
-        layer = _strip(layer, _DOTTED_PREFIXES)
-    if layer.startswith(_ENCODER_STARTS):
-        for start, number in _ENCODERS.items():
-            if layer.startswith(start):
-                rest = layer if start == "text_model." else layer.removeprefix(start)
-                return rest.replace(".", "_"), number
-    return _strip(layer.replace(".", "_"), _UNDERSCORED_PREFIXES).lstrip("_"), None
-
-
-def _strip(layer: str, prefixes: tuple[str, ...]) -> str:
-    for _ in range(_MAX_PREFIXES):
-        if not layer.startswith(prefixes):
-            break
-        for prefix in prefixes:
-            if layer.startswith(prefix):
-                layer = layer[len(prefix) :]
-                break
-    return layer
+    denoiser: list[str] = []
+    encoders: list[tuple[int, str]] = []
+    for layer in layers:
+        # What sd-scripts writes, which is most of all there is, needs no pattern.
+        if layer.startswith(_UNET) and len(layer) <= MAX_LAYER_NAME and "." not in layer:
+            path = layer[len(_UNET) :]
+            if not path.startswith(_WRAPPED):
+                denoiser.append(path)
+                continue
+        if len(layer) > MAX_LAYER_NAME:
+            denoiser.append("")
+        elif (front := _FRONT.match(layer)) is not None:
+            encoder, at = front[1], front.end()
+            if encoder is None:
+                denoiser.append(layer[at:].replace(".", "_"))
+            else:
+                # The only one of them that is a part of the path.
+                at -= len(encoder) if encoder == "text_model." else 0
+                encoders.append((_ENCODERS[encoder], layer[at:].replace(".", "_")))
+    return denoiser, encoders

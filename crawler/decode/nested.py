@@ -15,7 +15,7 @@ T = TypeVar("T")
 #: 2 million; the bound keeps the memory of hostile ones (60 times their length) within reason.
 MAX_JSON_CHARS = 8_388_608
 
-_NEEDS_CLEANING = re.compile("\\\\u(?:0000|[dD][89a-fA-F])|[\x00\ud800-\udfff]")
+_NEEDS_CLEANING = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 
 
 def read_json(raw: str) -> Any:
@@ -40,11 +40,11 @@ def read_clean_json(raw: str, decoder: msgspec.json.Decoder[T]) -> T | None:
 
     The quick way for long texts: neither types nor characters have to be looked at again.
     """
-    if len(raw) > MAX_JSON_CHARS or _NEEDS_CLEANING.search(raw):
+    if len(raw) > MAX_JSON_CHARS or "\x00" in raw or _NEEDS_CLEANING.search(raw):
         return None
     try:
         return decoder.decode(raw)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError):  # a ValueError also for a lone surrogate
         return None
 
 

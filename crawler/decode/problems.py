@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 AND_MORE = "and_more"
+CONTRADICTED = "contradicted"
 DYNAMIC = "dynamic"
 IMPOSSIBLE_TIME = "impossible_time"
 MALFORMED = "malformed"
@@ -16,6 +17,7 @@ NOT_JSON = "not_json"
 NOT_TEXT = "not_text"
 NOT_WHOLE = "not_whole"
 OUT_OF_RANGE = "out_of_range"
+SEVERAL = "several"
 TOO_DEEP = "too_deep"
 TOO_LONG = "too_long"
 WRONG_SHAPE = "wrong_shape"
@@ -24,6 +26,7 @@ WRONG_SHAPE = "wrong_shape"
 CODES: Mapping[str, str] = MappingProxyType(
     {
         AND_MORE: "further problems of the same field are not listed",
+        CONTRADICTED: "the metadata says one thing and the tensors another; both are kept",
         DYNAMIC: "a tool that merges or resizes wrote Dynamic in the place of one number",
         IMPOSSIBLE_TIME: "the training ended before it began, or lasted longer than 30 days",
         MALFORMED: "a text is not built the way the trainer builds it",
@@ -36,6 +39,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         NOT_TEXT: "a number or a list stands where text belongs",
         NOT_WHOLE: "a fraction stands where a whole number belongs",
         OUT_OF_RANGE: "a number is beyond 64 bits or beyond what can be meant",
+        SEVERAL: "the layers have several values where a column holds one for all",
         TOO_DEEP: "JSON is nested too deep",
         TOO_LONG: "a value is too long to be kept beside the header",
         WRONG_SHAPE: "JSON is of another shape than the trainer writes",

@@ -37,6 +37,7 @@ class Reading:
         values: Attributes of `Recipe` by name, without the derived ones; None like a missing one.
         tags: Directory name -> tag -> count.
         used: The metadata keys that are wholly told by the rest; the others are kept as text.
+        rewritten: Metadata key -> the text that is kept in the place of its own.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -45,6 +46,7 @@ class Reading:
     tags: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     used: frozenset[str] = frozenset()
+    rewritten: Mapping[str, str] = field(default_factory=dict)
 
 
 def problem(code: str, where: str, detail: str) -> Problem:

@@ -3,19 +3,39 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from crawler.decode import clean, effort
-from crawler.decode.dialects import borrowed, kohya, merge_tool
+from crawler.decode import clean, effort, modelspec
+from crawler.decode.dialects import (
+    aitoolkit,
+    borrowed,
+    cloneofsimo,
+    diffusers,
+    kohya,
+    merge_tool,
+    musubi,
+    onetrainer,
+    peft,
+    simpletuner,
+    traintrain,
+)
+from crawler.decode.disagreement import disagreements
 from crawler.decode.problems import TOO_LONG
 from crawler.decode.reading import Reading, limit, problem
 from crawler.decode.tensors import read_weights
 from crawler.model import Decoded, Header, Outcome, Problem, Recipe
 
 #: Counted up whenever a header may decode to something else; stored beside every header.
-DECODER_VERSION = 1
+DECODER_VERSION = 2
 
-#: Longest value of `other_settings`, in characters. Longer ones are thumbnails and tag lists; they
-#: stay in the stored header.
+#: Longest value of `other_settings`, in characters. Longer ones are tag lists and the like; they stay
+#: in the stored header.
 MAX_SETTING_CHARS = 65_536
+
+#: Longest picture in `other_settings`, in characters: those within the file are thousands long and no
+#: setting, what is shorter is an address or an empty list.
+MAX_PICTURE_CHARS = 1_024
+
+#: Where A1111's editor of metadata keeps its pictures, as a JSON list of base64.
+_PICTURES = "ssmd_cover_images"
 
 #: Longest key of `other_settings`, in characters; those of trainers stay below 60.
 MAX_KEY_CHARS = 256
@@ -55,9 +75,22 @@ class Dialect(Protocol):
         """What it says. Never raises."""
 
 
-#: Asked in this order; the first that matches reads. `borrowed` takes what looks like sd-scripts
-#: and is nobody's, so it stays last.
-DIALECTS: tuple[Dialect, ...] = (kohya, merge_tool, borrowed)
+#: Asked in this order; the first that matches reads. Trainers that borrow sd-scripts' names and have
+#: signs of their own come before it; `borrowed` takes what looks like sd-scripts and is nobody's, so
+#: it stays last.
+DIALECTS: tuple[Dialect, ...] = (
+    traintrain,
+    cloneofsimo,
+    merge_tool,
+    onetrainer,
+    aitoolkit,
+    simpletuner,
+    musubi,
+    kohya,
+    diffusers,
+    peft,
+    borrowed,
+)
 
 
 def decode(header: Header) -> Decoded:
@@ -65,10 +98,11 @@ def decode(header: Header) -> Decoded:
     metadata = header.metadata or {}
     weights, weight_problems = read_weights(header)
     dialect = next((one for one in DIALECTS if one.matches(metadata)), None)
-    reading = dialect.read(metadata) if dialect else Reading()
-    other, other_problems = _other_settings(metadata, reading.used)
+    reading = modelspec.fill(dialect.read(metadata) if dialect else Reading(), metadata)
+    other, other_problems = _other_settings(metadata, reading)
     derived, effort_problems = effort.derive(reading.values, reading.datasets)
     recipe = Recipe(**{**reading.values, **derived, "other_settings": other})
+    contradictions = disagreements(recipe, weights)
     told = any(
         value is not None and name not in NOT_TRAINING for name, value in reading.values.items()
     )
@@ -80,22 +114,32 @@ def decode(header: Header) -> Decoded:
         datasets=reading.datasets,
         directories=reading.directories,
         tags=reading.tags,
-        problems=limit((*reading.problems, *other_problems, *effort_problems, *weight_problems)),
+        problems=limit(
+            (
+                *reading.problems,
+                *other_problems,
+                *effort_problems,
+                *weight_problems,
+                *contradictions,
+            )
+        ),
     )
 
 
 def _other_settings(
-    metadata: Mapping[str, str], used: frozenset[str]
+    metadata: Mapping[str, str], reading: Reading
 ) -> tuple[Mapping[str, Any] | None, list[Problem]]:
     """What no column takes, as text, by key; None when there is nothing."""
     other: dict[str, str] = {}
     left_out: list[str] = []
     room = MAX_SETTINGS_CHARS
-    for key, value in metadata.items():
-        if key in used:
+    for key, raw in metadata.items():
+        if key in reading.used and key not in reading.rewritten:
             continue
+        value = reading.rewritten.get(key, raw)
         size = len(key) + len(value)
-        if len(key) > MAX_KEY_CHARS or len(value) > MAX_SETTING_CHARS or size > room:
+        most = MAX_PICTURE_CHARS if _is_picture(key, value) else MAX_SETTING_CHARS
+        if len(key) > MAX_KEY_CHARS or len(value) > most or size > room:
             left_out.append(key)
             continue
         room -= size
@@ -108,3 +152,8 @@ def _other_settings(
         more = f"{len(left_out) - MAX_LEFT_OUT:,} more keys are only kept in the header"
         problems.append(problem(TOO_LONG, "other_settings", more))
     return other or None, problems
+
+
+def _is_picture(key: str, value: str) -> bool:
+    """Whether a value holds pictures as text: a data URL, as in `modelspec.thumbnail`, or base64."""
+    return key == _PICTURES or value.startswith("data:image/")

@@ -4,15 +4,16 @@ Metadata can lie or be missing; this is what the weights themselves show, kept a
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from math import prod
 from typing import Final
 
 from crawler.decode import clean
 from crawler.decode.architectures import architecture
-from crawler.decode.layers import Layer, layers_of
+from crawler.decode.gathering import columns_of, count_forms, gather
+from crawler.decode.layers import Layers, layers_of
 from crawler.decode.problems import OUT_OF_RANGE
-from crawler.model import Header, Problem, Tensor, Weights
+from crawler.model import Form, Header, Problem, Weights
 
 #: Largest integer that both databases hold.
 _MAX_INTEGER: Final = 2**63 - 1
@@ -38,8 +39,10 @@ def read_weights(header: Header) -> tuple[Weights, tuple[Problem, ...]]:
         The facts, and a Problem for each that is beyond 64 bits and therefore None.
     """
     problems: list[Problem] = []
-    parameters, dtype = _numbers(header.tensors)
-    layers = layers_of(header.tensors)
+    columns = columns_of(header.tensors)
+    gathered = gather(columns)
+    parameters, dtype = _numbers(columns.forms, count_forms(columns, gathered))
+    layers = layers_of(gathered, columns.forms)
     rank, rank_min, rank_max = _ranks(layers)
     weights = Weights(
         tensor_rank=_storable("tensor_rank", rank, problems),
@@ -50,19 +53,21 @@ def read_weights(header: Header) -> tuple[Weights, tuple[Problem, ...]]:
         tensor_count=len(header.tensors),
         parameter_count=_storable("parameter_count", parameters, problems),
         architecture=architecture(layers),
-        trains_text_encoder=_any(layer.encoder is not None for layer in layers),
-        trains_conv=_any(layer.conv for layer in layers),
+        trains_text_encoder=_any(bool(alike.encoders) for alike in layers),
+        trains_conv=_any(alike.conv for alike in layers),
     )
     return weights, tuple(problems)
 
 
-def _numbers(tensors: Mapping[str, Tensor]) -> tuple[int, str | None]:
+def _numbers(
+    forms: Mapping[Hashable, Form], counts: Mapping[Hashable, int]
+) -> tuple[int, str | None]:
     """How many numbers the file holds, and in which dtype most of them are."""
     by_dtype: dict[str, int] = {}
-    for tensor in tensors.values():
-        shape = tensor.shape
+    for key, count in counts.items():
+        dtype, shape = forms[key].dtype, forms[key].shape
         size = prod(shape) if len(shape) <= _MANY_SIDES else _long_product(shape)
-        by_dtype[tensor.dtype] = by_dtype.get(tensor.dtype, 0) + size
+        by_dtype[dtype] = by_dtype.get(dtype, 0) + count * size
     most = min(by_dtype, key=lambda dtype: (-by_dtype[dtype], dtype), default=None)
     return sum(by_dtype.values()), None if most is None else clean.text(most)
 
@@ -77,22 +82,28 @@ def _long_product(shape: tuple[int, ...]) -> int:
     return size
 
 
-def _ranks(layers: Iterable[Layer]) -> tuple[int | None, int | None, int | None]:
+def _ranks(layers: Iterable[Layers]) -> tuple[int | None, int | None, int | None]:
     """The most common rank, the smallest and the largest."""
-    counts = Counter(layer.rank for layer in layers if layer.rank is not None)
+    counts: Counter[int] = Counter()
+    for alike in layers:
+        if alike.rank is not None:
+            counts[alike.rank] += alike.count
     if not counts:
         return None, None, None
     return max(counts, key=lambda rank: (counts[rank], rank)), min(counts), max(counts)
 
 
-def _algo(layers: tuple[Layer, ...]) -> str | None:
-    if any(layer.dora for layer in layers):
+def _algo(layers: Iterable[Layers]) -> str | None:
+    if any(alike.dora for alike in layers):
         return "dora"
-    counts = Counter(layer.algo for layer in layers if layer.algo is not None)
+    counts: Counter[str] = Counter()
+    for alike in layers:
+        if alike.algo is not None:
+            counts[alike.algo] += alike.count
     if not counts:
         return None
     most = max(_ALGOS, key=lambda algo: counts[algo])
-    if most == "lora" and any(layer.conv for layer in layers if layer.algo == "lora"):
+    if most == "lora" and any(alike.conv for alike in layers if alike.algo == "lora"):
         return "locon"
     return most
 

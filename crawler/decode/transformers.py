@@ -6,20 +6,20 @@ Widths decide wherever several models share their names.
 
 from typing import Final, NamedTuple
 
-from crawler.decode.layers import Layer
+from crawler.decode.layers import Layers
 
 
 class Block(NamedTuple):
-    """One layer in a stack of equal blocks.
+    """One layer of the same shapes in the blocks of a stack.
 
     Attributes:
-        number: Of the block, from 0.
+        number: Of the last block that has it, from 0.
         rest: The layer's path inside the block; empty for a layer that is in none.
     """
 
     number: int
     rest: str
-    layer: Layer
+    layer: Layers
 
 
 #: Stacks by their name (`double_blocks`); a layer outside of any stack under its own path.

@@ -1,7 +1,8 @@
 """The nouns that the stages hand to each other: frozen values without behaviour."""
 
 from crawler.model.catalogue import LORA_TYPES, Ask, File, Model, Order, Page, Version
-from crawler.model.header import Header, Tensor
+from crawler.model.header import Form, Header, Tensor, TensorTable
+from crawler.model.local import FileHashes, LocalFile, LocalResult
 from crawler.model.outcome import Fetched, Outcome, Target
 from crawler.model.recipe import Dataset, Decoded, Directory, Problem, Recipe, Weights
 from crawler.model.result import Result
@@ -14,7 +15,11 @@ __all__ = [
     "Directory",
     "Fetched",
     "File",
+    "FileHashes",
+    "Form",
     "Header",
+    "LocalFile",
+    "LocalResult",
     "Model",
     "Order",
     "Outcome",
@@ -24,6 +29,7 @@ __all__ = [
     "Result",
     "Target",
     "Tensor",
+    "TensorTable",
     "Version",
     "Weights",
 ]

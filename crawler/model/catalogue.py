@@ -43,7 +43,7 @@ class File:
     """One set of bytes at a URL.
 
     Attributes:
-        file_id: The site's own id, positive.
+        file_id: The site's own id, positive; negative for a file on this machine.
         name: The file name as the site gives it.
         type: What the site calls it (`Model`, `Training Data`, `VAE` …).
         format: The format that the site names (`SafeTensor`, `PickleTensor` …), None when it names none.

@@ -1,7 +1,9 @@
 """What a safetensors file says in front of its weights."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 import msgspec
 
@@ -18,6 +20,65 @@ class Tensor(msgspec.Struct, frozen=True, gc=False):
     dtype: str
     shape: tuple[int, ...]
     data_offsets: tuple[int, int]
+
+
+class Form(msgspec.Struct, frozen=True, gc=False):
+    """Type and shape, which most tensors of a LoRA share with many others."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+class TensorTable(Mapping[str, Tensor]):
+    """The tensors of a header in columns: thousands of them, of few forms, named layer by layer.
+
+    As a mapping it holds each tensor by its name; these are made when one is first asked for, since
+    most readers are content with the columns.
+
+    Attributes:
+        stems: What names begin with.
+        ends: What they end with: every stem has each of them, in this order, and the names are all
+            different. A header without such order has its names for stems, and one empty end.
+        form_of: A key of `forms` for every name, stem by stem.
+        forms: Those that occur.
+        bounds: For every name where its bytes begin, counted from the end of the header; at last
+            where they all end.
+    """
+
+    def __init__(
+        self,
+        stems: Sequence[str],
+        ends: Sequence[str],
+        form_of: Sequence[bytes],
+        forms: Mapping[bytes, Form],
+        bounds: Sequence[int],
+    ) -> None:
+        self.stems = stems
+        self.ends = ends
+        self.form_of = form_of
+        self.forms = forms
+        self.bounds = bounds
+
+    @cached_property
+    def _by_name(self) -> dict[str, Tensor]:
+        names = (stem + end for stem in self.stems for end in self.ends)
+        forms = (self.forms[key] for key in self.form_of)
+        return {
+            name: Tensor(form.dtype, form.shape, offsets)
+            for name, form, offsets in zip(names, forms, pairwise(self.bounds), strict=True)
+        }
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self.form_of)
+
+    def __repr__(self) -> str:
+        return f"<TensorTable of {len(self)} tensors in {len(self.forms)} forms>"
 
 
 @dataclass(frozen=True, slots=True)

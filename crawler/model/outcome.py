@@ -24,13 +24,20 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A pending file, as a fetcher takes it."""
+    """A pending file, as a fetcher takes it.
+
+    Attributes:
+        sha256: Of its bytes as the site gives it, None when it gives none.
+        put_off: It was put off once, because the site seemed to be down.
+    """
 
     file_id: int
     version_id: int
     file_name: str
     base_model: str | None = None
     size_bytes: int | None = None
+    sha256: str | None = None
+    put_off: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +46,10 @@ class Fetched:
 
     Attributes:
         target: The file.
-        refusal: The outcome when no header bytes were had, else None.
+        refusal: The outcome when no header bytes were had, else None; `pending` when the file can be
+            had and was not, for what it would cost.
         reason: The refusal in words a person understands, else empty.
+        transient: With `failed`: it was the network or a server at every try, not the file.
         prefix: The first bytes of the file, at least the whole header where the file has one.
         file_bytes: The file's true length from Content-Range or Content-Length, None when not given.
         early_access_until: With `early_access`, when the site named a date.
@@ -53,6 +62,7 @@ class Fetched:
     target: Target
     refusal: Outcome | None = None
     reason: str = ""
+    transient: bool = False
     prefix: bytes = b""
     file_bytes: int | None = None
     early_access_until: datetime | None = None

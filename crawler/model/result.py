@@ -15,6 +15,7 @@ class Result:
         target: The file.
         reason: The outcome in words, empty where the outcome says it all.
         attempts: How often the file was asked for this time, added to what is stored.
+        transient: With `failed`: it was the network or a server, not the file.
         next_try_at: With `pending`: not before this time. None means at once, or never again.
         header: The 8 bytes of the length and the JSON as read, or what there was of them; empty when
             nothing was read.
@@ -26,6 +27,7 @@ class Result:
     outcome: Outcome
     reason: str = ""
     attempts: int = 1
+    transient: bool = False
     next_try_at: datetime | None = None
     fetched_at: datetime
     early_access_until: datetime | None = None

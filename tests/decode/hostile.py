@@ -290,6 +290,29 @@ CASES: dict[str, tuple[bytes, int, str | None]] = {
     "ignored 1e-999": (_ignored("1e-999"), 4, None),
     "ignored exponent beyond 32 bits": (_ignored("1e99999999999"), 4, "invalid_json"),
     "ignored exponent beyond 32 bits of 0": (_ignored("0e99999999999"), 4, None),
+    "ignored 8 digits and 299 zeros": (_ignored("[99999999e299,0.9e0299]"), 4, None),
+    "ignored 9 digits and 300 zeros": (_ignored("[0,999999999e300]"), 4, "invalid_json"),
+    "ignored exponent of zeros": (_ignored("[1e000,1E+00]"), 4, None),
+    "ignored minus without digits": (_ignored("[0,-]"), 4, "invalid_json"),
+    "ignored containers of many depths": (
+        _ignored('[[],[[]],[[[]]],[[[[]]]],{"a":{"b":[{"c":{}}]},"d":[]},0]'),
+        4,
+        None,
+    ),
+    "ignored containers closed in another order": (_ignored("[[[0}],0]"), 4, "invalid_json"),
+    "ignored fields around the others": (
+        (
+            b'{"a":{"x":[],"dtype":"F32","y":{"dtype":0},"dtypes":"","shape":[1],"":0,'
+            b'"data_offsets":[0,4],"z":1}}'
+        ),
+        4,
+        None,
+    ),
+    "ignored field in front of an escaped one twice": (
+        f'{{"a":{{"x":0,"\\u0064type":"F32","y":0,{_FIELDS}}}}}'.encode(),
+        4,
+        "duplicate_key",
+    ),
     "ignored 309 digits": (_ignored("1" * 309), 4, None),
     "ignored 310 digits": (_ignored("1" * 310), 4, "invalid_json"),
     "ignored 400 digits": (_ignored("1" * 400), 4, "invalid_json"),

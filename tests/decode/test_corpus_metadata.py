@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from crawler.decode.problems import CONTRADICTED
 from crawler.decode.recipe import decode
-from crawler.model import Decoded, Header, Outcome
+from crawler.model import Decoded, Header, Outcome, Tensor
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = Path(os.environ.get("LORA_CRAWL_CORPUS") or ROOT.parent / "shared" / "corpus") / "headers"
@@ -71,11 +72,18 @@ def test_a_run_of_the_sites_own_trainer() -> None:
             {"trainer": "merge-tool", "network_dim": 16, "original_dim": 256},
         ),
         ("soraka_classic.metadata.json", {"steps": 690, "images_seen": 1380, "image_count": 46}),
-        ("lighthouse_traintrain.metadata.json", {"trainer": None, "network_dim": 16, "steps": None}),
-        ("aitoolkit_issue130.metadata.json", {"trainer": None, "base_model_version": "sd_1.5"}),
+        ("lighthouse_traintrain.metadata.json",
+         {"trainer": "traintrain", "network_dim": 16, "steps": None, "optimizer": "AdamW",
+          "network_algo": None}),
+        (
+            "aitoolkit_issue130.metadata.json",
+            {"trainer": "ai-toolkit", "trainer_version": "0.1.0", "base_model_version": "sd_1.5",
+             "steps": 500, "epoch": 499, "output_name": "my_lora_name"},
+        ),
+        ("zimage_lokr_fdpo.metadata.json", {"trainer": "ai-toolkit", "steps": 290, "epoch": 0}),
         (
             "civitai_desc_22500_9.paste.json",
-            {"network_algo": "locon", "seed": None, "image_count": 1186, "tag_count": None},
+            {"network_algo": None, "seed": None, "image_count": 1186, "tag_count": None},
         ),
         (
             "civitai_desc_22591_5.paste.json",
@@ -92,7 +100,58 @@ def test_columns_of_real_metadata(name: str, expected: dict[str, object]) -> Non
     assert {column: found[column] for column in expected} == expected
 
 
+def whole(name: str) -> Decoded:
+    data = (CORPUS / name).read_bytes()
+    entries = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    metadata = entries.pop("__metadata__", None)
+    tensors = {
+        key: Tensor(entry["dtype"], tuple(entry["shape"]), (0, 0)) for key, entry in entries.items()
+    }
+    return decode(Header(length=0, tensors=tensors, metadata=metadata))
+
+
+def test_a_rank_for_each_layer() -> None:
+    decoded = whole("cloneofsimo_analog_svd_rank4.hdr")
+    recipe = decoded.recipe
+    assert decoded.outcome is Outcome.DECODED
+    assert decoded.problems == ()
+    assert (recipe.trainer, recipe.network_dim, recipe.network_algo) == ("cloneofsimo", 4, "lora")
+    assert recipe.network_args is not None
+    assert recipe.network_args["text_encoder"] == ["CLIPAttention"]
+    assert recipe.other_settings is None
+    assert decoded.weights.tensor_rank == 4
+
+
+def test_real_metadata_contradicts_the_tensors_only_where_it_lies() -> None:
+    names = [path.name for path in (*CORPUS.glob("*.hdr"), *CORPUS.glob("l*_l*.safetensors"))]
+    found = {
+        name: [one.field for one in whole(name).problems if one.code == CONTRADICTED]
+        for name in names
+    }
+    assert {name: fields for name, fields in found.items() if fields} == {
+        "leighwoods_lora.safetensors": ["base_model_version"]
+    }
+    assert len(found) > 8
+
+
+def test_of_a_trigger_word_no_tags_are_made() -> None:
+    decoded = whole("leighwoods_lora.safetensors")
+    assert (decoded.recipe.trainer, decoded.recipe.steps) == ("ai-toolkit", 1000)
+    assert (dict(decoded.tags), decoded.recipe.tag_count) == ({}, None)
+    assert decoded.weights.architecture == "flux1"
+
+
+def test_a_bare_format_is_no_metadata() -> None:
+    names = sorted(path.name for path in CORPUS.glob("diffusers_*[rs]"))
+    assert len(names) > 3
+    for name in (*names, "peft_sd15_text_encoder_adapter.hdr", "peft_glue_adapter.safetensors"):
+        decoded = whole(name)
+        assert (decoded.outcome, decoded.recipe.trainer) == (Outcome.NO_METADATA, None)
+        assert decoded.recipe.other_settings == {"format": "pt"}
+
+
 def test_no_real_metadata_has_problems() -> None:
     names = sorted(path.name for path in CORPUS.glob("*.json") if ".hdr" not in path.name)
     dumps = [name for name in names if name.endswith((".metadata.json", ".paste.json"))]
+    dumps.remove("zimage_lokr_fdpo.metadata.json")  # cut short by whoever published it
     assert {name: read(name).problems for name in dumps} == dict.fromkeys(dumps, ())

@@ -4,6 +4,7 @@ A pair is a JSON file in the folder of its trainer. `metadata` holds what the tr
 that is JSON within text the file holds the JSON, and it is written out here as Python's `json` does.
 `tensors` is optional. The rest is what must come out: `outcome`, `expect` (every attribute of
 `Recipe` that is not None), `datasets`, `directories`, `tags` and `problems` (code and field).
+All of them are made up; real metadata is read in test_corpus_metadata.
 """
 
 import dataclasses

@@ -280,7 +280,10 @@ LARGE = {
         lambda: _filled(b'{"a":{"dtype":"F4","shape":[],"data_offsets":[0,', b"9", b"]}}"),
         4,
     ),
-    "same tensor": (lambda: _filled(b"{", b'"a":{' + SOUND + b"},", b'"a":{' + SOUND + b"}}"), 3),
+    "same tensor": (
+        lambda: _filled(b"{", b'"a":{' + SOUND + b"},", b'"a":{' + SOUND + b"}}"),
+        12,
+    ),
     "opened and not closed": (lambda: b'{"a":' * (LARGE_BYTES // 5), 3),
     "NUL": (lambda: b"{}" + bytes(LARGE_BYTES), 3),
 }

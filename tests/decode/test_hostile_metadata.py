@@ -26,6 +26,14 @@ KEYS = [
     "ss_bucket_info",
     "software",
     "modelspec.merged_from",
+    "modelspec.architecture",
+    "modelspec.encoder_layer",
+    "modelspec.implementation_version",
+    "ss_lr_step_rules",
+    "sshs_blocks",
+    "unet",
+    "unet:0:rank",
+    "unet:1:rank",
 ]
 NESTED_NAMES = """
 batch_size_per_device num_train_images num_reg_images resolution enable_bucket subsets bucket_info

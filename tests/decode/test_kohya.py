@@ -58,17 +58,37 @@ def test_keys_set_to_none_fill_nothing() -> None:
         ({"ss_sd_scripts_commit_hash": "ab" * 20}, "kohya"),
         ({"ss_network_module": "networks.lora", "ss_num_train_images": "5"}, "kohya"),
         ({"ss_network_module": "lycoris.kohya", "ss_v2": "False"}, "kohya"),
-        ({"ss_network_module": "networks.lora", "ss_base_model_version": "wan"}, None),
-        ({"ss_network_module": "networks.lora_wan", "ss_num_train_items": "5"}, None),
-        ({"ss_network_module": "network.lora", "ss_v2": "False", "ss_lr_step_rules": ""}, None),
+        ({"ss_network_module": "networks.lora", "ss_base_model_version": "wan"}, "musubi-tuner"),
+        ({"ss_network_module": "networks.lora_wan", "ss_num_train_items": "5"}, "musubi-tuner"),
+        ({"ss_network_module": "network.lora", "ss_v2": "False"}, "traintrain"),
+        ({"ss_lr_step_rules": ""}, "traintrain"),
+        ({"unet:0:rank": "4"}, "cloneofsimo"),
+        ({"unet": "[]", "unet:rank": "4"}, None),
         ({"software": "{}", "ss_output_name": "a", "ss_sd_scripts_commit_hash": "ab"}, None),
-        ({"ot_branch": "master", "ss_base_model_version": "sdxl_", "ss_v2": "False"}, None),
+        ({"ot_branch": "master", "ss_base_model_version": "sdxl_", "ss_v2": "False"}, "onetrainer"),
         ({"modelspec.merged_from": "a, b", "ss_v2": "False"}, "merge-tool"),
+        ({"modelspec.merged_from": "None", "ss_network_module": "a", "ss_v2": "False"}, "kohya"),
         ({"ss_training_comment": "dimension is resized from 256 to 16; "}, "merge-tool"),
+        ({"ss_training_comment": "dimension is resized from 256 to 16; ", "ss_v2": "False",
+          "ss_network_module": "networks.lora"}, "kohya"),
+        ({"ss_training_comment": "dimension is resized from 256 to 16; ", "ss_v2": "False",
+          "ss_network_module": "networks.lora", "ss_network_args": "{}"}, "merge-tool"),
+        ({"ss_network_module": "networks.lora", "ss_v2": "False", "ss_network_dim": "Dynamic"},
+         "merge-tool"),
+        ({"ss_network_module": "networks.lora", "ss_v2": "False", "ss_network_args": "{}",
+          "ss_num_train_images": "5"}, "kohya"),
+        ({"ss_network_module": "networks.lora", "ss_v2": "False",
+          "ss_network_args": '{"conv_dim": "8"}'}, "kohya"),
+        ({"ss_network_module": "networks.lora", "ss_v2": "False",
+          "ss_network_args": '{"conv_dim": 8}'}, "merge-tool"),
+        ({"ss_network_module": "networks.lora", "ss_v2": "False", "ss_network_args": "{"}, "kohya"),
+        ({"ss_network_module": "networks.lora", "ss_mixed_precision": "fp16"}, "merge-tool"),
+        ({"sshs_blocks": "1,1"}, "merge-tool"),
+        ({"sd_merge_models": "{}"}, "merge-tool"),
         ({"ss_training_comment": "dimension"}, None),
         ({"format": "pt"}, None),
     ],
-)
+)  # fmt: skip
 def test_the_trainer_is_named_only_where_it_is_certain(
     metadata: dict[str, str], trainer: str | None
 ) -> None:
@@ -81,6 +101,7 @@ def test_the_trainer_is_named_only_where_it_is_certain(
         ("networks.lora", None, "lora"),
         ("networks.lora", {"conv_dim": "8"}, "locon"),
         ("networks.lora", {"conv_dim": "0"}, "lora"),
+        ("networks.lora", {"conv_block_dims": "4,4"}, "locon"),
         ("networks.lora_flux", None, "lora"),
         ("networks.lora_fa", None, "lora"),
         ("networks.dylora", {"unit": "4"}, "lora"),
@@ -109,12 +130,30 @@ def test_the_algorithm_follows_from_module_and_arguments(
 
 
 @pytest.mark.parametrize(
+    ("key", "algo"),
+    [("ss_num_train_images", None), ("ss_min_snr_gamma", "locon"), ("ss_v2", "locon")],
+)
+def test_a_module_of_lycoris_says_nothing_before_arguments_were_written(
+    key: str, algo: str | None
+) -> None:
+    metadata = {"ss_network_module": "lycoris.kohya", "ss_num_train_images": "5", key: "1"}
+    if key == "ss_v2":
+        del metadata["ss_num_train_images"]
+    assert read(**metadata).recipe.network_algo == algo
+
+
+@pytest.mark.parametrize(
     ("comment", "dim"),
     [
         ("dimension is resized from 128 to 4; mine", 128),
         ("dimension is resized from 32 to 8; dimension is resized from 128 to 32; ", 128),
         ("Dynamic resize with sv_ratio: 0.9 from 64; ", 64),
+        ("dimension is resized from 32 to 8 (conv: 4); mine", 32),
+        ("dimension is resized from 32 to 8 (conv: 4); dimension is resized from 64 to 32; ", 64),
+        ("Resized from dim 32 to 8", 32),
+        ("Dynamic resize with sv_fro: 0.9 from dim 64", 64),
         ("split from DyLoRA, rank 32 to 8; ", 32),
+        ("split from DyLoRA from 32 to 8; ", 32),
         ("I think the dimension is resized from 9 to 5; ", None),
         ("dimension is resized from 99999999999 to 4; ", None),
     ],

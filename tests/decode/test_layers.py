@@ -7,12 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.decode.layers import layers_of
+from crawler.decode.gathering import columns_of, gather
+from crawler.decode.layers import Layers, layers_of
 from crawler.decode.tensors import read_weights
 from crawler.model import Header, Tensor, Weights
 from tests.decode import tensor_lists as lists
 
 LARGEST = 2**63 - 1
+
+
+def layers_by(shapes: Mapping[str, tuple[int, ...]]) -> tuple[Layers, ...]:
+    columns = columns_of(lists.header(shapes).tensors)
+    return layers_of(gather(columns), columns.forms)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +52,7 @@ def test_widths_of_a_layer(
     shapes: Mapping[str, tuple[int, ...]], inputs: int | None, outputs: int | None
 ) -> None:
     named = {f"lora_unet_mid_block_resnets_0_conv1{end}": shape for end, shape in shapes.items()}
-    (layer,) = layers_of(lists.header(named).tensors)
+    (layer,) = layers_by(named)
     assert (layer.in_width, layer.out_width) == (inputs, outputs)
 
 
@@ -64,7 +70,7 @@ def test_spellings_of_peft(
 ) -> None:
     layer = "base_model.model.transformer_blocks.0.attn.to_k"
     named = {f"{layer}{end}": shape for end, shape in ends.items()}
-    (found,) = layers_of(lists.header(named).tensors)
+    (found,) = layers_by(named)
     assert (found.algo, found.rank) == (algo, rank)
 
 

@@ -8,20 +8,16 @@ from crawler.decode.reading import Reading
 TRAINER = "kohya"
 
 #: Keys that only other trainers write, although they borrow sd-scripts' names: ai-toolkit,
-#: OneTrainer (twice), sd-webui-traintrain, musubi-tuner, SimpleTuner.
+#: OneTrainer (twice), musubi-tuner, SimpleTuner.
 FOREIGN_KEYS = frozenset(
     {
         "software",
         "ot_branch",
         "ot_revision",
-        "ss_lr_step_rules",
         "ss_num_train_items",
         "lora_adapter_metadata",
     }
 )
-
-#: sd-webui-traintrain's module; sd-scripts' own is `networks.lora`.
-_FOREIGN_MODULE = "network.lora"
 
 #: Any of these sets of keys is written by sd-scripts alone. The commit is there since 2023-02-13;
 #: before that the count of images is (musubi-tuner calls it otherwise); `--no_metadata` keeps
@@ -34,10 +30,8 @@ _SIGNS = (
 
 
 def matches(metadata: Mapping[str, str]) -> bool:
-    """Whether sd-scripts wrote this; its merging scripts included, unless they say so."""
-    if not FOREIGN_KEYS.isdisjoint(metadata) or "modelspec.merged_from" in metadata:
-        return False
-    if metadata.get("ss_network_module") == _FOREIGN_MODULE:
+    """Whether sd-scripts trained this; asked behind those that use its names and say so."""
+    if not FOREIGN_KEYS.isdisjoint(metadata):
         return False
     return any(sign <= metadata.keys() for sign in _SIGNS)
 

@@ -70,7 +70,7 @@ def read(metadata: Mapping[str, str], flat: Mapping[str, Any]) -> Data:
         datasets, directories = _flat_run(metadata, flat, problems, used)
     else:
         datasets, directories = _configured_run(items, problems)
-        used |= {"ss_dataset_dirs", "ss_reg_dataset_dirs"}
+        used |= metadata.keys() & {"ss_dataset_dirs", "ss_reg_dataset_dirs"}
     tags = kohya_tags.read(metadata, items or (), problems, used)
     return Data(
         values=kohya_totals.columns(datasets, directories, tags, problems),

@@ -159,6 +159,8 @@ def read(metadata: Mapping[str, str], trainer: str | None) -> Reading:
     data = kohya_datasets.read(metadata, values)
     _fill(values, data.values)
     _fill(values, _derived(values, problems))
+    if not _says_arguments(metadata) and str(values.get("network_module")).startswith("lycoris."):
+        values["network_algo"] = None  # the module alone could be any
     values["trainer"] = trainer
     return Reading(
         values=values,
@@ -168,6 +170,16 @@ def read(metadata: Mapping[str, str], trainer: str | None) -> Reading:
         problems=(*problems, *data.problems),
         used=data.used | used,
     )
+
+
+def _says_arguments(metadata: Mapping[str, str]) -> bool:
+    """Whether a network without arguments had none.
+
+    sd-scripts writes them since 2023-03-08. A training that knows a key from shortly after is later
+    than that, and so is a file without a training (`--no_metadata` of old leaves nothing at all).
+    """
+    later = "ss_network_args" in metadata or "ss_min_snr_gamma" in metadata
+    return later or "ss_num_train_images" not in metadata
 
 
 def _fill(values: dict[str, Any], more: Mapping[str, Any]) -> None:

@@ -23,8 +23,11 @@ _LYCORIS = {
 }
 _LYCORIS_LORA = frozenset({"lora", "locon", "dylora"})
 #: LyCORIS presets that leave the convolutions out, and those that train them.
-_WITHOUT_CONV = frozenset({"full-lin", "attn-mlp", "attn-only", "unet-transformer-only"})
+_WITHOUT_CONV = frozenset({"full-lin", "attn-mlp", "attn-only", "unet-transformer-only", "ia3"})
 _WITH_CONV = frozenset({None, "full", "unet-only", "unet-convblock-only"})
+
+#: The ranks of convolutions, one for each block of a UNet, in the place of `conv_dim`.
+_PER_BLOCK = "conv_block_dims"
 
 #: Algorithms whose weights LyCORIS splits into size and direction with `dora_wd`.
 _DECOMPOSED = frozenset({"lora", "locon", "loha", "lokr"})
@@ -38,10 +41,13 @@ _OTHER = {
     "locon.locon_kohya": "locon",
 }
 
-#: What tools put before the comment, the newest first; the number is the rank before.
+#: What tools put before the comment, the newest first; the number is the rank before. `resize_lora`
+#: since 2025 names another rank for convolutions; ports of it speak of a `dim`.
 RESIZED = re.compile(
-    r"(?:dimension is resized from|Dynamic resize with [^;]{0,80}? from|"
-    r"split from DyLoRA, rank|split from DyLoRA from) ([0-9]{1,9})(?: to [0-9]{1,9})?; "
+    r"(?:dimension is resized from|Resized from dim|"
+    r"Dynamic resize with [^;]{0,80}? from(?: dim)?|"
+    r"split from DyLoRA, rank|split from DyLoRA from) "
+    r"([0-9]{1,9})(?: to [0-9]{1,9}(?: \(conv: [0-9]{1,9}\))?)?(?:; ?|$)"
 )
 
 
@@ -71,7 +77,8 @@ def algo(module: str | None, args: Mapping[str, Any] | None, conv_dim: int | Non
     if module.startswith("lycoris."):
         found = _lycoris(args, conv_dim)
     elif _PLAIN.fullmatch(module):
-        found = "locon" if conv_dim and conv_dim > 0 else "lora"
+        convolutions = (conv_dim is not None and conv_dim > 0) or _PER_BLOCK in args
+        found = "locon" if convolutions else "lora"
     else:
         found = _OTHER.get(module)
     weight_decomposed = str(args.get("dora_wd")).lower() in {"true", "1"}

@@ -1,23 +1,108 @@
-"""Tools that merge, split or resize LoRAs, where nothing is left of the trainer's own keys."""
+"""Tools that merge, extract, split or resize LoRAs, where they leave a sign and no training behind.
+
+- sd-scripts `merge_lora`, `sdxl_merge_lora`, `svd_merge_lora`, `flux_merge_lora`: the six keys of
+  MINIMUM and `modelspec.merged_from`, which `--no_metadata` leaves out. A rank that differs is
+  `Dynamic`; `svd_merge_lora` writes `conv_dim` as a number, training always as text.
+- `extract_lora_from_models` and its relatives: the same six, with arguments that are `{}`; training
+  writes no arguments when there are none.
+- `resize_lora`, `extract_lora_from_dylora`: a comment; a file that still has its trainer's keys is
+  its trainer's, with the rank before in `original_dim`.
+- SuperMerger: the keys of the first LoRA with `sshs_ratio` and `sshs_blocks`, or SUPERMERGER alone.
+- Mergers of checkpoints, A1111's own among them: `sd_merge_models`, `sd_merge_recipe`.
+"""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
+from crawler.decode import clean
 from crawler.decode.dialects import kohya_keys
 from crawler.decode.dialects.kohya import FOREIGN_KEYS
 from crawler.decode.dialects.kohya_network import RESIZED
+from crawler.decode.nested import read_json
+from crawler.decode.problems import UnreadableError
 from crawler.decode.reading import Reading
 
 TRAINER = "merge-tool"
 
+#: All that sd-scripts writes of a network when it did not train, or was told to write no more.
+MINIMUM = frozenset(
+    {
+        "ss_v2",
+        "ss_base_model_version",
+        "ss_network_module",
+        "ss_network_dim",
+        "ss_network_alpha",
+        "ss_network_args",
+    }
+)
+
+#: All that SuperMerger writes when it is told to make new metadata.
+SUPERMERGER = frozenset(
+    {
+        *(MINIMUM - {"ss_network_args"}),
+        "ss_sd_model_name",
+        "ss_output_name",
+        "ss_mixed_precision",
+    }
+)
+
+#: Keys, any of which only a merger writes.
+_MERGED = frozenset({"sshs_ratio", "sshs_blocks", "sd_merge_models", "sd_merge_recipe"})
+
+#: Keys of which every training by sd-scripts has one.
+_TRAINED = frozenset({"ss_num_train_images", "ss_sd_scripts_commit_hash"})
+
 
 def matches(metadata: Mapping[str, str]) -> bool:
-    """Whether the file names its sources, or is a resized one without a word about the training."""
-    if "modelspec.merged_from" in metadata:
+    """Whether such a tool made the file, and it is certain."""
+    if metadata.get("modelspec.merged_from", "") not in clean.ABSENT:
         return True
-    comment = metadata.get("ss_training_comment", "")
-    return FOREIGN_KEYS.isdisjoint(metadata) and RESIZED.match(comment) is not None
+    if not _MERGED.isdisjoint(metadata):
+        return True
+    if not FOREIGN_KEYS.isdisjoint(metadata):
+        return False
+    return _is_resized(metadata) or _is_made(metadata)
 
 
 def read(metadata: Mapping[str, str]) -> Reading:
-    """The few keys that such tools write under sd-scripts' names."""
-    return kohya_keys.read(metadata, TRAINER)
+    """The few keys that such tools write under sd-scripts' names.
+
+    The module names no algorithm here: mergers keep or invent it and drop its arguments. Only an
+    extracted file is certain to hold what `networks.lora` makes without any.
+    """
+    reading = kohya_keys.read(metadata, TRAINER)
+    if _args(metadata) == {}:
+        return reading
+    return replace(reading, values={**reading.values, "network_algo": None})
+
+
+def _is_resized(metadata: Mapping[str, str]) -> bool:
+    """Whether a comment tells of another rank, and neither a training nor its base stand beside it."""
+    trained = not _TRAINED.isdisjoint(metadata) or "ss_v2" in metadata
+    return not trained and RESIZED.match(metadata.get("ss_training_comment", "")) is not None
+
+
+def _is_made(metadata: Mapping[str, str]) -> bool:
+    """Whether there are only keys of a network, written as no training writes them."""
+    keys = {key for key in metadata if key.startswith("ss_")}
+    if "ss_network_module" not in keys:
+        return False
+    if "ss_mixed_precision" in keys:
+        return keys <= SUPERMERGER
+    args = _args(metadata)
+    if args == {}:
+        return keys <= MINIMUM | {"ss_training_comment"}
+    return keys <= MINIMUM and (
+        metadata.get("ss_network_dim") == "Dynamic"
+        or metadata.get("ss_v2") == "None"
+        or (isinstance(args, dict) and isinstance(args.get("conv_dim"), int))
+    )
+
+
+def _args(metadata: Mapping[str, str]) -> Any:
+    """The arguments of the network, whatever they are; None when they cannot be read."""
+    try:
+        return read_json(metadata.get("ss_network_args", "null"))
+    except UnreadableError:
+        return None

@@ -1,0 +1,77 @@
+"""ai-toolkit by ostris, also where it runs as a service: who trained, how long, on what base.
+
+Nothing is said of rates, rank or data. Two of its keys mislead: releases 0.1 call every base
+`sd_1.5`, which is kept as claimed, and `ss_tag_frequency` holds the trigger word alone, counted
+once, for the sake of other tools: no caption was counted, so it stays among the other settings.
+Source: `toolkit/metadata.py`, `BaseSDTrainProcess.py`.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from crawler.decode import clean
+from crawler.decode.dialects import kohya_keys
+from crawler.decode.dialects.kohya_json import an_object, read_key
+from crawler.decode.reading import Reading, take
+from crawler.model import Problem
+
+TRAINER = "ai-toolkit"
+
+_NOT_COUNTED = "ss_tag_frequency"
+
+
+def matches(metadata: Mapping[str, str]) -> bool:
+    """Whether the software calls itself so."""
+    return '"ai-toolkit"' in metadata.get("software", "")
+
+
+def read(metadata: Mapping[str, str]) -> Reading:
+    """Version, steps, epoch, name and base; keys of sd-scripts that a user added are typed as well."""
+    reading = kohya_keys.read(
+        {key: value for key, value in metadata.items() if key != _NOT_COUNTED}, TRAINER
+    )
+    problems: list[Problem] = []
+    used: set[str] = set()
+    values = {
+        **_of_software(metadata, problems, used),
+        **_of_info(metadata, problems, used),
+        **{name: value for name, value in reading.values.items() if value is not None},
+    }
+    if values.get("output_name") is None and "name" in metadata:
+        values["output_name"] = take(clean.string, metadata["name"], "output_name", problems)
+    if values.get("output_name") is not None and values["output_name"] == metadata.get("name"):
+        used.add("name")
+    return dataclasses.replace(
+        reading,
+        values=values,
+        problems=(*reading.problems, *problems),
+        used=reading.used | used,
+    )
+
+
+def _of_software(
+    metadata: Mapping[str, str], problems: list[Problem], used: set[str]
+) -> dict[str, Any]:
+    """`{"name": "ai-toolkit", "repo": "https://…", "version": "0.1.0"}`; the first had no version."""
+    software = read_key(
+        "software", metadata, an_object, "trainer_version", problems=problems, used=used
+    )
+    version = (software or {}).get("version")
+    return {"trainer_version": take(clean.string, version, "trainer_version", problems)}
+
+
+def _of_info(
+    metadata: Mapping[str, str], problems: list[Problem], used: set[str]
+) -> dict[str, Any]:
+    """`{"step": 500, "epoch": 499}`; epochs are counted from 0."""
+    found: list[Problem] = []
+    info = read_key("training_info", metadata, an_object, "steps", problems=found, used=used) or {}
+    values = {
+        "steps": take(clean.integer, info.get("step"), "steps", found),
+        "epoch": take(clean.integer, info.get("epoch"), "epoch", found),
+    }
+    if found:
+        used.discard("training_info")
+    problems += found
+    return values

@@ -1,0 +1,95 @@
+"""cloneofsimo/lora, the first trainer of LoRAs for images: a rank for each layer, and little else.
+
+Source: its `lora_diffusion/lora.py`, `save_safeloras_with_embeds`. A model (`unet`, `text_encoder`)
+is a key with the JSON list of the classes whose layers were trained; `unet:0:rank` is the rank of
+its first layer; a trained word is a key with the value `<embed>`.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from crawler.decode import clean
+from crawler.decode.nested import read_json
+from crawler.decode.problems import OUT_OF_RANGE, SEVERAL, WRONG_SHAPE, UnreadableError
+from crawler.decode.reading import Reading, held, note, take
+from crawler.model import Problem
+
+TRAINER = "cloneofsimo"
+
+_RANK = re.compile("(?:unet|text_encoder):[0-9]{1,6}:rank")
+
+#: The models that it trains.
+_MODELS = ("unet", "text_encoder")
+
+#: The class of a UNet's convolutions, trained when it is among those of `unet`.
+_CONVOLUTIONS = "ResnetBlock2D"
+
+
+def matches(metadata: Mapping[str, str]) -> bool:
+    """Whether the rank of a model's first layer is there."""
+    return any(f"{name}:0:rank" in metadata for name in _MODELS)
+
+
+def read(metadata: Mapping[str, str]) -> Reading:
+    """The rank, where all layers have the same, and the classes that were trained."""
+    problems: list[Problem] = []
+    used: set[str] = set()
+    ranks = {key: value for key, value in metadata.items() if _RANK.fullmatch(key)}
+    dim = _common(ranks, problems)
+    if dim is not None:
+        used |= ranks.keys()
+    classes: dict[str, Any] = {}
+    for name in _MODELS:
+        listed = take(_classes, metadata.get(name), name, problems)
+        if listed is not None:
+            classes[name] = listed
+            used.add(name)
+    kept = held(classes, "network_args", problems) or None
+    if kept is None:
+        used -= classes.keys()
+    return Reading(
+        values={
+            "trainer": TRAINER,
+            "network_dim": dim,
+            "network_args": kept,
+            "network_algo": _algo(classes, ranks),
+        },
+        problems=tuple(problems),
+        used=frozenset(used),
+    )
+
+
+def _common(ranks: Mapping[str, str], problems: list[Problem]) -> int | None:
+    """The rank that every layer has; None and a problem when they differ or one is unreadable."""
+    spellings = dict.fromkeys(ranks.values())
+    known = [take(_rank, spelt, "network_dim", problems) for spelt in spellings]
+    found = sorted({rank for rank in known if rank is not None})
+    if len(found) > 1:
+        detail = f"{len(found):,} ranks from {found[0]} to {found[-1]}, by layer"
+        note(problems, UnreadableError(SEVERAL, detail), "network_dim")
+    return found[0] if len(found) == 1 and None not in known else None
+
+
+def _rank(value: str) -> int:
+    rank = clean.integer(value)
+    if rank is None or rank <= 0:
+        raise UnreadableError(OUT_OF_RANGE, f"{clean.quote(value)} is no rank")
+    return rank
+
+
+def _classes(value: str | None) -> list[str] | None:
+    """The names of classes; None when the model was not trained."""
+    listed = None if value is None else read_json(value)
+    if listed is None:
+        return None
+    if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
+        raise UnreadableError(WRONG_SHAPE, f"{clean.quote(value)} is no list of names")
+    return listed
+
+
+def _algo(classes: Mapping[str, Any], ranks: Iterable[str]) -> str | None:
+    """None unless the classes of every model that has ranks are known."""
+    if not {key.partition(":")[0] for key in ranks} <= classes.keys():
+        return None
+    return "locon" if _CONVOLUTIONS in classes.get("unet", ()) else "lora"

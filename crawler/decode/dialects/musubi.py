@@ -1,0 +1,151 @@
+"""musubi-tuner by kohya-ss, for video and image models that are transformers.
+
+It borrows sd-scripts' keys. Its datasets are folders or lists of their own, without subsets and
+without counts; `ss_num_train_items` counts images and clips with repeats, and stands for
+`num_train_images`. Source: `training/trainer_base.py`, `dataset/image_video_dataset.py`.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from crawler.decode import clean
+from crawler.decode.dialects import kohya_keys, kohya_network
+from crawler.decode.dialects.kohya_totals import SHARED_COLUMNS
+from crawler.decode.dialects.local_paths import base_name
+from crawler.decode.reading import Reading, take
+from crawler.model import Dataset, Directory, Problem
+
+TRAINER = "musubi-tuner"
+
+_ITEMS = "ss_num_train_items"
+_PACKAGE = "musubi_tuner."
+
+#: Modules that sd-scripts does not have.
+_MODULES = frozenset(
+    f"networks.{name}"
+    for name in (
+        "lora_wan",
+        "lora_framepack",
+        "lora_flux_2",
+        "lora_qwen_image",
+        "lora_zimage",
+        "lora_hv_1_5",
+        "lora_kandinsky",
+        "lora_hidream_o1",
+        "lora_ideogram4",
+        "lora_krea2",
+    )
+)
+
+#: Bases that sd-scripts does not train, by their full names; `networks.lora` and others are shared.
+_BASES = frozenset(
+    {
+        "hunyuan_video",
+        "hunyuan_video_1_5",
+        "wan",
+        "framepack",
+        "flux_kontext",
+        "flux_2_dev",
+        "flux_2_klein_4b",
+        "flux_2_klein_9b",
+        "qwen_image",
+        "qwen_image_edit",
+        "kandinsky5",
+        "z_image",
+        "hidream_o1_image",
+        "ideogram4",
+        "krea2",
+    }
+)
+
+#: Where the images or clips of a dataset are; the first that is given names its folder.
+_SOURCES = ("image_directory", "image_jsonl_file", "video_directory", "video_jsonl_file")
+_IMAGES = frozenset(_SOURCES[:2])
+
+
+def matches(metadata: Mapping[str, str]) -> bool:
+    """Whether musubi-tuner wrote this, also with `--no_metadata`, which keeps module and base."""
+    if "ss_sd_scripts_commit_hash" in metadata:
+        return False
+    if _ITEMS in metadata:
+        return True
+    module = metadata.get("ss_network_module", "")
+    if module.removeprefix(_PACKAGE) in _MODULES:
+        return True
+    return bool(module) and metadata.get("ss_base_model_version") in _BASES
+
+
+def read(metadata: Mapping[str, str]) -> Reading:
+    """Every key of sd-scripts, and the folders of the datasets."""
+    reading = kohya_keys.read(metadata, TRAINER)
+    problems = list(reading.problems)
+    values = dict(reading.values)
+    module = values.get("network_module")
+    if module is not None and module.startswith(_PACKAGE):
+        values["network_algo"] = kohya_network.algo(
+            module.removeprefix(_PACKAGE), values.get("network_args"), values.get("conv_dim")
+        )
+    datasets, directories = reading.datasets, reading.directories
+    if not directories:
+        directories = tuple(_directory(dataset, problems) for dataset in datasets)
+        datasets = tuple(_without_source(dataset) for dataset in datasets)
+        values |= _shared(datasets)
+        values |= _counts(reading.datasets, directories, values.get("num_train_images"))
+    return dataclasses.replace(
+        reading,
+        values=values,
+        datasets=datasets,
+        directories=directories,
+        problems=tuple(problems),
+    )
+
+
+def _directory(dataset: Dataset, problems: list[Problem]) -> Directory:
+    """A dataset's folder or list; nameless when the dataset names none."""
+    settings = dataset.settings or {}
+    source = _source(settings)
+    name = settings[source] if source else ""
+    return Directory(
+        number=dataset.number,
+        dataset_number=dataset.number,
+        name=base_name(name),
+        repeats=take(clean.integer, settings.get("num_repeats"), "directories.repeats", problems),
+    )
+
+
+def _source(settings: Mapping[str, Any]) -> str | None:
+    return next((name for name in _SOURCES if isinstance(settings.get(name), str)), None)
+
+
+def _without_source(dataset: Dataset) -> Dataset:
+    """The dataset without what its folder tells."""
+    settings = dict(dataset.settings or {})
+    source = _source(settings)
+    kept = {name: value for name, value in settings.items() if name not in {source, "num_repeats"}}
+    return dataclasses.replace(dataset, settings=kept or None)
+
+
+def _shared(datasets: Sequence[Dataset]) -> Mapping[str, None]:
+    """The columns in which datasets differ, emptied: which of them has most images is not known."""
+    differing = [
+        name for name in SHARED_COLUMNS if len({getattr(one, name) for one in datasets}) > 1
+    ]
+    if any(name.startswith("resolution") for name in differing):
+        differing += ["resolution", "resolution_width", "resolution_height"]
+    return dict.fromkeys(differing)
+
+
+def _counts(
+    datasets: Sequence[Dataset], directories: Sequence[Directory], items: int | None
+) -> Mapping[str, Any]:
+    """Distinct images, where every dataset is of images and repeats them as often as the others.
+
+    A video gives one clip or several, so that clips do not tell how many videos there were.
+    """
+    repeats = {directory.repeats for directory in directories}
+    each = next(iter(repeats)) if len(repeats) == 1 else None
+    images = all(_source(dataset.settings or {}) in _IMAGES for dataset in datasets)
+    if not images or items is None or items <= 0 or not each or each < 0 or items % each:
+        return {}
+    return {"image_count": items // each, "mean_repeats": float(each)}

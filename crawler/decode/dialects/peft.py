@@ -1,0 +1,39 @@
+"""Adapters of PEFT whose configuration is in the file: trainers built on it, finetrainers among them.
+
+PEFT itself writes `{"format": "pt"}` and keeps the configuration in a file beside it.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+from crawler.decode import clean
+from crawler.decode.dialects import adapter_config, diffusers
+from crawler.decode.reading import Reading, take
+
+TRAINER = "peft"
+
+#: finetrainers' key: rank, alpha and target modules.
+_LORA_CONFIG = "lora_config"
+
+
+def matches(metadata: Mapping[str, str]) -> bool:
+    """Whether the configuration of one adapter stands there; other tools' `lora_config` has no alpha."""
+    return diffusers.KEY in metadata or '"lora_alpha"' in metadata.get(_LORA_CONFIG, "")
+
+
+def read(metadata: Mapping[str, str]) -> Reading:
+    """The adapter's rank, alpha and further settings, and PEFT's version."""
+    key = diffusers.KEY if diffusers.KEY in metadata else _LORA_CONFIG
+    reading = adapter_config.read(metadata, key, TRAINER)
+    problems = list(reading.problems)
+    arguments = dict(reading.values["network_args"] or {})
+    version = take(clean.string, arguments.pop("peft_version", None), "trainer_version", problems)
+    return dataclasses.replace(
+        reading,
+        values={
+            **reading.values,
+            "network_args": arguments or None,
+            "trainer_version": version,
+        },
+        problems=tuple(problems),
+    )
