@@ -1,5 +1,6 @@
 """`lora-crawl sandbox`: a local catalogue that behaves like Civitai."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,30 @@ if TYPE_CHECKING:
     from crawler.sandbox.entries import Stock
 
 
+#: Every switch, for the help: the class that has them takes too long to import for that.
+SWITCHES = (
+    "mature_only", "minor", "real_person", "unlisted", "unlisted_run", "archived",
+    "taken_down", "tied_run", "ties", "hidden_stats", "no_creator", "odd_licence",
+    "no_hashes", "no_files", "unscanned", "naive_time", "sparse", "odd_name", "twin_links",
+    "wrong_link", "wrong_size", "training_data", "pickle", "login_required", "early_access",
+    "downloads_disabled", "forbidden", "gone", "archived_late", "no_metadata", "html_body",
+    "zip_body", "lfs_body", "bad_header", "huge_header", "giant_body", "moves", "drift",
+    "edge_cache", "deploy_at", "busy", "retry_after", "server_error", "bad_gateway",
+    "gateway_timeout", "html_reply", "edge_block", "lost_file", "whole_file", "cut_body",
+    "stall", "stall_seconds", "storage_busy", "storage_forbidden", "expired_link",
+    "most_strikes", "url_lifetime", "quota", "blacklisted", "agent_rules", "region_blocked",
+)  # fmt: skip
+_NAMES = ", ".join(SWITCHES)
+
+
+class Mix(StrEnum):
+    """The mixes of faults that have a name."""
+
+    NONE = "none"
+    MILD = "mild"
+    FULL = "full"
+
+
 def sandbox(
     ctx: typer.Context,
     *,
@@ -24,9 +49,13 @@ def sandbox(
     latency: Annotated[
         float, typer.Option(min=0, max=60, metavar="SECONDS", help="Waited before each answer.")
     ] = 0.0,
-    plain: Annotated[
-        bool, typer.Option("--plain", help="Every file sound and free: no refusals, no damage.")
-    ] = False,
+    faults: Annotated[
+        Mix, typer.Option(help="What is out of order: nothing, what the real site has, everything.")
+    ] = Mix.MILD,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help=f"One switch of it (repeatable): {_NAMES}."),
+    ] = None,
     bodies: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Replay real list bodies: JSON with `items`."),
@@ -44,15 +73,18 @@ def sandbox(
     links to a second address, refusals. Ctrl-C ends it.
     """
     from crawler.sandbox import Catalogue, Faults, Replay, Sandbox, serve_forever
+    from crawler.sandbox.switches import switched
 
     if (bodies is None) != (headers is None):
         raise UsageError("--bodies and --headers go together")
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
+    mixes = {Mix.NONE: Faults.plain, Mix.MILD: Faults.mild, Mix.FULL: Faults.full}
+    wanted = switched(mixes[faults](), fault or ())
     stock: Stock
     if bodies is not None and headers is not None:
-        stock = Replay(bodies, headers)
+        stock = Replay(bodies, headers, wanted)
     else:
-        stock = Catalogue(size, seed, Faults.plain() if plain else Faults.mild())
+        stock = Catalogue(size, seed, wanted)
 
     def announce(running: Sandbox) -> None:
         with answers() as out:
@@ -64,5 +96,7 @@ def sandbox(
             "Ctrl-C ends it"
         )
 
-    seen = serve_forever(stock, announce, latency=latency, host=host, port=port)
+    seen = serve_forever(stock, announce, latency=latency, host=host, port=port, seed=seed)
     voice.notice(f"{count(seen.lists, 'list call')}, {count(seen.downloads, 'counted download')}")
+    for name, times in sorted(seen.injected.items()):
+        voice.notice(f"{name}: {times}")

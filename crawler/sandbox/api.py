@@ -13,21 +13,20 @@ from starlette.routing import Route
 
 from crawler.sandbox.bodies import model_body, version_body
 from crawler.sandbox.downloads import QUOTA, RedirectedError, granted, is_browser
-from crawler.sandbox.entries import Stock
 from crawler.sandbox.faults import Faults
 from crawler.sandbox.listing import answer
-from crawler.sandbox.luck import Luck
+from crawler.sandbox.luck import Luck, subject_of, subject_of_file
 from crawler.sandbox.questions import RefusedError, read_question
-from crawler.sandbox.ranking import Ranking
 from crawler.sandbox.signing import Signer
 from crawler.sandbox.tally import Tally
+from crawler.sandbox.world import World
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _MOST_ID = 2**31 - 1
 _SHARED = "public, s-maxage=300, stale-while-revalidate=150"
 _PRIVATE = "max-age=0, private, no-cache"
 _BREAK = "<html><body>We're adjusting a few things, be back in a few minutes...</body></html>"
-_GATEWAY = "<html><head><title>502 Bad Gateway</title></head><body>cloudflare</body></html>"
+_GATEWAY = "<html><head><title>{}</title></head><body>cloudflare</body></html>"
 _BLOCKED = {
     "error": "Access to this service is not available in your region due to legal restrictions.",
     "code": "REGION_BLOCKED",
@@ -43,8 +42,7 @@ class Api:
         key: The only valid API key.
     """
 
-    stock: Stock
-    ranking: Ranking
+    world: World
     faults: Faults
     signer: Signer
     tally: Tally
@@ -65,24 +63,20 @@ class Api:
         }
         return Starlette(
             routes=[Route(path, end, methods=_METHODS) for path, end in endpoints.items()],
-            exception_handlers={RefusedError: _refused, RedirectedError: _redirected},
+            exception_handlers={RefusedError: self._refused, RedirectedError: self._redirected},
         )
 
-    def mood(self, agent: str, path: str, target: str) -> Response | None:
+    def mood(self, agent: str, path: str, query: str) -> Response | None:
         """What stands between a client and the API, None when nothing does."""
-        faults, luck = self.faults, self.luck
+        faults, subject = self.faults, subject_of(path, query)
         if faults.agent_rules and agent.startswith("Python-urllib"):
-            return PlainTextResponse("error code: 1010", 403)
+            self.tally.inject("agent_rules")
+            return _edge_block(faults)
         if faults.region_blocked and path.startswith("/api/v1"):
+            self.tally.inject("region_blocked")
             return _json(_BLOCKED, 451)
-        replies: tuple[tuple[float, Callable[[Faults], Response]], ...] = (
-            (faults.html_reply, _on_break),
-            (faults.bad_gateway, _bad_gateway),
-            (faults.server_error, _server_error),
-            (faults.busy, _busy),
-        )
-        for share, reply in replies:
-            if luck.strikes(share, reply.__name__, target):
+        for switch, reply in _MOODS.items():
+            if self.luck.strikes(getattr(faults, switch), switch, subject):
                 return reply(faults)
         return None
 
@@ -92,27 +86,45 @@ class Api:
         logged_in = self._logged_in(request)
         pairs = request.query_params.multi_items()
         question = read_question(pairs, logged_in=logged_in)
-        body = answer(self.stock, self.ranking, question, pairs, _origin(request))
-        return _json(body, headers={"Cache-Control": _PRIVATE if logged_in else _SHARED})
+        view = self.world.list_call(None if logged_in else str(request.url))
+        if question.cursor is not None and self._deployed():
+            message = "Invalid cursor: expected 3 value(s) for this sort, received 2"
+            raise RefusedError(400, {"message": message}, "deploy_at")
+        page = answer(view, question, pairs, _origin(request))
+        self.tally.inject("unlisted", page.dropped)
+        headers = {"Cache-Control": _PRIVATE if logged_in else _SHARED}
+        if view.age:
+            self.tally.inject("edge_cache")
+            headers["Age"] = str(view.age)
+        return _json(page.body, headers=headers)
+
+    def _deployed(self) -> bool:
+        """Whether a deploy made this list call's cursor worthless; it happens once."""
+        due = self.faults.deploy_at is not None and self.tally.lists >= self.faults.deploy_at
+        return due and not self.tally.injected("deploy_at")
 
     async def _model(self, request: Request) -> Response:
         self.tally.count("models")
         model_id = _id(request)
-        position = self.stock.find_model(model_id)
+        stock = self.world.stock
+        position = stock.find_model(model_id)
         if position is None:
             raise RefusedError(404, {"error": f"No model with id {model_id}"})
-        item = self.stock.item(position, _origin(request))
+        item = stock.item(position, _origin(request), self.world.tick)
         return _json(model_body(item), headers={"Cache-Control": _SHARED})
 
     async def _version(self, request: Request) -> Response:
         self.tally.count("models")
         _get_only(request)
         version_id = _id(request)
-        position = self.stock.find_version(version_id)
+        stock = self.world.stock
+        position = stock.find_version(version_id)
         if position is None:
             raise RefusedError(404, {"error": "Model not found"})
-        item = self.stock.item(position, _origin(request))
-        version = next(it for it in item["modelVersions"] if it["id"] == version_id)
+        item = stock.item(position, _origin(request), self.world.tick)
+        version = next((it for it in item["modelVersions"] if it["id"] == version_id), None)
+        if version is None:  # not published yet
+            raise RefusedError(404, {"error": "Model not found"})
         return _json(version_body(item, version), headers={"Cache-Control": _SHARED})
 
     async def _me(self, request: Request) -> Response:
@@ -124,17 +136,20 @@ class Api:
 
     async def _download(self, request: Request) -> Response:
         self.tally.count("resolutions")
+        if self.faults.blacklisted:
+            raise RefusedError(403, {"error": "Forbidden"}, "blacklisted")
         limit = self.faults.quota
         if limit is not None and self.tally.downloads >= limit:
-            raise RefusedError(429, {"error": QUOTA})
+            raise RefusedError(429, {"error": QUOTA}, "quota")
         upload = granted(
-            self.stock,
+            self.world.stock,
             request.path_params["id"],
             {name: value for name, value in request.query_params.items() if name != "token"},
             logged_in=self._logged_in(request),
             browser=is_browser(request.headers.get("user-agent", "")),
         )
-        if self.luck.strikes(self.faults.lost_file, "lost", str(upload.file_id)):
+        subject = subject_of_file(upload.file_id)
+        if self.luck.strikes(self.faults.lost_file, "lost_file", subject):
             headers = {"Cache-Control": "private, no-store"}
             return _json({"error": "File not found"}, 404, headers)
         self.tally.download(upload.file_id)
@@ -145,6 +160,22 @@ class Api:
 
     async def _page(self, request: Request) -> Response:
         return HTMLResponse(f"<!DOCTYPE html><title>Sandbox</title>{request.url.path}")
+
+    def _refused(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, RefusedError)  # noqa: S101 - Starlette types handlers loosely
+        if error.fault is not None:
+            self.tally.inject(error.fault)
+            self.luck.answered(subject_of(request.url.path, request.url.query))
+        browser = is_browser(request.headers.get("user-agent", ""))
+        download = request.url.path.startswith("/api/download/")
+        if browser and download and "message" not in error.body:  # a person gets plain text
+            return PlainTextResponse(str(error.body["error"]), error.status)
+        return _json(error.body, error.status)
+
+    def _redirected(self, _request: Request, error: Exception) -> Response:
+        assert isinstance(error, RedirectedError)  # noqa: S101 - Starlette types handlers loosely
+        self.tally.inject(error.fault)
+        return RedirectResponse(error.location)
 
     def _logged_in(self, request: Request) -> bool:
         words = request.headers.get("authorization", "").split()
@@ -166,8 +197,16 @@ def _on_break(_faults: Faults) -> Response:
     return HTMLResponse(_BREAK)
 
 
+def _edge_block(_faults: Faults) -> Response:
+    return PlainTextResponse("error code: 1010", 403)
+
+
 def _bad_gateway(_faults: Faults) -> Response:
-    return HTMLResponse(_GATEWAY, 502)
+    return HTMLResponse(_GATEWAY.format("502 Bad Gateway"), 502)
+
+
+def _gateway_timeout(_faults: Faults) -> Response:
+    return HTMLResponse(_GATEWAY.format("504 Gateway Timeout"), 504)
 
 
 def _server_error(_faults: Faults) -> Response:
@@ -181,18 +220,15 @@ def _busy(faults: Faults) -> Response:
     return _json(body, 503, headers)
 
 
-def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RefusedError)  # noqa: S101 - Starlette types handlers loosely
-    browser = is_browser(request.headers.get("user-agent", ""))
-    download = request.url.path.startswith("/api/download/")
-    if browser and download and "message" not in error.body:  # a person gets plain text
-        return PlainTextResponse(str(error.body["error"]), error.status)
-    return _json(error.body, error.status)
-
-
-def _redirected(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, RedirectedError)  # noqa: S101 - Starlette types handlers loosely
-    return RedirectResponse(error.location)
+# By the name of the switch, in the order in which they are drawn
+_MOODS: Mapping[str, Callable[[Faults], Response]] = {
+    "html_reply": _on_break,
+    "edge_block": _edge_block,
+    "bad_gateway": _bad_gateway,
+    "gateway_timeout": _gateway_timeout,
+    "server_error": _server_error,
+    "busy": _busy,
+}
 
 
 def _get_only(request: Request) -> None:

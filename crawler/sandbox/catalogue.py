@@ -7,14 +7,16 @@ from typing import Any
 
 from crawler.errors import UsageError
 from crawler.model import Outcome
-from crawler.sandbox import contents, words
-from crawler.sandbox.dates import DAY
-from crawler.sandbox.drawing import LAST_DAY, MOST_MODELS, Drawing
-from crawler.sandbox.entries import Body, Content, Sort, Upload
+from crawler.sandbox import contents, history, words
+from crawler.sandbox.changes import Changes
+from crawler.sandbox.drawing import MOST_MODELS, Drawing
+from crawler.sandbox.entries import SETTLED, Content, Sort, Traits, Upload
 from crawler.sandbox.faults import Faults
 from crawler.sandbox.items import comments, item
-from crawler.sandbox.releases import Release, file_version, releases, version_index
+from crawler.sandbox.releases import MOST_WEEKS, Release, releases, version_index
 from crawler.sandbox.tensors import Measure, Network, skeleton
+from crawler.sandbox.truth import is_listed, outcome
+from crawler.sandbox.uploads import file_version
 
 # What is remembered, because it is asked for again soon: numbers of things
 _REMEMBERED_TRAITS = 65_536
@@ -23,38 +25,62 @@ _REMEMBERED_MEASURES = 4_096
 _REMEMBERED_SIZES = 262_144
 _REMEMBERED_SKELETONS = 128  # of up to 0.4 MB each
 _REMEMBERED_CONTENTS = 32  # the same
-_READINGS = {
-    Body.TRAINED: Outcome.DECODED,
-    Body.SILENT: Outcome.NO_METADATA,
-    Body.BAD: Outcome.BAD_HEADER,
-}
+#: The longest header that a reader takes unless it is told otherwise, in bytes.
+MAX_HEADER_BYTES = 32 * 1024 * 1024
 
 
 class Catalogue:
-    """Models, versions, files and bytes, all of them a function of `size`, `seed` and `faults`.
+    """Models, versions, files and bytes, all of them a function of what it is made with.
+
+    Where no tick is given, methods speak of the settled catalogue: whatever moves while it is read
+    has moved.
 
     Args:
         size: How many models, at most MOST_MODELS. Some of them no list shows, as the faults want.
         seed: Another seed is another catalogue.
         faults: What is out of order; by default a mild mix as the real catalogue has it.
+        weeks: What changed since, a week each; see `later`.
 
     Raises:
-        UsageError: The size is out of bounds.
+        UsageError: The size is out of bounds, or there are too many weeks.
     """
 
-    def __init__(self, size: int, seed: int = 0, faults: Faults | None = None) -> None:
-        if not 0 <= size <= MOST_MODELS:
-            raise UsageError(f"a sandbox holds at most {MOST_MODELS} models, not {size}")
-        self._drawing = Drawing(size, seed, Faults.mild() if faults is None else faults)
-        self.traits = lru_cache(_REMEMBERED_TRAITS)(self._drawing.traits)
+    def __init__(
+        self,
+        size: int,
+        seed: int = 0,
+        faults: Faults | None = None,
+        weeks: tuple[Changes, ...] = (),
+    ) -> None:
+        drawing = Drawing(size, seed, Faults.mild() if faults is None else faults, weeks)
+        if not 0 <= size <= drawing.count <= MOST_MODELS:
+            raise UsageError(f"a sandbox holds at most {MOST_MODELS} models, not {drawing.count}")
+        if len(weeks) > MOST_WEEKS:
+            raise UsageError(f"a sandbox lives {MOST_WEEKS} weeks at most, not {len(weeks)}")
+        self._drawing = drawing
+        self._drawn = lru_cache(_REMEMBERED_TRAITS)(drawing.traits)
+        self.traits = lru_cache(_REMEMBERED_TRAITS)(self._draw_traits) if weeks else self._drawn
         self._skeleton = lru_cache(_REMEMBERED_SKELETONS)(skeleton)
         self._measure = lru_cache(_REMEMBERED_MEASURES)(self._draw_measure)
         self.releases = lru_cache(_REMEMBERED_RELEASES)(self._draw_releases)
         self._content = lru_cache(_REMEMBERED_CONTENTS)(self._draw_content)
         self._size_bytes = lru_cache(_REMEMBERED_SIZES)(self._draw_size_bytes)
 
+    def later(self, changes: Changes) -> "Catalogue":
+        """The same catalogue a week later: what it was once it had settled, and these changes.
+
+        What is listed by both keeps its ids. `truth` of the result is how a crawl ends that reads
+        everything again; a file that only the truth of this catalogue knows has vanished since.
+
+        Raises:
+            UsageError: This one is as old as a catalogue gets, or too large.
+        """
+        drawing = self._drawing
+        weeks = (*drawing.history, changes)
+        return Catalogue(drawing.size, drawing.seed, drawing.faults, weeks)
+
     def __len__(self) -> int:
-        return self._drawing.size
+        return self._drawing.count
 
     @property
     def seed(self) -> int:
@@ -69,7 +95,7 @@ class Catalogue:
     @property
     def now(self) -> int:
         """The day after the last publication, milliseconds of Unix time."""
-        return LAST_DAY + DAY
+        return history.now(self._drawing)
 
     @cached_property
     def creators(self) -> AbstractSet[str]:
@@ -87,13 +113,27 @@ class Catalogue:
         """Ids ascend with time here, which they do not quite in life: so no order is stored."""
         return True
 
-    def last_version_at(self, index: int) -> int:
-        """When a model last had a new version, milliseconds of Unix time."""
-        return self._drawing.last_version_at(index)
+    @cached_property
+    def restless(self) -> AbstractSet[int]:
+        """The positions whose place in an order is not that of a model left alone."""
+        return history.restless(self._drawing)
 
-    def counts(self, index: int, sort: Sort) -> tuple[int, int]:
+    @property
+    def settled_after(self) -> int:
+        """The tick from which on nothing changes any more."""
+        return history.settled_after(self._drawing)
+
+    def resting_at(self, index: int) -> int:
+        """`last_version_at` before anything moved the model."""
+        return history.resting_at(self._drawing, index)
+
+    def last_version_at(self, index: int, tick: int = SETTLED) -> int:
+        """When a model last had a new version, milliseconds of Unix time."""
+        return history.last_version_at(self._drawing, index, tick)
+
+    def counts(self, index: int, sort: Sort, tick: int = SETTLED) -> tuple[int, int]:
         """The two numbers that an order by statistics compares."""
-        downloads, likes = self._drawing.counts(index)
+        downloads, likes = history.counts(self._drawing, index, tick)
         match sort:
             case Sort.MOST_DOWNLOADED:
                 return downloads, likes
@@ -106,23 +146,26 @@ class Catalogue:
             case _:
                 return likes, downloads
 
-    def item(self, index: int, origin: str) -> Mapping[str, Any]:
+    def item(self, index: int, origin: str, tick: int = SETTLED) -> Mapping[str, Any]:
         """One model as a list shows it, with every version, listed or not."""
+        published = self.releases(index)
+        if index in self.restless:
+            until = history.clock(self._drawing, tick)
+            published = tuple(release for release in published if release.published_at < until)
         return item(
             self._drawing,
             index,
             traits=self.traits(index),
-            releases=self.releases(index),
+            counts=history.counts(self._drawing, index, tick),
+            releases=published,
             size_bytes=self._size_bytes,
             origin=origin,
         )
 
-    def _draw_releases(self, index: int) -> tuple[Release, ...]:
-        return releases(self._drawing, index, self.traits(index))
-
     def find_model(self, model_id: int) -> int | None:
         """The position of a model."""
-        return self._drawing.find_model(model_id)
+        index = self._drawing.find_model(model_id)
+        return None if index is None or self.traits(index).gone else index
 
     def find_version(self, version_id: int) -> int | None:
         """The position of the model that a version belongs to."""
@@ -146,34 +189,42 @@ class Catalogue:
         """The bytes of a file."""
         return self._content(upload)
 
-    def truth(self, *, mature: bool = True, key: bool = True) -> dict[int, Outcome]:
-        """How every file ends in a perfect crawl of everything that a list shows.
+    def truth(
+        self, *, mature: bool = True, key: bool = True, max_header: int = MAX_HEADER_BYTES
+    ) -> dict[int, Outcome]:
+        """How every file ends, by its id, in a perfect crawl of everything that a list shows.
 
-        Files with a header that is sound but huge are left out: the reader's own limit decides.
+        That is a walk by `Oldest` over the settled catalogue, every model of it read, every file
+        asked for often enough. Statistics that drift are no part of it.
 
         Args:
             mature: Both maturity passes; else the ordinary one alone.
             key: Whether a valid API key is sent.
+            max_header: The longest header that is read, in bytes; longer ones are `failed`.
         """
-        found: dict[int, Outcome] = {}
-        for index in range(len(self)):
-            traits = self.traits(index)
-            if traits.mode == "Archived" or not (
-                traits.in_ordinary_pass or (mature and traits.in_mature_pass)
-            ):
-                continue
-            for release in self.releases(index):
-                for upload in release.uploads if release.listed else ():
-                    if upload.body is not Body.HUGE:
-                        found[upload.file_id] = _outcome(upload, key=key)
-        return found
+        return {
+            upload.file_id: outcome(upload, key=key, max_header=max_header)
+            for index in range(len(self))
+            if is_listed(self.traits(index), mature=mature)
+            for release in self.releases(index)
+            if release.listed
+            for upload in release.uploads
+        }
+
+    def _draw_traits(self, index: int) -> Traits:
+        return history.traits(self._drawing, index, self._drawn(index))
+
+    def _draw_releases(self, index: int) -> tuple[Release, ...]:
+        if self.traits(index).gone:
+            return ()
+        return releases(self._drawing, index, self._drawn(index))
 
     def _release(self, index: int, version_id: int) -> Release:
         return next(release for release in self.releases(index) if release.version_id == version_id)
 
     def _sample(self, upload: Upload) -> contents.Sample:
         index = version_index(upload.version_id)
-        traits, release = self.traits(index), self._release(index, upload.version_id)
+        traits, release = self._drawn(index), self._release(index, upload.version_id)
         return contents.Sample(
             upload=upload,
             model_type=traits.type,
@@ -189,17 +240,6 @@ class Catalogue:
         return contents.content(self.seed, self._sample(upload), self._skeleton)
 
     def _draw_size_bytes(self, upload: Upload) -> int:
-        if upload.body in (Body.TRAINED, Body.SILENT):
+        if upload.body in contents.SOUND:
             return contents.size_bytes(self.seed, self._sample(upload), self._measure)
         return self._content(upload).size
-
-
-def _outcome(upload: Upload, *, key: bool) -> Outcome:
-    refusal = upload.refusal
-    if refusal is Outcome.LOGIN_REQUIRED and key:
-        refusal = None
-    if refusal is Outcome.FORBIDDEN and not key:
-        refusal = Outcome.LOGIN_REQUIRED
-    if not upload.name.endswith(".safetensors"):
-        return Outcome.NOT_SAFETENSORS
-    return refusal or _READINGS.get(upload.body, Outcome.NOT_SAFETENSORS)

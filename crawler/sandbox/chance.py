@@ -4,10 +4,13 @@ Python's own `hash` differs between processes, and a `random.Random` costs micro
 these few integer steps (the finaliser of SplitMix64) do neither.
 """
 
+from collections.abc import Iterator
+from hashlib import blake2b
 from random import Random
 
 _WORD = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
+_HASH_BYTES = 32  # of the longest hash that the site tells of
 
 
 def mix(seed: int, *places: int) -> int:
@@ -27,9 +30,9 @@ def unit(seed: int, *places: int) -> float:
 
 
 def hexadecimal(digits: int, seed: int, *places: int) -> str:
-    """So many made-up lower-case hexadecimal digits."""
-    blocks = (f"{mix(seed, *places, block):016x}" for block in range(-(-digits // 16)))
-    return "".join(blocks)[:digits]
+    """So many made-up lower-case hexadecimal digits, at most 64."""
+    bits = mix(seed, *places).to_bytes(8, "little")
+    return blake2b(bits, digest_size=_HASH_BYTES).hexdigest()[:digits]
 
 
 def happens(dice: Random, share: float) -> bool:
@@ -40,3 +43,26 @@ def happens(dice: Random, share: float) -> bool:
 def dice_for(seed: int, *places: int) -> Random:
     """A generator of its own for a place, where many draws are needed."""
     return Random(mix(seed, *places))  # noqa: S311 - nothing here is a secret
+
+
+def chosen(index: int, size: int, share: float, seed: int, *places: int) -> bool:
+    """Whether a position is one of those that `chosen_ones` names."""
+    count = round(size * share)
+    if count == 0 or not 0 <= index < size:
+        return False
+    return _pick(((index + 1) * count - 1) // size, count, size, seed, places) == index
+
+
+def chosen_ones(size: int, share: float, seed: int, *places: int) -> Iterator[int]:
+    """A share of the positions below `size`, ascending: one out of each stretch of equal length.
+
+    So neither the members nor a membership cost a look at all the others.
+    """
+    count = round(size * share)
+    for stretch in range(count):
+        yield _pick(stretch, count, size, seed, places)
+
+
+def _pick(stretch: int, count: int, size: int, seed: int, places: tuple[int, ...]) -> int:
+    low, high = stretch * size // count, (stretch + 1) * size // count
+    return low + mix(seed, *places, stretch) % (high - low)

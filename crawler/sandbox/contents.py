@@ -1,7 +1,7 @@
 """The bytes behind every file of a drawn catalogue."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crawler.sandbox import headers
 from crawler.sandbox.chance import dice_for, happens, hexadecimal
@@ -21,8 +21,12 @@ _BASES = {
     "Flux.1 D": Base.FLUX1,
     "Other": Base.SD1,
 }
+#: Bodies with a header that can be measured without making it.
+SOUND = (Body.TRAINED, Body.SILENT, Body.GIANT)
 _CONTENTS = 300  # a place of its own for `mix`
+_FILE_ID_BITS = 32
 _ZIP_BYTES = 3_000_000
+_GIANT_BYTES = 24 * 1024**3  # as large as the largest files of the site
 _PAGE = (
     b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head>"
     b"<body><p>This is a page where weights were due.</p></body></html>\n"
@@ -45,17 +49,22 @@ class Sample:
     published_at: int
 
 
-def sha256(seed: int, file_id: int) -> str:
+def sha256(seed: int, upload: Upload) -> str:
     """A made-up hash of a file, 64 upper-case digits.
 
     Nobody could check it: hashing hundreds of megabytes of zeros per file is not worth its time.
     """
-    return hexadecimal(64, seed, _CONTENTS, file_id, 1).upper()
+    return hexadecimal(64, seed, _CONTENTS, drawn_from(upload), 1).upper()
 
 
-def weights_sha256(seed: int, file_id: int) -> str:
+def weights_sha256(seed: int, upload: Upload) -> str:
     """A made-up hash of what follows the header, the same in the header and (cut) in the API."""
-    return hexadecimal(64, seed, _CONTENTS, file_id, 2)
+    return hexadecimal(64, seed, _CONTENTS, drawn_from(upload), 2)
+
+
+def drawn_from(upload: Upload) -> int:
+    """The number that a file's bytes and hashes are drawn from: another one for other bytes."""
+    return upload.file_id + (upload.generation << _FILE_ID_BITS)
 
 
 def content(seed: int, sample: Sample, skeleton: Callable[[Network], Skeleton]) -> Content:
@@ -73,7 +82,7 @@ def content(seed: int, sample: Sample, skeleton: Callable[[Network], Skeleton]) 
         case Body.ZIP:
             return Content(b"PK\x03\x04\x14\x00", _ZIP_BYTES)
         case Body.LFS:
-            digits = hexadecimal(64, seed, _CONTENTS, upload.file_id, 3)
+            digits = hexadecimal(64, seed, _CONTENTS, drawn_from(upload), 3)
             text = f"version https://git-lfs.github.com/spec/v1\noid sha256:{digits}\nsize 9999\n"
             return Content(text.encode(), len(text))
         case Body.HUGE:
@@ -89,13 +98,10 @@ def content(seed: int, sample: Sample, skeleton: Callable[[Network], Skeleton]) 
 
 
 def size_bytes(seed: int, sample: Sample, measure: Callable[[Network], Measure]) -> int:
-    """How long `content` is. A list asks for many sizes and for no bytes, so none are made.
+    """How long `content` is, for a body that is one of SOUND.
 
-    Raises:
-        ValueError: The body is none with a sound header.
+    A list asks for many sizes and for no bytes, so none are made.
     """
-    if sample.upload.body not in (Body.TRAINED, Body.SILENT):
-        raise ValueError(sample.upload.body)
     network, told = _training(seed, sample)
     lengths = measure(network)
     return headers.sound_bytes(told, lengths) + lengths.body_bytes
@@ -103,12 +109,14 @@ def size_bytes(seed: int, sample: Sample, measure: Callable[[Network], Measure])
 
 def _training(seed: int, sample: Sample) -> tuple[Network, dict[str, str] | None]:
     upload = sample.upload
-    dice = dice_for(seed, _CONTENTS, upload.file_id)
+    dice = dice_for(seed, _CONTENTS, drawn_from(upload))
     network = draw_network(dice, _BASES[sample.base_model], sample.model_type)
+    if upload.body is Body.GIANT:
+        network = replace(network, ballast_bytes=_GIANT_BYTES)
     if upload.body is Body.SILENT:
         return network, {"format": "pt"} if happens(dice, 0.5) else None
     run = draw_run(dice, network, sample.trigger, sample.published_at / 1000)
     told = metadata(dice, run, f"{sample.trigger}-v1") if happens(dice, 0.97) else minimum(run)
-    told["sshs_model_hash"] = weights_sha256(seed, upload.file_id)
-    told["sshs_legacy_hash"] = hexadecimal(8, seed, _CONTENTS, upload.file_id, 4)
+    told["sshs_model_hash"] = weights_sha256(seed, upload)
+    told["sshs_legacy_hash"] = hexadecimal(8, seed, _CONTENTS, drawn_from(upload), 4)
     return network, told

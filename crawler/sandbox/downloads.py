@@ -17,6 +17,10 @@ _REFUSALS: Mapping[Outcome, tuple[int, dict[str, object]]] = {
     Outcome.LOGIN_REQUIRED: (401, {"error": "Unauthorized", "message": _LOGIN}),
     Outcome.FORBIDDEN: (403, {"error": "You do not have access to download this file"}),
 }
+_SWITCHES: Mapping[Outcome, str] = {  # where a switch is not named like its outcome
+    Outcome.NOT_FOUND: "gone",
+    Outcome.ARCHIVED: "archived_late",
+}
 _PAGES: Mapping[Outcome, str] = {
     Outcome.LOGIN_REQUIRED: "/login?returnUrl=%2Fmodel-versions%2F{}&reason=download-auth",
     Outcome.EARLY_ACCESS: "/model-versions/{}",
@@ -28,11 +32,12 @@ QUOTA = (
 
 
 class RedirectedError(Exception):
-    """A refusal that a browser sees as a page of HTML."""
+    """A refusal that a browser sees as a page of HTML; `fault` is the switch that wants it so."""
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, fault: str) -> None:
         super().__init__(location)
         self.location = location
+        self.fault = fault
 
 
 def is_browser(agent: str) -> bool:
@@ -63,7 +68,7 @@ def granted(
     _check(uploads[0], version_id, logged_in=logged_in, browser=browser)
     upload = _chosen(uploads, wanted)
     if upload is None:
-        raise RefusedError(404, _NOT_FOUND)
+        raise RefusedError(404, _NOT_FOUND, "wrong_link" if uploads[0].wrong_link else None)
     return upload
 
 
@@ -76,11 +81,13 @@ def _check(upload: Upload, version_id: int, *, logged_in: bool, browser: bool) -
         refusal = None
     if refusal is None:
         return
+    fault = _SWITCHES.get(refusal, str(refusal))
     if browser and refusal in _PAGES:
-        raise RedirectedError(_PAGES[refusal].format(version_id))
+        raise RedirectedError(_PAGES[refusal].format(version_id), fault)
     if refusal is Outcome.EARLY_ACCESS:
-        raise RefusedError(403, _early_access(upload))
-    raise RefusedError(*_REFUSALS.get(refusal, (404, _NOT_FOUND)))
+        raise RefusedError(403, _early_access(upload), fault)
+    status, body = _REFUSALS.get(refusal, (404, _NOT_FOUND))
+    raise RefusedError(status, body, fault)
 
 
 def _early_access(upload: Upload) -> dict[str, object]:

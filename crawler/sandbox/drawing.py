@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from crawler.sandbox import words
 from crawler.sandbox.chance import dice_for, happens, mix, unit
-from crawler.sandbox.dates import DAY, milliseconds
+from crawler.sandbox.changes import Changes
+from crawler.sandbox.dates import milliseconds
 from crawler.sandbox.entries import Traits
 from crawler.sandbox.faults import Faults
 
@@ -24,23 +25,46 @@ _FASHIONS: tuple[tuple[int, tuple[str, ...], tuple[int, ...]], ...] = (
         (40, 26, 20, 12, 2),
     ),
     (
-        LAST_DAY + DAY,
+        milliseconds("2100-01-01"),
         ("Illustrious", "Pony", "Flux.1 D", "SD 1.5", "NoobAI", "SDXL 1.0", "Other"),
         (40, 18, 14, 10, 8, 7, 3),
     ),
 )
 _TRAITS, _TIMES, _CREATORS, _COUNTS = range(100, 104)  # places of their own for `mix`
 _HALF = 1 << 32  # as many values as half of the bits of `mix` have
-_MOST_DOWNLOADS = (1 << 20) - 1  # about what the most wanted LoRA has
+MOST_DOWNLOADS = (1 << 20) - 1  # about what the most wanted LoRA has
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """What everything is drawn from."""
+    """What everything is drawn from.
+
+    Attributes:
+        size: How many models there were at first.
+        history: What changed since then, a week each; see `crawler.sandbox.history`.
+    """
 
     size: int
     seed: int
     faults: Faults
+    history: tuple[Changes, ...] = ()
+
+    @property
+    def epoch(self) -> int:
+        """How many weeks after the beginning this is."""
+        return len(self.history)
+
+    @property
+    def count(self) -> int:
+        """How many models there are, those that are gone among them."""
+        return self.count_at(self.epoch)
+
+    def count_at(self, epoch: int) -> int:
+        """How many models there were so many weeks after the beginning."""
+        count = self.size
+        for changes in self.history[:epoch]:
+            count += round(count * changes.new_models)
+        return count
 
     @property
     def creator_count(self) -> int:
@@ -54,7 +78,7 @@ class Drawing:
     def find_model(self, model_id: int) -> int | None:
         """The position of a model; most ids belong to none."""
         index = (model_id - _MODEL_IDS) // _MODEL_STRIDE
-        known = 0 <= index < self.size and self.model_id(index) == model_id
+        known = 0 <= index < self.count and self.model_id(index) == model_id
         return index if known else None
 
     def creator_id(self, index: int) -> int:
@@ -63,7 +87,7 @@ class Drawing:
         return int(self.creator_count * draw * draw)
 
     def last_version_at(self, index: int) -> int:
-        """When the model last had a new version; never before the last one of the model before."""
+        """When the model had its last version at first; never before that of the model before."""
         if index < self.faults.tied_run:
             return FIRST_DAY
         if index % 2 and unit(self.seed, _TIMES, index) < self.faults.ties:
@@ -76,7 +100,7 @@ class Drawing:
         """Downloads and thumbs up: half have under 150 downloads, one in a hundred thousands."""
         bits = mix(self.seed, _COUNTS, index)
         rarity = ((bits >> 32) + 1) / _HALF
-        downloads = min(_MOST_DOWNLOADS, int(80 * rarity**-0.8))
+        downloads = min(MOST_DOWNLOADS, int(80 * rarity**-0.8))
         return downloads, int(downloads * (0.02 + 0.15 * (bits % _HALF) / _HALF))
 
     def traits(self, index: int) -> Traits:

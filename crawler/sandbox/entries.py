@@ -10,6 +10,8 @@ from typing import Any, Protocol
 from crawler.model import Outcome
 from crawler.sandbox.faults import Faults
 
+SETTLED = 1 << 62  # later than any number of list calls
+
 
 class Sort(StrEnum):
     """The orders of the list, as the API spells them."""
@@ -25,15 +27,16 @@ class Sort(StrEnum):
 
 
 class Body(StrEnum):
-    """What the bytes of a file really are."""
+    """What the bytes of a file really are; named like the switch that makes them so."""
 
     TRAINED = "trained"  # a header with training metadata
-    SILENT = "silent"  # a header without
-    BAD = "bad"  # a header that is refused
-    HUGE = "huge"  # a sound header of a size nobody wants
-    HTML = "html"
-    ZIP = "zip"
-    LFS = "lfs"
+    SILENT = "no_metadata"  # a header without
+    BAD = "bad_header"  # a header that is refused
+    HUGE = "huge_header"  # a sound header of a size nobody wants
+    GIANT = "giant_body"  # a header like any other, and 24 GiB behind it
+    HTML = "html_body"
+    ZIP = "zip_body"
+    LFS = "lfs_body"
     REAL = "real"  # bytes that were recorded
 
 
@@ -47,6 +50,7 @@ class Traits:
         minor: Children are shown; hidden from the pass that shows every level.
         real_person: Hidden from every list.
         mode: `Archived` (hidden unless asked for), `TakenDown`, None for the ordinary case.
+        gone: It was there once, and is not any more.
     """
 
     model_id: int
@@ -59,6 +63,7 @@ class Traits:
     minor: bool
     real_person: bool
     mode: str | None
+    gone: bool = False
 
     @property
     def in_ordinary_pass(self) -> bool:
@@ -72,7 +77,7 @@ class Traits:
 
     @property
     def _listable(self) -> bool:
-        return not self.real_person
+        return not (self.real_person or self.gone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +87,7 @@ class Upload:
     Attributes:
         refusal: The outcome that asking for it has, None when it is handed out.
         wrong_link: Whether it is found by its id only, not by its version's link.
+        generation: How often the creator put other bytes in its place.
     """
 
     file_id: int
@@ -96,6 +102,7 @@ class Upload:
     refusal: Outcome | None = None
     early_access_until: datetime | None = None
     wrong_link: bool = False
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +124,11 @@ class Content:
 
 
 class Stock(Protocol):
-    """A catalogue by position: 0 is the model with the lowest id, and ids ascend."""
+    """A catalogue by position: 0 is the model with the lowest id, and ids ascend.
+
+    What changes while a client reads depends on a tick: how many list calls were answered since
+    the catalogue was first looked at. SETTLED is the tick at which all of that is over.
+    """
 
     @property
     def faults(self) -> Faults:
@@ -140,18 +151,29 @@ class Stock(Protocol):
 
     @property
     def in_time_order(self) -> bool:
-        """Whether `last_version_at` never falls from one position to the next."""
+        """Whether `resting_at` never falls from one position to the next."""
 
-    def last_version_at(self, index: int) -> int:
+    @property
+    def restless(self) -> AbstractSet[int]:
+        """The positions whose place in an order is not, or not always, that of a resting model."""
+
+    @property
+    def settled_after(self) -> int:
+        """The tick from which on nothing changes any more."""
+
+    def resting_at(self, index: int) -> int:
+        """`last_version_at` of a model that is not restless; for the others, what it was once."""
+
+    def last_version_at(self, index: int, tick: int = SETTLED) -> int:
         """When a model last had a new version, milliseconds of Unix time."""
 
     def traits(self, index: int) -> Traits:
         """What one model is filtered by."""
 
-    def counts(self, index: int, sort: Sort) -> tuple[int, int]:
+    def counts(self, index: int, sort: Sort, tick: int = SETTLED) -> tuple[int, int]:
         """The two numbers that an order by statistics compares, both descending."""
 
-    def item(self, index: int, origin: str) -> Mapping[str, Any]:
+    def item(self, index: int, origin: str, tick: int = SETTLED) -> Mapping[str, Any]:
         """One model as a list shows it, with every version; links begin with `origin`."""
 
     def find_model(self, model_id: int) -> int | None:

@@ -1,12 +1,12 @@
 """A drawn model as the list of August 2026 shows it: keys, their order, and what may be null."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any
 from urllib.parse import quote
 
 from crawler.sandbox.chance import dice_for, happens, hexadecimal
-from crawler.sandbox.contents import sha256, weights_sha256
+from crawler.sandbox.contents import drawn_from, sha256, weights_sha256
 from crawler.sandbox.dates import iso
 from crawler.sandbox.drawing import Drawing
 from crawler.sandbox.entries import Traits, Upload
@@ -15,6 +15,14 @@ from crawler.sandbox.releases import Release
 
 _ITEMS = 400  # a place of its own for `mix`
 _LICENCES: tuple[Any, ...] = ([], "{Image,RentCivit}", "Sell", "None")
+# What a version may leave open
+_NOTHING: Mapping[str, Any] = {
+    "baseModelType": None,
+    "publishedAt": None,
+    "trainedWords": [],
+    "stats": {"downloadCount": None, "thumbsUpCount": 0, "thumbsDownCount": 0},
+}
+_UNKNOWN_YET = ("SHA256", "AutoV2", "AutoV3")  # hashes that a scan finds
 _IMAGES = "https://image.sandbox.invalid"  # nothing ever answers there
 
 
@@ -28,6 +36,7 @@ def item(
     index: int,
     *,
     traits: Traits,
+    counts: tuple[int, int],
     releases: Sequence[Release],
     size_bytes: Callable[[Upload], int],
     origin: str,
@@ -35,15 +44,15 @@ def item(
     """One model with all its versions; links to files begin with `origin`."""
     faults = drawing.faults
     dice = dice_for(drawing.seed, _ITEMS, index)
-    hidden = happens(dice, faults.hidden_stats)
-    downloads, likes = drawing.counts(index)
+    hidden, sparse = happens(dice, faults.hidden_stats), happens(dice, faults.sparse)
+    downloads, likes = counts
     licence: Any = ["Image", "RentCivit"]
     if happens(dice, faults.odd_licence):
         licence = dice.choice(_LICENCES)
     body: dict[str, Any] = {
         "id": traits.model_id,
         "name": traits.name,
-        "description": f"<p>{traits.name}, trained for the sandbox.</p>",
+        "description": None if sparse else f"<p>{traits.name}, trained for the sandbox.</p>",
         "allowNoCredit": True,
         "allowCommercialUse": licence,
         "allowDerivatives": True,
@@ -70,20 +79,27 @@ def item(
         "tippedAmountCount": None if hidden else 0,
     }
     if traits.creator is not None:
-        picture = f"{_IMAGES}/{traits.creator}.jpeg" if happens(dice, 0.8) else None
+        shown = happens(dice, 0.8) and not sparse
+        picture = f"{_IMAGES}/{traits.creator}.jpeg" if shown else None
         body["creator"] = {"username": traits.creator, "image": picture}
     body["tags"] = list(traits.tags)
     versions: list[dict[str, Any]] = []
     body["modelVersions"] = versions
     for number, release in enumerate(releases):
+        # its own, so that one more version changes nothing of the others
+        dice = dice_for(drawing.seed, _ITEMS, index, release.version_id)
         version = _version(dice, traits, release, number)
+        if sparse:
+            version |= _NOTHING
         archived = traits.mode == "Archived"
         link = f"{origin}/api/download/models/{release.version_id}"
-        version["files"] = [
+        files = [
             _file(drawing, dice, upload, size_bytes(upload))
             | _stamp(dice, faults, release, upload, link)
             for upload in (() if archived else release.uploads)
         ]
+        files = [_unscanned(it) if happens(dice, faults.unscanned) else it for it in files]
+        version["files"] = [it | {"metadata": {}} for it in files] if sparse else files
         taken_down = traits.mode == "TakenDown"
         version["images"] = [] if taken_down else [_image(drawing.seed, release, traits)]
         if not archived:
@@ -124,13 +140,14 @@ def _version(dice: Random, traits: Traits, release: Release, number: int) -> dic
 
 def _file(drawing: Drawing, dice: Random, upload: Upload, size: int) -> dict[str, Any]:
     seed, file_id = drawing.seed, upload.file_id
-    whole, weights = sha256(seed, file_id), weights_sha256(seed, file_id).upper()
+    whole, weights = sha256(seed, upload), weights_sha256(seed, upload).upper()
+    number = drawn_from(upload)
     hashes = {
-        "AutoV1": hexadecimal(8, seed, _ITEMS, file_id, 1).upper(),
+        "AutoV1": hexadecimal(8, seed, _ITEMS, number, 1).upper(),
         "AutoV2": whole[:10],
         "SHA256": whole,
-        "CRC32": hexadecimal(8, seed, _ITEMS, file_id, 2).upper(),
-        "BLAKE3": hexadecimal(64, seed, _ITEMS, file_id, 3).upper(),
+        "CRC32": hexadecimal(8, seed, _ITEMS, number, 2).upper(),
+        "BLAKE3": hexadecimal(64, seed, _ITEMS, number, 3).upper(),
         "AutoV3": weights[:12],
     }
     metadata = {"format": upload.format}
@@ -165,6 +182,12 @@ def _stamp(
     if upload.primary:
         body["primary"] = True
     return body
+
+
+def _unscanned(file: Mapping[str, Any]) -> dict[str, Any]:
+    hashes = {name: it for name, it in file["hashes"].items() if name not in _UNKNOWN_YET}
+    pending = {"pickleScanResult": "Pending", "virusScanResult": "Pending", "scannedAt": None}
+    return {**file, **pending, "hashes": hashes}
 
 
 def _image(seed: int, release: Release, traits: Traits) -> dict[str, Any]:

@@ -61,13 +61,16 @@ def metadata(dice: Random, run: Run, output_name: str) -> dict[str, str]:
 def minimum(run: Run) -> dict[str, str]:
     """What is left under `--no_metadata` and after a merge."""
     dim: object = "Dynamic" if run.network.dynamic else run.network.dim
-    return {
+    values = {
         "ss_v2": str(run.network.base is Base.SD2),
         "ss_base_model_version": _VERSIONS[run.network.base],
         "ss_network_module": _module(run),
         "ss_network_dim": str(dim),
         "ss_network_alpha": "Dynamic" if run.network.dynamic else _alpha(run),
     }
+    if network_args := _network_args(run):
+        values["ss_network_args"] = json.dumps(network_args)
+    return values
 
 
 def _alpha(run: Run) -> str:

@@ -27,12 +27,19 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 class RefusedError(Exception):
-    """A request that the site answers with an error: a status and a JSON body."""
+    """A request that the site answers with an error: a status and a JSON body.
 
-    def __init__(self, status: int, body: Mapping[str, object]) -> None:
+    Args:
+        status: Of HTTP.
+        body: What is said.
+        fault: The switch that wants it so, None when the request itself was wrong.
+    """
+
+    def __init__(self, status: int, body: Mapping[str, object], fault: str | None = None) -> None:
         super().__init__(status, body)
         self.status = status
         self.body = body
+        self.fault = fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,25 +1,21 @@
-"""The versions and files of a drawn model."""
+"""The versions of a drawn model."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from random import Random
-from typing import TypeVar
 
-from crawler.model import Outcome
-from crawler.sandbox import words
-from crawler.sandbox.chance import dice_for, happens, unit
+from crawler.sandbox import history, words
+from crawler.sandbox.chance import dice_for, happens
 from crawler.sandbox.dates import DAY
 from crawler.sandbox.drawing import Drawing
-from crawler.sandbox.entries import Body, Traits, Upload
+from crawler.sandbox.entries import Traits, Upload
+from crawler.sandbox.uploads import FIRST_VERSION_ID, changed, first_uploads
 
-_VERSION_IDS, _VERSION_STRIDE = 100_000, 32
-_MOST_VERSIONS = 20  # of one model; less than the stride of their ids
-_FILE_IDS, _FILE_STRIDE = 500_000, 4
-# Far away, so that a catalogue means the same on every day it is asked
-_EARLY_ACCESS_ENDS = datetime(2099, 12, 31, 12, tzinfo=UTC)
-_RELEASES, _FILES, _REFUSALS, _BODIES = range(200, 204)  # places of their own for `mix`
-_Fate = TypeVar("_Fate")
+_VERSION_STRIDE = 32  # from the versions of one model to those of the next
+_MOST_VERSIONS = 20  # that a model begins with
+#: Every week may add two versions: one before it is looked at, and one meanwhile.
+MOST_WEEKS = (_VERSION_STRIDE - _MOST_VERSIONS - 1) // 2
+_RELEASES, _LATER = 200, 204  # places of their own for `mix`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,39 +38,44 @@ class Release:
 
 def version_index(version_id: int) -> int:
     """The position that the model of a version would have, if there is such a version."""
-    return (version_id - _VERSION_IDS) // _VERSION_STRIDE
-
-
-def file_version(file_id: int) -> int:
-    """The id that the version of a file would have, if there is such a file."""
-    return (file_id - _FILE_IDS) // _FILE_STRIDE + _VERSION_IDS
+    return (version_id - FIRST_VERSION_ID) // _VERSION_STRIDE
 
 
 def releases(drawing: Drawing, index: int, traits: Traits) -> tuple[Release, ...]:
-    """The versions of a model in the creator's order, mostly the newest first."""
+    """The versions of a model in the creator's order, mostly the newest first.
+
+    Args:
+        drawing: The catalogue.
+        index: The model's position.
+        traits: As they were drawn: a name that changes later changes no file.
+    """
     faults = drawing.faults
     dice = dice_for(drawing.seed, _RELEASES, index)
     count = max(_version_count(dice), len(traits.base_models))
-    unlisted = 1 <= index <= faults.unlisted_run or happens(dice, faults.unlisted)
-    made, time = [], drawing.last_version_at(index)
-    for number in range(count):
-        version_id = _VERSION_IDS + _VERSION_STRIDE * index + count - 1 - number
-        empty = happens(dice, faults.no_files)
-        made.append(
-            Release(
-                version_id=version_id,
-                name=f"v{count - number}.0",
-                base_model=traits.base_models[number % len(traits.base_models)],
-                published_at=time,
-                listed=not unlisted,
-                trained_words=(words.slug(traits.name),) if happens(dice, 0.8) else (),
-                uploads=() if empty else _uploads(drawing, index, version_id, traits),
-            )
-        )
-        time -= dice.randint(1, 20 * DAY)
-    if count > 1 and happens(dice, 0.085):  # some creators keep an older version on top
-        made[0], made[1] = made[1], made[0]
-    return tuple(made)
+    hidden_run = range(faults.tied_run, faults.tied_run + faults.unlisted_run)
+    listed = not (happens(dice, faults.unlisted) or index in hidden_run)
+    model = _Model(drawing, index, traits, listed)
+    first = list(_first_releases(model, dice, count))
+    first[0] = replace(first[0], uploads=changed(drawing, index, first[0].uploads, traits))
+    if count > 1 and history.lost_version(drawing, index):
+        first.pop()
+    if len(first) > 1 and happens(dice, 0.085):  # some creators keep an older version on top
+        first[0], first[1] = first[1], first[0]
+    later = [
+        _release(model, dice_for(drawing.seed, _LATER, index, number), number, time)
+        for number, time in enumerate(history.published(drawing, index), start=count)
+    ]
+    return (*reversed(later), *first)
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """What the versions of one model have in common."""
+
+    drawing: Drawing
+    index: int
+    traits: Traits
+    listed: bool
 
 
 def _version_count(dice: Random) -> int:
@@ -82,79 +83,24 @@ def _version_count(dice: Random) -> int:
     return few or min(_MOST_VERSIONS, 3 + int(1 / (1 - dice.random())))
 
 
-def _uploads(drawing: Drawing, index: int, version_id: int, traits: Traits) -> tuple[Upload, ...]:
-    faults = drawing.faults
-    dice = dice_for(drawing.seed, _FILES, version_id)
-    stem = f"{words.slug(traits.name)}-{version_id}"
-    if happens(dice, 0.2):
-        stem += " (1)"  # as a browser names a second download
-    names = [(f"{stem}.safetensors", "Model", "SafeTensor")]
-    if happens(dice, faults.pickle):
-        names = [(f"{stem}.{dice.choice(('pt', 'ckpt'))}", "Model", "PickleTensor")]
-    if happens(dice, faults.twin_links):
-        names.append((f"{stem}_b.safetensors", "Model", "SafeTensor"))
-    if happens(dice, faults.training_data):
-        names.append((f"{stem}_training_data.zip", "Training Data", "Other"))
-    refusal = _refusal(drawing, version_id, traits)
-    wrong_link = happens(dice, faults.wrong_link)
-    return tuple(
-        Upload(
-            file_id=_FILE_IDS + (version_id - _VERSION_IDS) * _FILE_STRIDE + place,
-            version_id=version_id,
-            user_id=drawing.creator_id(index),
-            name=name,
-            type=kind,
-            format=format_,
-            fp="fp16" if kind == "Model" else None,
-            body=_body(drawing, version_id, place) if format_ == "SafeTensor" else Body.ZIP,
-            primary=place == 0,
-            refusal=refusal,
-            early_access_until=_EARLY_ACCESS_ENDS if refusal is Outcome.EARLY_ACCESS else None,
-            wrong_link=wrong_link,
-        )
-        for place, (name, kind, format_) in enumerate(names)
+def _first_releases(model: _Model, dice: Random, count: int) -> Iterator[Release]:
+    """The versions that a model began with, the newest first."""
+    time = history.resting_at(model.drawing, model.index)
+    for number in reversed(range(count)):
+        yield _release(model, dice, number, time)
+        time -= dice.randint(1, 20 * DAY)
+
+
+def _release(model: _Model, dice: Random, number: int, published_at: int) -> Release:
+    drawing, index, traits = model.drawing, model.index, model.traits
+    version_id = FIRST_VERSION_ID + _VERSION_STRIDE * index + number
+    empty = happens(dice, drawing.faults.no_files)
+    return Release(
+        version_id=version_id,
+        name=f"v{number + 1}.0",
+        base_model=traits.base_models[number % len(traits.base_models)],
+        published_at=published_at,
+        listed=model.listed,
+        trained_words=(words.slug(traits.name),) if happens(dice, 0.8) else (),
+        uploads=() if empty else first_uploads(drawing, index, version_id, traits),
     )
-
-
-def _refusal(drawing: Drawing, version_id: int, traits: Traits) -> Outcome | None:
-    if traits.real_person:
-        return Outcome.NOT_FOUND
-    if traits.mode == "Archived":
-        return Outcome.ARCHIVED
-    faults = drawing.faults
-    return _fate(
-        unit(drawing.seed, _REFUSALS, version_id),
-        (
-            (faults.gone, Outcome.NOT_FOUND),
-            (faults.archived_late, Outcome.ARCHIVED),
-            (faults.downloads_disabled, Outcome.DOWNLOADS_DISABLED),
-            (faults.login_required, Outcome.LOGIN_REQUIRED),
-            (faults.early_access, Outcome.EARLY_ACCESS),
-            (faults.forbidden, Outcome.FORBIDDEN),
-        ),
-    )
-
-
-def _body(drawing: Drawing, version_id: int, place: int) -> Body:
-    faults = drawing.faults
-    fate = _fate(
-        unit(drawing.seed, _BODIES, version_id, place),
-        (
-            (faults.no_metadata, Body.SILENT),
-            (faults.html_body, Body.HTML),
-            (faults.zip_body, Body.ZIP),
-            (faults.lfs_body, Body.LFS),
-            (faults.bad_header, Body.BAD),
-            (faults.huge_header, Body.HUGE),
-        ),
-    )
-    return fate or Body.TRAINED
-
-
-def _fate(draw: float, shares: Iterable[tuple[float, _Fate]]) -> _Fate | None:
-    """What a draw from 0 to 1 falls on when the shares are laid end to end; None behind them."""
-    for share, fate in shares:
-        if draw < share:
-            return fate
-        draw -= share
-    return None

@@ -11,7 +11,7 @@ import msgspec
 from crawler.errors import UsageError
 from crawler.model import Outcome
 from crawler.sandbox.dates import DAY, milliseconds
-from crawler.sandbox.entries import Body, Content, Sort, Traits, Upload
+from crawler.sandbox.entries import SETTLED, Body, Content, Sort, Traits, Upload
 from crawler.sandbox.faults import Faults
 from crawler.sandbox.recordings import Recording, read_recordings
 
@@ -83,7 +83,21 @@ class Replay:
         """Recorded ids do not ascend with the time of the last version."""
         return False
 
-    def last_version_at(self, index: int) -> int:
+    @property
+    def restless(self) -> AbstractSet[int]:
+        """Nothing moves in a recording."""
+        return frozenset()
+
+    @property
+    def settled_after(self) -> int:
+        """A recording never changes."""
+        return 0
+
+    def resting_at(self, index: int) -> int:
+        """The same as `last_version_at`."""
+        return self._times[index]
+
+    def last_version_at(self, index: int, tick: int = SETTLED) -> int:  # noqa: ARG002 - never moves
         """When a model last had a new version, milliseconds of Unix time."""
         return self._times[index]
 
@@ -91,7 +105,7 @@ class Replay:
         """What one model is filtered by."""
         return self._traits[index]
 
-    def counts(self, index: int, sort: Sort) -> tuple[int, int]:
+    def counts(self, index: int, sort: Sort, tick: int = SETTLED) -> tuple[int, int]:  # noqa: ARG002
         """The two numbers that an order by statistics compares."""
         item = self._items[index]
         stats: Mapping[str, Any] = item.get("stats") or {}
@@ -102,7 +116,7 @@ class Replay:
             return stats.get(_SORT_KEYS[sort]) or 0, likes
         return likes, stats.get("downloadCount") or 0
 
-    def item(self, index: int, origin: str) -> Mapping[str, Any]:
+    def item(self, index: int, origin: str, tick: int = SETTLED) -> Mapping[str, Any]:  # noqa: ARG002
         """One model as it was recorded, with links that begin with `origin`."""
         item = self._items[index]
         versions = [_relinked(version, origin) for version in item["modelVersions"]]

@@ -181,10 +181,10 @@ def _draw_folders(dice: Random, trigger: str) -> tuple[Folder, ...]:
             images, tag_count = dice.randint(400, 4000), dice.randint(1500, words.TAG_LIMIT // 2)
         repeats = max(1, round(dice.uniform(100, 500) / images))
         rarities = dice.sample(_RARITIES, len(_RARITIES))
-        counts = {trigger: images} | {
-            tag: max(1, int(images * rarity))
-            for tag, rarity in zip(words.tags(dice, tag_count), cycle(rarities))
-        }
+        occurrences = cycle([max(1, int(images * rarity)) for rarity in rarities])
+        counts = {trigger: images} | dict(
+            zip(words.tags(dice, tag_count), occurrences, strict=False)
+        )
         suffix = "" if number == 0 else f" part {number + 1}"
         folders.append(
             Folder(

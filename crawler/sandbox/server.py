@@ -1,7 +1,6 @@
 """Starting and stopping the sandbox on loopback addresses."""
 
 import asyncio
-import ipaddress
 import logging
 import secrets
 import socket
@@ -16,21 +15,18 @@ import uvicorn
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from crawler.errors import LoraCrawlError, UsageError
+from crawler.errors import LoraCrawlError
 from crawler.sandbox.api import Api
 from crawler.sandbox.entries import Stock
 from crawler.sandbox.faults import Faults
 from crawler.sandbox.luck import Luck
-from crawler.sandbox.ranking import Ranking
 from crawler.sandbox.signing import Signer
+from crawler.sandbox.sockets import listen, listen_for_storage, url_of
 from crawler.sandbox.storage import Storage
 from crawler.sandbox.tally import Counters, Tally
+from crawler.sandbox.world import World
 
 SANDBOX_KEY = "sandbox-key"  # the API key that every sandbox takes
-# Another origin than the API's, so that a client's care with its key is put to the test. All of
-# 127.0.0.0/8 is loopback on Linux; elsewhere another port has to do.
-_STORAGE_HOST = "127.0.0.2"
-_BACKLOG = 1024  # connections that wait to be taken
 _IDLE_SECONDS = 75  # as long as nginx keeps a connection without requests
 _START_SECONDS = 30.0  # more than any machine needs
 _STOP_SECONDS = 1  # what is being sent when the sandbox stops gets so long
@@ -70,19 +66,19 @@ class Sandbox:
         port: int = 0,
         seed: int = 0,
     ) -> None:
-        self._stock = stock
         self._faults = stock.faults if faults is None else faults
         self._latency = latency
+        self._world = World(stock, self._faults.edge_cache)
         self._seed = seed
         self._tally = Tally()
-        api = _listen(_loopback(host), port)
+        api = listen(host, port)
         try:
-            storage = _listen_for_storage()
+            storage = listen_for_storage()
         except OSError:
             api.close()
             raise
         self._sockets = [api, storage]
-        self.url, self.storage_url = _url(api), _url(storage)
+        self.url, self.storage_url = url_of(api), url_of(storage)
 
     def __enter__(self) -> Self:
         config = uvicorn.Config(
@@ -120,17 +116,23 @@ class Sandbox:
         """What it has seen so far."""
         return self._tally.counters()
 
+    def show(self, stock: Stock) -> None:
+        """Serve another stock from now on at the same addresses, e.g. the same catalogue later.
+
+        Counts go on, and so does the memory of the edge cache; the network keeps its faults.
+        """
+        self._world.show(stock)
+
     def wait(self) -> None:
         """Return when the server stops, which it does not by itself."""
         while self._thread.is_alive():
             self._thread.join(_TICK_SECONDS)
 
     def _application(self) -> ASGIApp:
-        luck = Luck(self._seed)
+        luck = Luck(self._seed, self._faults.most_strikes, self._tally.inject)
         signer = Signer(secrets.token_bytes(_SECRET_BYTES), self._faults.url_lifetime)
         api = Api(
-            stock=self._stock,
-            ranking=Ranking(self._stock),
+            world=self._world,
             faults=self._faults,
             signer=signer,
             tally=self._tally,
@@ -139,7 +141,7 @@ class Sandbox:
             key=self.key,
         )
         storage = Storage(
-            stock=self._stock,
+            world=self._world,
             faults=self._faults,
             signer=signer,
             tally=self._tally,
@@ -154,23 +156,27 @@ def serve_forever(
     stock: Stock,
     announce: Callable[[Sandbox], None],
     *,
+    faults: Faults | None = None,
     latency: float = 0.0,
     host: str = "127.0.0.1",
     port: int = 0,
+    seed: int = 0,
 ) -> Counters:
     """Run a sandbox until an interrupt, and tell what it has seen.
 
     Args:
         stock: What is served.
         announce: Called once, when the sandbox answers.
+        faults: What goes wrong on the network; None for what the stock itself wants.
         latency: Seconds that every reply waits.
         host: A loopback address.
         port: Of the API; 0 takes a free one.
+        seed: Decides which requests the faults strike.
 
     Raises:
         UsageError: The host is no loopback address, or the port cannot be had.
     """
-    with Sandbox(stock, latency=latency, host=host, port=port) as sandbox:
+    with Sandbox(stock, faults=faults, latency=latency, host=host, port=port, seed=seed) as sandbox:
         announce(sandbox)
         with suppress(KeyboardInterrupt):  # that is how it ends
             sandbox.wait()
@@ -194,9 +200,9 @@ class _Hosts:
             await self.storage(scope, receive, send)
             return
         self.api.tally.api_request()
-        target = f"{scope['path']}?{scope['query_string'].decode('latin-1')}"
+        query = scope["query_string"].decode("latin-1")
         agent = Headers(scope=scope).get("user-agent", "")
-        mood = self.api.mood(agent, scope["path"], target)
+        mood = self.api.mood(agent, scope["path"], query)
         await (mood or self.application)(scope, receive, send)
 
 
@@ -211,37 +217,3 @@ class _Server(uvicorn.Server):
         """Begin to listen."""
         await super().startup(sockets)
         self.ready.set()
-
-
-def _loopback(host: str) -> str:
-    """The address, if nothing but this machine can reach it."""
-    try:
-        address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
-    except ValueError:
-        address = None
-    if address is None or not address.is_loopback:
-        raise UsageError(
-            f"{host} is no loopback address\nA sandbox has no protection against strangers: "
-            "use 127.0.0.1."
-        )
-    return str(address)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except (OSError, OverflowError) as error:
-        raise UsageError(f"cannot listen on {host} port {port}: {error}") from error
-
-
-def _listen_for_storage() -> socket.socket:
-    try:
-        return socket.create_server((_STORAGE_HOST, 0), backlog=_BACKLOG)
-    except OSError:
-        return socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
-
-
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -11,14 +11,18 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from crawler.sandbox.downloads import is_browser
-from crawler.sandbox.entries import Content, Stock
+from crawler.sandbox.entries import Body, Content, Upload
 from crawler.sandbox.faults import Faults
-from crawler.sandbox.luck import Luck
+from crawler.sandbox.luck import Luck, subject_of_file
 from crawler.sandbox.ranges import Span, span
 from crawler.sandbox.signing import BadLinkError, Signer, is_b2_target
 from crawler.sandbox.tally import Tally
+from crawler.sandbox.world import World
 
 _CHUNK_BYTES = 64 * 1024  # sent at a time: bodies have hundreds of megabytes
+_ORDINARY = (Body.TRAINED, Body.REAL)
+_BAD_LINK = "the link is not, or no longer, good"
+_UNWELCOME = ("Forbidden", "this client is not welcome")
 _TOOLS = ("curl", "wget")  # what the edge lets through besides browsers
 
 
@@ -40,7 +44,7 @@ class Storage:
         key: The API key, to see whether it leaks.
     """
 
-    stock: Stock
+    world: World
     faults: Faults
     signer: Signer
     tally: Tally
@@ -74,16 +78,21 @@ class Storage:
             return _error(403, "SignatureDoesNotMatch", "the method is signed, too")
         agent = headers.get("user-agent", "")
         if self.faults.agent_rules and is_b2_target(target) and not _welcome(agent):
-            return _error(403, "Forbidden", "this client is not welcome")
+            self.tally.inject("agent_rules")
+            return _error(403, *_UNWELCOME)
         try:
-            upload = self.signer.checked(self.stock, target, time.time())
+            upload = self.signer.checked(self.world.stock, target, time.time())
         except BadLinkError as error:
-            return _error(403, str(error), "the link is not, or no longer, good")
-        asked = headers.get("range")
-        subject = str(upload.file_id)
-        if asked and self.luck.strikes(self.faults.whole_file, "whole file", subject):
+            return _error(403, str(error), _BAD_LINK)
+        subject = subject_of_file(upload.file_id)
+        return self._trouble(subject) or self._parcel(subject, upload, headers.get("range"))
+
+    def _parcel(self, subject: str, upload: Upload, asked: str | None) -> Response | _Parcel:
+        if asked and self.luck.happens(self.faults.whole_file, "whole_file", subject):
             asked = None
-        content = self.stock.content(upload)
+        if upload.body not in _ORDINARY:
+            self.tally.inject(upload.body.value)
+        content = self.world.stock.content(upload)
         part = span(asked, content.size)
         if part is None:
             unmet = _error(416, "InvalidRange", "there are no such bytes")
@@ -91,10 +100,21 @@ class Storage:
             return unmet
         return _Parcel(subject, upload.name, content, part)
 
+    def _trouble(self, subject: str) -> Response | None:
+        """What goes wrong with a good request for a file, None when nothing does."""
+        faults, luck = self.faults, self.luck
+        if luck.spoils_link(faults.expired_link, "expired_link", subject):
+            return _error(403, "ExpiredRequest", _BAD_LINK)
+        if luck.spoils_link(faults.storage_forbidden, "storage_forbidden", subject):
+            return _error(403, *_UNWELCOME)
+        if luck.strikes(faults.storage_busy, "storage_busy", subject):
+            return _error(503, "SlowDown", "please reduce your request rate")
+        return None
+
     async def _send(self, parcel: _Parcel, receive: Receive, send: Send) -> None:
         part, subject = parcel.part, parcel.subject
         stalls = self.luck.strikes(self.faults.stall, "stall", subject)
-        cut = stalls or self.luck.strikes(self.faults.cut_body, "cut", subject)
+        cut = stalls or self.luck.strikes(self.faults.cut_body, "cut_body", subject)
         place, end = part.start, (part.start + part.end) // 2 if cut else part.end
         gone = asyncio.ensure_future(_disconnected(receive))
         try:
@@ -103,8 +123,10 @@ class Storage:
                 body = parcel.content.part(place, stop)
                 more = cut or stop < end
                 await send({"type": "http.response.body", "body": body, "more_body": more})
-                self.tally.count("bytes_sent", stop - place)
+                self.tally.sent(stop - place, stop - part.start)
                 place = stop
+                # sending to who has left returns at once, and would keep the news of it out
+                await asyncio.sleep(0)
                 if place >= end:  # asked only now: an empty file is sent, too
                     break
             if stalls:

@@ -18,9 +18,14 @@ class Counters:
         resolutions: Requests for a file among them, granted or not.
         counted: By file id: how often a link was handed out, which the real site counts as a download.
         storage_requests: Requests to the storage host.
-        bytes_sent: Body bytes that the storage host sent.
+        bytes_sent: Body bytes that the storage host sent; what a client left unread counts as far as
+            it was on its way, up to about a MiB.
+        most_sent: The most of them in one reply.
         key_leaks: Requests to the storage host with an `Authorization` header or the API key in the URL.
         most_in_a_second: The most API requests that any span of one second saw.
+        injected: By the name of a switch: how often it spoiled, or bent, an answer. Refusals and
+            strange bodies count each time they are handed out, `unlisted` each model that a page
+            lost.
     """
 
     api_requests: int
@@ -30,8 +35,10 @@ class Counters:
     counted: Mapping[int, int]
     storage_requests: int
     bytes_sent: int
+    most_sent: int
     key_leaks: int
     most_in_a_second: int
+    injected: Mapping[str, int]
 
     @property
     def downloads(self) -> int:
@@ -46,13 +53,21 @@ class Tally:
         self._lock = Lock()
         self._counts: Counter[str] = Counter()
         self._files: Counter[int] = Counter()
+        self._injected: Counter[str] = Counter()
         self._last_second: deque[float] = deque()
         self._most_in_a_second = 0
+        self._most_sent = 0
 
     def count(self, what: str, number: int = 1) -> None:
         """Add to one of the plain numbers of Counters."""
         with self._lock:
             self._counts[what] += number
+
+    def inject(self, fault: str, number: int = 1) -> None:
+        """A fault, by the name of its switch, showed in an answer."""
+        if number:
+            with self._lock:
+                self._injected[fault] += number
 
     def api_request(self) -> None:
         """A request to the API host came in."""
@@ -64,6 +79,12 @@ class Tally:
                 self._last_second.popleft()
             self._most_in_a_second = max(self._most_in_a_second, len(self._last_second))
 
+    def sent(self, number: int, altogether: int) -> None:
+        """More body bytes went to a client; so many of this reply so far."""
+        with self._lock:
+            self._counts["bytes_sent"] += number
+            self._most_sent = max(self._most_sent, altogether)
+
     def download(self, file_id: int) -> None:
         """A link was handed out."""
         with self._lock:
@@ -74,6 +95,15 @@ class Tally:
     def downloads(self) -> int:
         """How many links were handed out."""
         return self._counts["downloads"]
+
+    @property
+    def lists(self) -> int:
+        """How many pages of the list were asked for."""
+        return self._counts["lists"]
+
+    def injected(self, fault: str) -> int:
+        """How often a fault showed."""
+        return self._injected[fault]
 
     def counters(self) -> Counters:
         """The counts as they are now."""
@@ -87,6 +117,8 @@ class Tally:
                 counted=dict(self._files),
                 storage_requests=counts["storage_requests"],
                 bytes_sent=counts["bytes_sent"],
+                most_sent=self._most_sent,
                 key_leaks=counts["key_leaks"],
                 most_in_a_second=self._most_in_a_second,
+                injected=dict(self._injected),
             )

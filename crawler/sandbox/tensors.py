@@ -10,6 +10,7 @@ from crawler.sandbox.layers import Base, Layer, layers
 
 _ELEMENT_BYTES = {"F16": 2, "BF16": 2, "F32": 4}
 _LOKR_FACTOR = 8  # into which LoKr splits every layer; it divides all widths that occur
+_BALLAST_ROWS = 1024
 _DYNAMIC_DIVISORS = (1, 2, 4, 8)  # a dynamic resize leaves every layer its own rank
 
 
@@ -31,6 +32,7 @@ class Network:
         dim: Rank of linear layers.
         conv_dim: Rank of convolutions; None when they are not trained.
         dynamic: Whether the rank differs from layer to layer, up to `dim`.
+        ballast_bytes: Size of one more tensor that nobody needs; 0 for none.
     """
 
     base: Base
@@ -40,6 +42,7 @@ class Network:
     text_encoder: bool
     dtype: str
     dynamic: bool = False
+    ballast_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +84,26 @@ def skeleton(network: Network) -> Skeleton:
         )
         for tensor in _tensors(layer, network)
     )
+    if network.ballast_bytes:
+        shapes["unused.weight"] = (_BALLAST_ROWS, network.ballast_bytes // element // _BALLAST_ROWS)
+    spelled = {
+        shape: (
+            f'":{{"dtype":"{network.dtype}","shape":[{_list(shape)}],"data_offsets":[',
+            prod(shape),
+        )
+        for shape in set(shapes.values())
+    }
     entries, offset = [], 0
     for name in sorted(shapes):
-        end = offset + prod(shapes[name]) * element
-        sides = ",".join(map(str, shapes[name]))
-        entries.append(
-            f'"{name}":{{"dtype":"{network.dtype}","shape":[{sides}],'
-            f'"data_offsets":[{offset},{end}]}}'
-        )
+        text, elements = spelled[shapes[name]]  # few shapes, thousands of tensors
+        end = offset + elements * element
+        entries.append(f'"{name}{text}{offset},{end}]}}')
         offset = end
     return Skeleton(",".join(entries), len(entries), offset)
+
+
+def _list(shape: tuple[int, ...]) -> str:
+    return ",".join(map(str, shape))
 
 
 def _rank(layer: Layer, network: Network) -> int:

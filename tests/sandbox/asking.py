@@ -10,6 +10,7 @@ from crawler.sandbox.entries import Stock
 from crawler.sandbox.listing import answer
 from crawler.sandbox.questions import RefusedError, read_question
 from crawler.sandbox.ranking import Ranking
+from crawler.sandbox.world import View
 
 ORIGIN = "http://127.0.0.1:1"
 
@@ -17,7 +18,7 @@ ORIGIN = "http://127.0.0.1:1"
 def ask(stock: Stock, query: str, *, ranking: Ranking | None = None) -> dict[str, Any]:
     pairs = parse_qsl(query, keep_blank_values=True)
     question = read_question(pairs, logged_in=False)
-    return answer(stock, ranking or Ranking(stock), question, pairs, ORIGIN)
+    return answer(View(stock, ranking or Ranking(stock)), question, pairs, ORIGIN).body
 
 
 def pages(stock: Stock, query: str, *, most: int = 10_000) -> Iterator[dict[str, Any]]:

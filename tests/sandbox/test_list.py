@@ -47,6 +47,57 @@ def test_oldest_is_stuck_when_a_page_cannot_hold_the_ties() -> None:
     assert len(cursors) == 1
 
 
+@pytest.fixture(scope="module")
+def stuck() -> Catalogue:
+    """The first 140 models share one time, some of them are for one maturity pass only."""
+    return Catalogue(170, faults=Faults(tied_run=140, mature_only=0.3, minor=0.1, html_body=1.0))
+
+
+def circles(catalogue: Catalogue, query: str) -> bool:
+    """Whether the walk by `Oldest` comes back to its own cursor."""
+    first = ask(catalogue, query)["metadata"].get("nextCursor")
+    if first is None:
+        return False
+    return first == ask(catalogue, f"{query}&cursor={first}")["metadata"].get("nextCursor")
+
+
+def split(catalogue: Catalogue, query: str, filters: list[list[str]]) -> set[int]:
+    """The models of a walk that is cut by one filter after the other until no part circles."""
+    if not circles(catalogue, query):
+        return set(ids(*pages(catalogue, query)))
+    parts, *rest = filters
+    return {it for part in parts for it in split(catalogue, f"{query}&{part}", rest)}
+
+
+def test_a_walk_that_is_split_gets_past_the_ties(stuck: Catalogue) -> None:
+    traits = [stuck.traits(index) for index in range(len(stuck))]
+    types = [f"types={kind}" for kind in ("LORA", "LoCon", "DoRA")]
+    bases = sorted({f"baseModels={it}" for one in traits for it in one.base_models})
+    creators = sorted({f"username={one.creator}" for one in traits})
+    for mature in ("true", "false"):
+        walk = f"sort=Oldest&nsfw={mature}"
+        wanted = {
+            one.model_id
+            for one in traits
+            if (one.in_mature_pass if mature == "true" else one.in_ordinary_pass)
+        }
+        for filters in ([types, bases, creators], [creators], [bases, creators]):
+            assert split(stuck, walk, filters) == wanted
+    assert circles(stuck, "sort=Oldest&nsfw=true&types=LORA")
+    assert not circles(stuck, "sort=Oldest&nsfw=true&types=LoCon")
+
+
+def test_newest_comes_through_the_ties_with_cursors_of_our_own(stuck: Catalogue) -> None:
+    time = ask(stuck, "sort=Oldest&nsfw=true")["metadata"]["nextCursor"].split("|")[0]
+    found: list[int] = []
+    cursor = f"{time}|{2**31 - 1}"
+    while page := ids(ask(stuck, f"sort=Newest&nsfw=true&limit=50&cursor={cursor}")):
+        found += page
+        cursor = f"{time}|{page[-1]}"
+    tied = [stuck.traits(index) for index in range(140)]
+    assert found == [one.model_id for one in reversed(tied) if one.in_mature_pass]
+
+
 def test_newest_loses_a_model_at_every_page_boundary(plain: Catalogue) -> None:
     walk = list(pages(plain, "sort=Newest&limit=10"))
     expected = [model for at, model in enumerate(reversed(listed(plain))) if at % 11 != 10]
@@ -271,6 +322,26 @@ def test_items_show_the_oddities_that_are_switched_on() -> None:
             assert one["hashes"] == {}
             assert not one["scannedAt"].endswith("Z")
     assert {"[]", "{Image,RentCivit}", "Sell", "None"} == licences
+
+
+def test_items_leave_open_what_they_may() -> None:
+    catalogue = Catalogue(30, faults=Faults(sparse=1.0, unscanned=1.0, odd_name=1.0))
+    names = set()
+    for item in ask(catalogue, "")["items"]:
+        assert item["description"] is None
+        assert item["creator"]["image"] is None
+        for version in item["modelVersions"]:
+            assert version["publishedAt"] is version["baseModelType"] is None
+            assert version["trainedWords"] == []
+            assert version["stats"]["downloadCount"] is None
+            for file in version["files"]:
+                assert file["metadata"] == {}
+                assert file["scannedAt"] is None
+                assert file["virusScanResult"] == "Pending"
+                assert file["hashes"].keys() == {"AutoV1", "CRC32", "BLAKE3"}
+                names.add(file["name"])
+    assert "猫耳 スタイル.safetensors" in names
+    assert 'a "quoted" name.safetensors' in names
 
 
 def test_todays_keys_in_their_order() -> None:

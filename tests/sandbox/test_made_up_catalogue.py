@@ -5,6 +5,7 @@ import pytest
 from crawler.errors import UsageError
 from crawler.model import Outcome
 from crawler.sandbox import Catalogue, Faults
+from crawler.sandbox.chance import chosen, chosen_ones
 from crawler.sandbox.entries import Sort
 
 
@@ -124,6 +125,29 @@ def test_a_share_of_one_strikes_everything(faults: Faults, key: object, outcome:
 )
 def test_what_no_list_shows_has_no_truth(faults: Faults) -> None:
     assert Catalogue(20, faults=faults).truth() == {}
+
+
+def test_what_a_header_may_have_decides_about_huge_ones() -> None:
+    catalogue = Catalogue(10, faults=Faults(huge_header=1.0))
+    assert set(catalogue.truth().values()) == {Outcome.FAILED}
+    assert set(catalogue.truth(max_header=40 * 1024**2).values()) == {Outcome.NO_METADATA}
+    giants = Catalogue(10, faults=Faults(giant_body=1.0)).truth(max_header=2**20)
+    assert set(giants.values()) == {Outcome.DECODED}
+
+
+def test_the_full_mix_holds_every_outcome() -> None:
+    outcomes = Catalogue(3_000, faults=Faults.full()).truth(key=True).values()
+    assert set(outcomes) == set(Outcome) - {Outcome.PENDING, Outcome.LOGIN_REQUIRED}
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 1_003])
+@pytest.mark.parametrize("share", [0.0, 0.003, 0.1, 0.5, 0.99, 1.0])
+def test_a_share_of_positions_is_named_and_recognised(size: int, share: float) -> None:
+    named = list(chosen_ones(size, share, 5, 1, 2))
+    assert len(named) == round(size * share)
+    assert named == [index for index in range(size) if chosen(index, size, share, 5, 1, 2)]
+    assert not chosen(-1, size, share, 5, 1, 2)
+    assert not chosen(size, size, share, 5, 1, 2)
 
 
 def test_the_mild_mix_holds_every_outcome_that_can_be_had() -> None:

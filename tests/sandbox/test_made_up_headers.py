@@ -111,6 +111,15 @@ def test_a_huge_header_is_sound_and_huge(tmp_path: Path) -> None:
     assert content.size > 32 * 1024 * 1024
 
 
+def test_a_giant_is_sound_and_as_long_as_its_tensors_say(tmp_path: Path) -> None:
+    catalogue = Catalogue(3, faults=Faults(giant_body=1.0))
+    for upload in uploads(catalogue):
+        content = catalogue.content(upload)
+        assert content.size > 24 * 1024**3
+        with safe_open(write(content, tmp_path / "giant"), framework="np") as opened:
+            assert "unused.weight" in opened.keys()  # noqa: SIM118 - it is no dict
+
+
 def test_headers_are_as_large_as_real_ones(headers: list[dict[str, Any]]) -> None:
     counts: dict[str, set[int]] = {}
     for header in headers:
