@@ -74,6 +74,9 @@ class SiteError(StoppedError):
         url: What was asked, without key or signature.
         cause: What came back or went wrong, in words.
         advice: What to do, may be empty.
+
+    Attributes:
+        counted: Downloads that the site counted before it came to this.
     """
 
     def __init__(self, url: str, cause: str, advice: str = "") -> None:
@@ -81,6 +84,7 @@ class SiteError(StoppedError):
         self.url = url
         self.cause = cause
         self.advice = advice
+        self.counted = 0
 
 
 class QuotaError(SiteError):

@@ -13,7 +13,7 @@ from alembic.autogenerate.api import AutogenContext
 
 from crawler.errors import UsageError
 from crawler.store import database, tables
-from crawler.store.types import UtcTime
+from crawler.store.types import Json, UtcTime
 
 POSTGRES_TYPES = "from sqlalchemy.dialects import postgresql"
 
@@ -36,7 +36,7 @@ def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[
     match item:
         case UtcTime():
             text = 'sa.Text().with_variant(postgresql.TIMESTAMP(), "postgresql")'
-        case sa.JSON():
+        case Json():
             text = 'sa.JSON().with_variant(postgresql.JSONB(), "postgresql")'
         case sa.BigInteger():
             return 'sa.BigInteger().with_variant(sa.Integer(), "sqlite")'

@@ -1,27 +1,35 @@
 """The command line: every command, and the one place that turns an error into words and a code."""
 
+import shlex
 import sys
 import traceback
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from crawler.cli.authors import authors
 from crawler.cli.console import BROKEN_PIPE_EXIT, tell
 from crawler.cli.db import db_app
+from crawler.cli.diff import diff
 from crawler.cli.fields import fields
 from crawler.cli.inspect import inspect
 from crawler.cli.login import login, logout
 from crawler.cli.options import Quiet, Verbose, voice_of
 from crawler.cli.query import query
+from crawler.cli.recipe import recipe
+from crawler.cli.redecode import redecode
 from crawler.cli.sandbox import sandbox
+from crawler.cli.scan import scan
 from crawler.cli.show import show
 from crawler.cli.sql import sql
+from crawler.cli.stats import stats
 from crawler.cli.status import status
+from crawler.cli.suggest import suggest
 from crawler.cli.sync import sync
 from crawler.errors import LoraCrawlError, QueryError
+from crawler.settings import default_database
 
 #: What a shell reports of a command that an interrupt ended: 128 and the number of SIGINT.
 INTERRUPTED_EXIT = 130
@@ -56,11 +64,19 @@ class _Commands(TyperGroup):
 
 def _message(error: LoraCrawlError) -> str:
     if not isinstance(error, QueryError):
-        return f"error: {error}"
+        return f"error: {_without_default(str(error))}"
     from crawler.query.language import caret
 
     lines = [f"error: {error.message}", caret(error), error.hint]
     return "\n".join(line for line in lines if line)
+
+
+def _without_default(text: str) -> str:
+    """The text without the option in its closing advice that names the default place.
+
+    The store gives the advice, and does not know which place is taken anyway.
+    """
+    return text.removesuffix(f" --db {shlex.quote(str(default_database()))}")
 
 
 def _tell_unexpected(error: Exception) -> None:
@@ -84,6 +100,8 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 -- Typer hands over the option's value
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(f"lora-crawl {version('lora-crawl')}")
         raise typer.Exit
 
@@ -106,8 +124,9 @@ def _options(
 
 
 _COMMANDS: tuple[Callable[..., None], ...] = (
-    *(sync, query, show, inspect, fields, sql, status),
-    *(sandbox, login, logout),
+    *(sync, scan, query, show, diff, recipe, inspect, fields, sql, status),
+    *(stats, authors, suggest),
+    *(redecode, sandbox, login, logout),
 )
 for _command in _COMMANDS:
     app.command()(_command)

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from crawler.cli.completion import condition
 from crawler.cli.console import Voice
 from crawler.settings import DEFAULT_API_URL, default_database
 
@@ -31,6 +32,17 @@ ApiUrl = Annotated[
 ]
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        metavar="EXPR",
+        help="Only files for which this holds, as in `query`; several are joined by and.",
+        show_default=False,
+        autocompletion=condition,
+    ),
+]
 
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Say nothing but the answer and errors.")

@@ -150,8 +150,10 @@ def _print_rows(
     written = write_rows(found.columns, shown, wanted, safe_csv=safe_csv)
     cut = bool(list(found.rows))
     if cut and asked.group_by is None:
-        total = count(_number_of(connection, asked), "row")
-        voice.notice(f"{number(written)} of {total}; --limit 0 for all")
+        # How many there are would take a second scan, which only --count is worth.
+        voice.notice(
+            f"{count(written, 'row')}, and more match: --limit 0 for all, --count for how many"
+        )
     elif cut:
         voice.notice(f"the first {number(written)} values; --limit 0 for all")
     elif wanted is Format.TABLE:

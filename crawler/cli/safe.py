@@ -45,6 +45,16 @@ def visible_json(text: str) -> str:
     return _UNPRINTABLE.sub(_json_escaped, text)
 
 
+def visible_toml(line: str) -> str:
+    r"""One line of TOML in which every unprintable character is escaped as TOML does, like `\u202e`.
+
+    Args:
+        line: Such characters can only stand inside basic strings (`"…"`) and comments; without the
+            line feed at its end.
+    """
+    return _UNPRINTABLE.sub(_toml_escaped, line)
+
+
 def _shown(match: re.Match[str]) -> str:
     character = match[0]
     code = ord(character)
@@ -52,6 +62,11 @@ def _shown(match: re.Match[str]) -> str:
         return short
     if code <= _LAST_BYTE:
         return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= _LAST_PLANE_0 else f"\\U{code:08x}"
+
+
+def _toml_escaped(match: re.Match[str]) -> str:
+    code = ord(match[0])
     return f"\\u{code:04x}" if code <= _LAST_PLANE_0 else f"\\U{code:08x}"
 
 

@@ -45,7 +45,7 @@ def status(
             out.write(json_text(_data(found)) + "\n")
             return
         out.write("\n".join(_lines(found)) + "\n")
-    if found.due:
+    if found.due and found.closed_until is None:
         voice = voice_of(ctx, quiet=quiet, verbose=verbose)
         voice.notice(f"{count(found.due, 'file')} to read: lora-crawl sync goes on")
 
@@ -63,12 +63,18 @@ def _lines(found: "Status") -> list[str]:
     width = max((len(number(files)) for files in found.outcomes.values()), default=0)
     for outcome, files in sorted(found.outcomes.items(), key=lambda pair: -pair[1]):
         name = outcome.replace("_", " ")
-        lines.append(f"  {name:18} {number(files):>{width}}  {share(files / found.files):>5}")
+        part = share(files / found.files)
+        line = f"  {name:18} {number(files):>{width}}  {part:>5}  {_remedy(found, outcome)}"
+        lines.append(line.rstrip())
         lines += [
             f"  {'':18} {'':{width}}  {number(amount):>5}  {_cut(reason)}"
             for reason, amount in _reasons(found, outcome)
         ]
-    if found.waiting and found.go_on_at:
+    if found.closed_until:
+        lines.append(
+            f"the site turned the last run away: go on from {instant(found.closed_until)} UTC"
+        )
+    elif found.waiting and found.go_on_at:
         lines.append(
             f"{count(found.waiting, 'file')} to be tried again from {instant(found.go_on_at)} UTC"
         )
@@ -83,7 +89,16 @@ def _lines(found: "Status") -> list[str]:
         last = found.last_crawl
         ending = (last.ending or "killed, or still running").splitlines()[0]
         lines.append(f"last run: {instant(last.started_at)} UTC, {ending}")
+        lines += [visible(str(notice)) for notice in (last.summary or {}).get("notices", ())]
     return lines
+
+
+def _remedy(found: "Status", outcome: str) -> str:
+    if outcome == "early_access" and found.free_at is not None:
+        return f"the next is free from {instant(found.free_at)} UTC"
+    from crawler.cli.remedies import REMEDIES
+
+    return REMEDIES.get(outcome, "")
 
 
 def _reasons(found: "Status", outcome: str) -> list[tuple[str, int]]:
@@ -98,6 +113,10 @@ def _reasons(found: "Status", outcome: str) -> list[tuple[str, int]]:
 def _cut(reason: str) -> str:
     shown = visible(reason)
     return shown if len(shown) <= _REASON_WIDTH else shown[: _REASON_WIDTH - 1] + "…"
+
+
+def _told(moment: datetime | None) -> str | None:
+    return None if moment is None else instant(moment)
 
 
 def _data(found: "Status") -> dict[str, object]:
@@ -115,7 +134,8 @@ def _data(found: "Status") -> dict[str, object]:
         ],
         "due": found.due,
         "waiting": found.waiting,
-        "go_on_at": None if found.go_on_at is None else instant(found.go_on_at),
+        "go_on_at": _told(found.closed_until or found.go_on_at),
+        "next_early_access_ends_at": _told(found.free_at),
         "runs": found.crawls,
         "last_run": None
         if last is None

@@ -98,6 +98,14 @@ def sync(
             "--retry-failed", help="Try failed and vanished files again.", rich_help_panel=_HOW
         ),
     ] = False,
+    refresh: Annotated[
+        bool,
+        typer.Option(
+            "--refresh",
+            help="Read again what is known: edits, statistics, replaced files.",
+            rich_help_panel=_HOW,
+        ),
+    ] = False,
     max_downloads: Annotated[
         int | None,
         typer.Option(min=0, help="Stop after so many counted downloads.", rich_help_panel=_HOW),
@@ -183,6 +191,7 @@ def sync(
         origin=SANDBOX_ORIGIN if sandbox else None,
         keyed=key is not None,
         fetch_headers=not no_headers,
+        refresh=refresh,
         retry_failed=retry_failed,
         max_downloads=max_downloads,
         concurrency=concurrency,

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from crawler.cli.cells import json_text
 from crawler.cli.console import answers
+from crawler.cli.remedies import REMEDIES
 from crawler.cli.words import count, duration, number, share, size
 from crawler.model import Outcome
+from crawler.store.place import redacted
 
 if TYPE_CHECKING:
     from crawler.cli.syncing import Finished, Job
@@ -26,15 +28,6 @@ ASSUMED_FILES = 900_000
 
 #: Models on a page of the list.
 _PAGE_MODELS = 100
-
-#: What to do about files that ended so.
-_REMEDIES = {
-    Outcome.LOGIN_REQUIRED: "lora-crawl login, then sync again",
-    Outcome.EARLY_ACCESS: "read once it is over",
-    Outcome.NOT_FOUND: "sync --retry-failed asks again",
-    Outcome.FAILED: "sync --retry-failed asks again",
-    Outcome.PENDING: "sync again",
-}
 
 
 def beforehand(plan: "Plan", *, rate: float, sandbox: bool) -> list[str]:
@@ -63,7 +56,7 @@ def summary_of(job: "Job", finished: "Finished") -> dict[str, Any]:
     return finished.tally.summary() | {
         "ending": _ending(finished),
         "trouble": None if finished.trouble is None else str(finished.trouble),
-        "database": job.where,
+        "database": redacted(job.where),
     }
 
 
@@ -75,6 +68,8 @@ def report(job: "Job", finished: "Finished") -> None:
             out.write(json_text(summary_of(job, finished)) + "\n")
         elif not job.voice.quiet:
             out.write("\n".join(_lines(job, finished)) + "\n")
+    for notice in tally.notices:
+        job.voice.notice(notice)
     for sentence in tally.sentences:
         job.voice.notice(f"passed over: {sentence}")
     if (more := tally.unreadable - len(tally.sentences)) > 0:
@@ -89,6 +84,10 @@ def report(job: "Job", finished: "Finished") -> None:
 def _lines(job: "Job", finished: "Finished") -> list[str]:
     tally = finished.tally
     listed = f"{count(tally.models, 'model')} listed, {count(tally.new_files, 'new file')}"
+    if tally.replaced:
+        listed += f", {number(tally.replaced)} replaced"
+    if tally.gone:
+        listed += f", {count(tally.gone, 'model')} gone"
     lines = [f"{listed}, {count(tally.headers, 'header')} read in {duration(tally.seconds)}"]
     shown = dict(tally.outcomes)
     if tally.pending:
@@ -99,9 +98,9 @@ def _lines(job: "Job", finished: "Finished") -> list[str]:
         for outcome, amount in _sorted(shown)
     ]
     lines.append(f"cost: {_cost(tally)}")
-    lines.append(f"database: {job.where}")
+    lines.append(f"database: {redacted(job.where)}")
     if tally.headers:
-        where = f" --db {job.where}" if job.api_url is None else ""
+        where = f" --db {redacted(job.where)}" if job.api_url is None else ""
         lines.append(f'try: lora-crawl query "network_dim>64"{where}')
     return lines
 
@@ -112,7 +111,7 @@ def _sorted(outcomes: dict[Outcome, int]) -> list[tuple[Outcome, int]]:
 
 def _outcome_line(outcome: Outcome, amount: int, total: int, width: int) -> str:
     line = f"  {outcome.value.replace('_', ' '):18} {number(amount):>{width}}  {share(amount / total):>5}"
-    remedy = _REMEDIES.get(outcome)
+    remedy = REMEDIES.get(outcome)
     return f"{line}  {remedy}" if remedy else line
 
 

@@ -13,6 +13,7 @@ class Plan:
         origin: What the database remembers as its API; None means the source's own.
         keyed: An API key is sent, so that a wanted login is the file's own business.
         fetch_headers: Otherwise the walk only lists.
+        refresh: The walk begins a new lap, in which everything known is met again.
         retry_failed: Files that ended `failed` or `not_found` are pending again.
         max_downloads: Counted downloads that this run may cost; None means as many as it takes.
         concurrency: Files fetched at the same time.
@@ -23,6 +24,7 @@ class Plan:
     origin: str | None = None
     keyed: bool = False
     fetch_headers: bool = True
+    refresh: bool = False
     retry_failed: bool = False
     max_downloads: int | None = None
     concurrency: int = 8

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from crawler.crawl.ledger import Ledger
 from crawler.crawl.plan import Plan
-from crawler.crawl.run import where_it_stands
+from crawler.crawl.run import utc_now, where_it_stands
 from crawler.crawl.walk import begin, steps
 from crawler.model import File, Model, Outcome
 from crawler.sources.base import Source
@@ -51,7 +51,11 @@ async def look_ahead(source: Source, ledger: Ledger | None, plan: Plan) -> Previ
     if ledger is None:
         (begun, _), seen = begin(walk, {}, 0), set[int]()
     else:
-        begun, seen = await ledger.run(lambda connection: where_it_stands(connection, walk))
+        begun, seen = await ledger.run(
+            lambda connection: where_it_stands(
+                connection, walk, refresh=plan.refresh, now=utc_now()
+            )
+        )
     models: dict[int, Model] = {}
     calls = 0
     async for step in steps(source, walk, begun, seen):

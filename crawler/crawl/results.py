@@ -22,6 +22,7 @@ def result_of(fetched: Fetched, now: datetime) -> Result:
             outcome=fetched.refusal,
             reason=fetched.reason,
             attempts=fetched.tries,
+            transient=fetched.transient,
             fetched_at=now,
             early_access_until=fetched.early_access_until,
             file_bytes=fetched.file_bytes,

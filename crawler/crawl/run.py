@@ -14,9 +14,12 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
 from crawler.crawl.ledger import Ledger
+from crawler.crawl.listing import list_catalogue
 from crawler.crawl.logins import LoginSample
+from crawler.crawl.outage import Outage
 from crawler.crawl.plan import Plan
-from crawler.crawl.stages import RECORD_BATCH, Stages
+from crawler.crawl.stages import Stages
+from crawler.crawl.state import RunState
 from crawler.crawl.tally import Tally
 from crawler.crawl.walk import Walk, begin
 from crawler.errors import LoraCrawlError
@@ -56,12 +59,12 @@ async def crawl(
         StoppedError: The site is in trouble or refuses us; what was stored stays.
         UsageError: The database was filled from another API.
     """
-    run = Stages(source, ledger, plan, tally, stop, clock, logins=LoginSample(settled=plan.keyed))
+    run = RunState(source, ledger, plan, tally, stop, clock)
     async with _entry(run):
-        begun, seen = await ledger.run(lambda connection: _begin(connection, plan, tally))
+        begun, seen = await ledger.run(lambda connection: _begin(connection, run))
         try:
             async with anyio.create_task_group() as group:
-                group.start_soon(run.list_catalogue, begun, seen)
+                group.start_soon(list_catalogue, run, begun, seen)
                 if plan.fetch_headers:
                     await group.start(_start_fetching, run, group)
         except BaseExceptionGroup as several:
@@ -79,52 +82,55 @@ def _cause(several: BaseExceptionGroup[BaseException]) -> BaseException:
     return found
 
 
-async def _start_fetching(run: Stages, group: TaskGroup, *, task_status: TaskStatus[None]) -> None:
+async def _start_fetching(
+    run: RunState, group: TaskGroup, *, task_status: TaskStatus[None]
+) -> None:
+    stages = Stages(run, LoginSample(settled=run.plan.keyed), Outage(run.source.origin))
     send_targets, receive_targets = anyio.create_memory_object_stream[Target](run.plan.concurrency)
-    send_results, receive_results = anyio.create_memory_object_stream[Result](RECORD_BATCH)
+    # No longer than the fetchers are many: what waits here was counted and is lost in a kill.
+    send_results, receive_results = anyio.create_memory_object_stream[Result](run.plan.concurrency)
     async with receive_targets, send_results:
-        group.start_soon(run.record, receive_results)
+        group.start_soon(stages.record, receive_results)
         for _ in range(run.plan.concurrency):
-            group.start_soon(run.fetch, receive_targets.clone(), send_results.clone())
-        group.start_soon(run.feed, send_targets)
+            group.start_soon(stages.fetch, receive_targets.clone(), send_results.clone())
+        group.start_soon(stages.feed, send_targets, send_results.clone())
         task_status.started()
 
 
 def where_it_stands(
-    connection: writes.Connection, walk: Walk
+    connection: writes.Connection, walk: Walk, *, refresh: bool, now: datetime
 ) -> tuple[dict[str, CursorState], set[int]]:
-    """The cursors to begin this run with, and the models that their lap has met."""
+    """The cursors to begin this run with, and the models that their lap has met.
+
+    Args:
+        connection: May be a reader's.
+        walk: The walk.
+        refresh: As in `begin`.
+        now: As in `begin`.
+    """
     stored = writes.read_cursors(connection, walk.key)
     lap = max((state.lap for state in stored.values()), default=0)
     # Without a limit nobody counts them, and there may be a million.
     seen = writes.walk_model_ids(connection, walk.key, lap) if walk.limit is not None else set()
-    begun, anew = begin(walk, stored, len(seen))
+    begun, anew = begin(walk, stored, len(seen), refresh=refresh, now=now)
     return begun, set() if anew else seen
 
 
-def _begin(
-    connection: writes.Connection, plan: Plan, tally: Tally
-) -> tuple[dict[str, CursorState], set[int]]:
+def _begin(connection: writes.Connection, run: RunState) -> tuple[dict[str, CursorState], set[int]]:
+    plan, tally = run.plan, run.tally
     if plan.retry_failed:
-        writes.retry_failed(connection, walk=plan.walk.key)
+        writes.retry_failed(connection, walk=plan.walk.key, keyed=plan.keyed)
     tally.pending = writes.count_pending(connection, walk=plan.walk.key)
-    begun, seen = where_it_stands(connection, plan.walk)
+    begun, seen = where_it_stands(connection, plan.walk, refresh=plan.refresh, now=run.clock())
     if plan.walk.limit is not None:
         tally.limit = plan.walk.limit - len(seen)
     return begun, seen
 
 
 @asynccontextmanager
-async def _entry(run: Stages) -> AsyncIterator[None]:
+async def _entry(run: RunState) -> AsyncIterator[None]:
     """The row in `crawls`: written at the beginning, completed however the run ends."""
-    crawl_id = await run.ledger.run(
-        lambda connection: writes.begin_crawl(
-            connection,
-            origin=run.plan.origin or run.source.origin,
-            walk=run.plan.walk.key,
-            now=run.clock(),
-        )
-    )
+    crawl_id = await run.ledger.run(lambda connection: _start(connection, run))
     ending = "cancelled"
     try:
         yield
@@ -134,7 +140,18 @@ async def _entry(run: Stages) -> AsyncIterator[None]:
             await run.ledger.run(lambda connection: _finish(connection, run, crawl_id, ending))
 
 
-def _ending(run: Stages) -> str:
+def _start(connection: writes.Connection, run: RunState) -> int:
+    writes.reopen(connection, now=run.clock(), keyed=run.plan.keyed)
+    return writes.begin_crawl(
+        connection,
+        origin=run.plan.origin or run.source.origin,
+        walk=run.plan.walk.key,
+        now=run.clock(),
+        keyed=run.plan.keyed,
+    )
+
+
+def _ending(run: RunState) -> str:
     if run.trouble is not None:
         return str(run.trouble)
     if run.stop.is_set():
@@ -142,10 +159,15 @@ def _ending(run: Stages) -> str:
     return "download budget spent" if run.spent else "done"
 
 
-def _finish(connection: writes.Connection, run: Stages, crawl_id: int, ending: str) -> None:
+def _finish(connection: writes.Connection, run: RunState, crawl_id: int, ending: str) -> None:
     run.tally.pending = writes.count_pending(connection, walk=run.plan.walk.key)
     writes.finish_crawl(
-        connection, crawl_id, ending=ending, summary=run.tally.summary(), now=run.clock()
+        connection,
+        crawl_id,
+        ending=ending,
+        summary=run.tally.summary(),
+        now=run.clock(),
+        go_on_at=run.go_on_at,
     )
     if run.tally.files:
         writes.refresh_statistics(connection)

@@ -1,29 +1,26 @@
-"""The stages of a crawl: list, feed, fetch, record.
+"""The stages behind the list: feed, fetch, record.
 
 Each task closes the ends of the streams that it was given; the end of the input then flows downstream
 by itself. Every expected failure is a row or a SiteError, anything else tears the whole run down.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import aclosing
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import anyio
 from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from crawler.crawl.ledger import Ledger
 from crawler.crawl.logins import LoginSample
-from crawler.crawl.plan import Plan
+from crawler.crawl.outage import PUT_OFF, Outage
 from crawler.crawl.results import result_of
-from crawler.crawl.tally import Tally
-from crawler.crawl.walk import Step, steps
-from crawler.errors import QuotaError, SiteError, StoppedError
-from crawler.model import Fetched, Result, Target
-from crawler.model.walk import CursorState
-from crawler.sources.base import Source
+from crawler.crawl.same_content import SameContent
+from crawler.crawl.state import RunState
+from crawler.errors import QuotaError, SiteError
+from crawler.model import Fetched, Outcome, Result, Target
 from crawler.store import writes
+from crawler.store.known_contents import KnownContent
 
 #: Files handed out at once: enough to keep the fetchers busy while the next ones are looked up.
 FEED_BATCH = 64
@@ -31,134 +28,92 @@ FEED_BATCH = 64
 #: Results stored in one transaction at most: a kill loses no more than these.
 RECORD_BATCH = 64
 
-#: Answers in a row that are about us and not about a file, after which the run stops.
-SITE_ERRORS_IN_A_ROW = 3
+#: A file that so often meets what is about us, while others are had in between, has failed: it is
+#: taken first again each time, and must not keep a run from its end.
+TRIES_AMONG_SOUND_FILES = 3
 
 #: A header longer than this is decoded in a thread, so that the other transfers go on.
 DECODE_IN_THREAD_BYTES = 1024 * 1024
 
 
-class Bell:
-    """Wakes one waiting task; a ring while nobody waits is kept."""
-
-    def __init__(self) -> None:
-        self._event = anyio.Event()
-
-    def ring(self) -> None:
-        """Something changed."""
-        self._event.set()
-
-    async def wait(self) -> None:
-        """Return once it rang since the last wait."""
-        await self._event.wait()
-        self._event = anyio.Event()
-
-
 @dataclass(slots=True)
 class Stages:
-    """What the stages of one crawl share.
+    """What feeding, fetching and recording share.
 
     Attributes:
-        handed_out: Files that must not be handed out again: in flight, or held.
-        busy: Files in flight.
         logins: Holds back results that want a login, until it is clear whether every file does.
-        trouble: Why no new work is begun, None while all is well.
+        outage: Holds back failures, until it is clear whether the site is down.
+        handed_out: Files that must not be handed out again: in flight, or held.
+        same: Files that wait for another one with the same bytes.
+        busy: Files in flight.
+        renewals: Second downloads that files in flight may spend.
+        met: How often a file met a trouble of the site in this run.
     """
 
-    source: Source
-    ledger: Ledger
-    plan: Plan
-    tally: Tally
-    stop: anyio.Event
-    clock: Callable[[], datetime]
-    bell: Bell = field(default_factory=Bell)
+    state: RunState
+    logins: LoginSample
+    outage: Outage
     handed_out: set[int] = field(default_factory=set)
+    same: SameContent = field(default_factory=SameContent)
     busy: int = 0
-    logins: LoginSample = field(default_factory=LoginSample)
-    site_errors: int = 0
-    trouble: StoppedError | None = None
-    spent: bool = False
-
-    @property
-    def ending(self) -> bool:
-        """Whether fetching begins nothing new."""
-        return self.stop.is_set() or self.trouble is not None or self.spent
-
-    @property
-    def _refused(self) -> bool:
-        """Whether the site is in trouble altogether; a spent quota leaves the lists open."""
-        return self.trouble is not None and not isinstance(self.trouble, QuotaError)
-
-    # --- list -----------------------------------------------------------------------------------
-
-    async def list_catalogue(self, begun: Mapping[str, CursorState], seen: set[int]) -> None:
-        """Store page after page."""
-        try:
-            async with aclosing(steps(self.source, self.plan.walk, begun, seen)) as walking:
-                async for step in walking:
-                    await self._store(step, max((s.lap for s in begun.values()), default=1))
-                    if self.stop.is_set() or self._refused:
-                        return
-        except SiteError as error:
-            self.trouble = self.trouble or error
-        finally:
-            self.tally.listing = False
-            self.bell.ring()
-
-    async def _store(self, step: Step, lap: int) -> None:
-        plan = self.plan
-        new_files = await self.ledger.run(
-            lambda connection: writes.store_page(
-                connection,
-                step.models,
-                site=plan.site,
-                origin=plan.origin or self.source.origin,
-                walk=plan.walk.key,
-                lap=lap,
-                cursors=step.cursors,
-                primary_only=plan.walk.primary_only,
-                now=self.clock(),
-            )
-        )
-        self.tally.add_new(new_files)
-        self.tally.models += step.distinct
-        self.tally.list_calls += step.list_calls
-        self.tally.add_unreadable(step.unreadable)
-        self.bell.ring()
+    renewals: int = 0
+    met: Counter[int] = field(default_factory=Counter)
 
     # --- feed -----------------------------------------------------------------------------------
 
-    async def feed(self, targets: MemoryObjectSendStream[Target]) -> None:
-        """Hand out pending files until there are none and no more can come."""
-        async with targets:
-            while not self.ending:
-                batch = await self._take()
+    async def feed(
+        self, targets: MemoryObjectSendStream[Target], results: MemoryObjectSendStream[Result]
+    ) -> None:
+        """Hand out pending files until there are none and no more can come.
+
+        What is known from another file with the same bytes goes straight to the recorder.
+        """
+        state = self.state
+        async with targets, results:
+            while not state.ending:
+                batch, known = await self._take()
                 for target in batch:
+                    content = known.get(target.file_id)
+                    if content is None and self.same.must_wait(target):
+                        continue
                     self.handed_out.add(target.file_id)
                     self.busy += 1
-                    await targets.send(target)
+                    if content is None:
+                        await targets.send(target)
+                    else:
+                        await results.send(await self._judge(_taken_over(target, content)))
                 if batch:
                     continue
-                if self.busy == 0 and (self.spent or not self.tally.listing):
+                if self.busy == 0 and (state.spent or not state.tally.listing):
                     return
-                await self.bell.wait()
+                await state.bell.wait()
 
-    async def _take(self) -> list[Target]:
-        limit = FEED_BATCH
-        if self.plan.max_downloads is not None:
-            limit = min(limit, self.plan.max_downloads - self.tally.counted - self.busy)
+    async def _take(self) -> tuple[list[Target], Mapping[int, KnownContent]]:
+        limit = min(FEED_BATCH, self._affordable())
         if limit <= 0:
-            self.spent = self.busy == 0
-            return []
-        return await self.ledger.run(
-            lambda connection: writes.take_pending(
+            self.state.spent = self.busy == 0
+            return [], {}
+
+        def take(
+            connection: writes.Connection,
+        ) -> tuple[list[Target], Mapping[int, KnownContent]]:
+            found = writes.take_pending(
                 connection,
-                walk=self.plan.walk.key,
-                now=self.clock(),
+                walk=self.state.plan.walk.key,
+                now=self.state.clock(),
                 limit=limit,
-                exclude=self.handed_out,
+                exclude=self.handed_out | self.same.held,
             )
-        )
+            return found, writes.known_contents(connection, found)
+
+        return await self.state.ledger.run(take)
+
+    def _affordable(self) -> int:
+        """How many more downloads may be begun; each file in flight has its one."""
+        most = self.state.plan.max_downloads
+        if most is None:
+            return FEED_BATCH
+        return most - self.state.tally.counted - self.busy - self.renewals
 
     # --- fetch ----------------------------------------------------------------------------------
 
@@ -168,40 +123,69 @@ class Stages:
         results: MemoryObjectSendStream[Result],
     ) -> None:
         """Read headers; a file that meets a trouble of the site stays pending."""
+        state = self.state
         async with targets, results:
             async for target in targets:
-                if self.ending:
+                if state.ending:
                     self._give_back(target)
                     continue
                 try:
-                    fetched = await self.source.fetch(target)
+                    fetched = await self._fetch(target)
                 except SiteError as error:
-                    self._meet(error)
-                    self._give_back(target)
+                    state.tally.counted += error.counted
+                    state.meet(error)
+                    if not self._is_its_own(target, error):
+                        self._give_back(target)
+                        continue
+                    fetched = Fetched(target=target, refusal=Outcome.FAILED, reason=error.cause)
+                    await results.send(await self._judge(fetched))
                     continue
-                self.site_errors = 0
-                self.tally.add_cost(fetched)
-                await results.send(await self._judge(fetched))
+                state.site_errors = 0
+                state.tally.add_cost(fetched)
+                if fetched.refusal is Outcome.PENDING:
+                    self._give_back(target)
+                else:
+                    await results.send(await self._judge(fetched))
+
+    async def _fetch(self, target: Target) -> Fetched:
+        """One file, within the budget of downloads also where its link must be renewed."""
+        reserved = 0
+
+        def renew() -> bool:
+            nonlocal reserved
+            if self._affordable() <= 0:
+                return False
+            reserved += 1
+            self.renewals += 1
+            return True
+
+        try:
+            return await self.state.source.fetch(target, renew=renew)
+        finally:
+            self.renewals -= reserved
+
+    def _is_its_own(self, target: Target, error: SiteError) -> bool:
+        """Whether a trouble of the site is one of this file after all: only it meets it, each time."""
+        self.met[target.file_id] += not isinstance(error, QuotaError)
+        others_are_fine = self.state.trouble is None
+        return others_are_fine and self.met[target.file_id] >= TRIES_AMONG_SOUND_FILES
 
     async def _judge(self, fetched: Fetched) -> Result:
         if len(fetched.prefix) > DECODE_IN_THREAD_BYTES:
-            return await to_thread.run_sync(result_of, fetched, self.clock())
-        return result_of(fetched, self.clock())
-
-    def _meet(self, error: SiteError) -> None:
-        self.site_errors += 1
-        if self.site_errors >= SITE_ERRORS_IN_A_ROW or isinstance(error, QuotaError):
-            self.trouble = self.trouble or error
+            return await to_thread.run_sync(result_of, fetched, self.state.clock())
+        return result_of(fetched, self.state.clock())
 
     def _give_back(self, target: Target) -> None:
         self.handed_out.discard(target.file_id)
+        self.same.end(target)
         self.busy -= 1
-        self.bell.ring()
+        self.state.bell.ring()
 
     # --- record ---------------------------------------------------------------------------------
 
     async def record(self, results: MemoryObjectReceiveStream[Result]) -> None:
         """Store how files ended, in batches."""
+        state = self.state
         async with results:
             async for result in results:
                 batch = [result]
@@ -211,14 +195,29 @@ class Stages:
                     except (anyio.WouldBlock, anyio.EndOfStream):
                         break
                 await self._record(self.logins.release(batch))
-                self.trouble = self.trouble or self.logins.trouble
+                for one in batch:
+                    self.same.end(one.target)
                 self.busy -= len(batch)
-                self.bell.ring()
+                state.bell.ring()
         await self._record(self.logins.rest())
+        if state.trouble is None:
+            await self._store(self.outage.rest())
 
     async def _record(self, results: list[Result]) -> None:
+        now = self.state.clock()
+        sure = self.outage.release(results, now)
+        # First of all no new work is begun.
+        self.state.stop_for(self.logins.trouble)
+        self.state.stop_for(self.outage.trouble, now + PUT_OFF)
+        await self._store(sure)
+
+    async def _store(self, results: list[Result]) -> None:
         if not results:
             return
-        await self.ledger.run(lambda connection: writes.store_results(connection, results))
-        self.tally.add_results(results)
+        await self.state.ledger.run(lambda connection: writes.store_results(connection, results))
+        self.state.tally.add_results(results)
         self.handed_out.difference_update(result.target.file_id for result in results)
+
+
+def _taken_over(target: Target, content: KnownContent) -> Fetched:
+    return Fetched(target=target, prefix=content.prefix, file_bytes=content.file_bytes, tries=0)

@@ -6,24 +6,19 @@ the same breath, the cursors that are true once it is stored.
 """
 
 import json
-from collections import deque
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from typing import TypeAlias
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass, replace
+from datetime import datetime
 
-from crawler.errors import CursorError, SiteError
-from crawler.model import Ask, Model, Order
+from crawler.crawl.lists import Asking, follow
+from crawler.crawl.passes import Pass
+from crawler.model import LORA_TYPES, Ask, Model, Order
 from crawler.model.walk import CursorState
 from crawler.sources.base import Source
 
 #: Names of the passes in the database.
 GENERAL, MATURE = "general", "mature"
-
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
-
-#: A place in an order: the smaller one comes first.
-_Rank: TypeAlias = tuple[int, datetime]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +63,22 @@ class Walk:
             asks[MATURE] = replace(self.ask, mature=True)
         return asks
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether a lap of this walk meets every LoRA that the site lists.
+
+        Only with both passes, for a model that one of them stops showing may be in the other; and
+        only in the order `oldest`, for statistics move models past a cursor while others are read.
+        """
+        asked = self.ask
+        narrowed = asked.base_models or asked.creator or asked.tag or asked.search
+        return (
+            self.nsfw
+            and asked.order is Order.OLDEST
+            and set(asked.types) >= set(LORA_TYPES)
+            and not (narrowed or self.model_ids or self.limit is not None)
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
@@ -88,17 +99,25 @@ class Step:
 
 
 def begin(
-    walk: Walk, stored: Mapping[str, CursorState], seen: int
+    walk: Walk,
+    stored: Mapping[str, CursorState],
+    seen: int,
+    *,
+    refresh: bool = False,
+    now: datetime | None = None,
 ) -> tuple[dict[str, CursorState], bool]:
     """Where a run of this walk begins.
 
     A walk that was interrupted goes on. A finished one by `oldest` asks again from its last cursor:
-    whatever is new or changed stands behind it. Any other finished one begins a new lap.
+    whatever is new or changed stands behind it. Any other finished one begins a new lap, and so does
+    every one that is to be refreshed, unless the lap that was interrupted was begun for that.
 
     Args:
         walk: The walk.
         stored: Its cursors as the last run left them, empty before the first.
         seen: How many distinct models the current lap has met.
+        refresh: Everything is to be met again, from the beginning.
+        now: When a new lap begins.
 
     Returns:
         The cursors to begin with, and whether that is a new lap (nothing of it seen yet).
@@ -106,8 +125,10 @@ def begin(
     lap = max((state.lap for state in stored.values()), default=0)
     ended = bool(stored) and all(name in stored and stored[name].ended for name in walk.passes)
     reached = walk.limit is not None and seen >= walk.limit
-    if not stored or reached or (ended and walk.ask.order is not Order.OLDEST):
-        fresh = CursorState(cursor=None, lap=lap + 1, ended=False)
+    refreshing = any(state.refreshing for state in stored.values())
+    anew = (ended or not refreshing) if refresh else ended and walk.ask.order is not Order.OLDEST
+    if not stored or reached or anew:
+        fresh = CursorState(cursor=None, lap=lap + 1, ended=False, began_at=now, refreshing=refresh)
         return dict.fromkeys(walk.passes, fresh), True
     begun = {
         name: stored.get(name, CursorState(cursor=None, lap=lap, ended=False))
@@ -116,61 +137,6 @@ def begin(
     if ended:
         begun = {name: replace(state, ended=False) for name, state in begun.items()}
     return begun, False
-
-
-@dataclass(slots=True)
-class _Pass:
-    """One maturity pass while it is being read.
-
-    Attributes:
-        state: True of the models that were handed out: the page in `queue` is not used up yet.
-        queue: What is left of the page, each model with its place in the walk's order.
-        upcoming: The cursor behind that page.
-        asked: Every cursor of this run, to notice a circle.
-    """
-
-    ask: Ask
-    state: CursorState
-    queue: deque[tuple[_Rank, Model]] = field(default_factory=deque)
-    upcoming: str | None = None
-    asked: set[str | None] = field(default_factory=set)
-    last_rank: _Rank = (-(2**63), _LONG_AGO)
-
-    async def read_page(self, source: Source) -> tuple[str, ...]:
-        """Fill the queue with the next page; returns its sentences about unreadable items."""
-        cursor = self.state.cursor
-        begun_anew = None in self.asked
-        self.asked.add(cursor)
-        try:
-            page = await source.page(self.ask, cursor)
-        except CursorError:
-            # A site that changed its order refuses the cursors of before: what is known is met
-            # again and stays as it is.
-            if cursor is None or begun_anew:
-                raise
-            self.state = replace(self.state, cursor=None)
-            self.asked.clear()
-            return await self.read_page(source)
-        if page.next_cursor in self.asked and page.next_cursor is not None:
-            raise SiteError(
-                source.origin,
-                f"the list goes in a circle at cursor {page.next_cursor[:80]!r}",
-                "What was listed before is stored. Try another --order.",
-            )
-        self.upcoming = page.next_cursor
-        for model in page.models:
-            # The site's sort value is not in the reply and statistics can be hidden: a model never
-            # ranks before the one that was listed in front of it.
-            self.last_rank = max(self.last_rank, _rank(self.ask.order, model) or self.last_rank)
-            self.queue.append((self.last_rank, model))
-        return page.unreadable
-
-    def close_page(self) -> None:
-        """The page is used up: stand at the next one, or stay at the last."""
-        if self.upcoming is None:
-            self.state = replace(self.state, ended=True)
-        else:
-            self.state = replace(self.state, cursor=self.upcoming)
 
 
 async def steps(
@@ -191,37 +157,42 @@ async def steps(
         async for step in _models_by_id(source, walk):
             yield step
         return
-    passes = {name: _Pass(ask, begun[name]) for name, ask in walk.passes.items()}
+    asking = Asking(source)
     models: list[Model] = []
     unreadable: list[str] = []
     distinct = calls = 0
     reached = False
-    while not reached:
-        served = next((p for p in passes.values() if not p.queue and not p.state.ended), None)
-        if served is not None:
-            unreadable += await served.read_page(source)
-            calls += 1
-        else:
-            filled = [p for p in passes.values() if p.queue]
-            if not filled:
-                return
-            served = min(filled, key=lambda p: p.queue[0][0])
-            _, model = served.queue.popleft()
-            models.append(model)
-            distinct += model.model_id not in seen
-            seen.add(model.model_id)
-            reached = walk.limit is not None and len(seen) >= walk.limit
-        if not served.queue:
-            served.close_page()
-        if not served.queue or reached:
-            yield Step(
-                models=tuple(models),
-                distinct=distinct,
-                cursors={name: one.state for name, one in passes.items()},
-                unreadable=tuple(unreadable),
-                list_calls=calls,
-            )
-            models, unreadable, distinct, calls = [], [], 0, 0
+    async with AsyncExitStack() as stack:
+        passes: dict[str, Pass] = {}
+        for name, ask in walk.passes.items():
+            stretches = follow(asking, ask, begun[name].cursor)
+            await stack.enter_async_context(aclosing(stretches))
+            passes[name] = Pass(ask.order, stretches, begun[name])
+        while not reached:
+            served = next((p for p in passes.values() if not p.queue and not p.state.ended), None)
+            if served is not None:
+                unreadable += await served.read_on()
+            else:
+                filled = [p for p in passes.values() if p.queue]
+                if not filled:
+                    return
+                served = min(filled, key=lambda p: p.next_rank)
+                _, model = served.queue.popleft()
+                models.append(model)
+                distinct += model.model_id not in seen
+                seen.add(model.model_id)
+                reached = walk.limit is not None and len(seen) >= walk.limit
+            if not served.queue:
+                served.move_on()
+            if not served.queue or reached:
+                yield Step(
+                    models=tuple(models),
+                    distinct=distinct,
+                    cursors={name: one.state for name, one in passes.items()},
+                    unreadable=tuple(unreadable),
+                    list_calls=asking.calls - calls,
+                )
+                models, unreadable, distinct, calls = [], [], 0, asking.calls
 
 
 async def _models_by_id(source: Source, walk: Walk) -> AsyncGenerator[Step]:
@@ -234,15 +205,3 @@ async def _models_by_id(source: Source, walk: Walk) -> AsyncGenerator[Step]:
             unreadable=(f"the site has no model {model_id}",) if model is None else (),
             list_calls=1,
         )
-
-
-def _rank(order: Order, model: Model) -> _Rank | None:
-    """A model's place in the order, None when its statistics or dates are hidden."""
-    match order:
-        case Order.MOST_DOWNLOADED:
-            return None if model.downloads is None else (-model.downloads, _LONG_AGO)
-        case Order.HIGHEST_RATED:
-            return None if model.likes is None else (-model.likes, _LONG_AGO)
-        case Order.OLDEST:
-            times = [one.published_at for one in model.versions if one.published_at is not None]
-            return (0, max(times)) if times else None

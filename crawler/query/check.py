@@ -68,7 +68,10 @@ def condition(part: Part) -> Part:
             Kind.LIST: " is not null",
             Kind.OBJECT: " is not null",
         }
-        hint = f"write e.g. {part.node.name}{sample.get(part.kind, ' > 64')}"
+        hint = f'write e.g. "{part.node.name}{sample.get(part.kind, " > 64")}"'
+        if ">" in hint:
+            # Unquoted it never came here: `network_dim > 64` is this name, into a file 64.
+            hint += "; without the double quotes the shell takes > for itself"
     raise mistake(part, f"this is {WORDS[part.kind]}, not a condition", hint)
 
 

@@ -207,6 +207,8 @@ class Parser(Cursor):
                 f"; if a text is meant, write '{clipped(written)}' and, for the shell, double quotes "
                 "around the whole condition"
             )
+        elif written == self.text.strip():
+            error.hint += "; a condition has a field and a value, e.g. base_model:Pony"
         raise error
 
     def _call(self, name: Token) -> Part:

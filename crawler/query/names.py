@@ -6,6 +6,7 @@ from difflib import get_close_matches
 
 from crawler.errors import QueryError
 from crawler.query.field import Field, Kind
+from crawler.query.parts import WORDS
 
 #: How many near names are offered for one that is unknown.
 MAX_OFFERED = 3
@@ -58,9 +59,8 @@ def order(text: str, fields: Mapping[str, Field]) -> tuple[tuple[str, bool], ...
     result = []
     for name, descending, start, end in _listed(text, fields, signed=True):
         if fields[name].kind in (Kind.LIST, Kind.OBJECT):
-            raise QueryError(
-                f"{name} is {fields[name].kind} and has no order", text=text, start=start, end=end
-            )
+            message = f"{name} is {WORDS[fields[name].kind]} and has no order"
+            raise QueryError(message, text=text, start=start, end=end)
         result.append((name, descending))
     return tuple(result)
 
@@ -77,7 +77,7 @@ def grouping(text: str, fields: Mapping[str, Field]) -> str:
         raise QueryError("rows are grouped by one field", text=text, start=start, end=end)
     if fields[name].kind in (Kind.LIST, Kind.OBJECT):
         raise QueryError(
-            f"{name} is {fields[name].kind} and cannot be grouped by",
+            f"{name} is {WORDS[fields[name].kind]} and cannot be grouped by",
             text=text,
             start=start,
             end=end,

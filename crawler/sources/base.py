@@ -1,5 +1,6 @@
 """What a site must be able to do to be crawled."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from crawler.model import Ask, Fetched, Model, Page, Target
@@ -22,5 +23,14 @@ class Source(Protocol):
     async def model(self, model_id: int) -> Model | None:
         """One model with all its versions; None when the site has none of that id."""
 
-    async def fetch(self, target: Target) -> Fetched:
-        """The first bytes of one file, at least its whole header, for one counted download."""
+    async def base_models(self) -> tuple[str, ...]:
+        """Every base model that the site knows by name; empty when it does not tell."""
+
+    async def fetch(self, target: Target, *, renew: Callable[[], bool]) -> Fetched:
+        """The first bytes of one file, at least its whole header, for one counted download.
+
+        Args:
+            target: The file.
+            renew: Asked before a second download is spent on a link that storage does not take any
+                more. Where it says no, the refusal is `pending`.
+        """

@@ -10,16 +10,20 @@ from crawler.errors import CursorError, QuotaError, SiteError, UsageError
 from crawler.http import FirstRange, Http, HttpSettings, RequestError
 from crawler.http.addresses import api_address
 from crawler.http.rates import Turn, persist
-from crawler.model import Ask, Fetched, Model, Order, Page, Target
+from crawler.model import Ask, Fetched, Model, Page, Target
 from crawler.sources import civitai_shapes as shapes
 from crawler.sources import civitai_words as words
+from crawler.sources.civitai_asks import parameters
 from crawler.sources.civitai_files import Reading, fetch_header
 
 #: How often a list or a model is asked for before the site is said to be in trouble.
 LIST_TRIES = 5
 
-#: Models on one page, the most that the site gives.
-PAGE_MODELS = 100
+#: How often the API refuses us, and not what was asked, before that is believed.
+REFUSALS_IN_A_ROW = 3
+
+#: Statuses of such refusals: a firewall's mood comes and goes.
+_BLOCKED = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS})
 
 #: Longest reply of the list, in bytes once unpacked; a page of 100 models has some 5 MB.
 MAX_LIST_BYTES = 64 * 1024 * 1024
@@ -29,12 +33,6 @@ DEFAULT_MAX_HEADER_BYTES = 32 * 1024 * 1024
 
 #: The site's ids are 32-bit; it answers larger ones with an error of validation.
 MAX_MODEL_ID = 2**31 - 1
-
-_SORT = {
-    Order.OLDEST: "Oldest",
-    Order.MOST_DOWNLOADED: "Most Downloaded",
-    Order.HIGHEST_RATED: "Highest Rated",
-}
 
 _T = TypeVar("_T")
 
@@ -112,7 +110,7 @@ class Civitai:
             SiteError: The site is in trouble or refuses us.
         """
         path = "/api/v1/models"
-        got = await self._json(path, _parameters(ask, cursor), shapes.page)
+        got = await self._json(path, parameters(ask, cursor), shapes.page)
         if isinstance(got, _Refused):
             raise self._list_error(path, ask, cursor, got)
         if ask.tag is not None and cursor is None and got.models:
@@ -152,14 +150,28 @@ class Civitai:
             return None
         raise self._site_error(path, got)
 
-    async def fetch(self, target: Target) -> Fetched:
+    async def base_models(self) -> tuple[str, ...]:
+        """Every base model that the site knows by name; empty when it does not tell.
+
+        Raises:
+            SiteError: The site is in trouble.
+        """
+        got = await self._json("/api/v1/enums", (), shapes.base_models)
+        return () if isinstance(got, _Refused) else got
+
+    async def fetch(self, target: Target, *, renew: Callable[[], bool] = lambda: True) -> Fetched:
         """The first bytes of one file, at least its whole header, for one counted download.
+
+        Args:
+            target: The file.
+            renew: As in `Source.fetch`.
 
         Raises:
             SiteError: The site is out of reach, or refuses us and not this file.
         """
         first_bytes = self._first_range.bytes_for(target.base_model)
-        fetched = await fetch_header(self._http, target, Reading(first_bytes, self._max_header))
+        reading = Reading(first_bytes, self._max_header)
+        fetched = await fetch_header(self._http, target, reading, renew)
         if fetched.refusal is None:
             self._first_range.learn(target.base_model, len(fetched.prefix))
         return fetched
@@ -169,8 +181,10 @@ class Civitai:
     ) -> _T | _Refused:
         """What the API says at a path, read; asked again while that may help."""
         asked = tuple(parameters)
+        blocked = 0
 
         async def once() -> _T | _Refused:
+            nonlocal blocked
             async with self._http.api(path, asked, compressed=True) as answer:
                 if answer.status != HTTPStatus.OK:
                     body = await answer.beginning()
@@ -180,6 +194,9 @@ class Civitai:
                     refusal = answer.refusal()
                     if refusal.again and not words.is_page_cap(text):
                         raise refusal
+                    blocked += answer.status in _BLOCKED
+                    if answer.status in _BLOCKED and blocked < REFUSALS_IN_A_ROW:
+                        raise RequestError(refusal.cause)
                     return _Refused(answer.status, text, bool(words.fields(body)))
                 body = await answer.body(MAX_LIST_BYTES)
                 try:
@@ -211,23 +228,3 @@ class Civitai:
 
     def _site_error(self, path: str, got: _Refused) -> SiteError:
         return words.blocked(self._http.base + path, got.status, got.text)
-
-
-def _parameters(ask: Ask, cursor: str | None) -> Iterable[tuple[str, str]]:
-    yield "limit", str(PAGE_MODELS)
-    for model_type in ask.types:
-        yield "types", model_type
-    yield "sort", _SORT[ask.order]
-    yield "period", "AllTime"
-    yield "nsfw", "true" if ask.mature else "false"
-    for base_model in ask.base_models:
-        yield "baseModels", base_model
-    named = (
-        ("username", ask.creator),
-        ("tag", ask.tag),
-        ("query", ask.search),
-        ("cursor", cursor),
-    )
-    for name, value in named:
-        if value is not None:
-            yield name, value

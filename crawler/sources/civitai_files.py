@@ -32,7 +32,6 @@ _STALE_LINK = frozenset({401, 403})
 _LOGIN_PATH = re.compile(r"/login(?:/|$)", re.IGNORECASE)
 _PAGE_PATH = re.compile(r"/(?:models|model-versions)/\d+(?:/|$)")
 
-
 Asking = Callable[..., AbstractAsyncContextManager[Answer]]
 
 
@@ -62,11 +61,13 @@ class Reading:
     max_header: int
 
 
-async def fetch_header(http: Http, target: Target, reading: Reading) -> Fetched:
+async def fetch_header(
+    http: Http, target: Target, reading: Reading, renew: Callable[[], bool] = lambda: True
+) -> Fetched:
     """Ask for one file until its header is there, it is refused, or the tries are used up.
 
     A link, once resolved, is used for every request of this file; only one that storage calls stale
-    is resolved again, once.
+    is resolved again, once, if `renew` allows that.
 
     Raises:
         SiteError: The site is out of reach, or refuses us and not this file.
@@ -89,15 +90,21 @@ async def fetch_header(http: Http, target: Target, reading: Reading) -> Fetched:
         except RequestError as error:
             if error.status not in _STALE_LINK or renewed:
                 raise
+            if not renew():
+                raise Refusal(Outcome.PENDING, "a new link would cost a download") from None
             link, renewed = None, True
             raise RequestError(error.cause, after=0, status=error.status) from None
 
     try:
-        got = await persist(once, tries=FILE_TRIES, waits=http.settings.waits)
-    except RequestError as error:
-        if link is None and error.unreachable:
-            raise SiteError(http.base, error.cause, words.REACH_ADVICE) from None
-        return _refused(target, tries, meter, error)
+        try:
+            got = await persist(once, tries=FILE_TRIES, waits=http.settings.waits)
+        except RequestError as error:
+            if link is None and error.unreachable:
+                raise SiteError(http.base, error.cause, words.REACH_ADVICE) from None
+            return _refused(target, tries, meter, error)
+    except SiteError as error:
+        error.counted = meter.counted
+        raise
     return _fetched(target, tries, meter, got)
 
 
@@ -112,7 +119,7 @@ async def _resolve(http: Http, target: Target, reading: Reading, meter: Meter) -
             raise await _refusal(answer, http.base + path)
         content_type = answer.header("Content-Type").lower()
         if "html" in content_type or "json" in content_type:
-            raise _no_file(content_type, await answer.beginning())
+            raise _no_file(http.base + path, content_type, await answer.beginning())
         meter.counted += 1
         return await _read(_reopening(answer, ask, meter), reading)
 
@@ -153,10 +160,12 @@ def _no_page(http: Http, url: str) -> None:
         raise Refusal(Outcome.EARLY_ACCESS, "the site shows the model's page in place of the file")
 
 
-def _no_file(content_type: str, body: bytes) -> Refusal:
-    """What an answer is that ends well and holds no file."""
-    if words.is_page(content_type, body) and words.is_login_page(body):
-        return Refusal(Outcome.LOGIN_REQUIRED, "the site shows a login page in place of the file")
+def _no_file(url: str, content_type: str, body: bytes) -> Refusal | SiteError:
+    """What an answer is that ends well and holds no file; a page that is no login is about us."""
+    if words.is_page(content_type, body):
+        if words.is_login_page(body):
+            return Refusal(Outcome.LOGIN_REQUIRED, "the site shows a login page for the file")
+        return words.blocked(url, HTTPStatus.OK, words.said(body))
     return Refusal(Outcome.FAILED, f"the site sends no file but {words.said(body) or 'an error'}")
 
 
@@ -232,6 +241,7 @@ def _refused(target: Target, tries: int, meter: Meter, error: RequestError) -> F
         target=target,
         refusal=error.outcome if isinstance(error, Refusal) else Outcome.FAILED,
         reason=error.cause + times,
+        transient=error.again and not isinstance(error, Refusal),
         early_access_until=error.until if isinstance(error, Refusal) else None,
         tries=tries,
         counted=meter.counted,

@@ -53,6 +53,14 @@ def page(value: Any) -> Page:
     return Page(models=tuple(models), next_cursor=_cursor(cursor), unreadable=tuple(unreadable))
 
 
+def base_models(value: Any) -> tuple[str, ...]:
+    """The names of base models among the site's enumerations; empty when there are none."""
+    named = value.get("BaseModel") if isinstance(value, dict) else None
+    if not isinstance(named, list):
+        return ()
+    return tuple(dict.fromkeys(one for one in named if isinstance(one, str) and one))
+
+
 def model(value: Any) -> Model:
     """One model of its own page.
 

@@ -84,6 +84,9 @@ def postgres(url: sa.URL, *, read_only: bool) -> sa.Engine:
 
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
+        connection.autocommit = True
+        connection.execute(f"SET lock_timeout = {int(BUSY_TIMEOUT * 1000)}")
+        connection.autocommit = False
         connection.read_only = read_only
 
     return engine

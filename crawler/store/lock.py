@@ -40,7 +40,12 @@ def _postgres_lock(engine: sa.Engine) -> Iterator[None]:
                 free = connection.execute(statement).scalar_one()
             if not free:
                 raise _held(engine)
-            yield
+            try:
+                yield
+            finally:
+                # The server notices the end of a connection a moment later; nobody need wait for it.
+                with contextlib.suppress(sa.exc.SQLAlchemyError):
+                    connection.execute(sa.select(sa.func.pg_advisory_unlock(_SYNC_LOCK)))
         finally:
             # The lock is the session's: it ends with the connection, which no pool gets back.
             connection.invalidate()

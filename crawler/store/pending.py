@@ -6,7 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from crawler.model import Outcome, Target
-from crawler.store.tables import loras, walk_models
+from crawler.store.tables import crawls, loras, walk_models
 
 #: Outcomes that a person may want to try again: the network's, and a 404, which Civitai also answers
 #: when its storage is in trouble.
@@ -37,6 +37,8 @@ def take_pending(
             loras.c.file_name,
             loras.c.base_model,
             loras.c.size_bytes,
+            loras.c.sha256,
+            loras.c.next_try_at,
         )
         .where(_pending(walk), _due(now))
         .order_by(loras.c.file_id)
@@ -51,6 +53,8 @@ def take_pending(
             file_name=row.file_name or "",
             base_model=row.base_model,
             size_bytes=row.size_bytes,
+            sha256=row.sha256,
+            put_off=row.next_try_at is not None,
         )
         for row in rows[:limit]
     ]
@@ -72,13 +76,46 @@ def count_pending(
     return connection.execute(statement).scalar_one()
 
 
-def retry_failed(connection: sa.Connection, *, walk: str | None) -> int:
-    """Make `failed` and `not_found` files pending again, of one walk or all; returns how many."""
-    statement = sa.update(loras).where(loras.c.outcome.in_(RETRIED))
+def retry_failed(connection: sa.Connection, *, walk: str | None, keyed: bool = False) -> int:
+    """Make files pending again that were not had; returns how many.
+
+    Args:
+        connection: In the caller's transaction.
+        walk: Only of models that this walk has met; None for all.
+        keyed: An API key is sent: wanted logins too, whatever key they were tried with.
+    """
+    retried = (*RETRIED, Outcome.LOGIN_REQUIRED) if keyed else RETRIED
+    without_end = sa.and_(
+        loras.c.outcome == Outcome.EARLY_ACCESS, loras.c.early_access_until.is_(None)
+    )
+    statement = sa.update(loras).where(sa.or_(loras.c.outcome.in_(retried), without_end))
     if walk is not None:
         statement = statement.where(_met_by(walk))
     changed = statement.values(outcome=Outcome.PENDING, next_try_at=None)
     return connection.execute(changed).rowcount
+
+
+def reopen(connection: sa.Connection, *, now: datetime, keyed: bool) -> int:
+    """Make those files pending again whose refusal may be over; returns how many.
+
+    That is early access whose end has passed, and a wanted login once a key is sent, unless one was
+    sent by the last run already.
+
+    Args:
+        connection: In the caller's transaction, before the run is noted.
+        now: The time that the end of early access is compared with.
+        keyed: Whether an API key is sent from now on.
+    """
+    over = sa.and_(loras.c.outcome == Outcome.EARLY_ACCESS, loras.c.early_access_until <= now)
+    if keyed and not _last_run_was_keyed(connection):
+        over = sa.or_(over, loras.c.outcome == Outcome.LOGIN_REQUIRED)
+    changed = sa.update(loras).where(over).values(outcome=Outcome.PENDING, next_try_at=None)
+    return connection.execute(changed).rowcount
+
+
+def _last_run_was_keyed(connection: sa.Connection) -> bool:
+    last = sa.select(crawls.c.keyed).where(crawls.c.keyed.is_not(None))
+    return bool(connection.execute(last.order_by(crawls.c.crawl_id.desc()).limit(1)).scalar())
 
 
 def _pending(walk: str | None) -> sa.ColumnElement[bool]:

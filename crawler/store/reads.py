@@ -11,9 +11,8 @@ from crawler.errors import DatabaseError, UsageError
 from crawler.model import Outcome
 from crawler.store import tables
 from crawler.store.refs import find_file
-from crawler.store.statistics import ALL
 from crawler.store.status import Status, status
-from crawler.store.tables import loras
+from crawler.store.tables import ALL, loras
 from crawler.store.upserts import slices
 
 __all__ = [
@@ -23,10 +22,12 @@ __all__ = [
     "find_file",
     "header_lengths",
     "lora",
+    "old_headers",
     "outcomes_of",
     "status",
     "stored_header",
     "table_counts",
+    "unpacked",
 ]
 
 #: Bytes of a header at most: what the format allows, and its length in front.
@@ -104,6 +105,26 @@ def stored_header(connection: sa.Connection, file_id: int) -> bytes:
     data = connection.execute(sa.select(table.c.data).where(table.c.file_id == file_id)).scalar()
     if data is None:
         raise UsageError(f"no header of file {file_id} is stored in this database")
+    return unpacked(data, file_id)
+
+
+def old_headers(connection: sa.Connection, file_id: int) -> tuple[bytes, ...]:
+    """The headers that a file had before it was replaced, the oldest first, as they came.
+
+    Raises:
+        DatabaseError: What is stored is damaged.
+    """
+    table = tables.old_headers
+    found = sa.select(table.c.data).where(table.c.file_id == file_id).order_by(table.c.number)
+    return tuple(unpacked(data, file_id) for data in connection.execute(found).scalars())
+
+
+def unpacked(data: bytes, file_id: int) -> bytes:
+    """The bytes of a header as they came, from the column `data`.
+
+    Raises:
+        DatabaseError: What is stored is damaged.
+    """
     try:
         if zstandard.frame_content_size(data) > MAX_HEADER_BYTES:
             raise DatabaseError(f"the stored header of file {file_id} is longer than any can be")

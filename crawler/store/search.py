@@ -4,18 +4,19 @@ import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from crawler.errors import UsageError
 from crawler.query.compile import Schema, condition
 from crawler.query.field import TAGS
 from crawler.query.parts import INT64
 from crawler.query.tree import Node
-from crawler.store.tables import field_stats, file_tags, loras, tags
-from crawler.store.types import type_of
+from crawler.store.shares import shares
+from crawler.store.tables import file_tags, loras, tags
+from crawler.store.types import json_type, type_of
 
 #: What `query` shows unless told otherwise: fits a terminal of 80 columns.
 DEFAULT_COLUMNS = (
@@ -33,7 +34,7 @@ _BATCH = 500
 #: A field that fewer rows have than this share is named when it is asked for.
 FEW = 0.5
 
-#: Rows looked at for the share of a field that has no statistics yet: some milliseconds of work.
+#: Rows looked at for the share of a field before the first statistics: some milliseconds of work.
 _SAMPLE = 10_000
 
 
@@ -101,12 +102,17 @@ def statement_text(connection: sa.Connection, asked: Search) -> str:
         UsageError: A limit or an offset is negative or beyond 64 bits.
     """
     statement = _statement(asked, connection.dialect.name)
-    # The driver's own dialect would double every %, for placeholders that are not there.
-    dialect = {"postgresql": postgresql, "sqlite": sqlite}[connection.dialect.name].dialect(
-        paramstyle="named"
+    compiled = statement.compile(
+        dialect=_text_dialect(connection.dialect.name), compile_kwargs={"literal_binds": True}
     )
-    compiled = statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
     return f"{compiled};"
+
+
+def _text_dialect(name: str) -> sa.Dialect:
+    """A dialect for statements to be read: the driver's own would double every %."""
+    module = import_module(f"sqlalchemy.dialects.{name}")
+    dialect: sa.Dialect = module.dialect(paramstyle="named")
+    return dialect
 
 
 def condition_on(tree: Node | None, dialect: str) -> sa.ColumnElement[bool]:
@@ -129,13 +135,11 @@ def condition_on(tree: Node | None, dialect: str) -> sa.ColumnElement[bool]:
 def coverage(connection: sa.Connection, names: Sequence[str]) -> list[tuple[str, float]]:
     """The fields among `names` that few rows have, each with the share of rows that have it.
 
-    The shares are those of `field_stats`, else of the first _SAMPLE rows.
+    The shares are those of `field_stats`, else of the first _SAMPLE rows: no scan of the table.
     """
     if not names:
         return []
-    found = _counted(connection, names)
-    missing = [name for name in names if name not in found]
-    found |= _sampled(connection, missing) if missing else {}
+    found = shares(connection, names) or _sampled(connection, names)
     return [(name, found[name]) for name in names if found[name] < FEW]
 
 
@@ -181,26 +185,9 @@ def _has(name: str, member: str | float, dialect: str) -> sa.ColumnElement[bool]
         return loras.c.file_id.in_(tagged.where(tags.c.name == member))
     if dialect == "postgresql":
         wanted = sa.literal(json.dumps([member], ensure_ascii=False), sa.Text())
-        return loras.c[name].op("@>", is_comparison=True)(sa.cast(wanted, postgresql.JSONB()))
+        return loras.c[name].op("@>", is_comparison=True)(sa.cast(wanted, json_type()))
     members = sa.func.json_each(loras.c[name]).table_valued("value").alias("members")
     return sa.exists().where(members.c.value == sa.literal(member))
-
-
-def _counted(connection: sa.Connection, names: Sequence[str]) -> dict[str, float]:
-    total = connection.scalar(sa.select(sa.func.count()).select_from(loras)) or 0
-    wanted = [_column(name) for name in names]
-    counts = dict(
-        connection.execute(
-            sa.select(field_stats.c.field, field_stats.c.count).where(
-                field_stats.c.base_model == "", field_stats.c.field.in_(wanted)
-            )
-        ).all()
-    )
-    return {
-        name: counts[_column(name)] / total if total else 1.0
-        for name in names
-        if _column(name) in counts
-    }
 
 
 def _sampled(connection: sa.Connection, names: Sequence[str]) -> dict[str, float]:

@@ -5,8 +5,7 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 
 from crawler.query.field import TAGS
-from crawler.store.statistics import ALL
-from crawler.store.tables import field_stats
+from crawler.store.tables import ALL, field_stats
 
 
 def shares(connection: sa.Connection, names: Iterable[str]) -> dict[str, float]:

@@ -24,6 +24,8 @@ class Crawl:
         finished_at: None while it runs, or when it was killed; so are `ending` and `summary`.
         ending: `done`, or why it stopped.
         summary: Its counts, by name.
+        keyed: Whether an API key was sent; None where there is no API.
+        go_on_at: When the site takes requests again, None when it said nothing of that.
     """
 
     crawl_id: int
@@ -33,6 +35,8 @@ class Crawl:
     finished_at: datetime | None
     ending: str | None
     summary: Mapping[str, Any] | None
+    keyed: bool | None
+    go_on_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,9 @@ class Status:
         due: Pending files that can be fetched now.
         waiting: Pending files that must wait.
         go_on_at: When the first of those that wait is due, None when none waits.
+        closed_until: When the site that turned the last run away takes requests again, None when it
+            did not or that is over.
+        free_at: When the next early access ends, None when none is known to.
         crawls: How many runs there were.
         last_crawl: The latest run, None before the first.
         spent: Every number in the summaries of all runs, added up by name, as `bytes_read`.
@@ -60,6 +67,8 @@ class Status:
     due: int
     waiting: int
     go_on_at: datetime | None
+    closed_until: datetime | None
+    free_at: datetime | None
     crawls: int
     last_crawl: Crawl | None
     spent: Mapping[str, float]
@@ -85,15 +94,27 @@ def status(connection: sa.Connection, now: datetime) -> Status:
         reasons=_reasons(connection),
         due=due,
         waiting=pending - due,
-        go_on_at=connection.execute(
-            sa.select(sa.func.min(loras.c.next_try_at)).where(
-                loras.c.outcome == Outcome.PENDING, loras.c.next_try_at > now
-            )
-        ).scalar(),
+        go_on_at=_first(connection, Outcome.PENDING, loras.c.next_try_at, now),
+        closed_until=_closed_until(runs, now),
+        free_at=_first(connection, Outcome.EARLY_ACCESS, loras.c.early_access_until, now),
         crawls=len(runs),
         last_crawl=runs[-1] if runs else None,
         spent=_added_up(runs),
     )
+
+
+def _closed_until(runs: list[Crawl], now: datetime) -> datetime | None:
+    last = next((run for run in reversed(runs) if run.keyed is not None), None)
+    until = None if last is None else last.go_on_at
+    return until if until is not None and until > now else None
+
+
+def _first(
+    connection: sa.Connection, outcome: Outcome, column: sa.Column[datetime], now: datetime
+) -> datetime | None:
+    """The earliest of these times that is still to come, among the files that ended so."""
+    statement = sa.select(sa.func.min(column)).where(loras.c.outcome == outcome, column > now)
+    return connection.execute(statement).scalar()
 
 
 def _rows(connection: sa.Connection, table: sa.Table) -> int:

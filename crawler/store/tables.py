@@ -2,40 +2,41 @@
 
 import sqlalchemy as sa
 
+from crawler.store.columns import file_key, key, metadata
 from crawler.store.fields import FIELDS
+from crawler.store.tables_crawl import crawls, cursors, walk_models
 from crawler.store.types import UtcTime, integer_type, json_type, text_type, type_of
 
-metadata = sa.MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+__all__ = [
+    "ALL",
+    "crawls",
+    "cursors",
+    "datasets",
+    "directories",
+    "field_stats",
+    "file_tags",
+    "headers",
+    "local_files",
+    "loras",
+    "metadata",
+    "models",
+    "old_headers",
+    "problems",
+    "stat_history",
+    "tags",
+    "versions",
+    "walk_models",
+]
+
+#: The base model under which `field_stats` has all of them together.
+ALL = ""
 
 _REQUIRED = {"file_id", "version_id", "model_id", "site", "outcome", "attempts"}
-
-
-def _key(name: str) -> sa.Column[int]:
-    return sa.Column(name, integer_type(), primary_key=True, autoincrement=False)
-
-
-def _file_key() -> sa.Column[int]:
-    return sa.Column(
-        "file_id",
-        integer_type(),
-        sa.ForeignKey("loras.file_id", ondelete="CASCADE"),
-        primary_key=True,
-        autoincrement=False,
-    )
-
 
 models = sa.Table(
     "models",
     metadata,
-    _key("model_id"),
+    key("model_id"),
     sa.Column("site", text_type(), nullable=False),
     sa.Column("name", text_type()),
     sa.Column("type", text_type()),
@@ -55,7 +56,7 @@ models = sa.Table(
 versions = sa.Table(
     "versions",
     metadata,
-    _key("version_id"),
+    key("version_id"),
     sa.Column("model_id", integer_type(), sa.ForeignKey("models.model_id"), nullable=False),
     sa.Column("name", text_type()),
     sa.Column("base_model", text_type()),
@@ -99,7 +100,7 @@ loras = sa.Table(
 headers = sa.Table(
     "headers",
     metadata,
-    _file_key(),
+    file_key(),
     # Bytes of JSON that the file announces; None when fewer than 8 bytes were there.
     sa.Column("length", integer_type()),
     # zstd of the bytes as read: the 8 bytes of the length and the JSON.
@@ -107,13 +108,45 @@ headers = sa.Table(
     # The file's true length as the server gave it, which decides whether a header is sound.
     sa.Column("file_bytes", integer_type()),
     sa.Column("decoder_version", integer_type(), nullable=False),
+    # To find the old ones. On SQLite the column lies behind the data, which would all be read.
+    sa.Index(None, "decoder_version"),
+)
+
+# What the header of a file said before the file was replaced by another one, from 1.
+old_headers = sa.Table(
+    "old_headers",
+    metadata,
+    file_key(),
+    key("number"),
+    # As in `headers`.
+    sa.Column("length", integer_type()),
+    sa.Column("data", sa.LargeBinary(), nullable=False),
+    sa.Column("file_bytes", integer_type()),
+    sa.Column("replaced_at", UtcTime(), nullable=False),
+)
+
+# Where the files of `site = 'local'` lie.
+local_files = sa.Table(
+    "local_files",
+    metadata,
+    file_key(),
+    # No index: PostgreSQL's ordinary one refuses long paths, and a scan reads them all.
+    sa.Column("path", text_type(), nullable=False),
+    # As they were before the file was read; the same again means that it need not be.
+    sa.Column("size_bytes", integer_type(), nullable=False),
+    sa.Column("mtime_ns", integer_type()),
+    # SHA-256 of the weights as the header claims it, None when it claims none to be trusted.
+    sa.Column("claimed_weights", text_type()),
+    # The crawled file that has the same weights, and what shows it.
+    sa.Column("matched_file_id", integer_type()),
+    sa.Column("matched_by", text_type()),
 )
 
 datasets = sa.Table(
     "datasets",
     metadata,
-    _file_key(),
-    _key("number"),
+    file_key(),
+    key("number"),
     sa.Column("resolution_width", integer_type()),
     sa.Column("resolution_height", integer_type()),
     sa.Column("batch_size", integer_type()),
@@ -131,8 +164,8 @@ datasets = sa.Table(
 directories = sa.Table(
     "directories",
     metadata,
-    _file_key(),
-    _key("number"),
+    file_key(),
+    key("number"),
     sa.Column("dataset_number", integer_type()),
     sa.Column("name", text_type(), nullable=False),
     sa.Column("repeats", integer_type()),
@@ -146,18 +179,19 @@ tags = sa.Table(
     "tags",
     metadata,
     # 63 bits of a hash of the name: the same on every machine and in every order of arrival.
-    _key("tag_id"),
+    key("tag_id"),
     sa.Column("name", text_type(), nullable=False),
-    # A hash index, since PostgreSQL's ordinary one refuses texts over 2,700 bytes.
-    sa.Index(None, "name", postgresql_using="hash"),
+    # On PostgreSQL a hash index, since the ordinary one refuses texts over 2,700 bytes: the revision
+    # that makes it says so. Said here, it would cost every command the import of that dialect.
+    sa.Index(None, "name"),
 )
 
 file_tags = sa.Table(
     "file_tags",
     metadata,
-    _file_key(),
+    file_key(),
     # The directory's number; -1, -2 … where the tags name directories that the file does not list.
-    _key("directory_number"),
+    key("directory_number"),
     sa.Column(
         "tag_id",
         integer_type(),
@@ -172,14 +206,13 @@ file_tags = sa.Table(
 problems = sa.Table(
     "problems",
     metadata,
-    _file_key(),
-    _key("number"),
+    file_key(),
+    key("number"),
     sa.Column("code", text_type(), nullable=False),
     sa.Column("field", text_type(), nullable=False),
     sa.Column("detail", text_type(), nullable=False),
 )
 
-# The empty base model stands for all of them together.
 field_stats = sa.Table(
     "field_stats",
     metadata,
@@ -205,46 +238,4 @@ stat_history = sa.Table(
     sa.Column("seen_at", UtcTime(), primary_key=True),
     sa.Column("downloads", integer_type()),
     sa.Column("likes", integer_type()),
-)
-
-crawls = sa.Table(
-    "crawls",
-    metadata,
-    sa.Column("crawl_id", integer_type(), primary_key=True, autoincrement=True),
-    # The API that this database was filled from; all crawls of one database name the same.
-    sa.Column("origin", text_type(), nullable=False),
-    sa.Column("walk", text_type(), nullable=False),
-    sa.Column("started_at", UtcTime(), nullable=False),
-    sa.Column("finished_at", UtcTime()),
-    # done, or why it stopped, and counts; None while it runs or when it was killed.
-    sa.Column("ending", text_type()),
-    sa.Column("summary", json_type()),
-)
-
-# A walk is one question to the catalogue: order and filters. Each of its maturity passes has a
-# cursor, as `model.walk.CursorState` tells.
-cursors = sa.Table(
-    "cursors",
-    metadata,
-    sa.Column("walk", text_type(), primary_key=True),
-    sa.Column("maturity", text_type(), primary_key=True),
-    sa.Column("cursor", text_type()),
-    sa.Column("lap", integer_type(), nullable=False),
-    sa.Column("ended", sa.Boolean(), nullable=False),
-    sa.Column("updated_at", UtcTime(), nullable=False),
-)
-
-# Which models a walk has met, so that a limit counts them across runs and a fetch stays within the walk.
-walk_models = sa.Table(
-    "walk_models",
-    metadata,
-    sa.Column("walk", text_type(), primary_key=True),
-    sa.Column(
-        "model_id",
-        integer_type(),
-        sa.ForeignKey("models.model_id"),
-        primary_key=True,
-        autoincrement=False,
-    ),
-    sa.Column("lap", integer_type(), nullable=False),
 )

@@ -1,12 +1,16 @@
 """Rows put where there may be some already, on both databases."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
 
 Row = Mapping[str, Any]
+
+_T = TypeVar("_T")
 
 #: Values in one IN list. SQLite takes 32,766 variables in a statement, PostgreSQL 65,535.
 IN_LIST = 10_000
@@ -39,13 +43,18 @@ def insert_new(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) 
         connection.execute(_insert(connection, table).on_conflict_do_nothing(), rows)
 
 
-def slices(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    """The same ids in pieces that fit into one IN list."""
+def slices(ids: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """The same ids, or other values, in pieces that fit into one IN list."""
     for start in range(0, len(ids), IN_LIST):
         yield ids[start : start + IN_LIST]
 
 
-def _insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+def _insert(connection: sa.Connection, table: sa.Table) -> "sqlite.Insert | postgresql.Insert":
+    # Of the two only what is needed: the dialect of PostgreSQL is slow to import.
     if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415
+
         return postgresql.insert(table)
+    from sqlalchemy.dialects import sqlite  # noqa: PLC0415
+
     return sqlite.insert(table)

@@ -12,10 +12,12 @@ from sqlalchemy import Connection
 
 from crawler.errors import UsageError
 from crawler.model.walk import CursorState
-from crawler.store.pending import count_pending, retry_failed, take_pending
+from crawler.store.known_contents import known_contents
+from crawler.store.pending import count_pending, reopen, retry_failed, take_pending
 from crawler.store.statistics import refresh_statistics
 from crawler.store.tables import crawls, cursors, walk_models
 from crawler.store.writes_catalogue import store_page
+from crawler.store.writes_gone import note_gone
 from crawler.store.writes_results import store_results, tag_id
 
 __all__ = [
@@ -25,8 +27,11 @@ __all__ = [
     "count_pending",
     "count_walk_models",
     "finish_crawl",
+    "known_contents",
+    "note_gone",
     "read_cursors",
     "refresh_statistics",
+    "reopen",
     "retry_failed",
     "store_page",
     "store_results",
@@ -39,8 +44,17 @@ __all__ = [
 LOCAL = "local"
 
 
-def begin_crawl(connection: Connection, *, origin: str, walk: str, now: datetime) -> int:
+def begin_crawl(
+    connection: Connection, *, origin: str, walk: str, now: datetime, keyed: bool | None = None
+) -> int:
     """Note that a crawl of `origin`, an API in one spelling or LOCAL, begins; returns its number.
+
+    Args:
+        connection: In the caller's transaction.
+        origin: What is crawled.
+        walk: The key of the walk.
+        now: When it begins.
+        keyed: Whether an API key is sent; None where there is no API.
 
     Raises:
         UsageError: The database was filled from another API.
@@ -56,7 +70,7 @@ def begin_crawl(connection: Connection, *, origin: str, walk: str, now: datetime
             f"this database was filled from {first} and takes nothing from {origin};"
             " give another one with --db"
         )
-    row = sa.insert(crawls).values(origin=origin, walk=walk, started_at=now)
+    row = sa.insert(crawls).values(origin=origin, walk=walk, started_at=now, keyed=keyed)
     return int(connection.execute(row.returning(crawls.c.crawl_id)).scalar_one())
 
 
@@ -67,12 +81,13 @@ def finish_crawl(
     ending: str,
     summary: Mapping[str, Any],
     now: datetime,
+    go_on_at: datetime | None = None,
 ) -> None:
-    """Note how a crawl ended: `done` or why it stopped, and its counts."""
+    """Note how a crawl ended: `done` or why it stopped, its counts, and when it may go on."""
     connection.execute(
         sa.update(crawls)
         .where(crawls.c.crawl_id == crawl_id)
-        .values(ending=ending, summary=summary, finished_at=now)
+        .values(ending=ending, summary=summary, finished_at=now, go_on_at=go_on_at)
     )
 
 
@@ -82,7 +97,14 @@ def read_cursors(connection: Connection, walk: str) -> dict[str, CursorState]:
         sa.select(cursors).where(cursors.c.walk == walk).order_by(cursors.c.maturity)
     )
     return {
-        row.maturity: CursorState(cursor=row.cursor, lap=row.lap, ended=row.ended) for row in rows
+        row.maturity: CursorState(
+            cursor=row.cursor,
+            lap=row.lap,
+            ended=row.ended,
+            began_at=row.lap_began_at,
+            refreshing=bool(row.refreshing),
+        )
+        for row in rows
     }
 
 

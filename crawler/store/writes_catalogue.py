@@ -1,17 +1,16 @@
 """What a site lists, stored: models, versions, and their files as pending."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from crawler.model import Model, Outcome, Version
+from crawler.model import Model, Version
 from crawler.model.walk import CursorState
 from crawler.store import tables
 from crawler.store.upserts import slices, upsert
-from crawler.store.writes_files import store_files
+from crawler.store.writes_files import Stored, store_files
 
 
 def store_page(
@@ -25,12 +24,13 @@ def store_page(
     cursors: Mapping[str, CursorState],
     primary_only: bool = False,
     now: datetime,
-) -> Counter[Outcome]:
+) -> Stored:
     """Store a piece of a walk; the caller's transaction makes it one with its cursors.
 
     A file that is known keeps its outcome and what its header said; what the site says of it is
-    brought up to date. A file that is listed under several versions stays with the one that first
-    brought it.
+    brought up to date. One that was replaced, whose SHA-256 or size is another, is pending again. One
+    that its version no longer has is gone. A file that is listed under several versions stays with
+    the one that first brought it.
 
     Args:
         connection: In the caller's transaction.
@@ -44,7 +44,7 @@ def store_page(
         now: When they were listed.
 
     Returns:
-        How many files were not known before, by the outcome that they begin with.
+        How many files were new, and how many replaced.
     """
     distinct = list({model.model_id: model for model in models}.values())
     moved = _moved_statistics(connection, distinct, now)
@@ -58,11 +58,13 @@ def store_page(
         for version in model.versions
     }
     upsert(connection, tables.versions, list(version_rows.values()), keep=("first_seen_at",))
-    new = store_files(connection, distinct, site=site, origin=origin, primary_only=primary_only)
+    stored = store_files(
+        connection, distinct, site=site, origin=origin, primary_only=primary_only, now=now
+    )
     met = [{"walk": walk, "model_id": model.model_id, "lap": lap} for model in distinct]
     upsert(connection, tables.walk_models, met)
     _store_cursors(connection, walk, cursors, now)
-    return new
+    return stored
 
 
 def _store_cursors(
@@ -76,6 +78,8 @@ def _store_cursors(
             "lap": state.lap,
             "ended": state.ended,
             "updated_at": now,
+            "lap_began_at": state.began_at,
+            "refreshing": state.refreshing,
         }
         for maturity, state in cursors.items()
     ]

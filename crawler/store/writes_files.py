@@ -1,9 +1,13 @@
-"""The files of listed models, stored in `loras`: new ones to be fetched, known ones described anew."""
+"""The files of listed models, stored in `loras`.
+
+New ones are to be fetched, known ones described anew, replaced ones fetched again.
+"""
 
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +17,7 @@ from crawler.store.file_names import why_not_safetensors
 from crawler.store.tables import loras
 from crawler.store.types import UtcTime
 from crawler.store.upserts import insert_new, slices
+from crawler.store.writes_gone import note_removed
 
 #: Characters of a base model's name, or `loras` leaves it out: PostgreSQL cannot index a text of
 #: 2,700 bytes. Real ones have 25 at most.
@@ -21,8 +26,32 @@ MAX_BASE_MODEL = 200
 #: What may be indexed as a hash; `loras` leaves out anything else that a site calls one.
 _HASH = re.compile("[0-9A-Fa-f]{1,64}")
 
+#: Outcomes that are the version's and not the bytes': a file that is replaced keeps them.
+_REFUSALS = frozenset(
+    {
+        Outcome.LOGIN_REQUIRED,
+        Outcome.EARLY_ACCESS,
+        Outcome.DOWNLOADS_DISABLED,
+        Outcome.FORBIDDEN,
+        Outcome.ARCHIVED,
+    }
+)
+
 #: The type of the files that hold weights, as Civitai names it.
 _WEIGHTS_TYPE = "Model"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a page brought.
+
+    Attributes:
+        new: Files that were not known before, by the outcome that they begin with.
+        replaced: Known files with other bytes than before that are pending again.
+    """
+
+    new: Counter[Outcome]
+    replaced: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +63,16 @@ class _Listed:
     file: File
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is stored of a file that is listed again."""
+
+    version_id: int
+    outcome: str
+    sha256: str | None
+    size_bytes: int | None
+
+
 def store_files(
     connection: sa.Connection,
     models: Sequence[Model],
@@ -41,10 +80,11 @@ def store_files(
     site: str,
     origin: str,
     primary_only: bool,
-) -> Counter[Outcome]:
+    now: datetime,
+) -> Stored:
     """Insert the files that are new and bring up to date what the site says of the others.
 
-    New ones are pending, or `not_safetensors` where the name says so.
+    New and replaced ones are pending, or `not_safetensors` where the name says so.
 
     Args:
         connection: In the caller's transaction.
@@ -52,28 +92,37 @@ def store_files(
         site: As in `store_page`.
         origin: As in `store_page`.
         primary_only: As in `store_page`.
-
-    Returns:
-        How many files were new, by the outcome that they begin with.
+        now: When they were listed.
     """
     by_file: dict[int, list[_Listed]] = {}
     for listed in _files(models):
         by_file.setdefault(listed.file.file_id, []).append(listed)
-    homes = _versions_of(connection, list(by_file))
+    before = _stored(connection, list(by_file))
     offered = _offered_first(models)
     new: list[dict[str, Any]] = []
     known: list[dict[str, Any]] = []
+    replaced: list[dict[str, Any]] = []
     for file_id, places in by_file.items():
-        if file_id in homes:
+        if file_id in before:
             # Listed under other versions only, it is not described: it stays where it is.
-            home = [place for place in places if place.version.version_id == homes[file_id]]
-            known += [{"known_id": file_id} | _description(place, origin) for place in home[-1:]]
+            stored = before[file_id]
+            home = [place for place in places if place.version.version_id == stored.version_id]
+            for place in home[-1:]:
+                known.append({"known_id": file_id} | _description(place, origin))
+                if _is_replaced(stored, place.file):
+                    replaced.append({"replaced_id": file_id} | _beginning(place.file))
         elif not primary_only or file_id in offered:
             new.append(_new_row(places[0], site, origin))
     insert_new(connection, loras, new)
     if known:
         connection.execute(_REFRESH, known)
-    return Counter(row["outcome"] for row in new)
+    if replaced:
+        connection.execute(_REPLACE, replaced)
+    note_removed(connection, models, by_file.keys(), now)
+    return Stored(
+        new=Counter(row["outcome"] for row in new),
+        replaced=sum(row["outcome"] is Outcome.PENDING for row in replaced),
+    )
 
 
 #: The end of early access is kept where a list no longer tells it.
@@ -88,6 +137,12 @@ _REFRESH = (
 )
 
 
+#: The columns are those of the rows that it is executed with.
+_REPLACE = (
+    sa.update(loras).where(loras.c.file_id == sa.bindparam("replaced_id")).values(next_try_at=None)
+)
+
+
 def _files(models: Sequence[Model]) -> Iterator[_Listed]:
     for model in models:
         for version in model.versions:
@@ -95,15 +150,28 @@ def _files(models: Sequence[Model]) -> Iterator[_Listed]:
                 yield _Listed(model, version, file)
 
 
-def _versions_of(connection: sa.Connection, file_ids: Sequence[int]) -> dict[int, int]:
-    """The version of every one of these files that is stored."""
-    homes: dict[int, int] = {}
-    for ids in slices(file_ids):
-        rows = connection.execute(
-            sa.select(loras.c.file_id, loras.c.version_id).where(loras.c.file_id.in_(ids))
+def _stored(connection: sa.Connection, file_ids: Sequence[int]) -> dict[int, _Known]:
+    """What is known of every one of these files that is stored."""
+    columns = (loras.c.version_id, loras.c.outcome, loras.c.sha256, loras.c.size_bytes)
+    return {
+        file_id: _Known(*known)
+        for ids in slices(file_ids)
+        for file_id, *known in connection.execute(
+            sa.select(loras.c.file_id, *columns).where(loras.c.file_id.in_(ids))
         )
-        homes |= dict(rows.all())
-    return homes
+    }
+
+
+def _is_replaced(stored: _Known, file: File) -> bool:
+    """Whether the site lists other bytes under an id than it did; a hash says more than a size."""
+    if stored.outcome == Outcome.PENDING or stored.outcome in _REFUSALS:
+        return False
+    sha256 = _hash(file.sha256)
+    if stored.sha256 is not None and sha256 is not None:
+        return stored.sha256 != sha256
+    if stored.size_bytes is not None and file.size_bytes is not None:
+        return stored.size_bytes != file.size_bytes
+    return False
 
 
 def _offered_first(models: Sequence[Model]) -> set[int]:
@@ -119,16 +187,19 @@ def _offered_first(models: Sequence[Model]) -> set[int]:
 
 def _new_row(place: _Listed, site: str, origin: str) -> dict[str, Any]:
     row = _description(place, origin)
-    reason = why_not_safetensors(place.file.name, place.file.format)
     return row | {
         "file_id": place.file.file_id,
         "version_id": place.version.version_id,
         "site": site,
         "early_access_until": row.pop("listed_early_access"),
-        "outcome": Outcome.NOT_SAFETENSORS if reason else Outcome.PENDING,
-        "reason": reason,
         "attempts": 0,
-    }
+    } | _beginning(place.file)  # fmt: skip
+
+
+def _beginning(file: File) -> dict[str, Any]:
+    """How a file stands before anything of it was read."""
+    reason = why_not_safetensors(file.name, file.format)
+    return {"outcome": Outcome.NOT_SAFETENSORS if reason else Outcome.PENDING, "reason": reason}
 
 
 def _description(place: _Listed, origin: str) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 import zstandard
 
 from crawler.decode.recipe import DECODER_VERSION
-from crawler.model import Dataset, Decoded, Directory, Recipe, Result, Weights
+from crawler.model import Dataset, Decoded, Directory, Outcome, Recipe, Result, Weights
 from crawler.store import tables
 from crawler.store.tables import loras
 from crawler.store.types import UtcTime
@@ -49,24 +49,68 @@ _END = (
 def store_results(connection: sa.Connection, results: Sequence[Result]) -> None:
     """Store how files ended, in the caller's transaction. The files are in `loras` already.
 
-    A result with header bytes replaces everything that an earlier header said. One without changes
-    only the outcome: what was read once stays. The same result again adds to `attempts` and changes
-    nothing else.
+    A result with header bytes, or of an empty file, replaces everything that an earlier header
+    said. One without changes only the outcome: what was read once stays. The same result again adds
+    to `attempts` and changes nothing else.
     """
     latest = {result.target.file_id: result for result in results}
-    read = [result for result in latest.values() if result.header]
-    refused = [result for result in latest.values() if not result.header]
+    read = [one for one in latest.values() if _was_read(one)]
+    refused = [one for one in latest.values() if not _was_read(one)]
     if refused:
         connection.execute(_END, [_ending(result) for result in refused])
     if not read:
         return
-    connection.execute(_END, [_ending(result) | _training(result.decoded) for result in read])
+    rows = [_ending(result) | training_columns(result.decoded) for result in read]
+    connection.execute(_END, rows)
+    _keep_old_headers(connection, read)
     upsert(connection, tables.headers, [_header_row(result) for result in read])
-    for ids in slices([result.target.file_id for result in read]):
+    replace_parts(connection, {result.target.file_id: result.decoded for result in read})
+
+
+def _was_read(result: Result) -> bool:
+    # An empty file has been read too: nothing that its predecessor said is true of it.
+    return bool(result.header) or result.outcome is Outcome.BAD_HEADER
+
+
+def _keep_old_headers(connection: sa.Connection, read: Sequence[Result]) -> None:
+    """Put the headers that are about to be replaced by others into `old_headers`."""
+    table, old = tables.headers, tables.old_headers
+    new = {result.target.file_id: result for result in read}
+    stored = sa.select(table.c.file_id, table.c.length, table.c.data, table.c.file_bytes)
+    rows = [
+        {**row, "replaced_at": new[row["file_id"]].fetched_at}
+        for ids in slices(list(new))
+        for row in connection.execute(stored.where(table.c.file_id.in_(ids))).mappings()
+        if not _holds(row["data"], new[row["file_id"]].header)
+    ]
+    for row in rows:
+        kept = sa.select(sa.func.count()).where(old.c.file_id == row["file_id"])
+        number = connection.execute(kept).scalar_one() + 1
+        connection.execute(sa.insert(old).values(row | {"number": number}))
+
+
+def training_columns(decoded: Decoded | None) -> dict[str, Any]:
+    """What a header says, by column of `loras`; None everywhere unless it is sound."""
+    if decoded is None:
+        return dict.fromkeys(TRAINING_COLUMNS)
+    return {
+        field.name: getattr(part, field.name)
+        for part in (decoded.recipe, decoded.weights)
+        for field in dataclasses.fields(part)
+    }
+
+
+def replace_parts(connection: sa.Connection, read: Mapping[int, Decoded | None]) -> None:
+    """Put what headers say into the tables beside `loras`, in the place of what stood there.
+
+    Args:
+        connection: In the caller's transaction.
+        read: By file; None where the header is not sound.
+    """
+    for ids in slices(list(read)):
         for table in _PARTS:
             connection.execute(sa.delete(table).where(table.c.file_id.in_(ids)))
-    sound = [(result.target.file_id, result.decoded) for result in read if result.decoded]
-    _insert_parts(connection, sound)
+    _insert_parts(connection, [(file_id, one) for file_id, one in read.items() if one])
 
 
 def tag_id(name: str) -> int:
@@ -91,16 +135,6 @@ def _ending(result: Result) -> dict[str, Any]:
     }
 
 
-def _training(decoded: Decoded | None) -> dict[str, Any]:
-    if decoded is None:
-        return dict.fromkeys(TRAINING_COLUMNS)
-    return {
-        field.name: getattr(part, field.name)
-        for part in (decoded.recipe, decoded.weights)
-        for field in dataclasses.fields(part)
-    }
-
-
 def _header_row(result: Result) -> dict[str, Any]:
     length = int.from_bytes(result.header[:_LENGTH_BYTES], "little")
     told = len(result.header) >= _LENGTH_BYTES and length < 2**63
@@ -111,6 +145,14 @@ def _header_row(result: Result) -> dict[str, Any]:
         "file_bytes": result.file_bytes,
         "decoder_version": DECODER_VERSION,
     }
+
+
+def _holds(data: bytes, header: bytes) -> bool:
+    """Whether a stored header is this one; one that is damaged is another."""
+    try:
+        return zstandard.ZstdDecompressor().decompress(data) == header
+    except zstandard.ZstdError:
+        return False
 
 
 def _insert_parts(connection: sa.Connection, sound: Sequence[tuple[int, Decoded]]) -> None:

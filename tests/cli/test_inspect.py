@@ -41,7 +41,8 @@ def test_json_has_every_column_and_every_part(run: Run, tmp_path: Path) -> None:
     assert found["images_seen"] == 1200
     assert found["tags"] == {"6_lantern": {"lantern": 20, "night": 11, "\u202edark": 1}}
     assert found["metadata"] == dict(sorted(LANTERN.items()))
-    assert [problem["field"] for problem in found["problems"]] == ["noise_offset"]  # type: ignore[attr-defined]
+    problems = {problem["field"]: problem["code"] for problem in found["problems"]}  # type: ignore[attr-defined]
+    assert problems == {"noise_offset": "not_a_number", "network_dim": "contradicted"}
 
 
 def test_json_escapes_what_steers(run: Run, tmp_path: Path) -> None:
@@ -58,7 +59,7 @@ def test_a_page_for_a_person(run: Run, tmp_path: Path) -> None:
     assert "1,200 images seen in 15 minutes" in page
     assert "Learning rate 0.0003 for the image model" in page
     assert "network_dim 16" in page
-    assert "! the metadata says rank 16, the tensors have 8" in page
+    assert "! the metadata says rank 16, the tensors have rank 8" in page
     assert "512 × 768 90 ████" in page  # noqa: RUF001
     assert "lantern 20 ████" in page
     assert r"\u202edark 1" in page

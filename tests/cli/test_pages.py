@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from crawler.cli.console import open_console
-from crawler.cli.pages.disagree import disagreements
 from crawler.cli.pages.page import print_page
 from crawler.cli.pages.refusal import advice
 from crawler.cli.pages.sheet import Sheet, Usual
@@ -16,6 +15,7 @@ from crawler.model import Outcome, Problem
 
 STORIES: list[tuple[dict[str, Any], list[str]]] = [
     ({}, []),
+    ({"trainer": "merge-tool"}, ["Made by a tool that merges, extracts or resizes LoRAs."]),
     (
         {
             "steps": 1010,
@@ -94,46 +94,13 @@ def test_the_story_says_what_is_known(row: dict[str, Any], told: list[str]) -> N
     assert sentences(row) == told
 
 
-@pytest.mark.parametrize(
-    ("row", "told"),
-    [
-        ({"network_dim": 32}, []),
-        (
-            {
-                "network_dim": 32,
-                "tensor_rank_min": 32,
-                "tensor_rank_max": 32,
-                "tensor_algo": "lora",
-            },
-            [],
-        ),
-        (
-            {"network_dim": 8, "tensor_rank_min": 4, "tensor_rank_max": 16, "tensor_algo": "lora"},
-            [],
-        ),
-        (
-            {"network_dim": 32, "tensor_rank_min": 4, "tensor_rank_max": 16, "tensor_algo": "lora"},
-            ["the metadata says rank 32, the tensors have 4 to 16"],
-        ),
-        (
-            {"network_dim": 32, "tensor_rank_min": 4, "tensor_rank_max": 4, "tensor_algo": "lokr"},
-            [],
-        ),
-        ({"base_model_version": "sdxl_base_v1-0", "architecture": "sdxl"}, []),
-        ({"base_model_version": "flux1", "architecture": "chroma"}, []),
-        ({"base_model_version": "something new", "architecture": "sdxl"}, []),
-        (
-            {"base_model_version": "sd_1.5", "architecture": "flux1"},
-            ["the metadata says it was trained on sd_1.5, the tensors fit flux1"],
-        ),
-        (
-            {"conv_dim": 8, "trains_conv": False},
-            ["the metadata says conv_dim 8, no tensor is a convolution"],
-        ),
-    ],
-)
-def test_contradictions(row: dict[str, Any], told: list[str]) -> None:
-    assert disagreements(row) == told
+def test_contradictions_stand_beside_the_settings_and_not_among_the_problems() -> None:
+    said = Problem(
+        "contradicted", "network_dim", "the metadata says rank 8, the tensors have rank 4"
+    )
+    text = page(Sheet(title="a", row={"outcome": "decoded", "steps": 1}, problems=[said]), 80)
+    assert "  ! the metadata says rank 8, the tensors have rank 4\n" in text
+    assert "Problems" not in text
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))

@@ -39,7 +39,7 @@ def test_sort_limit_and_offset(run: Run, database: str) -> None:
         "--columns", "file_id", "--format", "tsv", "--db", database,
     )  # fmt: skip
     assert result.stdout == "file_id\n5\n4\n3\n"
-    assert "3 of 8 rows; --limit 0 for all" in result.stderr
+    assert "3 rows, and more match: --limit 0 for all, --count for how many\n" in result.stderr
 
 
 def test_an_answer_that_is_whole_says_nothing(run: Run, database: str) -> None:

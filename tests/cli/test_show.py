@@ -23,7 +23,7 @@ def test_a_page_with_what_is_usual(run: Run, database: str) -> None:
     # Of the ranks 8, 16, 32, 32, 64 and 128 the median is 32, the quartiles 20 and 56.
     assert "network_dim 128 32 20 to 56" in page
     assert "1girl 40 ████" in page
-    assert "! the metadata says rank 128, the tensors have 32" in page
+    assert "! the metadata says rank 128, the tensors have rank 32" in page
 
 
 def test_hostile_names_are_shown_as_text(run: Run, database: str) -> None:

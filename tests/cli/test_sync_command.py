@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from crawler.sandbox import Catalogue, Faults, Sandbox
+from crawler.sandbox import Catalogue, Changes, Faults, Sandbox
 from tests.cli.headers import Run
 
 DONE, USAGE, NO_DATABASE, WORK_LEFT = 0, 2, 3, 4
@@ -192,3 +192,38 @@ def test_login_keeps_a_key_that_the_site_knows_for_the_user_alone(
     assert "removed" in run("logout").stderr
     assert not kept.exists()
     assert "no stored key" in run("logout").stderr
+
+
+def test_a_refresh_says_what_it_found_and_status_what_is_tried_again(
+    run: Run, database_url: str
+) -> None:
+    faults = Faults(gone=0.2, early_access=0.2)
+    before = Catalogue(40, seed=5, faults=faults)
+    changes = Changes(replaced_files=0.2, gone_models=0.1)
+    with Sandbox(before) as site:
+        words = ("sync", "--api-url", site.url, "--rate", "0", "--nsfw", "--db", database_url)
+        assert run(*words).exit_code == DONE
+        site.show(before.later(changes))
+        told = run(*words, "--refresh")
+        again = json.loads(run(*words, "--refresh", "--json", "-q").stdout)
+
+    assert told.exit_code == DONE, told.output
+    first = told.stdout.splitlines()[0]
+    assert " replaced" in first
+    assert "models gone" in first
+    assert (again["replaced_files"], again["gone_models"], again["counted_downloads"]) == (0, 0, 0)
+    status = run("status", "--db", database_url).stdout
+    assert "no longer listed by the site" in status
+    assert "sync --retry-failed asks again" in status
+    assert max(map(len, status.splitlines())) <= 100
+
+
+def test_status_says_when_a_spent_quota_is_there_again(run: Run, database_url: str) -> None:
+    with Sandbox(Catalogue(12, seed=2, faults=Faults(quota=3))) as site:
+        told = run("sync", "--api-url", site.url, "--rate", "0", "--db", database_url)
+
+    assert told.exit_code == WORK_LEFT
+    assert "unusual amount of downloading" in told.stderr
+    status = run("status", "--db", database_url)
+    assert "the site turned the last run away: go on from " in status.stdout
+    assert json.loads(run("status", "--db", database_url, "--json").stdout)["go_on_at"]

@@ -11,6 +11,7 @@ OF_THE_RUN = {
     "attempts",
     "fetched_at",
     "first_seen_at",
+    "lap_began_at",
     "last_seen_at",
     "next_try_at",
     "updated_at",

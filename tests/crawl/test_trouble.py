@@ -1,67 +1,12 @@
 """What a crawl does when the site, and not one file, is in trouble."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-
-import anyio
 import pytest
 import sqlalchemy as sa
 
-from crawler.crawl.ledger import Ledger
-from crawler.crawl.plan import Plan
-from crawler.crawl.run import crawl
-from crawler.crawl.tally import Tally
-from crawler.crawl.walk import Walk
-from crawler.errors import CursorError, QuotaError, SiteError
-from crawler.model import Ask, Fetched, Model, Order, Outcome, Page, Target
+from crawler.errors import QuotaError, SiteError
+from crawler.model import Outcome
 from crawler.store.tables import crawls, loras
-from tests.factories import make_header_bytes, make_model
-
-WALK = Walk(ask=Ask(order=Order.OLDEST))
-
-
-@dataclass
-class Site:
-    """Models 1 to 12 on pages of four, each with one file; `trouble` decides about each fetch."""
-
-    trouble: Callable[[int], Exception | None] = lambda _: None
-    refused_cursor: str | None = None  # when it is the first one asked for
-    page_trouble: Exception | None = None
-    fetched: list[int] = field(default_factory=list)
-    asked: list[str | None] = field(default_factory=list)
-    origin: str = "http://site.invalid"
-
-    async def page(self, ask: Ask, cursor: str | None) -> Page:
-        assert not ask.mature
-        self.asked.append(cursor)
-        if self.page_trouble is not None:
-            raise self.page_trouble
-        if cursor is not None and self.asked == [self.refused_cursor]:
-            raise CursorError(self.origin, "invalid cursor")
-        first = int(cursor or 1)
-        following = str(first + 4) if first + 4 <= 12 else None
-        models = tuple(make_model(number) for number in range(first, first + 4))
-        return Page(models=models, next_cursor=following)
-
-    async def model(self, model_id: int) -> Model | None:
-        raise AssertionError(model_id)
-
-    async def fetch(self, target: Target) -> Fetched:
-        self.fetched.append(target.file_id)
-        if (trouble := self.trouble(len(self.fetched))) is not None:
-            raise trouble
-        return Fetched(target=target, prefix=make_header_bytes(), counted=1)
-
-
-def run(engine: sa.Engine, site: Site, **plan: object) -> Tally:
-    tally = Tally()
-
-    async def go() -> None:
-        wanted = Plan(walk=WALK, keyed=True, concurrency=1, **plan)  # type: ignore[arg-type]
-        await crawl(site, Ledger(engine), wanted, tally=tally, stop=anyio.Event())
-
-    anyio.run(go)
-    return tally
+from tests.crawl.site import Site, run
 
 
 def pending(engine: sa.Engine) -> int:

@@ -1,6 +1,6 @@
 """The order of a walk, its limit, and where it goes on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import anyio
@@ -40,8 +40,11 @@ class Shelf:
     async def model(self, model_id: int) -> Model | None:
         return next((m for page in self.general for m in page if m.model_id == model_id), None)
 
-    async def fetch(self, target: Target) -> Fetched:
-        raise AssertionError(f"a walk reads no file: {target}")
+    async def base_models(self) -> tuple[str, ...]:
+        return ()
+
+    async def fetch(self, target: Target, *, renew: Callable[[], bool]) -> Fetched:
+        raise AssertionError(f"a walk reads no file: {target}, {renew}")
 
 
 def walked(

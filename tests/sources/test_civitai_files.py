@@ -191,7 +191,6 @@ EARLY = {
         (link("/models/71?modelVersionId=81"), Outcome.EARLY_ACCESS, "page"),
         (link("https://civitai.com/model-versions/81"), Outcome.EARLY_ACCESS, "page"),
         (answer(200, LOGIN_PAGE, {"Content-Type": "text/html"}), Outcome.LOGIN_REQUIRED, "login"),
-        (answer(200, HTML, {"Content-Type": "text/html"}), Outcome.FAILED, "“Civitai”"),
         (json_answer({"error": "odd"}), Outcome.FAILED, "odd"),
         (answer(307), Outcome.FAILED, "cannot be read"),
         (link("http://[bad"), Outcome.FAILED, "cannot be read"),
@@ -235,6 +234,7 @@ async def test_a_passing_fault_of_the_site_is_asked_again(status: int) -> None:
         (json_answer({"error": "Forbidden"}, 403), "Forbidden"),
         (answer(403, b"error code: 1010", {"Content-Type": "text/plain"}), "1010"),
         (answer(403, HTML, {"Content-Type": "text/html"}), "HTML page"),
+        (answer(200, HTML, {"Content-Type": "text/html"}), "“Civitai”"),
         (json_answer({"error": "legal restrictions", "code": "REGION_BLOCKED"}, 451), "region"),
     ],
 )

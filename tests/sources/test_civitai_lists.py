@@ -139,9 +139,7 @@ async def test_a_page_of_html_is_named_by_its_title() -> None:
 @pytest.mark.parametrize(
     ("fault", "word"),
     [
-        (answer(403, b"error code: 1010"), "1010"),
         (answer(401, b'{"error": "Unauthorized"}'), "lora-crawl login"),
-        (json_answer({"error": "not in your region", "code": "REGION_BLOCKED"}, 451), "region"),
         (
             json_answer({"error": "You've requested too many pages, please use cursors"}, 429),
             "cursors",
@@ -155,6 +153,41 @@ async def test_what_is_about_us_is_a_site_error_at_once(fault: bytes, word: str)
         with pytest.raises(SiteError, match=word):
             await civitai.page(Ask(order=Order.OLDEST), None)
         assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "word"),
+    [
+        (answer(403, b"error code: 1010"), "1010"),
+        (json_answer({"error": "not in your region", "code": "REGION_BLOCKED"}, 451), "region"),
+    ],
+)
+async def test_a_refusal_of_us_is_believed_when_it_came_three_times(
+    fault: bytes, word: str
+) -> None:
+    async with site(always(fault)) as (civitai, server):
+        with pytest.raises(SiteError, match=word):
+            await civitai.page(Ask(order=Order.OLDEST), None)
+        assert len(server.requests) == 3
+    async with site(always(fault, fault, json_answer({"items": []}))) as (civitai, server):
+        assert (await civitai.page(Ask(order=Order.OLDEST), None)).models == ()
+        assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("enums", "names"),
+    [
+        (json_answer({"BaseModel": ["Pony", "SD 1.5", "Pony", 5, ""]}), ("Pony", "SD 1.5")),
+        (json_answer({"ModelType": ["LORA"]}), ()),
+        (json_answer(["Pony"]), ()),
+        (answer(404, HTML), ()),
+    ],
+)
+async def test_the_base_models_are_what_the_site_enumerates(
+    enums: bytes, names: tuple[str, ...]
+) -> None:
+    async with site(always(enums)) as (civitai, _):
+        assert await civitai.base_models() == names
 
 
 async def test_a_used_up_quota_is_told_apart() -> None:

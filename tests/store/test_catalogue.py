@@ -34,7 +34,7 @@ def _store(engine: sa.Engine, *models: Model, **changes: Any) -> int:
         "now": NOW,
     }
     with engine.begin() as connection:
-        return store_page(connection, models, **given | changes).total()
+        return store_page(connection, models, **given | changes).new.total()
 
 
 def _rows(engine: sa.Engine, table: sa.Table) -> list[dict[str, Any]]:

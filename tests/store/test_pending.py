@@ -34,7 +34,7 @@ def _store(engine: sa.Engine, *models: Model, **changes: Any) -> int:
         "now": NOW,
     }
     with engine.begin() as connection:
-        return store_page(connection, models, **given | changes).total()
+        return store_page(connection, models, **given | changes).new.total()
 
 
 def _rows(engine: sa.Engine, table: sa.Table) -> list[dict[str, Any]]:
@@ -108,4 +108,6 @@ def test_a_database_takes_from_one_api_only(engine: sa.Engine) -> None:
         "finished_at": LATER,
         "ending": "done",
         "summary": {"headers": 3},
+        "keyed": None,
+        "go_on_at": None,
     }

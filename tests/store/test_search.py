@@ -260,6 +260,7 @@ def test_fields_that_few_rows_have(filled: sa.Engine) -> None:
 
 def test_the_statistics_are_asked_first(filled: sa.Engine) -> None:
     stats = [
+        {"base_model": "", "field": "file_id", "count": 6},
         {"base_model": "", "field": "network_dim", "count": 1},
         {"base_model": "", "field": "tag_count", "count": 5},
         {"base_model": "Made-up", "field": "seed", "count": 6},

@@ -3,6 +3,7 @@
 import math
 import random
 import statistics
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from crawler.store.fields import FIELDS
-from crawler.store.statistics import quartiles
+from crawler.store.statistics import Ranked, quartiles
 from crawler.store.tables import field_stats, loras
 from crawler.store.writes import refresh_statistics
 
@@ -96,11 +97,45 @@ def test_both_databases_give_the_same_as_plain_python(engine: sa.Engine) -> None
     assert found == pytest.approx(statistics.quantiles(values, n=4, method="inclusive"), rel=1e-12)
 
 
+def test_they_are_the_same_however_few_columns_a_scan_reads(
+    engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = random.Random(8)
+    bases = ("Pony", "SDXL 1.0", "", None)
+    _insert(
+        engine,
+        [
+            {
+                "base_model": chance.choice(bases),
+                "network_dim": chance.choice((4, 8, None)),
+                "learning_rate": chance.choice((1e-4, 0.0, -0.0, None)),
+                "optimizer": "Lion",
+            }
+            for _ in range(200)
+        ],
+    )
+    together = _stats(engine)
+    monkeypatch.setattr("crawler.store.statistics.VALUES_PER_SCAN", 1)
+    monkeypatch.setattr("crawler.store.statistics.FETCH_ROWS", 7)
+
+    assert _stats(engine) == together
+    assert together["", "network_dim"][1:] != (None, None, None)
+
+
+@given(st.lists(FLOATS, min_size=1))
+@example([0.0, 0.0, 1.0])
+def test_counted_numbers_are_the_list_they_stand_for(values: list[float]) -> None:
+    ranked = Ranked(Counter(values))
+
+    assert len(ranked) == len(values)
+    assert [ranked[at] for at in range(len(values))] == sorted(values)
+
+
 @given(st.lists(FLOATS, min_size=1))
 @example([5e-324, 5e-324])
 @example([-1.7e308, 1.7e308])
 def test_quartiles_are_finite_and_in_order(values: list[float]) -> None:
-    first, median, third = quartiles(sorted(values))
+    first, median, third = quartiles(Ranked(Counter(values)))
 
     assert min(values) <= first <= median <= third <= max(values)
     assert math.isfinite(median)

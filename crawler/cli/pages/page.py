@@ -7,7 +7,6 @@ from rich.console import Console
 from rich.text import Text
 
 from crawler.cli.pages import layout
-from crawler.cli.pages.disagree import disagreements
 from crawler.cli.pages.images import print_images
 from crawler.cli.pages.refusal import advice
 from crawler.cli.pages.settings import print_settings
@@ -15,6 +14,7 @@ from crawler.cli.pages.sheet import Sheet
 from crawler.cli.pages.story import sentences
 from crawler.cli.table import print_line
 from crawler.cli.words import count, instant, number, size
+from crawler.decode.problems import CONTRADICTED
 from crawler.model import Outcome
 
 #: Rows of the lists at the end of the page; the rest is counted, and is in `--json`.
@@ -45,8 +45,10 @@ def print_page(console: Console, sheet: Sheet) -> None:
     elif not told:
         layout.paragraph(console, "The header says little of the training.")
     print_settings(console, sheet)
-    for text in disagreements(sheet.row):
-        layout.paragraph(console, f"! {text}", indent=layout.INDENT, hanging=2, style="yellow")
+    for problem in sheet.problems:
+        if problem.code == CONTRADICTED:
+            text = f"! {problem.detail}"
+            layout.paragraph(console, text, indent=layout.INDENT, hanging=2, style="yellow")
     print_images(console, sheet)
     _print_problems(console, sheet)
     _print_others(console, sheet)
@@ -66,7 +68,9 @@ def _print_origin(console: Console, sheet: Sheet) -> None:
             text = ", ".join(str(word) for word in words[:_MOST_WORDS])
             layout.paragraph(console, f"{label}: {text}{more}", hanging=layout.INDENT)
     if gone := sheet["gone_at"]:
-        text = f"not listed by the site any more since {_day(gone)}"
+        local = sheet["site"] == "local"
+        missed = "not on this machine any more" if local else "not listed by the site any more"
+        text = f"{missed} since {_day(gone)}"
         layout.paragraph(console, text, style="yellow")
 
 
@@ -109,19 +113,20 @@ def _print_refusal(console: Console, sheet: Sheet) -> None:
         layout.paragraph(console, f"Early access ends on {instant(until)} UTC.")
     if due := sheet["next_try_at"]:
         layout.paragraph(console, f"Not asked for again before {instant(due)} UTC.")
-    local = sheet["file_id"] is None
+    local = sheet["file_id"] is None or sheet["site"] == "local"
     if text := advice(outcome, local=local):
         layout.paragraph(console, text)
 
 
 def _print_problems(console: Console, sheet: Sheet) -> None:
-    if not sheet.problems:
+    unread = [problem for problem in sheet.problems if problem.code != CONTRADICTED]
+    if not unread:
         return
-    layout.heading(console, f"Problems ({number(len(sheet.problems))})")
-    for problem in sheet.problems[:_MOST_PROBLEMS]:
+    layout.heading(console, f"Problems ({number(len(unread))})")
+    for problem in unread[:_MOST_PROBLEMS]:
         text = f"{problem.field}: {problem.detail} ({problem.code})"
         layout.paragraph(console, text, indent=layout.INDENT, hanging=layout.INDENT)
-    _print_rest(console, len(sheet.problems) - _MOST_PROBLEMS)
+    _print_rest(console, len(unread) - _MOST_PROBLEMS)
 
 
 def _print_others(console: Console, sheet: Sheet) -> None:

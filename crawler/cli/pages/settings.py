@@ -15,7 +15,7 @@ from crawler.cli.words import instant, listed, number, rounded
 from crawler.query.field import Field
 
 #: Headings of the groups of `loras`, in the order of the page.
-_HEADINGS = {
+HEADINGS = {
     "trainer": "Trainer",
     "network": "Network",
     "rates": "Learning rates and optimizer",
@@ -32,7 +32,7 @@ _HEADINGS = {
 _UNITS_SHOWN = {"px", "s", "MP"}
 
 #: Numbers that count nothing: no thousands, no median.
-_IDENTIFIERS = {"seed"}
+IDENTIFIERS = {"seed"}
 
 #: Quotients and clock times, whose last digits mean nothing; so do those of the group `effort`.
 _MEASURED = {"mean_repeats", "resolution", "training_seconds"}
@@ -60,7 +60,7 @@ _ROOM_FOR_MEANINGS = 130
 def print_settings(console: Console, sheet: Sheet) -> None:
     """Every group that has something to show; beside a number what others of the base model have."""
     said = bool(sheet.usual)
-    for group, text in _HEADINGS.items():
+    for group, text in HEADINGS.items():
         filled = [each for each in HEADER_FIELDS if each.group == group and _is_shown(each, sheet)]
         if not filled:
             continue
@@ -83,7 +83,7 @@ def _is_shown(each: Field, sheet: Sheet) -> bool:
 
 def _print_setting(console: Console, each: Field, sheet: Sheet) -> None:
     value = told(each, sheet[each.name])
-    usual = sheet.usual.get(each.name) if each.name not in _IDENTIFIERS else None
+    usual = sheet.usual.get(each.name) if each.name not in IDENTIFIERS else None
     if cell_len(visible(value)) >= _CELLS[0]:
         layout.setting(console, each.name, value)
         return
@@ -102,7 +102,7 @@ def told(each: Field, value: Any) -> str:
     """A value for a person: thousands separated, yes or no, an object as `name value`."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if is_number(value) and each.name not in _IDENTIFIERS:
+    if is_number(value) and each.name not in IDENTIFIERS:
         measured = each.group == "effort" or each.name in _MEASURED
         shown = rounded(value, 4) if measured else number(value)
         return f"{shown} {each.unit}" if each.unit in _UNITS_SHOWN else shown

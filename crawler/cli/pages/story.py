@@ -5,6 +5,9 @@ from typing import Any
 
 from crawler.cli.words import count, duration, instant, number, rounded
 
+#: What did not train: its files were made of others.
+_MERGED = "merge-tool"
+
 #: Trainers as their makers write them.
 _TRAINERS = {
     "kohya": "kohya's sd-scripts",
@@ -17,7 +20,7 @@ _TRAINERS = {
     "traintrain": "TrainTrain",
     "diffusion-pipe": "diffusion-pipe",
     "cloneofsimo": "cloneofsimo's lora",
-    "merge-tool": "a tool that merges LoRAs",
+    _MERGED: "a tool that merges, extracts or resizes LoRAs",
 }
 
 #: Digits of a commit that are enough to tell it.
@@ -48,7 +51,8 @@ def _who(row: Mapping[str, Any]) -> str:
         parts.append(f"on {base}")
     if finished := row.get("training_finished_at") or row.get("training_started_at"):
         parts.append(f"on {instant(finished)[:10]}" if not base else f"({instant(finished)[:10]})")
-    return f"Trained {' '.join(parts)}." if parts else ""
+    done = "Made" if row.get("trainer") == _MERGED else "Trained"
+    return f"{done} {' '.join(parts)}." if parts else ""
 
 
 def _how_much(row: Mapping[str, Any]) -> str:

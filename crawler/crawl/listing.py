@@ -1,0 +1,86 @@
+"""The first stage: page after page into the database."""
+
+from collections.abc import Mapping
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import datetime
+
+from crawler.crawl.state import RunState
+from crawler.crawl.walk import Step, Walk, steps
+from crawler.errors import SiteError
+from crawler.model.walk import CursorState
+from crawler.store import writes
+from crawler.store.writes_files import Stored
+from crawler.store.writes_gone import Gone
+
+
+async def list_catalogue(state: RunState, begun: Mapping[str, CursorState], seen: set[int]) -> None:
+    """Store page after page.
+
+    Args:
+        state: Of the run.
+        begun: The cursors to begin with, by pass.
+        seen: The models that this lap has met.
+    """
+    try:
+        async with aclosing(steps(state.source, state.plan.walk, begun, seen)) as walking:
+            async for step in walking:
+                await _store(state, step, begun)
+                if state.list_is_closed:
+                    return
+    except SiteError as error:
+        state.stop_for(error)
+    finally:
+        state.tally.listing = False
+        state.bell.ring()
+
+
+async def _store(state: RunState, step: Step, begun: Mapping[str, CursorState]) -> None:
+    stored, gone = await state.ledger.run(lambda connection: _write(connection, state, step, begun))
+    tally = state.tally
+    tally.add_listed(stored.new, stored.replaced)
+    tally.models += step.distinct
+    tally.list_calls += step.list_calls
+    tally.add_unreadable(step.unreadable)
+    if gone is not None:
+        tally.add_gone(gone.models, believed=gone.believed)
+    state.bell.ring()
+
+
+def _write(
+    connection: writes.Connection, state: RunState, step: Step, begun: Mapping[str, CursorState]
+) -> tuple[Stored, Gone | None]:
+    plan = state.plan
+    since = _end_of_lap(plan.walk, step)
+    cursors = step.cursors
+    if since is not None:
+        # Whoever asks again from the end of a lap has not met everything since it began.
+        cursors = {name: replace(one, began_at=None) for name, one in cursors.items()}
+    stored = writes.store_page(
+        connection,
+        step.models,
+        site=plan.site,
+        origin=plan.origin or state.source.origin,
+        walk=plan.walk.key,
+        lap=max((one.lap for one in begun.values()), default=1),
+        cursors=cursors,
+        primary_only=plan.walk.primary_only,
+        now=_seen_at(state.clock(), begun),
+    )
+    if since is None:
+        return stored, None
+    gone = writes.note_gone(connection, site=plan.site, since=since, now=state.clock())
+    return stored, gone
+
+
+def _end_of_lap(walk: Walk, step: Step) -> datetime | None:
+    """When the lap began that has met the whole catalogue with this step; None when none has."""
+    began = [one.began_at for one in step.cursors.values() if one.ended]
+    known = [moment for moment in began if moment is not None]
+    whole = walk.is_whole and len(known) == len(step.cursors)
+    return min(known) if whole else None
+
+
+def _seen_at(now: datetime, begun: Mapping[str, CursorState]) -> datetime:
+    """Now, but never before the lap began: a clock that was set back must not hide what was seen."""
+    return max([now, *(one.began_at for one in begun.values() if one.began_at is not None)])

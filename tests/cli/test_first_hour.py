@@ -1,0 +1,94 @@
+"""What somebody meets who has just begun: no database, a word too few, a quote forgotten."""
+
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from crawler.cli.console import open_console
+from crawler.cli.pages.page import print_page
+from crawler.cli.pages.sheet import Sheet
+from crawler.settings import default_database
+from tests.cli.headers import Run
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home directory with nothing in it."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["query"], ["show", "1"], ["stats"], ["authors"], ["suggest", "--base-model", "Pony"]),
+        *(["sql", "select 1"], ["status"], ["db", "check"]),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.usefixtures("home")
+def test_the_default_place_is_not_repeated_in_the_advice(run: Run, words: list[str]) -> None:
+    result = run(*words)
+
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert result.stderr == (
+        f"error: {default_database()}: there is no database\n"
+        "fill one: lora-crawl sync --limit 500\n"
+    )
+
+
+def test_another_place_is(run: Run, home: Path) -> None:
+    result = run("query", "--db", str(home / "a b.db"))
+
+    assert result.stderr.endswith(f"lora-crawl sync --limit 500 --db '{home / 'a b.db'}'\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        # What is left of `network_dim > 64` when the shell has made a file named 64.
+        (
+            ["query", "network_dim"],
+            'write e.g. "network_dim > 64"; without the double quotes the shell takes > for itself',
+        ),
+        (["query", "optimizer"], "write e.g. \"optimizer = 'some text'\""),
+        (["query", "Marble"], "a condition has a field and a value, e.g. base_model:Pony"),
+        (["query", "network_dm:64"], "did you mean network_dim"),
+        (["query", "--sort", "network_args"], "network_args is an object and has no order"),
+        (["query", "--group-by", "model_tags"], "model_tags is a list and cannot be grouped by"),
+        (["stats", "network_args"], "network_args is an object and has no statistics"),
+        (["show", "99"], "there is no file 99 in this database"),
+        (["show", "model:ninety"], "'model:ninety' points at nothing"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_told_with_what_to_do(
+    run: Run, database: str, words: list[str], told: str
+) -> None:
+    result = run(*words, "--db", database)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert told in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("site", "told"),
+    [
+        ("civitai", "not listed by the site any more since 2026-03-04"),
+        ("local", "not on this machine any more since 2026-03-04"),
+    ],
+)
+def test_what_is_gone_says_from_where(site: str, told: str) -> None:
+    row = {
+        "outcome": "no_metadata",
+        "site": site,
+        "file_id": 1,
+        "gone_at": datetime(2026, 3, 4, tzinfo=UTC),
+    }
+    stream = io.StringIO()
+    print_page(open_console(stream), Sheet(title="Marble", row=row))
+
+    assert told in stream.getvalue().splitlines()

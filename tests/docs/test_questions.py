@@ -1,0 +1,254 @@
+"""Every command line of README.md and docs/ is run, and docs/questions.md answers what it asks."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import typer.main
+from typer.testing import CliRunner, Result
+
+from crawler.cli.app import app
+from crawler.crawl.walk import Walk
+from crawler.model import Ask, Order
+from crawler.sandbox import Catalogue, Faults, Sandbox
+from crawler.store.database import open_for_writing
+from crawler.store.tables import loras, metadata
+from tests.cli.headers import LANTERN, write_lora
+from tests.crawl.conftest import OLDEST, run_crawl
+from tests.docs.examples import PAGES, ROOT, examples, questions
+
+Row = Mapping[str, Any]
+
+#: The models that the pages name by an id: they are those of `sync --limit 500 --sandbox`.
+NAMED_MODELS = (3850, 5176)
+
+#: Models of the catalogue besides: enough that most questions have an answer.
+MODELS = 50
+
+QUESTIONS = questions(ROOT / "docs" / "questions.md")
+
+#: How a word that the reader replaces is replaced here. A path is one in the working folder.
+STANDS_FOR = {
+    "REF": "621600",
+    "DIR": "written",
+    "FOLDER": "mine",
+    "PATH": "mine",
+    "FILE_OR_URL": "mine/lantern.safetensors",
+    "PATH_OR_URL": "mine/lantern.safetensors",
+    "STATEMENT": "select count(*) from loras",
+    "NAME": "Pony",
+}
+
+#: How the lines begin that are not run here, and why.
+NOT_RUN = {
+    "sync --limit 500 --sandbox": "takes its time; tests/cli/test_sync_command.py runs a small one",
+    "sync --limit 500": "asks civitai.com",
+    "sync --api-url ADDRESS": "needs a sandbox; tests/cli/test_sync_command.py runs it on one",
+    "sandbox ": "serves until it is stopped; tests/sandbox does",
+    "--install-completion": "changes the files of the shell",
+}
+
+#: What the public description of `query` promises, beside what docs/query.md shows.
+PROMISED = (
+    ["network_dim>64"],
+    ["network_dim>=64 and optimizer='Prodigy'"],
+    ["has(tags, '1girl')"],
+    ["has(model_tags, 'character')"],
+    ["has(trained_words, 'rovika')"],
+    ["published_at >= '2025-01'"],
+    ["network_dim:65.."],
+    ["network_dim:16..64"],
+    ["optimizer:Prodigy"],
+    ["optimizer:Lion,Prodigy"],
+    ["optimizer:*w8*"],
+    ["network_dim:65..", "optimizer like 'prod%' or not v2"],
+    ["abs(network_alpha - network_dim) / 2 < 8", "upper(base_model) = 'PONY'"],
+    ["--sort", "-images_seen,network_dim", "--columns", "file_id,images_seen"],
+    ["--limit", "0"],
+    ["--limit", "5", "--offset", "5"],
+    ["x_is_no_field is null or network_dim>64"],
+    ["--count"],
+    ["--group-by", "optimizer"],
+    *(["--format", name] for name in ("table", "json", "jsonl", "csv", "tsv", "markdown")),
+    ["--json"],
+    ["--safe-csv"],
+    ["--sql", "network_dim>64"],
+)
+
+#: What some questions mean, in Python; a missing value matches nothing.
+MEANT: dict[str, Callable[[Row], bool]] = {
+    "Characters on Illustrious with under 40 images and over 5,000 likes": lambda row: (
+        row["base_model"] == "Illustrious"
+        and "character" in row["model_tags"]
+        and (row["image_count"] or 40) < 40
+        and (row["likes"] or 0) > 5000
+    ),
+    "What was published since the beginning of 2026, the newest first": lambda row: (
+        row["published_at"] is not None and row["published_at"] >= datetime(2026, 1, 1, tzinfo=UTC)
+    ),
+    "Everything by one creator": lambda row: row["creator"] == "fablegarden178",
+    "LoRAs whose name I half remember": lambda row: "print" in row["model_name"].lower(),
+    "Which settings do people use with Prodigy?": lambda row: row["optimizer"] == "Prodigy",
+    "How many repeats, epochs and steps for 10 to 20 images?": lambda row: (
+        10 <= (row["image_count"] or 0) <= 20
+    ),
+    "Who uses min-SNR weighting and a noise offset together?": lambda row: (
+        row["min_snr_gamma"] is not None and (row["noise_offset"] or 0) > 0
+    ),
+    "At most an hour of training, and over 50 likes all the same": lambda row: (
+        row["training_seconds"] is not None
+        and row["training_seconds"] <= 3600
+        and (row["likes"] or 0) > 50
+    ),
+    "LoRAs that saw each of their images more than 100 times": lambda row: (
+        bool(row["image_count"]) and (row["images_seen"] or 0) // row["image_count"] > 100
+    ),
+}
+
+#: The question whose likes no LoRA of the made-up catalogue reaches.
+UNANSWERED = "Characters on Illustrious with under 40 images and over 5,000 likes"
+
+
+@pytest.fixture(scope="module")
+def crawled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.Engine]:
+    """A part of what `sync --sandbox` crawls, once for all tests, which take copies."""
+    engine = open_for_writing(tmp_path_factory.mktemp("crawled") / "loras.db")
+    with Sandbox(Catalogue(2_000, faults=Faults.mild())) as site:
+        run_crawl(engine, site, Walk(ask=OLDEST.ask, model_ids=NAMED_MODELS))
+        run_crawl(engine, site, Walk(ask=Ask(order=Order.MOST_DOWNLOADED), limit=MODELS))
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def filled(
+    engine: sa.Engine, crawled: sa.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> sa.Engine:
+    """A copy of the crawl in the database that commands take, and a folder to work in with one
+    LoRA of one's own."""
+    with crawled.connect() as source, engine.begin() as target:
+        for table in metadata.sorted_tables:
+            # What the database numbers by itself it numbers anew.
+            numbered = table.autoincrement_column
+            columns = [column for column in table.columns if column is not numbered]
+            if rows := [dict(row._mapping) for row in source.execute(sa.select(*columns))]:
+                target.execute(sa.insert(table), rows)
+    work = tmp_path / "work"
+    (work / "mine").mkdir(parents=True)
+    write_lora(work / "mine" / "lantern.safetensors", LANTERN)
+    monkeypatch.chdir(work)
+    monkeypatch.setenv("LORA_CRAWL_DB", engine.url.render_as_string(hide_password=False))
+    monkeypatch.setenv("COLUMNS", "80")
+    return engine
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(app, list(words), catch_exceptions=False)
+
+
+def meant(words: tuple[str, ...]) -> list[str]:
+    """The words with everything in place that the reader puts there; `[EXPR]...` is left out."""
+    given = [word for word in words if not word.startswith("[")]
+    return [STANDS_FOR.get(word.removesuffix("..."), word) for word in given]
+
+
+def not_run(words: tuple[str, ...]) -> str | None:
+    """How a line begins that is not run."""
+    line = " ".join(words) + " "
+    return next((begin for begin in NOT_RUN if line.startswith(begin)), None)
+
+
+@pytest.mark.usefixtures("filled")
+def test_every_line_of_the_pages_runs() -> None:
+    ran = 0
+    for page in PAGES:
+        for example in examples(page):
+            if example.is_name or not_run(example.words):
+                continue
+            words = meant(example.words)
+            if "-o" in words:  # a folder that is not there yet, for each line
+                words[words.index("-o") + 1] += f"-{ran}"
+            result = run(*words)
+            shown = f"{page.name}: {example.line}\n{result.stderr}"
+            assert result.exit_code == 0, shown
+            assert result.stdout or "-o" in words, shown
+            ran += 1
+    assert ran > 80
+
+
+def test_commands_named_in_a_sentence_are_there() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    named = {example.words[0] for page in PAGES for example in examples(page) if example.is_name}
+
+    assert named - set(commands) == set()
+    assert named
+
+
+def test_there_are_thirty_questions_and_each_has_an_answer() -> None:
+    assert len(QUESTIONS) == 30
+    assert {heading for heading, lines in QUESTIONS.items() if len(lines) not in (1, 2)} == set()
+    assert set(MEANT) - set(QUESTIONS) == set()
+
+
+@pytest.mark.usefixtures("filled")
+def test_both_spellings_of_a_question_give_the_same() -> None:
+    pairs = {heading: lines for heading, lines in QUESTIONS.items() if len(lines) == 2}
+    for heading, (sql, short) in pairs.items():
+        assert sql.words != short.words, heading
+        answer = run(*sql.words)
+        assert answer.exit_code == 0, heading
+        assert answer.stdout == run(*short.words).stdout, heading
+    assert len(pairs) > 15
+
+
+def test_the_answers_are_those_that_python_finds(filled: sa.Engine) -> None:
+    with filled.connect() as connection:
+        rows = [row._mapping for row in connection.execute(sa.select(loras))]
+    for heading, matches in MEANT.items():
+        words = QUESTIONS[heading][0].words
+        answer = run(*words, "--columns", "file_id", "--limit", "0", "--json")
+        found = {row["file_id"] for row in json.loads(answer.stdout)}
+        assert found == {row["file_id"] for row in rows if matches(row)}, heading
+        assert bool(found) == (heading != UNANSWERED), heading
+
+
+def test_a_limit_takes_the_most_of_a_column(filled: sa.Engine) -> None:
+    words = QUESTIONS["Which LoRAs were trained the longest?"][0].words
+    answer = json.loads(run(*words, "--json").stdout)
+    with filled.connect() as connection:
+        known = connection.scalars(
+            sa.select(loras.c.images_seen).where(loras.c.images_seen.is_not(None))
+        ).all()
+
+    assert [row["images_seen"] for row in answer] == sorted(known, reverse=True)[:10]
+
+
+@pytest.mark.usefixtures("filled")
+def test_every_tag_of_the_sql_is_counted() -> None:
+    (line,) = QUESTIONS["Which caption tags stand in the most LoRAs?"]
+    answer = json.loads(run(*line.words, "--json").stdout)
+    assert len(answer) == 20
+    for row in answer[:3]:
+        assert run("query", f"tags:'{row['name']}'", "--count").stdout == f"{row['files']}\n"
+        assert row["captions"] >= row["files"]
+
+
+@pytest.mark.usefixtures("filled")
+def test_the_promises_of_query_hold() -> None:
+    for words in PROMISED:
+        result = run("query", *words)
+        unknown = any("x_is_no_field" in word for word in words)
+        assert result.exit_code == (2 if unknown else 0), (words, result.stderr)
+        assert bool(result.stdout) is not unknown, words
+        if unknown:
+            assert "\n^^^^^^^^^^^^^\n" in result.stderr
+
+
+def test_each_reason_not_to_run_a_line_is_needed() -> None:
+    met = {not_run(one.words) for page in PAGES for one in examples(page)}
+
+    assert set(NOT_RUN) - met == set()
