@@ -100,9 +100,12 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 -- Typer hands over the option's value
     if wanted:
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        typer.echo(f"lora-crawl {version('lora-crawl')}")
+        try:
+            typer.echo(f"lora-crawl {version('lora-crawl')}")
+        except PackageNotFoundError:
+            typer.echo("lora-crawl, run from a checkout that is not installed")
         raise typer.Exit
 
 
