@@ -84,7 +84,7 @@ def report(catalogue: Catalogue, sandbox: Sandbox, place: str) -> None:
     print(
         f"list calls {seen.lists:,}, storage {seen.storage_requests:,} requests, {seen.bytes_sent:,} B"
     )
-    print(f"key leaks {seen.key_leaks}")
+    print(f"key leaks {seen.key_leaks}; most sent of one body {seen.most_sent:,} B")
     if (injected := getattr(seen, "injected", None)) is not None:
         print(f"faults injected {dict(injected)}")
 
