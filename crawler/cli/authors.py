@@ -43,7 +43,12 @@ def authors(
     *,
     where: Where = None,
     sort: Annotated[
-        Sort, typer.Option("--sort", help="Order by this column, the largest first.")
+        Sort,
+        typer.Option(
+            "--sort",
+            metavar="COLUMN",
+            help=f"Order by this column, the largest first: {', '.join(Sort)}.",
+        ),
     ] = Sort.MEGAPIXELS_SEEN,
     limit: Annotated[
         int, typer.Option("--limit", "-n", min=0, help="At most so many creators; 0 = all.")

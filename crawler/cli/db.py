@@ -11,13 +11,16 @@ db_app = typer.Typer(
 
 
 @db_app.command()
-def path(*, db: Db = None) -> None:
-    """Print where the database is, or would be."""
-    from crawler.store.database import redacted, resolve
+def path(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Verbose = 0) -> None:
+    """Print where the database is, or would be; -v says whether it is there and in what state."""
+    from crawler.store.database import redacted, resolve, state
 
     url = resolve(place(db))
     with answers() as out:
         out.write(f"{url.database if url.get_backend_name() == 'sqlite' else redacted(url)}\n")
+    voice = voice_of(ctx, quiet=quiet, verbose=verbose)
+    if voice.verbose:
+        voice.detail(state(url).value)
 
 
 @db_app.command()
@@ -41,9 +44,9 @@ def upgrade(
 
 
 @db_app.command()
-def info(*, db: Db = None) -> None:
-    """Print the kind of database, its state, its size and the rows of each table."""
-    from crawler.store.database import open_for_reading, redacted, resolve
+def info(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Verbose = 0) -> None:
+    """Print where the database is and how many rows each table has; -v adds its revision."""
+    from crawler.store.database import REVISION, open_for_reading, redacted, resolve
     from crawler.store.reads import table_counts
 
     url = resolve(place(db))
@@ -57,3 +60,4 @@ def info(*, db: Db = None) -> None:
         out.write(f"{redacted(url)}\n")
         for name, count in rows.items():
             out.write(f"{name:14} {count:>12,}\n")
+    voice_of(ctx, quiet=quiet, verbose=verbose).detail(f"revision {REVISION}")

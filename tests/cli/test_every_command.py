@@ -1,0 +1,43 @@
+"""What every command has in common."""
+
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from crawler.cli.app import app
+from tests.cli.headers import Run
+
+GROUP = typer.main.get_command(app)
+COMMANDS = {
+    **GROUP.commands,  # type: ignore[attr-defined]
+    **{f"db {name}": one for name, one in GROUP.commands["db"].commands.items()},  # type: ignore[attr-defined]
+}
+del COMMANDS["db"]
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_takes_quiet_and_verbose_and_explains_itself(run: Run, name: str) -> None:
+    options = {option for one in COMMANDS[name].params for option in getattr(one, "opts", ())}
+
+    assert {"-q", "--quiet", "-v", "--verbose"} <= options
+    told = run(*name.split(), "--help")
+    assert told.exit_code == 0
+    assert max(map(len, told.stdout.splitlines())) <= 80
+
+
+def test_quiet_and_verbose_stand_before_the_command_too(run: Run, tmp_path: Path) -> None:
+    words = ("db", "path", "--db", str(tmp_path / "none.db"))
+
+    assert run(*words).stderr == ""
+    assert "missing" in run(*words, "-v").stderr
+    assert "missing" in run("-v", *words).stderr
+    assert run("-q", *words, "-v").stderr == ""
+
+
+def test_the_version_is_one_line(run: Run) -> None:
+    told = run("--version")
+
+    assert told.exit_code == 0
+    assert told.stdout.startswith("lora-crawl")
+    assert told.stdout.count("\n") == 1
