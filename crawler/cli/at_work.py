@@ -1,26 +1,21 @@
 """Long work on this machine: shown while it runs, and ended by Ctrl-C in good order."""
 
 import signal
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from crawler.cli.console import Voice, open_console
-from crawler.cli.words import bar, count, duration, number, rounded
+from crawler.cli.console import Voice
+from crawler.cli.live import LINE_SECONDS, Picture, live_display, shows_live
+from crawler.cli.words import count, duration, number, rounded
 from crawler.errors import StoppedError
-
-#: Seconds between two lines where no terminal shows a live display.
-LINE_SECONDS = 10
 
 #: Seconds after which a rate and a remaining time say something.
 _SETTLED_SECONDS = 2
 
-_BAR_WIDTH = 24
-
-#: What `at_work` shows: the share that is done, None while it is not known, and lines of text.
-Picture = tuple[float | None, Sequence[str]]
+#: What the first Ctrl-C is answered with.
+_STOPPING = "stopping: storing what has been read; Ctrl-C again stops at once"
 
 
 def progress_line(done: int, total: int, noun: str, seconds: float) -> str:
@@ -52,7 +47,11 @@ def at_work(
     """
     asked, told = 0, False
     next_line = time.monotonic() + LINE_SECONDS
-    shows_lines = not voice.quiet and not sys.stderr.isatty()
+    shows_lines = not voice.quiet and not shows_live(voice)
+
+    def shown() -> Picture:
+        share, lines = picture()
+        return share, [*lines, _STOPPING] if asked else lines
 
     def ask(_signal: int, _frame: FrameType | None) -> None:
         nonlocal asked
@@ -65,7 +64,8 @@ def at_work(
         if asked and not told:
             told = True
             on_stop()
-            voice.notice("stopping: storing what has been read; Ctrl-C again stops at once")
+            if not shows_live(voice):
+                voice.notice(_STOPPING)
         if shows_lines and time.monotonic() >= next_line:
             next_line = time.monotonic() + LINE_SECONDS
             voice.notice(" · ".join(picture()[1]))
@@ -73,28 +73,10 @@ def at_work(
 
     before = [(which, signal.signal(which, ask)) for which in (signal.SIGINT, signal.SIGTERM)]
     try:
-        with _live_display(voice, picture):
+        with live_display(voice, shown):
             yield going
     except KeyboardInterrupt:
         raise StoppedError("stopped; what was stored stays, the same command goes on") from None
     finally:
         for which, handler in before:
             signal.signal(which, handler)
-
-
-@contextmanager
-def _live_display(voice: Voice, picture: Callable[[], Picture]) -> Iterator[None]:
-    if voice.quiet or not sys.stderr.isatty():
-        yield
-        return
-    from rich.live import Live
-    from rich.text import Text
-
-    def render() -> Text:
-        share, lines = picture()
-        first = [] if share is None else [f"{bar(share, _BAR_WIDTH):·<{_BAR_WIDTH}}"]
-        return Text("\n".join([*first, *lines]))
-
-    console = open_console(sys.stderr)
-    with Live(console=console, get_renderable=render, refresh_per_second=4, transient=True):
-        yield

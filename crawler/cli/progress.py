@@ -1,20 +1,15 @@
 """How a crawl is doing: a live display on a terminal, a plain line now and then elsewhere."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import anyio
 
-from crawler.cli.console import Voice, open_console
-from crawler.cli.words import bar, count, duration, number, size
+from crawler.cli.console import Voice
+from crawler.cli.live import LINE_SECONDS, Picture, shows_live
+from crawler.cli.words import count, duration, number, size
 from crawler.crawl.tally import Tally
 from crawler.model import Outcome
 
-#: Seconds between two lines where no terminal shows a live display.
-LINE_SECONDS = 10
-
-_BAR_WIDTH = 24
+#: What the first Ctrl-C is answered with.
+STOPPING = "stopping: finishing what is in flight; Ctrl-C again stops at once"
 
 #: Seconds after which a rate and a remaining time say something.
 _SETTLED_SECONDS = 2
@@ -40,9 +35,7 @@ def reading_line(tally: Tally) -> str:
         parts.append(f"{speed:.0f}/s" if speed >= 10 else f"{speed:.1f}/s")  # noqa: PLR2004
     if tally.bytes_read:
         parts.append(size(tally.bytes_read))
-    if tally.stopping:
-        parts.append("finishing what is in flight")
-    elif tally.pending and done and tally.seconds > _SETTLED_SECONDS:
+    if not tally.stopping and tally.pending and done and tally.seconds > _SETTLED_SECONDS:
         left = tally.pending * tally.seconds / done
         parts.append(
             f"{duration(left)} left" + (", and what is still to be listed" if tally.listing else "")
@@ -61,29 +54,18 @@ def outcome_line(tally: Tally) -> str:
     return f"{'':9}{' · '.join(shown)}" if shown else ""
 
 
-@contextmanager
-def live_display(tally: Tally, voice: Voice) -> Iterator[None]:
-    """Show `tally` on stderr while the block runs, if that is a terminal."""
-    if voice.quiet or not sys.stderr.isatty():
-        yield
-        return
-    from rich.live import Live
-    from rich.text import Text
-
-    def picture() -> Text:
-        total = tally.files + tally.pending
-        share = bar(tally.files / total if total else 0.0, _BAR_WIDTH)
-        rows = [listing_line(tally), reading_line(tally), outcome_line(tally)]
-        return Text("\n".join([f"{share:·<{_BAR_WIDTH}}", *filter(None, rows)]))
-
-    console = open_console(sys.stderr)
-    with Live(console=console, get_renderable=picture, refresh_per_second=4, transient=True):
-        yield
+def picture_of(tally: Tally) -> Picture:
+    """How the crawl is doing, for the live display."""
+    total = tally.files + tally.pending
+    rows = [listing_line(tally), reading_line(tally), outcome_line(tally)]
+    if tally.stopping:
+        rows.append(STOPPING)
+    return tally.files / total if total else 0.0, [row for row in rows if row]
 
 
 async def tell_now_and_then(tally: Tally, voice: Voice) -> None:
-    """Print a plain line every few seconds, unless stderr is a terminal with a display."""
-    if voice.quiet or sys.stderr.isatty():
+    """Print a plain line every few seconds, unless a live display says it all."""
+    if voice.quiet or shows_live(voice):
         return
     while True:
         await anyio.sleep(LINE_SECONDS)

@@ -10,7 +10,7 @@ from crawler.cli.options import Db, Quiet, Verbose, place, voice_of
 from crawler.cli.words import count, duration, number, rounded
 
 if TYPE_CHECKING:
-    from crawler.cli.at_work import Picture
+    from crawler.cli.live import Picture
     from crawler.crawl.redecode import RedecodeTally
 
 #: The exit codes of a run that left work, and of one that met damaged headers.

@@ -11,7 +11,7 @@ from crawler.cli.options import Db, Quiet, Verbose, place, voice_of
 from crawler.cli.words import count, duration, listed, number, share
 
 if TYPE_CHECKING:
-    from crawler.cli.at_work import Picture
+    from crawler.cli.live import Picture
     from crawler.crawl.scan import ScanPlan
     from crawler.crawl.scan_tally import ScanTally
 

@@ -11,7 +11,8 @@ from typing import TypeVar
 import anyio
 
 from crawler.cli.console import Voice
-from crawler.cli.progress import live_display, tell_now_and_then
+from crawler.cli.live import live_display, shows_live
+from crawler.cli.progress import STOPPING, picture_of, tell_now_and_then
 from crawler.cli.sync_report import TERMS, beforehand, report, report_preview
 from crawler.crawl.ledger import Ledger
 from crawler.crawl.plan import Plan
@@ -150,7 +151,7 @@ async def _sync(job: Job, api_url: str, engine: Engine) -> Finished:
     stop = anyio.Event()
     trouble: StoppedError | None = None
     async with _source(job, api_url, engine) as source:
-        with live_display(tally, job.voice):
+        with live_display(job.voice, lambda: picture_of(tally)):
             async with anyio.create_task_group() as group:
                 group.start_soon(_watch_signals, stop, group.cancel_scope, tally, job.voice)
                 group.start_soon(tell_now_and_then, tally, job.voice)
@@ -173,4 +174,5 @@ async def _watch_signals(
                 return
             stop.set()
             tally.stopping = True
-            voice.notice("stopping: finishing what is in flight; Ctrl-C again stops at once")
+            if not shows_live(voice):
+                voice.notice(STOPPING)
