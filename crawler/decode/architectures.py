@@ -13,22 +13,12 @@ from typing import Final, NamedTuple
 
 from crawler.decode import flux, transformers
 from crawler.decode.layers import Layers
+from crawler.decode.places import UNET_STARTS
 from crawler.decode.transformers import Block, Blocks
 
 #: `double_blocks_3_img_attn_qkv`, one to a line: a stack of equal blocks, the number of one, a layer in
 #: it; or the whole path. The first digit decides, so the time is linear.
 _BLOCKS: Final = re.compile(r"^(?:([A-Za-z_]+)_(\d{1,4})_(.+)|(.+))$", re.MULTILINE)
-
-#: How the layers of a UNet begin: diffusers' names, those of the original code, cloneofsimo's count.
-_UNET_STARTS: Final = (
-    "down_blocks_",
-    "mid_block_",
-    "up_blocks_",
-    "input_blocks_",
-    "middle_block_",
-    "output_blocks_",
-    "unet:",
-)
 
 #: The 320 wide level has attention in SD1 and SD2, and none in SDXL.
 _SHALLOW_ATTENTION: Final = (
@@ -68,7 +58,7 @@ class _Part(NamedTuple):
     """The layers of a UNet that have the same shapes.
 
     Attributes:
-        paths: One to a line.
+        paths: Each with a line break behind it.
     """
 
     in_width: int | None
@@ -83,22 +73,33 @@ def architecture(layers: Iterable[Layers]) -> str | None:
     for alike in layers:
         if alike.encoders:
             encoders.append(alike)
-        paths = [path for path in alike.paths if path.startswith(_UNET_STARTS)]
-        if paths:
-            unet.append(_Part(alike.in_width, "\n".join(paths)))
-        if len(paths) < len(alike.paths):
-            _stack(alike, paths, blocks)
+        own, others = (alike.paths, "") if alike.unet else _split(alike.paths)
+        if own:
+            unet.append(_Part(alike.in_width, own))
+        if others:
+            _stack(alike, others, blocks)
     named = {family(blocks) for family in _FAMILIES} - {None}
     if unet or (encoders and not blocks):
         named |= {_unet(unet, encoders)} - {None}
     return named.pop() if len(named) == 1 else None
 
 
-def _stack(layers: Layers, unet: list[str], blocks: Blocks) -> None:
-    """Add the layers that are no UNet's to the blocks."""
-    paths = set(layers.paths).difference(unet) if unet else layers.paths
+def _split(paths: str) -> tuple[str, str]:
+    """The paths of a UNet and all others."""
+    lines = paths.split("\n")[:-1]
+    own = [line for line in lines if line.startswith(UNET_STARTS)]
+    if len(own) == len(lines):
+        return paths, ""
+    if not own:
+        return "", paths
+    others = [line for line in lines if not line.startswith(UNET_STARTS)]
+    return "\n".join([*own, ""]), "\n".join([*others, ""])
+
+
+def _stack(layers: Layers, paths: str, blocks: Blocks) -> None:
+    """Add layers that are no UNet's to the blocks."""
     numbers: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-    for root, number, rest, whole in _BLOCKS.findall("\n".join(paths)):
+    for root, number, rest, whole in _BLOCKS.findall(paths):
         numbers[root or whole, rest].append(number or "0")
     for (root, rest), found in numbers.items():
         last = max(map(int, found))
@@ -124,7 +125,10 @@ def _unet(unet: list[_Part], encoders: list[Layers]) -> str | None:
     """
     if any(sign in part.paths for part in unet for sign in _TEMPORAL):
         return None
-    widths = {part.in_width for part in unet if _reads_text(part)}
+    widths: set[int | None] = set()
+    for part in unet:
+        if part.in_width not in widths and _reads_text(part):
+            widths.add(part.in_width)
     if widths:
         named = _BY_TEXT_WIDTH.get(widths.pop() or 0) if len(widths) == 1 else None
         return named if named == "sdxl" or not _is_deep(unet) else None
@@ -141,7 +145,11 @@ def _reads_text(part: _Part) -> bool:
     if part.paths.startswith("unet:"):
         # cloneofsimo/lora counts layers; no other layer of a UNet is as wide as the text.
         return part.in_width in _BY_TEXT_WIDTH
-    return part.in_width is not None and _TEXT_READERS.search(part.paths) is not None
+    return (
+        part.in_width is not None
+        and "_attn2_" in part.paths
+        and _TEXT_READERS.search(part.paths) is not None
+    )
 
 
 def _is_deep(unet: list[_Part]) -> bool:
@@ -154,12 +162,12 @@ def _has_clip_g(encoders: list[Layers]) -> bool:
     SD3 has the same one, beside a third text encoder and under another denoiser, which is named
     before; so a file with a third encoder is not taken for SDXL.
     """
-    if any(number not in (0, 1, 2) for alike in encoders for number, _ in alike.encoders):
+    if any(number not in (0, 1, 2) for alike in encoders for number in alike.encoders):
         return False
     for alike in encoders:
         wide = _CLIP_G_WIDTH in (alike.in_width, alike.out_width)
-        for number, path in alike.encoders:
-            if number == 2 and path.startswith("text_model_"):  # noqa: PLR2004 - its number
+        for path in alike.encoders.get(2, "").split("\n"):
+            if path.startswith("text_model_"):
                 index = path.partition("_layers_")[2].partition("_")[0]
                 if index.isdecimal() and int(index) >= _CLIP_L_LAYERS:
                     return True
@@ -176,6 +184,8 @@ def _clip_widths(encoders: list[Layers]) -> set[int]:
         for width in (alike.in_width, alike.out_width)
         if width is not None
         and any(
-            path.startswith("text_model_") and "_self_attn_" in path for _, path in alike.encoders
+            path.startswith("text_model_") and "_self_attn_" in path
+            for paths in alike.encoders.values()
+            for path in paths.split("\n")
         )
     }

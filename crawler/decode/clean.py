@@ -36,6 +36,9 @@ MIN_SECONDS, MAX_SECONDS = 946_684_800, 4_102_444_800
 #: How trainers write that a value is not set: Python's None as text, and what tools make of it.
 ABSENT = frozenset({"", "None", "null", "N/A"})
 
+#: Digits of which no number is beyond 64 bits.
+_SURE_DIGITS = 18
+
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
@@ -107,6 +110,17 @@ def integer(value: object) -> int | None:
     Raises:
         UnreadableError: `not_a_number`, `not_whole`, `not_finite`, `out_of_range` or `dynamic`.
     """
+    # What nearly every value is, and seen faster.
+    if isinstance(value, str) and len(value) <= _SURE_DIGITS and value.isascii():
+        if value.isdigit():
+            return int(value)
+    elif type(value) is int and MIN_INTEGER <= value <= MAX_INTEGER:
+        return value
+    return _integer(value)
+
+
+def _integer(value: object) -> int | None:
+    """The same in every other spelling."""
     if isinstance(value, str):
         spelt = value.strip()
         if spelt in ABSENT:

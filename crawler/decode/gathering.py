@@ -45,13 +45,13 @@ def count_forms(
     columns: Columns, gathered: Mapping[Parts, Sequence[str]]
 ) -> Mapping[Hashable, int]:
     """How many tensors there are of each form; `gathered` is what `gather` makes of the columns."""
-    counts: Counter[Hashable] = Counter()
     if not columns.in_step:
-        counts.update(columns.form_of)
-    else:
-        for parts, layers in gathered.items():
-            for _, key in parts:
-                counts[key] += len(layers)
+        return Counter(columns.form_of)
+    counts: dict[Hashable, int] = {}
+    for parts, layers in gathered.items():
+        size = len(layers)
+        for _, key in parts:
+            counts[key] = counts.get(key, 0) + size
     return counts
 
 

@@ -6,12 +6,13 @@ Shapes follow the trainers: a weight is [out, in, kernel…]; `lora_down` is [ra
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Final
 
 import msgspec
 
 from crawler.decode.gathering import Parts
-from crawler.decode.naming import locate
+from crawler.decode.places import Front, fronts_of, locate
 from crawler.model import Form
 
 Shape = tuple[int, ...]
@@ -42,6 +43,12 @@ _CONV_STARTS: Final = (
     "output_blocks_",
 )
 
+#: The last characters of such ends, as names spell them: five, and three for the shortest.
+_CONV_SIGNS: Final = frozenset(
+    end.replace("_", mark)[-5:] for end in _CONV_ENDS for mark in "_." if end != "_op"
+)
+_OP_SIGNS: Final = frozenset({"_op", ".op"})
+
 #: Dimensions of a matrix, and of the blocks of OFT and BOFT.
 _MATRIX: Final = 2
 _OFT: Final = 3
@@ -64,9 +71,11 @@ class Layers(msgspec.Struct, frozen=True, gc=False):
         out_width: Outputs of each module, None when the tensors do not say.
         conv: Whether one of them is a convolution with a kernel larger than 1, by shape or by path.
         dora: Whether a magnitude is trained beside the direction.
-        paths: Where those of the denoiser are in it, underscored, without wrappers; empty when a
-            name cannot be a path.
-        encoders: The paths of the others, each with the number of its text encoder, 0 when unnumbered.
+        count: How many modules they are.
+        paths: Where those of the denoiser are in it, underscored, without wrappers, each with a line
+            break behind it; empty when a name cannot be a path.
+        unet: Whether they are known to be a UNet's, all of them.
+        encoders: The paths of the others by the number of their text encoder, 0 when unnumbered.
     """
 
     algo: str | None
@@ -75,13 +84,10 @@ class Layers(msgspec.Struct, frozen=True, gc=False):
     out_width: int | None
     conv: bool
     dora: bool
-    paths: tuple[str, ...]
-    encoders: tuple[tuple[int, str], ...]
-
-    @property
-    def count(self) -> int:
-        """How many modules they are."""
-        return len(self.paths) + len(self.encoders)
+    count: int
+    paths: str
+    unet: bool
+    encoders: Mapping[int, str]
 
 
 def layers_of(
@@ -93,26 +99,29 @@ def layers_of(
         gathered: The layers by what they are made of.
         forms: By the keys that `gathered` has.
     """
-    return tuple(
-        _layers({role: forms[key].shape for role, key in parts}, names)
+    adapters = [
+        ({role: forms[key].shape for role, key in parts}, names)
         for parts, names in gathered.items()
-        if any(role not in _ORDINARY for role, _ in parts)
-    )
+        if not _ORDINARY.issuperset([role for role, _ in parts])
+    ]
+    fronts = fronts_of(chain.from_iterable(names for _, names in adapters))
+    return tuple(_layers(roles, names, fronts) for roles, names in adapters)
 
 
-def _layers(roles: Roles, names: Iterable[str]) -> Layers:
+def _layers(roles: Roles, names: Sequence[str], fronts: Sequence[Front]) -> Layers:
     algo, rank, in_width, out_width = _measures(roles)
-    paths, encoders = locate(names)
+    paths, encoders, unet = locate(names, fronts)
     return Layers(
         algo,
         rank if rank is not None and rank > 0 else None,
         in_width,
         out_width,
-        _has_kernel(roles)
-        or any(path.endswith(_CONV_ENDS) and path.startswith(_CONV_STARTS) for path in paths),
+        _has_kernel(roles) or _has_convolution(names, paths),
         "dora" in roles,
-        tuple(paths),
-        tuple(encoders),
+        len(names),
+        paths,
+        unet,
+        encoders,
     )
 
 
@@ -177,6 +186,19 @@ def _orthogonal(blocks: Shape) -> Measures:
         return "oft", _side(blocks, 0), None, None
     count, size = blocks[-3], blocks[-1]
     return "oft" if len(blocks) == _OFT else "boft", count, None, count * size
+
+
+def _has_convolution(names: Iterable[str], paths: str) -> bool:
+    """Whether any path is that of a convolution in a UNet; the paths of the names are in `paths`."""
+    if not paths:
+        return False
+    # Few different ones, where names are many.
+    last = {name[-5:] for name in names}
+    if _CONV_SIGNS.isdisjoint(last) and _OP_SIGNS.isdisjoint({end[-3:] for end in last}):
+        return False
+    return any(
+        path.endswith(_CONV_ENDS) and path.startswith(_CONV_STARTS) for path in paths.split("\n")
+    )
 
 
 def _has_kernel(roles: Roles) -> bool:

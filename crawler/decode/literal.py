@@ -24,6 +24,8 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE | re.DOTALL,
 )
+#: Numbers that read alike here and in Python, and have no more digits than a double holds.
+_SHORT_NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{0,15})?(?:[eE][+-]?[0-9]{1,2})?")
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", re.DOTALL)
 _LETTERS = {"n": "\n", "r": "\r", "t": "\t", "\n": ""}
 _NAMES: dict[str, Any] = {
@@ -48,6 +50,11 @@ def read_literal(raw: str) -> Any:
     """
     if len(raw) > MAX_LITERAL_CHARS:
         raise UnreadableError(TOO_LONG, f"{len(raw):,} characters, {MAX_LITERAL_CHARS:,} are read")
+    # Nearly every literal is one word.
+    if raw in _NAMES:
+        return _NAMES[raw]
+    if _SHORT_NUMBER.fullmatch(raw):
+        return int(raw) if raw.isdigit() else float(raw)
     value, at = _value(raw, 0, MAX_DEPTH)
     kind, _, at = _token(raw, at)
     if kind != "end":

@@ -4,23 +4,15 @@ Trainers spell one layer in many ways: sd-scripts and LyCORIS write underscores
 (`lora_unet_down_blocks_0_attentions_0_proj_in.lora_down.weight`), diffusers and PEFT write dots
 (`unet.down_blocks.0.attentions.0.proj_in.lora_A.weight`), older diffusers hide the layer in a
 processor (`….attn1.processor.to_q_lora.down.weight`), cloneofsimo/lora counts
-(`unet:0:down`). All of them come out as the same underscored path.
+(`unet:0:down`). Where in its model a layer is, `places` says.
 
 Every step here looks at a name once, from its end or its beginning, so the time is linear in its
 length whatever it holds.
 """
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
-
-#: Longest layer name that is looked at, in characters. Real ones stay under 150; what is longer is
-#: no layer of a known model, and rewriting a megabyte would be wasted.
-MAX_LAYER_NAME: Final = 512
-
-#: How many prefixes one name may carry. Converters stack two or three (`base_model.model.unet.`).
-_MAX_PREFIXES: Final = 4
 
 #: The last component of a name, `.weight` and PEFT's adapter name set aside -> the part it plays.
 _ROLES: Final = {
@@ -89,65 +81,6 @@ TAILS: Final[Mapping[str, str]] = MappingProxyType(
     | {f":{role}": role for role in _DOTTED_ROLES}
 )
 
-#: Text encoders by how their layers begin -> their number, 0 where only one is spoken of.
-_ENCODERS: Final = {
-    "lora_te_": 0,
-    "lora_te1_": 1,
-    "lora_te2_": 2,
-    "lora_te3_": 3,
-    "lora_te4_": 4,
-    "lora_prior_te_": 0,
-    "text_encoder.": 0,
-    "text_encoder:": 0,
-    "text_encoder_1.": 1,
-    "text_encoder_2.": 2,
-    "text_encoder_3.": 3,
-    "text_encoder_4.": 4,
-    "text_encoders.": 0,
-    "text_model.": 0,
-    "clip_l.": 1,
-    "clip_g.": 2,
-    "t5xxl.": 3,
-    "cond_stage_model.": 0,
-    "conditioner.embedders.": 0,
-}
-
-#: Wrappers around the whole model, cut off for the denoiser and for the text encoders.
-_DOTTED_PREFIXES: Final = (
-    "base_model.model.",
-    "model.diffusion_model.",
-    "diffusion_model.",
-    "transformer.",
-    "unet.",
-)
-_UNDERSCORED_PREFIXES: Final = (
-    "lora_unet_",
-    "lora_prior_unet_",
-    "lora_transformer_",
-    "lycoris_",
-    "unet_",
-)
-
-
-#: How sd-scripts begins the layers of every denoiser.
-_UNET: Final = "lora_unet_"
-
-#: Beginnings that are cut off once more.
-_WRAPPED: Final = (*_UNDERSCORED_PREFIXES, "_")
-
-
-def _any_of(starts: Iterable[str]) -> str:
-    return "|".join(map(re.escape, starts))
-
-
-#: All that stands in front of a path: wrappers, and then a text encoder or further wrappers, which
-#: may be written with dots.
-_FRONT: Final = re.compile(
-    f"(?:{_any_of(_DOTTED_PREFIXES)}){{0,{_MAX_PREFIXES}}}+"
-    f"(?:({_any_of(_ENCODERS)})"
-    f"|(?:{_any_of(_UNDERSCORED_PREFIXES).replace('_', '[._]')}){{0,{_MAX_PREFIXES}}}+[._]*+)"
-)
-
 
 def split_name(name: str) -> tuple[str, str]:  # noqa: PLR0911 - one for each spelling
     """A tensor's layer, as it is spelled in the file, and the role the tensor has in it.
@@ -185,34 +118,3 @@ def _cut_mark(layer: str, role: str) -> tuple[str, str] | None:
         if layer.endswith(mark):
             return layer.removesuffix(mark), role
     return (layer, role) if "lora" in layer.rpartition(".")[2] else None
-
-
-def locate(layers: Iterable[str]) -> tuple[list[str], list[tuple[int, str]]]:
-    """The paths of layers inside their models, underscored.
-
-    A path is empty when the name is too long to be one.
-
-    Returns:
-        Those of the denoiser (UNet or transformer), and those of text encoders, each with the number
-        of its encoder, 0 when the file does not number it.
-    """
-    denoiser: list[str] = []
-    encoders: list[tuple[int, str]] = []
-    for layer in layers:
-        # What sd-scripts writes, which is most of all there is, needs no pattern.
-        if layer.startswith(_UNET) and len(layer) <= MAX_LAYER_NAME and "." not in layer:
-            path = layer[len(_UNET) :]
-            if not path.startswith(_WRAPPED):
-                denoiser.append(path)
-                continue
-        if len(layer) > MAX_LAYER_NAME:
-            denoiser.append("")
-        elif (front := _FRONT.match(layer)) is not None:
-            encoder, at = front[1], front.end()
-            if encoder is None:
-                denoiser.append(layer[at:].replace(".", "_"))
-            else:
-                # The only one of them that is a part of the path.
-                at -= len(encoder) if encoder == "text_model." else 0
-                encoders.append((_ENCODERS[encoder], layer[at:].replace(".", "_")))
-    return denoiser, encoders

@@ -40,7 +40,9 @@ def read_clean_json(raw: str, decoder: msgspec.json.Decoder[T]) -> T | None:
 
     The quick way for long texts: neither types nor characters have to be looked at again.
     """
-    if len(raw) > MAX_JSON_CHARS or "\x00" in raw or _NEEDS_CLEANING.search(raw):
+    if len(raw) > MAX_JSON_CHARS or "\x00" in raw:
+        return None
+    if "\\" in raw and _NEEDS_CLEANING.search(raw):  # seen faster than searched for
         return None
     try:
         return decoder.decode(raw)

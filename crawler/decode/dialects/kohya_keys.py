@@ -5,6 +5,7 @@ musubi-tuner `trainer_base.py` (`ss_num_train_items`, `ss_full_bf16`).
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -113,8 +114,14 @@ FLAT: tuple[tuple[str, str, Reader], ...] = (
 )
 
 
+#: As sd-scripts writes it, and as people give it to sd-scripts.
+_SIDES = re.compile(r"(\()?([1-9][0-9]{0,9}), ?([1-9][0-9]{0,9})(?(1)\))")
+
+
 def _resolution(raw: str) -> Mapping[str, Any]:
     """`(512, 768)`, `[512, 768]`, `512,768`, or `512` for a square; in px."""
+    if usual := _SIDES.fullmatch(raw):
+        return {"resolution_width": int(usual[2]), "resolution_height": int(usual[3])}
     if raw.strip() in clean.ABSENT:
         return {}
     value = read_literal(f"({raw})")

@@ -11,6 +11,7 @@ from crawler.decode.reading import take
 from crawler.model import Problem
 
 _OPTIMIZER = re.compile(r"\s*([A-Za-z_][\w.\-]*+)\s*(?:\((.*)\))?\s*", re.DOTALL)
+_BRACKETS = re.compile(r"[][(){}]")
 _DEPTH = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 
 
@@ -87,6 +88,12 @@ def _arguments(inner: str) -> Mapping[str, Any]:
 
 def _pieces(inner: str) -> Iterator[str]:
     """The text cut at the commas that stand outside of all brackets."""
+    if _BRACKETS.search(inner) is None:
+        *pieces, last = inner.split(",")
+        yield from pieces
+        if last.strip():
+            yield last
+        return
     depth, begin = 0, 0
     for at, character in enumerate(inner):
         depth += _DEPTH.get(character, 0)

@@ -37,7 +37,7 @@ def columns(
     values: dict[str, Any] = {"image_count": _image_count(directories)}
     if datasets:
         values |= _main_columns(datasets, directories, problems)
-    values["tag_count"] = len({tag for counts in tags.values() for tag in counts}) or None
+    values["tag_count"] = len(set().union(*tags.values())) or None
     return values
 
 

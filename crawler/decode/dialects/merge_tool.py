@@ -85,9 +85,9 @@ def _is_resized(metadata: Mapping[str, str]) -> bool:
 
 def _is_made(metadata: Mapping[str, str]) -> bool:
     """Whether there are only keys of a network, written as no training writes them."""
-    keys = {key for key in metadata if key.startswith("ss_")}
-    if "ss_network_module" not in keys:
+    if "ss_network_module" not in metadata or not _TRAINED.isdisjoint(metadata):
         return False
+    keys = {key for key in metadata if key.startswith("ss_")}
     if "ss_mixed_precision" in keys:
         return keys <= SUPERMERGER
     args = _args(metadata)
