@@ -62,14 +62,24 @@ class Stretch:
     unreadable: tuple[str, ...] = ()
 
 
-async def follow(asking: Asking, ask: Ask, cursor: str | None) -> AsyncGenerator[Stretch]:
-    """A list from `cursor` to its end.
+async def follow(
+    asking: Asking, ask: Ask, cursor: str | None, *, until: str | None = None
+) -> AsyncGenerator[Stretch]:
+    """A list from `cursor` to its end, or as far as a place that lies ahead.
 
     A cursor that the site does not take any more begins the list anew, once.
+
+    Args:
+        asking: The site.
+        ask: The list.
+        cursor: Where to begin; None at the beginning.
+        until: A place of a wider list in the order `oldest`. Every model before it is met; those
+            behind it need not be.
 
     Raises:
         SiteError: The site is in trouble, or the list goes in a circle and there is no way around.
     """
+    goal = None if until is None else await _first_model(asking, ask, until)
     asked: set[str | None] = set()
     while True:
         begun_anew = None in asked
@@ -92,6 +102,8 @@ async def follow(asking: Asking, ask: Ask, cursor: str | None) -> AsyncGenerator
             return
         if page.next_cursor not in asked:
             yield replace(here, behind=page.next_cursor)
+            if goal is not None and any(one.model_id == goal for one in page.models):
+                return
             cursor = page.next_cursor
             continue
         if ask.order is not Order.OLDEST:
@@ -101,47 +113,46 @@ async def follow(asking: Asking, ask: Ask, cursor: str | None) -> AsyncGenerator
                 "What was listed before is stored. Try another --order.",
             )
         yield replace(here, detour=True)
-        async with aclosing(_around(asking, ask, cursor, asked)) as detour:
+        async with aclosing(_around(asking, ask, cursor, asked, until)) as detour:
             async for stretch in detour:
                 yield stretch
-        if stretch.ended:
+        if stretch.ended or stretch.behind == until:
             return
         cursor = stretch.behind
 
 
 async def _around(
-    asking: Asking, ask: Ask, cursor: str | None, asked: Collection[str | None]
+    asking: Asking,
+    ask: Ask,
+    cursor: str | None,
+    asked: Collection[str | None],
+    exit_: str | None,
 ) -> AsyncGenerator[Stretch]:
     """Every model of a list from `cursor`, where it stands still, to a place from which it moves on.
 
-    The first of the narrower lists that comes to such a place tells it; the others are read as far as
-    what they hold from there on. The last stretch is no detour: its `behind` is that place, or the
-    list has ended.
+    The first of the narrower lists that comes to such a place tells it; the others are read as far.
+    The last stretch is no detour: its `behind` is that place, or the list has ended.
 
     Args:
         asking: The site.
         ask: The list, in the order `oldest`.
         cursor: Its place.
         asked: Every cursor of it that was asked before.
+        exit_: The place to come to, when a wider list has found one.
     """
     parts = await _narrower(asking, ask)
     if not parts:
         parts = (replace(ask, order=_SURE_ORDER),)
-    exit_: str | None = None
     for part in parts:
-        goal = None if exit_ is None else await _first_model(asking, part, exit_)
-        met = False
-        begin = cursor if part.order is ask.order else None
-        async with aclosing(follow(asking, part, begin)) as pieces:
+        narrowed = part.order is ask.order
+        begin, until = (cursor, exit_) if narrowed else (None, None)
+        async with aclosing(follow(asking, part, begin, until=until)) as pieces:
             async for piece in pieces:
                 yield replace(piece, at=cursor, behind=cursor, ended=False, detour=True)
-                met |= goal is not None and any(one.model_id == goal for one in piece.models)
-                if piece.detour or piece.ended or part.order is not ask.order:
+                if exit_ is not None or not narrowed or piece.detour or piece.ended:
                     continue
-                if exit_ is None and await _moves_on(asking, ask, piece.behind, asked):
+                if await _moves_on(asking, ask, piece.behind, asked):
                     exit_ = piece.behind
-                    break
-                if met:
                     break
     yield Stretch(at=cursor, behind=exit_ or cursor, ended=exit_ is None)
 

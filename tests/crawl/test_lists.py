@@ -147,6 +147,17 @@ def test_a_block_of_one_type_is_read_by_base_model() -> None:
     assert {ask.base_models for ask, _ in shop.asked} >= {(base,) for base in BASES}
 
 
+def test_a_block_in_a_narrower_list_does_not_end_the_way_around_too_early() -> None:
+    # LoCon stands still too, and the model that tells "far enough" is met on the way around that.
+    block = [Listed(number, 1) for number in (1, 2, 3)]
+    narrower = [Listed(4, 1, "LoCon"), *(Listed(n, 1, "LoCon", "SDXL 1.0") for n in (5, 6, 7))]
+    behind = [Listed(8, 2, "LoCon", "SDXL 1.0"), Listed(9, 3), Listed(10, 3, "LoCon")]
+
+    found = followed(Shop([*block, *narrower, *behind]))
+
+    assert set(ids(found)) == set(range(1, 11))
+
+
 def test_a_block_that_nothing_narrows_is_read_in_another_order() -> None:
     shop = Shop([*(Listed(number, 5) for number in range(10, 30)), Listed(90, 9)])
     narrow = Ask(order=Order.OLDEST, types=("LORA",), base_models=("Pony",))
