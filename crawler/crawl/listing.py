@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from crawler.crawl.state import RunState
-from crawler.crawl.walk import Step, Walk, steps
+from crawler.crawl.vanished import LapEnd, end_of_lap, store_gone
+from crawler.crawl.walk import Step, steps
 from crawler.errors import SiteError
 from crawler.model.walk import CursorState
 from crawler.store import writes
@@ -25,7 +26,11 @@ async def list_catalogue(state: RunState, begun: Mapping[str, CursorState], seen
     try:
         async with aclosing(steps(state.source, state.plan.walk, begun, seen)) as walking:
             async for step in walking:
-                await _store(state, step, begun)
+                lap = await end_of_lap(state, step)
+                if lap is not None and not lap.asked:
+                    # Not stored, the last page is read again by the next run, which asks then.
+                    return
+                await _store(state, step, begun, lap)
                 if state.list_is_closed:
                     return
     except SiteError as error:
@@ -35,8 +40,12 @@ async def list_catalogue(state: RunState, begun: Mapping[str, CursorState], seen
         state.bell.ring()
 
 
-async def _store(state: RunState, step: Step, begun: Mapping[str, CursorState]) -> None:
-    stored, gone = await state.ledger.run(lambda connection: _write(connection, state, step, begun))
+async def _store(
+    state: RunState, step: Step, begun: Mapping[str, CursorState], lap: LapEnd | None
+) -> None:
+    stored, gone = await state.ledger.run(
+        lambda connection: _write(connection, state, step, begun, lap)
+    )  # fmt: skip
     tally = state.tally
     tally.add_listed(stored.new, stored.replaced)
     tally.models += step.distinct
@@ -48,12 +57,15 @@ async def _store(state: RunState, step: Step, begun: Mapping[str, CursorState]) 
 
 
 def _write(
-    connection: writes.Connection, state: RunState, step: Step, begun: Mapping[str, CursorState]
+    connection: writes.Connection,
+    state: RunState,
+    step: Step,
+    begun: Mapping[str, CursorState],
+    lap: LapEnd | None,
 ) -> tuple[Stored, Gone | None]:
     plan = state.plan
-    since = _end_of_lap(plan.walk, step)
     cursors = step.cursors
-    if since is not None:
+    if lap is not None:
         # Whoever asks again from the end of a lap has not met everything since it began.
         cursors = {name: replace(one, began_at=None) for name, one in cursors.items()}
     stored = writes.store_page(
@@ -67,18 +79,9 @@ def _write(
         primary_only=plan.walk.primary_only,
         now=_seen_at(state.clock(), begun),
     )
-    if since is None:
+    if lap is None:
         return stored, None
-    gone = writes.note_gone(connection, site=plan.site, since=since, now=state.clock())
-    return stored, gone
-
-
-def _end_of_lap(walk: Walk, step: Step) -> datetime | None:
-    """When the lap began that has met the whole catalogue with this step; None when none has."""
-    began = [one.began_at for one in step.cursors.values() if one.ended]
-    known = [moment for moment in began if moment is not None]
-    whole = walk.is_whole and len(known) == len(step.cursors)
-    return min(known) if whole else None
+    return stored, store_gone(connection, lap, site=plan.site, now=state.clock())
 
 
 def _seen_at(now: datetime, begun: Mapping[str, CursorState]) -> datetime:

@@ -18,7 +18,7 @@ class Tally:
         models: Distinct models listed in this run, known before or not.
         limit: How many models this run is to list, None for all.
         replaced: Known files that the site lists with other bytes.
-        gone: Models that a lap through the whole catalogue did not meet.
+        gone: Models that the site does not have any more.
         same_content: Files whose header was taken from another one with the same bytes.
         outcomes: Files that ended in this run, by outcome.
         pending: Files of this walk that are still to be read; exact when the crawl is over.
@@ -90,13 +90,13 @@ class Tally:
         self.outcomes += new - Counter({Outcome.PENDING: new[Outcome.PENDING]})
 
     def add_gone(self, models: int, *, believed: bool) -> None:
-        """What a lap through the whole catalogue did not meet, and whether that was stored."""
+        """Models that the site does not have any more, and whether that was stored."""
         if believed:
             self.gone += models
             return
         self.notices.append(
             f"{models} known models were not listed any more, too many to be true: none was marked"
-            " as gone. Look at the site, then run sync --nsfw --refresh."
+            " as gone. Look at the site, then run sync --refresh."
         )
 
     def summary(self) -> dict[str, object]:

@@ -65,16 +65,14 @@ class Walk:
 
     @property
     def is_whole(self) -> bool:
-        """Whether a lap of this walk meets every LoRA that the site lists.
+        """Whether a lap of this walk meets everything that its maturity passes show.
 
-        Only with both passes, for a model that one of them stops showing may be in the other; and
-        only in the order `oldest`, for statistics move models past a cursor while others are read.
+        Only in the order `oldest`, for statistics move models past a cursor while others are read.
         """
         asked = self.ask
         narrowed = asked.base_models or asked.creator or asked.tag or asked.search
         return (
-            self.nsfw
-            and asked.order is Order.OLDEST
+            asked.order is Order.OLDEST
             and set(asked.types) >= set(LORA_TYPES)
             and not (narrowed or self.model_ids or self.limit is not None)
         )

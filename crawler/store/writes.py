@@ -17,7 +17,7 @@ from crawler.store.pending import count_pending, reopen, retry_failed, take_pend
 from crawler.store.statistics import refresh_statistics
 from crawler.store.tables import crawls, cursors, walk_models
 from crawler.store.writes_catalogue import store_page
-from crawler.store.writes_gone import note_gone
+from crawler.store.writes_gone import missed, note_gone, note_vanished
 from crawler.store.writes_results import store_results, tag_id
 
 __all__ = [
@@ -28,7 +28,9 @@ __all__ = [
     "count_walk_models",
     "finish_crawl",
     "known_contents",
+    "missed",
     "note_gone",
+    "note_vanished",
     "read_cursors",
     "refresh_statistics",
     "reopen",

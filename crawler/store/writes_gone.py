@@ -1,18 +1,21 @@
 """What the site has no more: nothing is deleted, it gets `gone_at`."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from crawler.model import Model
-from crawler.store.tables import loras, models, versions
+from crawler.store.tables import loras, models, versions, walk_models
 from crawler.store.upserts import slices
 
 #: More of the known models than this share do not vanish between two laps: a list that lacks them is
 #: taken for a fault of the site.
 MOST_GONE = 0.5
+
+#: So few may vanish together, however few were known: a creator has removed what there was.
+FEW_GONE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,21 @@ class Gone:
         believed: They are marked; otherwise they are too many, and nothing was changed.
     """
 
+    models: int
+    believed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """What a walk met in an earlier lap, and no walk has met since its present one began.
+
+    Attributes:
+        versions: By model, those that were there before.
+        models: How many of the models were not met themselves.
+        believed: As in `Gone`.
+    """
+
+    versions: Mapping[int, Collection[int]]
     models: int
     believed: bool
 
@@ -42,7 +60,7 @@ def note_gone(connection: sa.Connection, *, site: str, since: datetime, now: dat
     number = sa.select(sa.func.count()).select_from(models)
     known = connection.execute(number.where(here)).scalar_one()
     unseen = connection.execute(number.where(missing)).scalar_one()
-    if unseen > known * MOST_GONE:
+    if not _believed(unseen, known):
         return Gone(unseen, believed=False)
     connection.execute(sa.update(models).where(missing).values(gone_at=now))
     of_the_site = versions.c.model_id.in_(sa.select(models.c.model_id).where(models.c.site == site))
@@ -54,6 +72,68 @@ def note_gone(connection: sa.Connection, *, site: str, since: datetime, now: dat
     left = sa.and_(loras.c.site == site, loras.c.gone_at.is_(None), without)
     connection.execute(sa.update(loras).where(left).values(gone_at=now))
     return Gone(unseen, believed=True)
+
+
+def missed(
+    connection: sa.Connection, *, walk: str, since: datetime, listed: Sequence[Model]
+) -> Missed:
+    """What a walk of one maturity pass has not met again.
+
+    Args:
+        connection: May be a reader's.
+        walk: Its key.
+        since: When the lap began that is complete with `listed`.
+        listed: Its last models, which are not stored yet.
+    """
+    here = models.join(walk_models, walk_models.c.model_id == models.c.model_id)
+    of_the_walk = sa.and_(walk_models.c.walk == walk, models.c.gone_at.is_(None))
+    known = connection.execute(
+        sa.select(sa.func.count()).select_from(here).where(of_the_walk)
+    ).scalar_one()
+    old = sa.and_(of_the_walk, versions.c.gone_at.is_(None), versions.c.last_seen_at < since)
+    found = connection.execute(
+        sa.select(versions.c.model_id, versions.c.version_id, models.c.last_seen_at < since)
+        .select_from(here.join(versions, versions.c.model_id == models.c.model_id))
+        .where(old)
+        .order_by(versions.c.version_id)
+    )
+    last = {model.model_id: {one.version_id for one in model.versions} for model in listed}
+    by_model: dict[int, list[int]] = {}
+    unseen: set[int] = set()
+    for model_id, version_id, whole in found:
+        if version_id not in last.get(model_id, ()):
+            by_model.setdefault(model_id, []).append(version_id)
+            if whole and model_id not in last:
+                unseen.add(model_id)
+    return Missed(by_model, len(unseen), _believed(len(unseen), known))
+
+
+def note_vanished(
+    connection: sa.Connection,
+    model_ids: Sequence[int],
+    version_ids: Sequence[int],
+    now: datetime,
+) -> None:
+    """Mark models, and versions with their files, that the site has said it does not have.
+
+    Args:
+        connection: In the caller's transaction.
+        model_ids: The models; their versions are among `version_ids`.
+        version_ids: The versions.
+        now: What is stored as `gone_at`.
+    """
+    for key, ids in (
+        (models.c.model_id, model_ids),
+        (versions.c.version_id, version_ids),
+        (loras.c.version_id, version_ids),
+    ):
+        for some in slices(ids):
+            left = sa.and_(key.in_(some), key.table.c.gone_at.is_(None))
+            connection.execute(sa.update(key.table).where(left).values(gone_at=now))
+
+
+def _believed(unseen: int, known: int) -> bool:
+    return unseen <= max(FEW_GONE, known * MOST_GONE)
 
 
 def note_removed(

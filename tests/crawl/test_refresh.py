@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import anyio
 import pytest
 import sqlalchemy as sa
 
@@ -152,6 +153,52 @@ def test_a_walk_that_shows_only_a_part_marks_nothing(
     assert ids(engine, tables.models.c.model_id, gone=True) == set()
 
 
+def test_one_pass_marks_what_it_met_before_and_the_site_has_no_more(
+    engine: sa.Engine, before: Catalogue, after: Catalogue
+) -> None:
+    crawl(engine, before, OLDEST)
+    old, new = before.truth(mature=False), after.truth(mature=False)
+
+    tally = crawl(engine, after, OLDEST, refresh=True)
+
+    assert outcomes(engine, gone=False) == new
+    assert outcomes(engine, gone=True).keys() == old.keys() - new.keys() != set()
+    assert tally.gone == len(ids(engine, tables.models.c.model_id, gone=True)) > 0
+
+
+def test_what_became_mature_is_not_gone(engine: sa.Engine) -> None:
+    shown = Catalogue(60, seed=3, faults=Faults.plain())
+    grown_up = Catalogue(60, seed=3, faults=replace(Faults.plain(), mature_only=0.3))
+    hidden = shown.truth(mature=False).keys() - grown_up.truth(mature=False).keys()
+    assert hidden
+    crawl(engine, shown, OLDEST, fetch_headers=False)
+
+    tally = crawl(engine, grown_up, OLDEST, refresh=True, fetch_headers=False)
+
+    assert tally.gone == 0
+    assert outcomes(engine, gone=True) == {}
+    # One call for the page, and one for each model that is not on it any more.
+    with engine.connect() as connection:
+        models = sa.select(sa.func.count(loras.c.model_id.distinct()))
+        missed = connection.execute(models.where(loras.c.file_id.in_(hidden))).scalar_one()
+    assert tally.list_calls == 1 + missed
+
+
+def test_a_run_that_is_stopped_while_it_asks_asks_again(
+    engine: sa.Engine, before: Catalogue, after: Catalogue
+) -> None:
+    crawl(engine, before, OLDEST, fetch_headers=False)
+    stop = anyio.Event()
+    stop.set()
+    crawl(engine, after, OLDEST, refresh=True, fetch_headers=False, stop=stop)
+    assert outcomes(engine, gone=True) == {}
+
+    crawl(engine, after, OLDEST, refresh=True, fetch_headers=False)
+
+    old, new = before.truth(mature=False), after.truth(mature=False)
+    assert outcomes(engine, gone=True).keys() == old.keys() - new.keys()
+
+
 def test_a_list_that_lost_nearly_everything_is_not_believed(
     engine: sa.Engine, before: Catalogue
 ) -> None:
@@ -162,6 +209,14 @@ def test_a_list_that_lost_nearly_everything_is_not_believed(
     assert tally.gone == 0
     assert "too many to be true" in tally.notices[0]
     assert ids(engine, tables.models.c.model_id, gone=True) == set()
+
+
+def test_a_small_catalogue_may_lose_most_of_what_it_had(engine: sa.Engine) -> None:
+    crawl(engine, Catalogue(12, seed=4, faults=Faults.plain()), fetch_headers=False)
+
+    tally = crawl(engine, Catalogue(3, seed=4, faults=Faults.plain()), refresh=True)
+
+    assert tally.gone == 9
 
 
 def test_a_refusal_outlives_a_replaced_file(engine: sa.Engine) -> None:
