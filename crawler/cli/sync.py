@@ -131,7 +131,7 @@ def sync(
         int,
         typer.Option(
             metavar="BYTES",
-            min=1024,
+            min=1,
             max=100_000_000,
             help="Longest header that is fetched.",
             rich_help_panel=_HOW,

@@ -1,10 +1,12 @@
 """What a sync says before and after it runs."""
 
 import json
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from crawler.cli.cells import json_text
 from crawler.cli.console import answers
+from crawler.cli.options import place
 from crawler.cli.remedies import REMEDIES
 from crawler.cli.words import count, duration, number, share, size
 from crawler.model import Outcome
@@ -100,9 +102,15 @@ def _lines(job: "Job", finished: "Finished") -> list[str]:
     lines.append(f"cost: {_cost(tally)}")
     lines.append(f"database: {redacted(job.where)}")
     if tally.headers:
-        where = f" --db {redacted(job.where)}" if job.api_url is None else ""
-        lines.append(f'try: lora-crawl query "network_dim>64"{where}')
+        lines.append(f'try: lora-crawl query "network_dim>64"{_database_option(job.where)}')
     return lines
+
+
+def _database_option(where: str) -> str:
+    """What makes another command read this database; nothing where it does so by itself."""
+    shown = redacted(where)
+    # Without its password an address is of no use.
+    return "" if where == place(None) or shown != where else f" --db {quote(shown)}"
 
 
 def _sorted(outcomes: dict[Outcome, int]) -> list[tuple[Outcome, int]]:

@@ -37,6 +37,7 @@ def test_the_sandbox_line_fills_its_own_database_and_query_answers_like_sqlite(
     assert "API key" not in synced.stderr
     place = home / "data" / "lora-crawl" / "sandbox.db"
     assert f"database: {place}" in synced.stdout
+    assert synced.stdout.endswith(f'try: lora-crawl query "network_dim>64" --db {place}\n')
 
     asked = run(
         "query", "network_dim>16", "--columns", "file_id", "--limit", "0", "--db", str(place)
@@ -75,6 +76,16 @@ def test_a_sync_of_a_named_api_says_once_what_the_terms_ask(
     assert found["last_run"]["ending"] == "done"
     plain = run("status", "--db", database_url)
     assert plain.stdout.startswith("3 models, ")
+
+
+def test_the_line_to_try_names_a_database_only_where_it_must(
+    run: Run, sandbox: Sandbox, home: Path
+) -> None:
+    words = ("sync", "--api-url", sandbox.url, "--rate", "0", "--limit", "1")
+
+    assert run(*words).stdout.endswith('try: lora-crawl query "network_dim>64"\n')
+    named = run(*words, "--db", str(home / "my loras.db"))
+    assert named.stdout.endswith(f"\"network_dim>64\" --db '{home / 'my loras.db'}'\n")
 
 
 def test_a_key_from_the_environment_is_sent_and_never_shown(
