@@ -169,5 +169,6 @@ def _finish(connection: writes.Connection, run: RunState, crawl_id: int, ending:
         now=run.clock(),
         go_on_at=run.go_on_at,
     )
-    if run.tally.files:
+    # A second run that finds nothing new need not count a million rows again.
+    if run.tally.files or run.tally.new_files or run.plan.refresh:
         writes.refresh_statistics(connection)

@@ -1,7 +1,7 @@
 """What commands read: one LoRA as a page, the state of a crawl, stored headers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import sqlalchemy as sa
@@ -41,12 +41,17 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class FieldStats:
-    """How many rows have a field, and its quartiles where it is a number and any header says it."""
+    """How many rows have a field, and how it lies where it is a number and any header says it.
+
+    Attributes:
+        percentiles: As in `field_stats`; None too where an older lora-crawl counted.
+    """
 
     count: int
     quartile1: float | None
     median: float | None
     quartile3: float | None
+    percentiles: list[float] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +200,6 @@ def _tags(connection: sa.Connection, file_id: int) -> dict[int, tuple[tuple[str,
 
 def _field_stats(connection: sa.Connection, base_model: str) -> dict[str, FieldStats]:
     table = tables.field_stats
-    statement = sa.select(
-        table.c.field, table.c["count"], table.c.quartile1, table.c.median, table.c.quartile3
-    ).where(table.c.base_model == base_model)
+    columns = [table.c[column.name] for column in fields(FieldStats)]
+    statement = sa.select(table.c.field, *columns).where(table.c.base_model == base_model)
     return {field: FieldStats(*numbers) for field, *numbers in connection.execute(statement)}

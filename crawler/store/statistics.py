@@ -1,9 +1,10 @@
-"""`field_stats`: for each base model and each field, how many rows have it, and its quartiles."""
+"""`field_stats`: for each base model and each field, how many rows have it, and how its numbers lie."""
 
 from array import array
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from math import isfinite
 from typing import Any
@@ -37,6 +38,19 @@ _READ = (Outcome.DECODED, Outcome.NO_METADATA)
 Quartiles = tuple[float, float, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How the numbers of a field lie.
+
+    Attributes:
+        quartiles: By linear interpolation.
+        percentiles: 101 values that some file has, those at 0 % to 100 % in ascending order.
+    """
+
+    quartiles: Quartiles | tuple[None, None, None] = (None, None, None)
+    percentiles: tuple[float, ...] | None = None
+
+
 class Ranked(Sequence[float]):
     """Counted numbers as the long ascending list that they stand for, without making it.
 
@@ -63,14 +77,15 @@ def refresh_statistics(connection: sa.Connection) -> None:
     without a base model count among ALL only.
     """
     counts = _counts(connection)
-    measured: dict[tuple[str, str], Quartiles] = {}
+    measured: dict[tuple[str, str], Measured] = {}
     filled = {name: counts[ALL, name] for name in _MEASURED if (ALL, name) in counts}
     for names in _portions(filled):
         for name, values in _scan(connection, names).items():
             measured |= _measured(name, values)
     rows = []
     for (base_model, field), count in counts.items():
-        quartile1, median, quartile3 = measured.get((base_model, field), (None, None, None))
+        found = measured.get((base_model, field), Measured())
+        quartile1, median, quartile3 = found.quartiles
         rows.append(
             {
                 "base_model": base_model,
@@ -79,6 +94,7 @@ def refresh_statistics(connection: sa.Connection) -> None:
                 "quartile1": quartile1,
                 "median": median,
                 "quartile3": quartile3,
+                "percentiles": found.percentiles,
             }
         )
     connection.execute(sa.delete(field_stats))
@@ -90,6 +106,12 @@ def quartiles(values: Sequence[float]) -> Quartiles:
     """The quartiles of numbers in ascending order, at least one, by linear interpolation."""
     last = len(values) - 1
     return _between(values, last / 4), _between(values, last / 2), _between(values, last * 3 / 4)
+
+
+def percentiles(values: Sequence[float]) -> tuple[float, ...]:
+    """The numbers nearest to 0 %, 1 % … 100 % of numbers in ascending order, at least one."""
+    last = len(values) - 1
+    return tuple(values[(last * percent + 50) // 100] for percent in range(101))
 
 
 def _between(values: Sequence[float], position: float) -> float:
@@ -165,16 +187,20 @@ def _by_base_model(rows: Iterable[Sequence[Any]]) -> dict[str, list[Sequence[Any
 
 def _measured(
     name: str, values: Mapping[str, "array[float]"]
-) -> Iterator[tuple[tuple[str, str], Quartiles]]:
-    """The quartiles of a column, by base model and field."""
+) -> Iterator[tuple[tuple[str, str], Measured]]:
+    """How the values of a column lie, by base model and field."""
     everything: Counter[float] = Counter()
     for base_model, some in values.items():
         counted = Counter(some)
         if base_model != ALL and counted:
-            yield (base_model, name), quartiles(Ranked(counted))
+            yield (base_model, name), _measure(Ranked(counted))
         everything.update(counted)
     if everything:
-        yield (ALL, name), quartiles(Ranked(everything))
+        yield (ALL, name), _measure(Ranked(everything))
+
+
+def _measure(values: Ranked) -> Measured:
+    return Measured(quartiles(values), percentiles(values))
 
 
 def _groups(base_model: str | None) -> tuple[str, ...]:

@@ -223,6 +223,8 @@ field_stats = sa.Table(
     sa.Column("quartile1", sa.Double()),
     sa.Column("median", sa.Double()),
     sa.Column("quartile3", sa.Double()),
+    # The values that stand at 0 %, 1 % … 100 % of them in ascending order.
+    sa.Column("percentiles", json_type()),
 )
 
 stat_history = sa.Table(

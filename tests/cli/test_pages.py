@@ -151,7 +151,7 @@ def test_numbers_and_their_neighbours() -> None:
     assert "steps 100 50 optimizer steps done at this save" in lines
     assert "seed 1234567 random seed" in lines
     assert "v2 no base is Stable Diffusion 2" in lines
-    assert "optimizer_args weight_decay 0.1, betas [0.9,0.99]" in lines
+    assert "optimizer_args weight_decay 0.1, betas [0.9,0.99] arguments of the optimizer" in lines
 
 
 def test_an_output_without_blocks_gets_plain_signs() -> None:

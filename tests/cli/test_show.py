@@ -19,9 +19,10 @@ def test_a_page_with_what_is_usual(run: Run, database: str) -> None:
     assert "trigger words: marble, polished marble" in page
     assert "1,200 steps of batch 2 over 40 images repeated 5 times" in page
     assert "2,400 images seen in 60 minutes." in page
-    assert "median, middle half: Pony" in page
+    assert "its percentile among Pony LoRAs, their median and middle half." in page
     # Of the ranks 8, 16, 32, 32, 64 and 128 the median is 32, the quartiles 20 and 56.
-    assert "network_dim 128 32 20 to 56" in page
+    # 128 is the largest of 6.
+    assert "network_dim 128 95 32 20 to 56" in page
     assert "1girl 40 ████" in page
     assert "! the metadata says rank 128, the tensors have rank 32" in page
 
@@ -66,6 +67,7 @@ def test_json_is_the_whole_page(run: Run, database: str) -> None:
         "quartile1": 20.0,
         "median": 32.0,
         "quartile3": 56.0,
+        "percentile": 95,
     }
 
 

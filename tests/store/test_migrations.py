@@ -126,8 +126,8 @@ NEXT_REVISION = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 
 
 def upgrade() -> None:
@@ -165,8 +165,8 @@ def test_an_upgrade_keeps_every_row(
     _store_one(engine)
     with engine.connect() as connection:
         before = table_counts(connection)
-    (workbench / "versions" / "0004_next.py").write_text(NEXT_REVISION.format(more="pass"))
-    monkeypatch.setattr(states, "REVISION", "0004")
+    (workbench / "versions" / "0005_next.py").write_text(NEXT_REVISION.format(more="pass"))
+    monkeypatch.setattr(states, "REVISION", "0005")
     assert state(engine.url) is State.OLD
 
     upgraded = open_for_writing(engine.url)
@@ -181,7 +181,7 @@ def test_an_upgrade_keeps_every_row(
 def test_a_failed_upgrade_changes_nothing(engine: sa.Engine, workbench: Path) -> None:
     _store_one(engine)
     text = NEXT_REVISION.format(more='raise RuntimeError("no")')
-    (workbench / "versions" / "0004_next.py").write_text(text)
+    (workbench / "versions" / "0005_next.py").write_text(text)
 
     with pytest.raises(RuntimeError, match="no"):
         upgrade(engine)

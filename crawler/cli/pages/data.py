@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from crawler.cli.inputs import Reading
-from crawler.cli.pages.sheet import Sheet, columns_of, sheet_of
+from crawler.cli.pages.sheet import Sheet, Usual, columns_of, sheet_of
 
 
 def page_of(reading: Reading) -> Sheet:
@@ -33,12 +33,21 @@ def inspected_raw(reading: Reading) -> dict[str, Any]:
 
 def shown(sheet: Sheet) -> dict[str, Any]:
     """A page of `show`: every column of `loras` by its name, what belongs to it, what others have."""
-    medians = {name: asdict(usual) for name, usual in sheet.usual.items()}
     return {
         **sheet.row,
         **_parts(sheet),
         "compared_with": sheet.compared_with or None,
-        "medians": medians,
+        "medians": {name: _beside(sheet[name], usual) for name, usual in sheet.usual.items()},
+    }
+
+
+def _beside(value: float | None, usual: Usual) -> dict[str, float | None]:
+    return {
+        "count": usual.count,
+        "quartile1": usual.quartile1,
+        "median": usual.median,
+        "quartile3": usual.quartile3,
+        "percentile": None if value is None else usual.rank(value),
     }
 
 

@@ -50,8 +50,14 @@ _TOLD_BY = {
     "tensor_rank_max": "tensor_rank",
 }
 
-#: Cells of a value that has something beside it, and of the median with the middle half.
-_CELLS = (20, 28)
+#: What stands beside the numbers, said once; the place is for the base model.
+_BESIDE = "Beside a number: its percentile among {} LoRAs, their median and middle half."
+
+#: Cells of a value that has something beside it, and of what others have.
+_CELLS = (14, 34)
+
+#: Cells of a value where there are no others.
+_ALONE = (20, 0)
 
 #: From this width on, in cells, the meaning of every setting stands beside it.
 _ROOM_FOR_MEANINGS = 130
@@ -59,6 +65,9 @@ _ROOM_FOR_MEANINGS = 130
 
 def print_settings(console: Console, sheet: Sheet) -> None:
     """Every group that has something to show; beside a number what others of the base model have."""
+    if sheet.usual:
+        layout.blank(console)
+        layout.paragraph(console, _BESIDE.format(sheet.compared_with), style="dim")
     said = bool(sheet.usual)
     for group, text in HEADINGS.items():
         filled = [each for each in HEADER_FIELDS if each.group == group and _is_shown(each, sheet)]
@@ -66,7 +75,7 @@ def print_settings(console: Console, sheet: Sheet) -> None:
             continue
         remark = ""
         if said and any(each.name in sheet.usual for each in filled):
-            remark = f"median, middle half: {sheet.compared_with}"
+            remark = _usual_cells("pct", "median", "middle half")
             said = False
         layout.heading(console, text, remark, at=layout.INDENT + layout.NAME_CELLS + _CELLS[0])
         for each in filled:
@@ -84,7 +93,9 @@ def _is_shown(each: Field, sheet: Sheet) -> bool:
 def _print_setting(console: Console, each: Field, sheet: Sheet) -> None:
     value = told(each, sheet[each.name])
     usual = sheet.usual.get(each.name) if each.name not in IDENTIFIERS else None
-    if cell_len(visible(value)) >= _CELLS[0]:
+    cells = _CELLS if sheet.usual else _ALONE
+    room = min(cells[0] if usual else sum(cells), console.width - layout.INDENT - layout.NAME_CELLS)
+    if cell_len(visible(value)) >= room:
         layout.setting(console, each.name, value)
         return
     meaning = each.meaning if console.width >= _ROOM_FOR_MEANINGS else ""
@@ -92,9 +103,9 @@ def _print_setting(console: Console, each: Field, sheet: Sheet) -> None:
         console,
         each.name,
         Text(visible(value), style=_style(sheet[each.name], usual)),
-        Text(_usually(usual), style="dim"),
+        Text(_usually(usual, sheet[each.name]), style="dim"),
         Text(meaning, style="dim"),
-        cells=_CELLS if sheet.usual else (_CELLS[0], 0),
+        cells=cells,
     )
 
 
@@ -121,13 +132,20 @@ def _plain(value: Any) -> str:
     return number(value) if is_number(value) else cell(value) or "null"
 
 
-def _usually(usual: Usual | None) -> str:
+def _usually(usual: Usual | None, value: Any) -> str:
     if usual is None:
         return ""
-    median = rounded(usual.median, 4)
-    if usual.quartile1 == usual.quartile3:
-        return median
-    return f"{median:<8}  {rounded(usual.quartile1)} to {rounded(usual.quartile3)}"
+    rank = usual.rank(value) if is_number(value) else None
+    half = f"{rounded(usual.quartile1)} to {rounded(usual.quartile3)}"
+    return _usual_cells(
+        "" if rank is None else str(rank),
+        rounded(usual.median, 4),
+        "" if usual.quartile1 == usual.quartile3 else half,
+    )
+
+
+def _usual_cells(rank: str, median: str, half: str) -> str:
+    return f"{rank:>3}   {median:<8}  {half}".rstrip()
 
 
 def _style(value: Any, usual: Usual | None) -> str:

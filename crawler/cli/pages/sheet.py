@@ -1,5 +1,6 @@
 """What a page shows, whether it comes from a database or from a file just read."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -13,12 +14,25 @@ HEADER_FIELDS = tuple(each for each in FIELDS if each.group != "what it is")
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """What LoRAs of one base model have in one field: how many have it, and the quartiles."""
+    """What LoRAs of one base model have in one field.
+
+    Attributes:
+        count: How many have it.
+        percentiles: As in `field_stats`; empty when they are not known.
+    """
 
     count: int
     quartile1: float
     median: float
     quartile3: float
+    percentiles: Sequence[float] = ()
+
+    def rank(self, value: float) -> int | None:
+        """How many of a hundred have less, and half of those that have the same; None if unknown."""
+        if not self.percentiles:
+            return None
+        less, not_more = bisect_left(self.percentiles, value), bisect_right(self.percentiles, value)
+        return round(50 * (less + not_more) / len(self.percentiles))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

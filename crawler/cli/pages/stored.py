@@ -21,7 +21,7 @@ def sheet_of_page(page: LoraPage) -> Sheet:
         names.append(row["version_name"])
     usual, compared_with = _usual(page.base_model_stats), row["base_model"] or ""
     if not usual:
-        usual, compared_with = _usual(page.all_stats), "all base models"
+        usual, compared_with = _usual(page.all_stats), "all"
     return Sheet(
         title=" · ".join(names),
         row=row,
@@ -54,5 +54,5 @@ def _usual(stats: Mapping[str, FieldStats]) -> dict[str, Usual]:
         quartiles = (found.quartile1, found.median, found.quartile3)
         match quartiles:
             case (float() as low, float() as middle, float() as high) if found.count >= _FEWEST:
-                usual[name] = Usual(found.count, low, middle, high)
+                usual[name] = Usual(found.count, low, middle, high, found.percentiles or ())
     return usual
