@@ -51,7 +51,10 @@ def authors(
         ),
     ] = Sort.MEGAPIXELS_SEEN,
     limit: Annotated[
-        int, typer.Option("--limit", "-n", min=0, help="At most so many creators; 0 = all.")
+        int,
+        typer.Option(
+            "--limit", "-n", metavar="N", min=0, help="At most so many creators; 0 = all."
+        ),
     ] = _LIMIT,
     db: Db = None,
     form: FormatOption = None,

@@ -53,9 +53,12 @@ def query(
         ),
     ] = None,
     limit: Annotated[
-        int, typer.Option("--limit", "-n", min=0, help="At most so many rows; 0 = all.")
+        int,
+        typer.Option("--limit", "-n", metavar="N", min=0, help="At most so many rows; 0 = all."),
     ] = DEFAULT_LIMIT,
-    offset: Annotated[int, typer.Option("--offset", min=0, help="Leave out the first rows.")] = 0,
+    offset: Annotated[
+        int, typer.Option("--offset", metavar="N", min=0, help="Leave out the first rows.")
+    ] = 0,
     count: Annotated[bool, typer.Option("--count", help="Print only how many rows match.")] = False,
     group_by: Annotated[
         str | None,

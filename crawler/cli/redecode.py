@@ -25,7 +25,9 @@ def redecode(
     ] = False,
     processes: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes that decode.  Default: one for each core, at most 4"),
+        typer.Option(
+            metavar="N", min=1, help="Processes that decode.  Default: one for each core, at most 4"
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The closing summary as JSON.")] = False,
     db: Db = None,

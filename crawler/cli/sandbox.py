@@ -42,10 +42,16 @@ class Mix(StrEnum):
 def sandbox(
     ctx: typer.Context,
     *,
-    size: Annotated[int, typer.Option(min=0, max=10_000_000, help="Models in it.")] = 2_000,
-    seed: Annotated[int, typer.Option(help="Another number makes another catalogue.")] = 0,
-    host: Annotated[str, typer.Option(help="A loopback address.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8400,
+    size: Annotated[
+        int, typer.Option(metavar="N", min=0, max=10_000_000, help="Models in it.")
+    ] = 2_000,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Another number makes another catalogue.")
+    ] = 0,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="A loopback address.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(metavar="PORT", min=0, max=65535, help="0 takes a free one.")
+    ] = 8400,
     latency: Annotated[
         float, typer.Option(min=0, max=60, metavar="SECONDS", help="Waited before each answer.")
     ] = 0.0,

@@ -26,7 +26,9 @@ def sql(
     safe_csv: SafeCsvOption = False,
     timeout: Annotated[
         float,
-        typer.Option("--timeout", min=0, help="Give up after so many seconds; 0 = never."),
+        typer.Option(
+            "--timeout", metavar="SECONDS", min=0, help="Give up after so many seconds; 0 = never."
+        ),
     ] = 30,
     quiet: Quiet = False,
     verbose: Verbose = 0,

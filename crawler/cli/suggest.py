@@ -46,10 +46,12 @@ def suggest(
     ] = None,
     tag: Annotated[
         str | None,
-        typer.Option("--tag", help="Only LoRAs with this tag of the site, e.g. character."),
+        typer.Option(
+            "--tag", metavar="TAG", help="Only LoRAs with this tag of the site, e.g. character."
+        ),
     ] = None,
     creator: Annotated[
-        str | None, typer.Option("--creator", help="Only LoRAs of this creator.")
+        str | None, typer.Option("--creator", metavar="NAME", help="Only LoRAs of this creator.")
     ] = None,
     min_likes: Annotated[
         int, typer.Option("--min-likes", metavar="N", min=0, help="Only LoRAs with N likes.")

@@ -48,7 +48,10 @@ def sync(
     limit: Annotated[
         int | None,
         typer.Option(
-            min=1, help="End after the first N models of the order.", rich_help_panel=_WHICH
+            metavar="N",
+            min=1,
+            help="End after the first N models of the order.",
+            rich_help_panel=_WHICH,
         ),
     ] = None,
     order: Annotated[
@@ -60,18 +63,31 @@ def sync(
     ] = None,
     base_model: Annotated[
         list[str] | None,
-        typer.Option(help="As the site names it, e.g. Pony; repeatable.", rich_help_panel=_WHICH),
+        typer.Option(
+            metavar="NAME",
+            help="As the site names it, e.g. Pony; repeatable.",
+            rich_help_panel=_WHICH,
+        ),
     ] = None,
     type_: Annotated[
         list[TypeName] | None,
-        typer.Option("--type", help="Repeatable.", case_sensitive=False, rich_help_panel=_WHICH),
+        typer.Option(
+            "--type",
+            metavar="LORA|LoCon|DoRA",
+            help="Repeatable.",
+            case_sensitive=False,
+            rich_help_panel=_WHICH,
+        ),
     ] = None,
     creator: Annotated[
-        str | None, typer.Option(help="Of this user.", rich_help_panel=_WHICH)
+        str | None, typer.Option(metavar="NAME", help="Of this user.", rich_help_panel=_WHICH)
     ] = None,
-    tag: Annotated[str | None, typer.Option(help="With this tag.", rich_help_panel=_WHICH)] = None,
+    tag: Annotated[
+        str | None, typer.Option(metavar="TAG", help="With this tag.", rich_help_panel=_WHICH)
+    ] = None,
     search: Annotated[
-        str | None, typer.Option(help="What the site's search finds.", rich_help_panel=_WHICH)
+        str | None,
+        typer.Option(metavar="WORDS", help="What the site's search finds.", rich_help_panel=_WHICH),
     ] = None,
     model: Annotated[
         list[int] | None,
@@ -108,18 +124,24 @@ def sync(
     ] = False,
     max_downloads: Annotated[
         int | None,
-        typer.Option(min=0, help="Stop after so many counted downloads.", rich_help_panel=_HOW),
+        typer.Option(
+            metavar="N", min=0, help="Stop after so many counted downloads.", rich_help_panel=_HOW
+        ),
     ] = None,
     rate: Annotated[
         float | None,
         typer.Option(
+            metavar="R",
             min=0,
             help="Requests a second to the API, 0 = no limit.  Default: 2",
             rich_help_panel=_HOW,
         ),
     ] = None,
     concurrency: Annotated[
-        int, typer.Option(min=1, max=64, help="Files read at the same time.", rich_help_panel=_HOW)
+        int,
+        typer.Option(
+            metavar="N", min=1, max=64, help="Files read at the same time.", rich_help_panel=_HOW
+        ),
     ] = 8,
     storage_host: Annotated[
         list[str] | None,
