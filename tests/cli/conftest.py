@@ -9,17 +9,17 @@ from typer.testing import CliRunner, Result
 from crawler.cli.app import app
 from crawler.model import Outcome
 from crawler.model.walk import CursorState
-from crawler.store.writes import refresh_statistics, store_page, store_results
+from crawler.store.writes import refresh_statistics, store_results
 from tests.cli.headers import Run
 from tests.factories import (
     METADATA,
-    NOW,
     make_file,
     make_header_bytes,
     make_model,
     make_result,
     make_version,
 )
+from tests.stored import list_models
 
 #: Ranks of the files 1 to 6 of `database`.
 DIMS = (8, 16, 32, 32, 64, 128)
@@ -62,15 +62,11 @@ def database(engine: sa.Engine) -> str:
         )
     )
     with engine.begin() as connection:
-        store_page(
+        list_models(
             connection,
-            models,
-            site="civitai",
-            origin="https://civitai.com",
+            *models,
             walk="oldest",
-            lap=1,
             cursors={"sfw": CursorState(cursor=None, lap=1, ended=True)},
-            now=NOW,
         )
         store_results(connection, results)
         refresh_statistics(connection)

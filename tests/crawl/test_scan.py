@@ -13,10 +13,10 @@ from crawler.crawl import scan as module
 from crawler.crawl.scan import ScanPlan, scan
 from crawler.crawl.scan_tally import ScanTally
 from crawler.store.tables import crawls, field_stats, loras
-from crawler.store.writes import store_page
 from tests.cli.headers import header_bytes, write_lora
 from tests.crawl.snapshots import snapshot
 from tests.factories import METADATA, NOW, make_file, make_model, make_version
+from tests.stored import list_models
 
 
 @pytest.fixture
@@ -223,16 +223,7 @@ def test_a_crawled_file_is_recognised_by_the_claim_of_its_header(
     size = path.stat().st_size
     with engine.begin() as connection:
         file = make_file(8, autov3=claim[:12].upper(), size_bytes=size)
-        store_page(
-            connection,
-            [make_model(8, versions=(make_version(8, files=(file,)),))],
-            site="civitai",
-            origin="https://civitai.com",
-            walk="w",
-            lap=1,
-            cursors={},
-            now=NOW,
-        )
+        list_models(connection, make_model(8, versions=(make_version(8, files=(file,)),)))
 
     tally = run(engine, tmp_path)
 

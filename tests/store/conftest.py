@@ -1,14 +1,12 @@
 """A small database for the tests that read."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from crawler.store.writes import (
     begin_crawl,
-    store_page,
 )
 from tests.factories import (
     NOW,
@@ -16,21 +14,9 @@ from tests.factories import (
     make_model,
     make_version,
 )
+from tests.stored import list_models
 
 SHA = "ABCD" + "0" * 59
-
-
-def _page(connection: sa.Connection, *models: Any) -> None:
-    store_page(
-        connection,
-        models,
-        site="civitai",
-        origin="https://civitai.com",
-        walk="w",
-        lap=1,
-        cursors={},
-        now=NOW,
-    )
 
 
 @pytest.fixture
@@ -43,7 +29,7 @@ def shelf(engine: sa.Engine) -> sa.Engine:
     year = timedelta(days=365)
     with engine.begin() as connection:
         begin_crawl(connection, origin="http://127.0.0.1:9000", walk="w", now=NOW)
-        _page(
+        list_models(
             connection,
             make_model(
                 10,

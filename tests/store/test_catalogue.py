@@ -2,12 +2,10 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from crawler.model import Model
 from crawler.model.walk import CursorState
 from crawler.store import tables
 from crawler.store.file_names import why_not_safetensors
@@ -15,47 +13,28 @@ from crawler.store.tables import loras
 from crawler.store.writes import (
     count_walk_models,
     read_cursors,
-    store_page,
     store_results,
     walk_model_ids,
 )
 from tests.factories import NOW, make_file, make_model, make_result, make_version
+from tests.stored import list_models, rows_of, store_models
 
 LATER = NOW + timedelta(days=1)
-
-
-def _store(engine: sa.Engine, *models: Model, **changes: Any) -> int:
-    given: dict[str, Any] = {
-        "site": "civitai",
-        "origin": "https://civitai.com",
-        "walk": "w",
-        "lap": 1,
-        "cursors": {},
-        "now": NOW,
-    }
-    with engine.begin() as connection:
-        return store_page(connection, models, **given | changes).new.total()
-
-
-def _rows(engine: sa.Engine, table: sa.Table) -> list[dict[str, Any]]:
-    with engine.connect() as connection:
-        found = connection.execute(sa.select(table).order_by(*table.primary_key)).mappings()
-        return [dict(row) for row in found]
 
 
 def test_a_page_becomes_rows_with_its_cursor(engine: sa.Engine) -> None:
     state = CursorState(cursor="2025-01-01|7", lap=1, ended=False)
 
-    assert _store(engine, make_model(1), make_model(2), cursors={"general": state}) == 2
+    assert store_models(engine, make_model(1), make_model(2), cursors={"general": state}) == 2
 
-    [model, _] = _rows(engine, tables.models)
+    [model, _] = rows_of(engine, tables.models)
     assert (model["site"], model["name"], model["gone_at"]) == ("civitai", "Marble", None)
     assert model["tags"] == ["style", "stone"]
     assert model["body"] == {"id": 1, "name": "Marble"}
-    [version, _] = _rows(engine, tables.versions)
+    [version, _] = rows_of(engine, tables.versions)
     assert version["model_id"] == 1
     assert version["trained_words"] == ["marble", "polished marble"]
-    [file, _] = _rows(engine, loras)
+    [file, _] = rows_of(engine, loras)
     assert file["page_url"] == "https://civitai.com/models/1?modelVersionId=1"
     assert (file["outcome"], file["reason"], file["attempts"]) == ("pending", None, 0)
     assert file["published_at"] == make_version(1).published_at
@@ -70,15 +49,10 @@ def test_a_page_becomes_rows_with_its_cursor(engine: sa.Engine) -> None:
 def test_nothing_is_stored_of_a_page_whose_transaction_fails(engine: sa.Engine) -> None:
     def fail() -> None:
         with engine.begin() as connection:
-            store_page(
+            list_models(
                 connection,
-                [make_model(1)],
-                site="civitai",
-                origin="https://civitai.com",
-                walk="w",
-                lap=1,
+                make_model(1),
                 cursors={"general": CursorState(cursor="x", lap=1, ended=True)},
-                now=NOW,
             )
             raise RuntimeError("killed")
 
@@ -86,38 +60,38 @@ def test_nothing_is_stored_of_a_page_whose_transaction_fails(engine: sa.Engine) 
         fail()
 
     for table in tables.metadata.sorted_tables:
-        assert _rows(engine, table) == [], table.name
+        assert rows_of(engine, table) == [], table.name
 
 
 def test_an_empty_page_still_moves_the_cursor(engine: sa.Engine) -> None:
     for cursor in ("a", "b"):
-        _store(engine, cursors={"general": CursorState(cursor=cursor, lap=1, ended=False)})
+        store_models(engine, cursors={"general": CursorState(cursor=cursor, lap=1, ended=False)})
 
-    [row] = _rows(engine, tables.cursors)
+    [row] = rows_of(engine, tables.cursors)
     assert row["cursor"] == "b"
 
 
 def test_seeing_it_again_keeps_the_first_time_and_what_was_read(engine: sa.Engine) -> None:
-    _store(engine, make_model(1))
+    store_models(engine, make_model(1))
     with engine.begin() as connection:
         store_results(connection, [make_result(1)])
         connection.execute(sa.update(loras).values(gone_at=NOW))
         connection.execute(sa.update(tables.models).values(gone_at=NOW))
-    [before] = _rows(engine, loras)
+    [before] = rows_of(engine, loras)
 
     changed = make_model(
         1, name="Granite", downloads=101, versions=(make_version(1, name="v2", likes=None),)
     )
-    assert _store(engine, changed, lap=2, now=LATER) == 0
+    assert store_models(engine, changed, lap=2, now=LATER) == 0
 
-    [after] = _rows(engine, loras)
+    [after] = rows_of(engine, loras)
     assert after == before | {
         "model_name": "Granite",
         "version_name": "v2",
         "downloads": 101,
         "gone_at": None,
     }
-    [model] = _rows(engine, tables.models)
+    [model] = rows_of(engine, tables.models)
     assert (model["first_seen_at"], model["last_seen_at"]) == (NOW, LATER)
     assert model["gone_at"] is None
     with engine.connect() as connection:
@@ -126,12 +100,12 @@ def test_seeing_it_again_keeps_the_first_time_and_what_was_read(engine: sa.Engin
 
 
 def test_the_same_page_twice_is_stored_once(engine: sa.Engine) -> None:
-    _store(engine, make_model(1), make_model(1))
-    before = {table.name: _rows(engine, table) for table in tables.metadata.sorted_tables}
+    store_models(engine, make_model(1), make_model(1))
+    before = {table.name: rows_of(engine, table) for table in tables.metadata.sorted_tables}
 
-    _store(engine, make_model(1))
+    store_models(engine, make_model(1))
 
-    assert {table.name: _rows(engine, table) for table in tables.metadata.sorted_tables} == before
+    assert {table.name: rows_of(engine, table) for table in tables.metadata.sorted_tables} == before
 
 
 def test_a_file_stays_with_the_version_that_first_brought_it(engine: sa.Engine) -> None:
@@ -139,10 +113,10 @@ def test_a_file_stays_with_the_version_that_first_brought_it(engine: sa.Engine) 
     first = make_version(1, name="first", files=(shared,))
     second = make_version(2, name="second", files=(shared, make_file(3)))
 
-    assert _store(engine, make_model(1, versions=(first, second))) == 2
-    assert _store(engine, make_model(1, versions=(second,)), now=LATER) == 0
+    assert store_models(engine, make_model(1, versions=(first, second))) == 2
+    assert store_models(engine, make_model(1, versions=(second,)), now=LATER) == 0
 
-    assert [(row["file_id"], row["version_name"]) for row in _rows(engine, loras)] == [
+    assert [(row["file_id"], row["version_name"]) for row in rows_of(engine, loras)] == [
         (3, "second"),
         (9, "first"),
     ]
@@ -152,12 +126,12 @@ def test_history_has_a_row_for_each_change(engine: sa.Engine) -> None:
     steps = [(100, 10), (100, 10), (150, 10), (None, None), (None, None), (150, 11)]
     for day, (downloads, likes) in enumerate(steps):
         model = make_model(1, downloads=downloads, likes=likes)
-        _store(engine, model, now=NOW + timedelta(days=day))
-    _store(engine, make_model(2, downloads=None, likes=None))
+        store_models(engine, model, now=NOW + timedelta(days=day))
+    store_models(engine, make_model(2, downloads=None, likes=None))
 
     assert [
         ((row["seen_at"] - NOW).days, row["downloads"], row["likes"])
-        for row in _rows(engine, tables.stat_history)
+        for row in rows_of(engine, tables.stat_history)
     ] == [(0, 100, 10), (2, 150, 10), (3, None, None), (5, 150, 11)]
 
 
@@ -168,9 +142,9 @@ def test_only_what_may_be_safetensors_is_pending(engine: sa.Engine) -> None:
         make_file(3, name="old.PT", format="PickleTensor", is_primary=False),
     )
 
-    assert _store(engine, make_model(1, versions=(make_version(1, files=files),))) == 3
+    assert store_models(engine, make_model(1, versions=(make_version(1, files=files),))) == 3
 
-    assert [(row["outcome"], row["reason"]) for row in _rows(engine, loras)] == [
+    assert [(row["outcome"], row["reason"]) for row in rows_of(engine, loras)] == [
         ("pending", None),
         ("not_safetensors", "a .zip file by its name"),
         ("not_safetensors", "a .pt file by its name"),
@@ -211,9 +185,9 @@ def test_primary_only_takes_one_file_of_each_version(engine: sa.Engine) -> None:
     )
     model = make_model(1, versions=(make_version(1, files=marked), make_version(2, files=unmarked)))
 
-    assert _store(engine, model, primary_only=True) == 2
-    assert [row["file_id"] for row in _rows(engine, loras)] == [2, 4]
-    assert _store(engine, model, primary_only=False) == 3
+    assert store_models(engine, model, primary_only=True) == 2
+    assert [row["file_id"] for row in rows_of(engine, loras)] == [2, 4]
+    assert store_models(engine, model, primary_only=False) == 3
 
 
 def test_what_no_index_can_hold_is_left_out(engine: sa.Engine) -> None:
@@ -224,23 +198,23 @@ def test_what_no_index_can_hold_is_left_out(engine: sa.Engine) -> None:
         1, creator=noise, versions=(make_version(1, base_model=noise, files=(file,)),)
     )
 
-    _store(engine, model)
+    store_models(engine, model)
 
-    [row] = _rows(engine, loras)
+    [row] = rows_of(engine, loras)
     assert (row["base_model"], row["sha256"], row["autov2"]) == (None, None, None)
     assert row["autov3"] == "ABCDEF012345"
     assert row["creator"] == noise
-    [version] = _rows(engine, tables.versions)
+    [version] = rows_of(engine, tables.versions)
     assert version["base_model"] == noise
 
 
 def test_early_access_is_kept_where_the_list_no_longer_tells_it(engine: sa.Engine) -> None:
     gated = make_version(1, early_access_until=LATER)
-    _store(engine, make_model(1, versions=(gated,)))
+    store_models(engine, make_model(1, versions=(gated,)))
 
-    _store(engine, make_model(1))
+    store_models(engine, make_model(1))
 
-    [row] = _rows(engine, loras)
+    [row] = rows_of(engine, loras)
     assert row["early_access_until"] == LATER
 
 
@@ -248,8 +222,8 @@ def test_models_of_this_machine_have_negative_ids(engine: sa.Engine) -> None:
     file = make_file(-7, name="mine.safetensors")
     model = make_model(-5, versions=(make_version(-6, files=(file,)),), downloads=None, likes=None)
 
-    _store(engine, replace(model, creator=None), site="local", origin="local")
+    store_models(engine, replace(model, creator=None), site="local", origin="local")
 
-    [row] = _rows(engine, loras)
+    [row] = rows_of(engine, loras)
     assert (row["file_id"], row["version_id"], row["model_id"]) == (-7, -6, -5)
     assert (row["site"], row["page_url"]) == ("local", None)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from crawler.model import FileHashes, LocalFile, LocalResult, Outcome
 from crawler.store.matches import MatchedBy, match_local_files
 from crawler.store.tables import loras, metadata, models
-from crawler.store.writes import store_page, store_results
+from crawler.store.writes import store_results
 from crawler.store.writes_local import (
     known_files,
     next_local_id,
@@ -27,6 +27,7 @@ from tests.factories import (
     make_target,
     make_version,
 )
+from tests.stored import list_models
 
 WEIGHTS = "AB" * 32
 LATER = NOW + timedelta(days=1)
@@ -62,16 +63,7 @@ def crawled(engine: sa.Engine, *files: Any, with_header: Sequence[int] = ()) -> 
         for file in files
     ]
     with engine.begin() as connection:
-        store_page(
-            connection,
-            described,
-            site="civitai",
-            origin="https://civitai.com",
-            walk="w",
-            lap=1,
-            cursors={},
-            now=NOW,
-        )
+        list_models(connection, *described)
         store_results(connection, [make_result(one, file_bytes=3000) for one in with_header])
 
 

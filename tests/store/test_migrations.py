@@ -24,8 +24,9 @@ from crawler.store.database import (
     upgrade,
 )
 from crawler.store.reads import table_counts
-from crawler.store.writes import store_page, store_results
-from tests.factories import NOW, make_model, make_result
+from crawler.store.writes import store_results
+from tests.factories import make_model, make_result
+from tests.stored import list_models
 
 
 def _config() -> Config:
@@ -146,16 +147,7 @@ def downgrade() -> None:
 
 def _store_one(engine: sa.Engine) -> None:
     with engine.begin() as connection:
-        store_page(
-            connection,
-            [make_model(1)],
-            site="civitai",
-            origin="https://civitai.com",
-            walk="w",
-            lap=1,
-            cursors={},
-            now=NOW,
-        )
+        list_models(connection, make_model(1))
         store_results(connection, [make_result(1)])
 
 

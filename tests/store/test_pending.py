@@ -1,13 +1,11 @@
 """What is left to fetch, and the runs of a crawl; on both databases."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from crawler.errors import UsageError
-from crawler.model import Model
 from crawler.store import tables
 from crawler.store.tables import loras
 from crawler.store.writes import (
@@ -15,37 +13,18 @@ from crawler.store.writes import (
     count_pending,
     finish_crawl,
     retry_failed,
-    store_page,
     store_results,
     take_pending,
 )
 from tests.factories import NOW, make_model, make_result
+from tests.stored import rows_of, store_models
 
 LATER = NOW + timedelta(days=1)
 
 
-def _store(engine: sa.Engine, *models: Model, **changes: Any) -> int:
-    given: dict[str, Any] = {
-        "site": "civitai",
-        "origin": "https://civitai.com",
-        "walk": "w",
-        "lap": 1,
-        "cursors": {},
-        "now": NOW,
-    }
-    with engine.begin() as connection:
-        return store_page(connection, models, **given | changes).new.total()
-
-
-def _rows(engine: sa.Engine, table: sa.Table) -> list[dict[str, Any]]:
-    with engine.connect() as connection:
-        found = connection.execute(sa.select(table).order_by(*table.primary_key)).mappings()
-        return [dict(row) for row in found]
-
-
 def test_pending_files_come_by_id_within_the_walk_and_their_time(engine: sa.Engine) -> None:
-    _store(engine, *(make_model(n) for n in (5, 3, 1, 4, 2)))
-    _store(engine, make_model(6), walk="another")
+    store_models(engine, *(make_model(n) for n in (5, 3, 1, 4, 2)))
+    store_models(engine, make_model(6), walk="another")
     with engine.begin() as connection:
         waiting = {"outcome": "pending", "next_try_at": LATER}
         store_results(connection, [make_result(2, b"", **waiting), make_result(3, b"")])
@@ -64,8 +43,8 @@ def test_pending_files_come_by_id_within_the_walk_and_their_time(engine: sa.Engi
 
 
 def test_failed_files_of_a_walk_can_be_tried_again(engine: sa.Engine) -> None:
-    _store(engine, *(make_model(n) for n in range(1, 5)))
-    _store(engine, make_model(5), walk="another")
+    store_models(engine, *(make_model(n) for n in range(1, 5)))
+    store_models(engine, make_model(5), walk="another")
     outcomes = ["failed", "not_found", "forbidden", "decoded", "failed"]
     with engine.begin() as connection:
         store_results(
@@ -75,7 +54,7 @@ def test_failed_files_of_a_walk_can_be_tried_again(engine: sa.Engine) -> None:
 
     with engine.begin() as connection:
         assert retry_failed(connection, walk="w") == 2
-    assert [row["outcome"] for row in _rows(engine, loras)] == [
+    assert [row["outcome"] for row in rows_of(engine, loras)] == [
         "pending",
         "pending",
         "forbidden",
@@ -97,7 +76,7 @@ def test_a_database_takes_from_one_api_only(engine: sa.Engine) -> None:
 
     assert "https://civitai.com" in str(caught.value)
     assert "http://127.0.0.1:8000" in str(caught.value)
-    rows = {row["crawl_id"]: row for row in _rows(engine, tables.crawls)}
+    rows = {row["crawl_id"]: row for row in rows_of(engine, tables.crawls)}
     assert len(rows) == 3
     assert rows[local]["finished_at"] is None
     assert rows[first] == {

@@ -20,7 +20,6 @@ from crawler.store.writes import (
     begin_crawl,
     finish_crawl,
     refresh_statistics,
-    store_page,
     store_results,
 )
 from tests.factories import (
@@ -31,6 +30,7 @@ from tests.factories import (
     make_result,
     make_version,
 )
+from tests.stored import list_models
 
 
 def test_a_page_holds_all_that_is_stored(shelf: sa.Engine) -> None:
@@ -51,23 +51,14 @@ def test_a_page_holds_all_that_is_stored(shelf: sa.Engine) -> None:
     assert page.directories[0]["name"] == "5_marble"
     assert page.datasets[0]["resolution_width"] == 512
     assert "file_id" not in page.datasets[0]
-    assert page.base_model_stats["network_dim"] == FieldStats(2, 32.0, 32.0, 32.0)
+    assert page.base_model_stats["network_dim"] == FieldStats(2, 32.0, 32.0, 32.0, [32] * 101)
     assert page.all_stats["file_id"].count == 9
     assert (other.tags, other.problems, other.datasets, other.directories) == ({}, (), (), ())
 
 
 def test_a_page_without_a_base_model_is_compared_with_all_only(engine: sa.Engine) -> None:
     with engine.begin() as connection:
-        store_page(
-            connection,
-            [make_model(1, versions=(make_version(1, base_model=None),))],
-            site="civitai",
-            origin="https://civitai.com",
-            walk="w",
-            lap=1,
-            cursors={},
-            now=NOW,
-        )
+        list_models(connection, make_model(1, versions=(make_version(1, base_model=None),)))
         refresh_statistics(connection)
         page = lora(connection, 1)
 

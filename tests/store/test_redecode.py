@@ -12,24 +12,16 @@ from crawler.decode.recipe import DECODER_VERSION
 from crawler.model import Outcome
 from crawler.store.redecode import headers_to_decode, read_headers, store_again
 from crawler.store.tables import file_tags, headers, loras, problems
-from crawler.store.writes import store_page, store_results
-from tests.factories import METADATA, NOW, make_header_bytes, make_model, make_result
+from crawler.store.writes import store_results
+from tests.factories import METADATA, make_header_bytes, make_model, make_result
+from tests.stored import list_models
 
 
 @pytest.fixture
 def shelf(engine: sa.Engine) -> sa.Engine:
     """Five files; 1 to 4 have a header, those of 2 and 4 of an older decoder."""
     with engine.begin() as connection:
-        store_page(
-            connection,
-            [make_model(number) for number in range(1, 6)],
-            site="civitai",
-            origin="https://civitai.com",
-            walk="w",
-            lap=1,
-            cursors={},
-            now=NOW,
-        )
+        list_models(connection, *(make_model(number) for number in range(1, 6)))
         store_results(connection, [make_result(number) for number in (4, 3, 2, 1)])
         old = sa.update(headers).where(headers.c.file_id.in_([2, 4]))
         connection.execute(old.values(decoder_version=DECODER_VERSION - 1))

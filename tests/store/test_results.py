@@ -17,9 +17,10 @@ from crawler.model import Decoded, Directory, Header, Outcome, Problem, Recipe, 
 from crawler.store import tables
 from crawler.store.reads import stored_header
 from crawler.store.tables import loras
-from crawler.store.writes import store_page, store_results, tag_id
+from crawler.store.writes import store_results, tag_id
 from crawler.store.writes_results import TRAINING_COLUMNS
 from tests.factories import METADATA, NOW, make_header_bytes, make_model, make_result
+from tests.stored import list_models
 
 LATER = NOW + timedelta(days=1)
 
@@ -28,16 +29,7 @@ LATER = NOW + timedelta(days=1)
 def filled(engine: sa.Engine) -> sa.Engine:
     """A database with the pending files 1, 2 and 3."""
     with engine.begin() as connection:
-        store_page(
-            connection,
-            [make_model(number) for number in (1, 2, 3)],
-            site="civitai",
-            origin="https://civitai.com",
-            walk="w",
-            lap=1,
-            cursors={},
-            now=NOW,
-        )
+        list_models(connection, *(make_model(number) for number in (1, 2, 3)))
     return engine
 
 

@@ -1,0 +1,40 @@
+"""Made-up models put into a database, and its rows read back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from crawler.model import Model
+from crawler.model.walk import CursorState
+from crawler.store.writes import store_page
+from crawler.store.writes_files import Stored
+from tests.factories import NOW
+
+NO_CURSORS: Mapping[str, CursorState] = {}
+
+
+def list_models(connection: sa.Connection, *models: Model, **changes: Any) -> Stored:
+    """Store a page of the walk `w`, in the caller's transaction."""
+    given: dict[str, Any] = {
+        "site": "civitai",
+        "origin": "https://civitai.com",
+        "walk": "w",
+        "lap": 1,
+        "cursors": NO_CURSORS,
+        "now": NOW,
+    }
+    return store_page(connection, models, **given | changes)
+
+
+def store_models(engine: sa.Engine, *models: Model, **changes: Any) -> int:
+    """Store a page of the walk `w`; returns how many files are new."""
+    with engine.begin() as connection:
+        return list_models(connection, *models, **changes).new.total()
+
+
+def rows_of(engine: sa.Engine, table: sa.Table) -> list[dict[str, Any]]:
+    """Every row of a table, in the order of its key."""
+    with engine.connect() as connection:
+        found = connection.execute(sa.select(table).order_by(*table.primary_key)).mappings()
+        return [dict(row) for row in found]
