@@ -13,7 +13,7 @@ from crawler.errors import DatabaseError
 from crawler.query.field import TAGS, Field
 from crawler.store.fields import FIELDS
 
-_COLUMNS = ("name", "type", "unit", "group", "meaning", "share")
+_COLUMNS = ("name", "type", "unit", "group", "meaning", "share", "default", "usual", "keys")
 
 #: Cells of the list for a person: before a name and between columns, of a name, and of a share.
 _INDENT, _NAME, _SHARE = 2, 28, 5
@@ -38,7 +38,11 @@ def fields(
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """List every queryable name: type, unit, meaning, and the share of rows that have it."""
+    """List every queryable name: type, unit, meaning, and the share of rows that have it.
+
+    Also what sd-scripts takes by default and what is usual; with WORD, the metadata keys that each
+    is read from.
+    """
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     wanted = chosen(form, json=as_json, safe_csv=safe_csv)
     found = [field for field in (*FIELDS, TAGS) if _has(field, word)]
@@ -46,7 +50,7 @@ def fields(
     if not found:
         voice.notice(f"no field has {word!r} in its name or meaning; `lora-crawl fields` lists all")
     if wanted is Format.TABLE:
-        _print_groups(found, shares)
+        _print_groups(found, shares, with_keys=word is not None)
         return
     rows = [
         (
@@ -56,6 +60,9 @@ def fields(
             field.group,
             field.meaning,
             shares.get(field.name),
+            field.default or None,
+            field.usual or None,
+            list(field.keys) or None,
         )
         for field in found
     ]
@@ -84,7 +91,7 @@ def _shares(names: Sequence[str], where: str, voice: Voice) -> Mapping[str, floa
         engine.dispose()
 
 
-def _print_groups(found: Sequence[Field], shares: Mapping[str, float]) -> None:
+def _print_groups(found: Sequence[Field], shares: Mapping[str, float], *, with_keys: bool) -> None:
     from rich.text import Text
 
     from crawler.cli.table import print_line
@@ -101,10 +108,23 @@ def _print_groups(found: Sequence[Field], shares: Mapping[str, float]) -> None:
                 group = field.group
             before = " " * _INDENT + field.name.ljust(_NAME)
             if shares:
-                told = share(shares[field.name]) if field.name in shares else ""
-                before += told.rjust(_SHARE) + " " * _INDENT
-            kind = f"{field.kind.value}, {field.unit}" if field.unit else field.kind.value
-            text = Text.assemble(field.meaning, ("  ", ""), (f"({kind})", "dim"))
-            for line in text.wrap(console, max(console.width - len(before), _NAME)):
-                print_line(console, Text(before) + line)
-                before = " " * len(before)
+                part = share(shares[field.name]) if field.name in shares else ""
+                before += part.rjust(_SHARE) + " " * _INDENT
+            told = [Text.assemble(field.meaning, "  ", (f"({_kind(field)})", "dim"))]
+            if with_keys:
+                told += [Text(key, style="dim") for key in field.keys]
+            for text in told:
+                for line in text.wrap(console, max(console.width - len(before), _NAME)):
+                    print_line(console, Text(before) + line)
+                    before = " " * len(before)
+
+
+def _kind(field: Field) -> str:
+    """`integer, px, default 256, usually 256`."""
+    told = [
+        field.kind.value,
+        field.unit,
+        field.default and f"default {field.default}",
+        field.usual and f"usually {field.usual}",
+    ]
+    return ", ".join(filter(None, told))

@@ -28,6 +28,10 @@ class Field:
         group: The heading under which `fields` lists it.
         meaning: One sentence without a full stop.
         unit: `px`, `s`, `bytes` …, empty where there is none.
+        default: What sd-scripts takes when it is told nothing; empty where nothing is to be said.
+        usual: What people train with; empty where nothing is usual.
+        keys: Those of the metadata that feed it, each behind the trainers that write it
+            (`kohya: ss_network_dim`); empty for what no key says.
     """
 
     name: str
@@ -35,6 +39,9 @@ class Field:
     group: str
     meaning: str
     unit: str = ""
+    default: str = ""
+    usual: str = ""
+    keys: tuple[str, ...] = ()
 
 
 #: No column: the caption tags stand in a table of their own, and only `has()` asks for them.

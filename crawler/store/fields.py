@@ -1,10 +1,12 @@
 """The registry of every column of `loras`: name, type, group, meaning, unit.
 
-The table, the query language, `fields` and the docs are made from it. A row here, an attribute of
-`model.Recipe` (or `Weights`) and a migration make a new column.
+The table, the query language, `fields` and the docs are made from it. A row here, what is worth
+knowing of it in `field_notes`, an attribute of `model.Recipe` (or `Weights`) and a migration make a
+new column.
 """
 
 from crawler.query.field import Field, Kind
+from crawler.store.field_notes import NOTES, Notes, written_by
 
 _INT, _NUM, _TEXT = Kind.INTEGER, Kind.NUMBER, Kind.TEXT
 _BOOL, _TIME, _LIST, _OBJECT = Kind.BOOLEAN, Kind.TIME, Kind.LIST, Kind.OBJECT
@@ -202,11 +204,15 @@ _ROWS: tuple[tuple[str, tuple[tuple[str, Kind, str, str], ...]], ...] = (
     ),
 )
 
-FIELDS: tuple[Field, ...] = tuple(
-    Field(name, kind, group, meaning, unit)
-    for group, rows in _ROWS
-    for name, kind, unit, meaning in rows
-)
+
+def _field(group: str, row: tuple[str, Kind, str, str]) -> Field:
+    name, kind, unit, meaning = row
+    notes = NOTES.get(name, Notes())
+    keys = tuple(f"{', '.join(written_by(key))}: {key}" for key in notes.keys.split())
+    return Field(name, kind, group, meaning, unit, notes.default, notes.usual, keys)
+
+
+FIELDS: tuple[Field, ...] = tuple(_field(group, row) for group, rows in _ROWS for row in rows)
 
 BY_NAME: dict[str, Field] = {field.name: field for field in FIELDS}
 

@@ -20,7 +20,14 @@ def test_every_field_with_its_share(run: Run, database: str) -> None:
         "group": "time",
         "meaning": "from start to this save",
         "share": 0.75,
+        "default": None,
+        "usual": None,
+        "keys": None,
     }
+    dim = found["network_dim"]
+    assert (dim["default"], dim["usual"]) == ("4", "8 to 64")
+    assert dim["keys"][0] == "kohya: ss_network_dim"
+    assert "onetrainer: ot_config.lora_rank" in dim["keys"]
     assert found["file_id"]["share"] == 1.0
     assert found["noise_offset"]["share"] == 0.0
     assert found["tags"]["share"] == 0.75
@@ -51,6 +58,19 @@ def test_a_list_for_a_person(run: Run, database: str) -> None:
     (line,) = [line for line in lines if line.startswith("  training_seconds ")]
     assert " ".join(line.split()) == "training_seconds 75 % from start to this save (number, s)"
     assert all(len(line) <= 80 for line in lines)
+
+
+def test_a_word_shows_a_person_the_keys_too(run: Run, database: str) -> None:
+    lines = run("fields", "keep_tokens", "--format", "table", "--db", database).stdout.splitlines()
+    assert " ".join(" ".join(lines[1:]).split()).endswith(
+        "first tags that stay in place (integer, tags, default 0, usually 1) kohya: ss_keep_tokens"
+        " kohya: ss_datasets[].subsets[].keep_tokens"
+        " onetrainer: ot_config.concepts[].text.keep_tags_count"
+    )
+    assert all(len(line) <= 80 for line in lines)
+    everything = run("fields", "--format", "table", "--db", database).stdout
+    assert "default 0, usually 1" in everything
+    assert "ss_keep_tokens" not in everything
 
 
 def test_nothing_of_that_name(run: Run, database: str) -> None:

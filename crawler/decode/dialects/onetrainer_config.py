@@ -14,7 +14,7 @@ from crawler.decode.dialects.onetrainer_settings import Config
 from crawler.decode.reading import take
 
 #: Key, column, reader.
-_FLAT: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
+FLAT: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
     ("learning_rate", "learning_rate", clean.number),
     ("clip_grad_norm", "max_grad_norm", clean.number),
     ("epochs", "num_epochs", clean.integer),
@@ -45,7 +45,7 @@ _CHECKPOINTING = {"ON": True, "CPU_OFFLOADED": True, "OFF": False}
 def columns(config: Config) -> Mapping[str, Any]:
     """Columns of `Recipe` by name, but those that data and network tell."""
     values: dict[str, Any] = {}
-    for name, column, reader in _FLAT:
+    for name, column, reader in FLAT:
         if name in config.settings:
             values[column] = config.read(name, reader, column)
     family = onetrainer_names.family(values.get("base_model_version"))
