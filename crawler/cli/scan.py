@@ -40,7 +40,7 @@ def scan(
     hashes: Annotated[
         bool,
         typer.Option(
-            "--hash", help="Hash whole files: certain matches with crawled ones, but slow."
+            "--hash", help="Hash every file, not only those as long as a crawled one; slow."
         ),
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Read unchanged files again too.")] = False,
@@ -100,8 +100,11 @@ def _picture(tally: "ScanTally") -> "Picture":
     if tally.to_read is None:
         return None, [f"looking: {looked}"]
     reading = progress_line(tally.read, tally.to_read, "new or changed file", tally.seconds)
-    part = tally.read / tally.to_read if tally.to_read else 1.0
-    return part, [f"found   {looked}", f"reading {reading}"]
+    lines = [f"found   {looked}", f"reading {reading}"]
+    if tally.to_hash:
+        done = f"{number(tally.hashed)} of {count(tally.to_hash, 'file')} as long as crawled ones"
+        return tally.hashed / tally.to_hash, [*lines, f"hashing {done}"]
+    return tally.read / tally.to_read if tally.to_read else 1.0, lines
 
 
 def _report(

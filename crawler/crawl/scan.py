@@ -13,11 +13,12 @@ from typing import TypeVar
 
 from crawler.crawl.results import result_of
 from crawler.crawl.run import utc_now
+from crawler.crawl.scan_hashes import hash_likely
 from crawler.crawl.scan_tally import ScanTally
 from crawler.decode.claimed_hash import claimed_weights
 from crawler.model import Fetched, LocalFile, LocalResult, Outcome, Result, Target
 from crawler.sources.folders import Folder, Unseen, look_through, vanished
-from crawler.sources.local import hash_file, read_beginning
+from crawler.sources.local import LENGTH_BYTES, hash_file, read_beginning
 from crawler.store import matches, writes, writes_local
 from crawler.store.database import Connection, Engine, translated
 from crawler.store.writes_local import KnownFile
@@ -27,9 +28,6 @@ BATCH_FILES, BATCH_SECONDS = 64, 5.0
 
 #: Bytes of headers after which a batch is stored, so that a folder of huge ones needs little memory.
 BATCH_BYTES = 32 * 1024 * 1024
-
-#: Bytes of the length in front of a header.
-_LENGTH_BYTES = 8
 
 _T = TypeVar("_T")
 
@@ -41,7 +39,7 @@ class ScanPlan:
     Attributes:
         roots: Folders and single files.
         force: Read files again that have not changed.
-        hashes: Hash whole files, which tells for certain whether they are crawled ones.
+        hashes: Hash every file, not only those that may be crawled ones.
     """
 
     roots: tuple[str, ...]
@@ -113,15 +111,16 @@ def _scan(
     _write(engine, lambda connection: writes_local.seen_again(connection, ids, now=clock()))
     for batch in _batches(due, plan, tally, going, clock):
         _store(engine, batch, tally, clock())
+    here = {one.file_id: one.file for one in due} | {one.file_id: files[one.path] for one in same}
+    hash_likely(engine, here, tally=tally, going=going)
     complete = complete and not tally.left
     gone = _gone(known, files, folders) if complete else []
-    scanned = {*ids, *(one.file_id for one in due)}
 
     def finish(connection: Connection) -> None:
         writes_local.note_gone(connection, gone, now=clock())
         found = matches.match_local_files(connection)
-        tally.matched.update(by.value for file_id, by in found.by.items() if file_id in scanned)
-        if tally.read or gone or found.changed:
+        tally.matched.update(by.value for file_id, by in found.by.items() if file_id in here)
+        if tally.read or tally.hashed or gone or found.changed:
             writes.refresh_statistics(connection)
 
     _write(engine, finish)
@@ -212,7 +211,7 @@ def _read(one: _Due, plan: ScanPlan, now: datetime) -> LocalResult:
         header = result.decoded.header if result.decoded else None
         hashes = None
         if plan.hashes:
-            end = _LENGTH_BYTES + header.length if header else None
+            end = LENGTH_BYTES + header.length if header else None
             hashes = hash_file(path, header_bytes=end)
     except OSError as error:
         reason = error.strerror or str(error)

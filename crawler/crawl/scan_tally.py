@@ -22,6 +22,8 @@ class ScanTally:
         found: Safetensors files in them, and files that were named.
         to_read: Of these, new or changed ones; None while folders are still being listed.
         read: Of these, read so far.
+        to_hash: Files that may be crawled ones, which only their bytes can tell.
+        hashed: Of these, hashed so far.
         outcomes: Files by outcome: those that were left alone, and those that are stored.
         matched: Files that a crawl has met too, by what shows it.
         gone: Known files that have vanished since the last scan.
@@ -36,6 +38,8 @@ class ScanTally:
     to_read: int | None = None
     read: int = 0
     unchanged: int = 0
+    to_hash: int = 0
+    hashed: int = 0
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     matched: Counter[str] = field(default_factory=Counter)
     gone: int = 0
@@ -52,8 +56,8 @@ class ScanTally:
 
     @property
     def left(self) -> int:
-        """Files that are still to be read, as far as they are known."""
-        return (self.to_read or 0) - self.read
+        """Files that are still to be read or hashed, as far as they are known."""
+        return (self.to_read or 0) - self.read + self.to_hash - self.hashed
 
     @property
     def unsound(self) -> int:

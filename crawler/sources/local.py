@@ -16,6 +16,9 @@ from crawler.model import FileHashes
 #: Bytes read at first: enough to know other formats by, and most headers of small LoRAs.
 _FIRST_BYTES = 4096
 
+#: Bytes of the length in front of a header.
+LENGTH_BYTES = 8
+
 #: Bytes hashed at a time: enough that Python's share of the time is nothing.
 _HASH_BYTES = 1024 * 1024
 

@@ -39,6 +39,7 @@ _OWN = (
         loras.c.sha256,
         loras.c.autov3,
         models.c.name,
+        headers.c.length.label("header_bytes"),
         _WEIGHT_BYTES,
         *(loras.c[name] for name in _TOLD),
     )
@@ -112,6 +113,43 @@ def match_local_files(connection: sa.Connection) -> Matches:
     if described:
         connection.execute(_DESCRIBE, described)
     return Matches({file_id: match.by for file_id, match in found.items()}, len(described))
+
+
+def to_be_hashed(connection: sa.Connection, file_ids: Collection[int]) -> dict[int, int | None]:
+    """Files of which only their bytes can tell that they are crawled ones.
+
+    Those are as long as a crawled file of known SHA-256, have not been hashed, and claim no hash that
+    fits. Equal lengths are rare among different files, since headers differ in length as well.
+
+    Args:
+        connection: Any.
+        file_ids: The files in question.
+
+    Returns:
+        Their ids, and how many bytes their headers are long, None without a sound one.
+    """
+    asked = set(file_ids)
+    own = connection.execute(_OWN.where(loras.c.sha256.is_(None))).all()
+    known = _found(connection, own)
+    open_ones = [row for row in own if row.file_id in asked and row.file_id not in known]
+    lengths = _crawled_lengths(connection, {row.size_bytes for row in open_ones})
+    return {row.file_id: row.header_bytes for row in open_ones if row.size_bytes in lengths}
+
+
+def _crawled_lengths(connection: sa.Connection, lengths: Collection[int]) -> set[int]:
+    """Which of these lengths in bytes a crawled file has."""
+    known = (loras.c.site != SITE) & loras.c.sha256.is_not(None)
+    listed = sa.select(loras.c.size_bytes).where(known)
+    read = (
+        sa.select(headers.c.file_bytes)
+        .join(loras, loras.c.file_id == headers.c.file_id)
+        .where(known)
+    )
+    found: set[int] = set()
+    for some in slices(sorted(lengths)):
+        found.update(connection.scalars(listed.where(loras.c.size_bytes.in_(some))))
+        found.update(connection.scalars(read.where(headers.c.file_bytes.in_(some))))
+    return found
 
 
 def _found(connection: sa.Connection, own: Sequence[sa.Row[Any]]) -> dict[int, _Match]:

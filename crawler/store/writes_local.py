@@ -4,7 +4,7 @@ Their three ids are the same negative number, given in the order in which the fi
 they lie, and how they looked from outside when they were read, stands in `local_files`.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePath
@@ -12,7 +12,7 @@ from pathlib import PurePath
 import sqlalchemy as sa
 
 from crawler.decode import clean
-from crawler.model import File, LocalFile, LocalResult, Model, Outcome, Version
+from crawler.model import File, FileHashes, LocalFile, LocalResult, Model, Outcome, Version
 from crawler.store.tables import local_files, loras, models, versions
 from crawler.store.upserts import slices, upsert
 from crawler.store.writes_catalogue import store_page
@@ -132,6 +132,13 @@ def store_local(connection: sa.Connection, read: Sequence[LocalResult], *, now: 
     store_results(connection, [one.result for one in read])
 
 
+def store_hashes(connection: sa.Connection, hashes: Mapping[int, FileHashes]) -> None:
+    """Note the hashes of files that have been stored without, by their ids."""
+    for file_id, found in hashes.items():
+        own = sa.update(loras).where(loras.c.file_id == file_id)
+        connection.execute(own.values(_hash_columns(found)))
+
+
 def seen_again(connection: sa.Connection, file_ids: Collection[int], *, now: datetime) -> None:
     """Note that files are where they were, unchanged."""
     for ids in slices(list(file_ids)):
@@ -156,16 +163,21 @@ def note_gone(connection: sa.Connection, file_ids: Collection[int], *, now: date
 def _model(one: LocalResult) -> Model:
     path = PurePath(one.file.path)
     number = one.result.target.file_id
-    sha256 = one.hashes.sha256 if one.hashes else None
-    weights = one.hashes.weights if one.hashes else None
     file = File(
         file_id=number,
         name=clean.text(path.name),
         size_bytes=one.file.size_bytes,
-        sha256=sha256,
-        autov2=sha256[:AUTOV2_DIGITS] if sha256 else None,
-        autov3=weights[:AUTOV3_DIGITS] if weights else None,
         is_primary=True,
+        **(_hash_columns(one.hashes) if one.hashes else {}),
     )
     version = Version(version_id=number, name="", files=(file,), body={})
     return Model(model_id=number, name=clean.text(path.stem), versions=(version,), body={})
+
+
+def _hash_columns(hashes: FileHashes) -> dict[str, str | None]:
+    weights = hashes.weights
+    return {
+        "sha256": hashes.sha256,
+        "autov2": hashes.sha256[:AUTOV2_DIGITS],
+        "autov3": weights[:AUTOV3_DIGITS] if weights else None,
+    }

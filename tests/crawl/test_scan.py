@@ -215,15 +215,23 @@ def test_a_run_that_breaks_is_noted(
     assert run(engine, shelf).read == 2
 
 
+def crawled(engine: sa.Engine, **known: object) -> None:
+    """File 8 of the site, for Pony."""
+    with engine.begin() as connection:
+        file = make_file(8, **known)
+        list_models(connection, make_model(8, versions=(make_version(8, files=(file,)),)))
+
+
+def sha256_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest().upper()
+
+
 def test_a_crawled_file_is_recognised_by_the_claim_of_its_header(
     engine: sa.Engine, tmp_path: Path
 ) -> None:
     claim = hashlib.sha256(b"weights").hexdigest()
     path = write_lora(tmp_path / "mine.safetensors", {**METADATA, "sshs_model_hash": claim})
-    size = path.stat().st_size
-    with engine.begin() as connection:
-        file = make_file(8, autov3=claim[:12].upper(), size_bytes=size)
-        list_models(connection, make_model(8, versions=(make_version(8, files=(file,)),)))
+    crawled(engine, autov3=claim[:12].upper(), size_bytes=path.stat().st_size)
 
     tally = run(engine, tmp_path)
 
@@ -232,6 +240,47 @@ def test_a_crawled_file_is_recognised_by_the_claim_of_its_header(
     # Hashed, it turns out that the claim was wrong.
     assert run(engine, tmp_path, hashes=True).matched == {}
     assert column(engine, "base_model", "mine.safetensors") is None
+
+
+def test_a_file_as_long_as_a_crawled_one_is_recognised_by_its_bytes(
+    engine: sa.Engine, shelf: Path
+) -> None:
+    path = shelf / "inner" / "b.safetensors"
+    assert run(engine, shelf).matched == {}
+
+    crawled(engine, sha256=sha256_of(path), size_bytes=path.stat().st_size)
+    tally = run(engine, shelf)
+
+    assert (tally.read, tally.hashed, tally.matched) == (0, 1, {"sha256": 1})
+    assert column(engine, "base_model", "b.safetensors") == "Pony"
+    assert column(engine, "sha256", "b.safetensors") == sha256_of(path)
+    weights = header_bytes(None)[0]
+    expected = hashlib.sha256(path.read_bytes()[len(weights) :]).hexdigest().upper()
+    assert column(engine, "autov3", "b.safetensors") == expected[:12]
+    assert column(engine, "sha256") is None
+
+    again = run(engine, shelf)
+    assert (again.hashed, again.matched) == (0, {"sha256": 1})
+
+
+def test_a_file_as_long_as_a_crawled_one_is_hashed_once_though_it_is_another(
+    engine: sa.Engine, shelf: Path
+) -> None:
+    crawled(engine, sha256="A" * 64, size_bytes=(shelf / "a.safetensors").stat().st_size)
+
+    assert [run(engine, shelf).hashed for _ in range(2)] == [1, 0]
+    assert column(engine, "base_model") is None
+
+
+def test_a_scan_stopped_before_it_hashed_goes_on(engine: sa.Engine, shelf: Path) -> None:
+    path = shelf / "a.safetensors"
+    crawled(engine, sha256=sha256_of(path), size_bytes=path.stat().st_size)
+    tally = ScanTally()
+    plan = ScanPlan(roots=(str(shelf),))
+    scan(engine, plan, tally=tally, going=lambda: tally.to_hash == 0, clock=lambda: NOW)
+    assert (tally.left, tally.matched) == (1, {})
+
+    assert run(engine, shelf).matched == {"sha256": 1}
 
 
 def test_hashes_are_those_of_the_file(engine: sa.Engine, shelf: Path) -> None:

@@ -58,11 +58,12 @@ def metadata_of(reading: Reading) -> dict[str, str] | None:
     return dict(sorted(reading.decoded.header.metadata.items()))
 
 
-def _ending(reading: Reading) -> dict[str, str]:
+def _ending(reading: Reading) -> dict[str, str | None]:
+    """What became of it; without a reason that is null, as in `loras`."""
     return {
         "input": reading.input,
         "outcome": reading.outcome.value,
-        "reason": reading.reason,
+        "reason": reading.reason or None,
     }
 
 
