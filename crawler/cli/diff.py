@@ -57,7 +57,8 @@ def diff(
         with answers() as stream:
             print_pairs(open_console(stream), [sheet.title for sheet in sheets], who, pairs)
     else:
-        rows = ((pair.name, pair.a, pair.b) for pair in (*who, *pairs))
+        told = [pair for pair in who if everything or pair.differs]
+        rows = ((pair.name, pair.a, pair.b) for pair in (*told, *pairs))
         write_rows(_COLUMNS, rows, wanted, safe_csv=safe_csv)
     _tell(voice, (a, b), sheets, differs=any(pair.differs for pair in pairs))
 

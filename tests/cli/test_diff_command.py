@@ -50,7 +50,9 @@ def test_all_of_it(run: Run, database: str) -> None:
 def test_the_same_twice(run: Run, database: str) -> None:
     result = run("diff", "5", "model:5", "--db", database)
     assert result.exit_code == 0
+    assert result.stdout == "field\ta\tb\n"
     assert "no setting differs" in result.stderr
+    assert json.loads(run("diff", "5", "model:5", "--json", "--db", database).stdout) == []
 
 
 def test_two_paths_need_no_database(run: Run, files: tuple[str, str], tmp_path: Path) -> None:
