@@ -116,7 +116,7 @@ def _layers(roles: Roles, names: Sequence[str], fronts: Sequence[Front]) -> Laye
         rank if rank is not None and rank > 0 else None,
         in_width,
         out_width,
-        _has_kernel(roles) or _has_convolution(names, paths),
+        _has_kernel(roles) or (not _is_plain(roles) and _has_convolution(names, paths)),
         "dora" in roles,
         len(names),
         paths,
@@ -186,6 +186,14 @@ def _orthogonal(blocks: Shape) -> Measures:
         return "oft", _side(blocks, 0), None, None
     count, size = blocks[-3], blocks[-1]
     return "oft" if len(blocks) == _OFT else "boft", count, None, count * size
+
+
+def _is_plain(roles: Roles) -> bool:
+    """Whether the shape tells that a layer is no convolution.
+
+    A LoRA of one has the kernel in its shape; only LyCORIS' other algorithms flatten kernels.
+    """
+    return len(roles.get("down", ())) == _MATRIX
 
 
 def _has_convolution(names: Iterable[str], paths: str) -> bool:

@@ -24,7 +24,7 @@ from crawler.decode.tensors import read_weights
 from crawler.model import Decoded, Header, Outcome, Problem, Recipe
 
 #: Counted up whenever a header may decode to something else; stored beside every header.
-DECODER_VERSION = 2
+DECODER_VERSION = 3
 
 #: Longest value of `other_settings`, in characters. Longer ones are tag lists and the like; they stay
 #: in the stored header.

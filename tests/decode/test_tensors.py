@@ -108,6 +108,14 @@ def test_flattened_kernels_are_told_by_the_name(names: list[str]) -> None:
     assert weights.trains_conv is True
 
 
+def test_a_flat_lora_is_none_of_a_convolution_whatever_it_is_called() -> None:
+    layer = "lora_unet_down_blocks_0_resnets_0_conv1"
+    weights = weights_of(
+        {f"{layer}.lora_down.weight": (4, 320), f"{layer}.lora_up.weight": (320, 4)}
+    )
+    assert (weights.tensor_algo, weights.trains_conv) == ("lora", False)
+
+
 def test_a_norm_or_a_bias_alone_is_trained_in_full() -> None:
     weights = weights_of({"lora_unet_mid_block_attentions_0_norm.w_norm": (1280,)})
     assert (weights.tensor_algo, weights.tensor_rank) == ("full", None)
