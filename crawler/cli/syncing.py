@@ -19,7 +19,7 @@ from crawler.crawl.plan import Plan
 from crawler.crawl.preview import Preview, look_ahead
 from crawler.crawl.run import crawl
 from crawler.crawl.tally import Tally
-from crawler.errors import StoppedError
+from crawler.errors import LoraCrawlError, StoppedError
 from crawler.http import HttpSettings, Secret
 from crawler.sources.civitai import Civitai
 from crawler.store.database import Engine, State, open_for_reading, open_for_writing, state
@@ -149,7 +149,7 @@ async def _look_ahead(job: Job, api_url: str, engine: Engine | None) -> Preview:
 async def _sync(job: Job, api_url: str, engine: Engine) -> Finished:
     tally = Tally()
     stop = anyio.Event()
-    trouble: StoppedError | None = None
+    trouble: LoraCrawlError | None = None
     async with _source(job, api_url, engine) as source:
         with live_display(job.voice, lambda: picture_of(tally)):
             async with anyio.create_task_group() as group:
@@ -157,9 +157,12 @@ async def _sync(job: Job, api_url: str, engine: Engine) -> Finished:
                 group.start_soon(tell_now_and_then, tally, job.voice)
                 try:
                     await crawl(source, Ledger(engine), job.plan, tally=tally, stop=stop)
-                except StoppedError as error:
+                except LoraCrawlError as error:
+                    # Let out of the group here, it would come out wrapped as one of several.
                     trouble = error
                 group.cancel_scope.cancel()
+    if trouble is not None and not isinstance(trouble, StoppedError):
+        raise trouble
     return Finished(tally, trouble, interrupted=stop.is_set())
 
 

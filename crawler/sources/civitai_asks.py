@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from crawler.decode import clean
+from crawler.errors import UsageError
 from crawler.model import Ask, Order
 
 #: Models on one page, the most that the site gives.
@@ -15,7 +17,14 @@ _SORT = {
 
 
 def parameters(ask: Ask, cursor: str | None) -> Iterable[tuple[str, str]]:
-    """Names and values of the query, in their order."""
+    """Names and values of the query, in their order.
+
+    Raises:
+        UsageError: A filter holds bytes that are no UTF-8, which no address can.
+    """
+    for text in (*ask.base_models, ask.creator, ask.tag, ask.search):
+        if text is not None and clean.text(text) != text:
+            raise UsageError(f"{clean.quote(text)} is no text in UTF-8, so it cannot be asked for")
     yield "limit", str(PAGE_MODELS)
     for model_type in ask.types:
         yield "types", model_type

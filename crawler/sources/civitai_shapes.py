@@ -41,7 +41,7 @@ def page(value: Any) -> Page:
     """One reply of the list.
 
     Raises:
-        ShapeError: It has no list of items.
+        ShapeError: It has no list of items, or a cursor that can be neither kept nor sent back.
     """
     items = value.get("items") if isinstance(value, dict) else None
     if not isinstance(items, list):
@@ -58,7 +58,8 @@ def base_models(value: Any) -> tuple[str, ...]:
     named = value.get("BaseModel") if isinstance(value, dict) else None
     if not isinstance(named, list):
         return ()
-    return tuple(dict.fromkeys(one for one in named if isinstance(one, str) and one))
+    names = (one for one in named if isinstance(one, str) and one and clean.text(one) == one)
+    return tuple(dict.fromkeys(names))
 
 
 def model(value: Any) -> Model:
@@ -187,5 +188,8 @@ def _int(digits: str) -> int | None:
 def _cursor(value: Any) -> str | None:
     """Opaque text; a number is one too. Empty text ends a list as a missing cursor does."""
     if isinstance(value, str):
+        # It goes back as it came or not at all: cleaned, it would be another place in the list.
+        if clean.text(value) != value:
+            raise ShapeError("a cursor with characters that no address holds")
         return value or None
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -15,7 +15,7 @@ from crawler.model.walk import CursorState
 from crawler.store.known_contents import known_contents
 from crawler.store.pending import count_pending, reopen, retry_failed, take_pending
 from crawler.store.statistics import refresh_statistics
-from crawler.store.tables import crawls, cursors, walk_models
+from crawler.store.tables import crawls, cursors, models, walk_models
 from crawler.store.writes_catalogue import store_page
 from crawler.store.writes_gone import missed, note_gone, note_vanished
 from crawler.store.writes_results import store_results, tag_id
@@ -61,19 +61,29 @@ def begin_crawl(
     Raises:
         UsageError: The database was filled from another API.
     """
-    first = connection.execute(
-        sa.select(crawls.c.origin)
-        .where(crawls.c.origin != LOCAL)
-        .order_by(crawls.c.crawl_id)
-        .limit(1)
-    ).scalar()
-    if origin != LOCAL and first is not None and first != origin:
+    filled_from = None if origin == LOCAL else _filled_from(connection)
+    if filled_from is not None and filled_from != origin:
         raise UsageError(
-            f"this database was filled from {first} and takes nothing from {origin};"
+            f"this database was filled from {filled_from} and takes nothing from {origin};"
             " give another one with --db"
         )
     row = sa.insert(crawls).values(origin=origin, walk=walk, started_at=now, keyed=keyed)
     return int(connection.execute(row.returning(crawls.c.crawl_id)).scalar_one())
+
+
+def _filled_from(connection: Connection) -> str | None:
+    """The API that models were stored from, None before the first model.
+
+    An address that was mistyped has left a crawl behind and no model, so the latest one counts.
+    """
+    listed = sa.exists().where(models.c.site != LOCAL)
+    latest = (
+        sa.select(crawls.c.origin)
+        .where(crawls.c.origin != LOCAL, listed)
+        .order_by(crawls.c.crawl_id.desc())
+        .limit(1)
+    )
+    return connection.execute(latest).scalar()
 
 
 def finish_crawl(

@@ -134,6 +134,40 @@ def test_a_site_that_refuses_us_is_exit_4_with_its_address_and_no_traceback(
     assert "Traceback" not in told.output
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--tag", "no-such-tag"), "the site knows no tag 'no-such-tag'"),
+        (("--creator", "nobody-at-all"), "the site knows no creator 'nobody-at-all'"),
+        (("--search", "\udcff"), "UTF-8"),
+    ],
+)
+def test_what_the_site_does_not_know_is_a_usage_error(
+    run: Run, sandbox: Sandbox, database_url: str, words: tuple[str, ...], said: str
+) -> None:
+    told = run("sync", "--api-url", sandbox.url, "--rate", "0", "--db", database_url, *words)
+
+    assert told.exit_code == USAGE, told.output
+    assert said in told.stderr
+    assert told.stdout == ""
+
+
+def test_a_database_takes_from_one_api_and_a_mistyped_address_is_none(
+    run: Run, sandbox: Sandbox, database_url: str
+) -> None:
+    words = ("--rate", "0", "--limit", "2", "--db", database_url)
+    with Sandbox(Catalogue(3, faults=Faults(region_blocked=True))) as mistyped:
+        assert run("sync", "--api-url", mistyped.url, *words).exit_code == WORK_LEFT
+    assert run("sync", "--api-url", sandbox.url, *words).exit_code == DONE
+
+    with Sandbox(Catalogue(3)) as other:
+        told = run("sync", "--api-url", other.url, *words)
+
+    assert told.exit_code == USAGE, told.output
+    assert f"filled from {sandbox.url}" in told.stderr
+    assert run("sync", "--api-url", sandbox.url, *words).exit_code == DONE
+
+
 def test_only_some_models_can_be_asked_for(run: Run, sandbox: Sandbox, database_url: str) -> None:
     words = ("sync", "--api-url", sandbox.url, "--rate", "0", "--db", database_url)
     assert run(*words, "--limit", "2").exit_code == DONE

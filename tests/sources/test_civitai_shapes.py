@@ -126,6 +126,17 @@ def test_only_the_cursor_leads_on(metadata: dict[str, Any], cursor: str | None) 
     assert shapes.page({"items": []}).next_cursor is None
 
 
+@pytest.mark.parametrize("cursor", ["5\x00|7", "\ud83d|7"])
+def test_a_cursor_that_cannot_be_sent_back_as_it_came_is_nonsense(cursor: str) -> None:
+    with pytest.raises(shapes.ShapeError, match="cursor"):
+        page_of(nextCursor=cursor)
+
+
+def test_base_models_that_cannot_be_asked_for_are_left_out() -> None:
+    told = {"BaseModel": ["Pony", "SD\x00", "\ud800", "", None, 5, "Pony", "SDXL 1.0"]}
+    assert shapes.base_models(told) == ("Pony", "SDXL 1.0")
+
+
 @pytest.mark.parametrize(
     "value", [None, [], "items", {}, {"items": None}, {"items": {"a": 1}}, {"error": "no"}, 5]
 )

@@ -66,6 +66,7 @@ def test_failed_files_of_a_walk_can_be_tried_again(engine: sa.Engine) -> None:
 
 
 def test_a_database_takes_from_one_api_only(engine: sa.Engine) -> None:
+    _store(engine, make_model(1))
     with engine.begin() as connection:
         local = begin_crawl(connection, origin="local", walk="scan", now=NOW)
         first = begin_crawl(connection, origin="https://civitai.com", walk="w", now=NOW)
