@@ -7,6 +7,7 @@ LoraCrawlError
 ├── StoppedError        work is left, the same command goes on with it        exit 4
 │   └── SiteError       the site is unreachable, answers nonsense, refuses us
 │       ├── QuotaError  no more downloads today
+│       ├── UnreachableError  no connection at all
 │       └── CursorError the place in a list is not known any more
 └── HeaderError         bytes that the safetensors format does not allow      exit 1
 
@@ -89,6 +90,10 @@ class SiteError(StoppedError):
 
 class QuotaError(SiteError):
     """The site's download quota is used up: no file can be fetched until it is renewed."""
+
+
+class UnreachableError(SiteError):
+    """No connection to the site: whatever was asked for, the network answered."""
 
 
 class CursorError(SiteError):

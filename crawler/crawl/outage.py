@@ -50,12 +50,12 @@ class Outage:
         for result in batch:
             doubtful = result.transient and not result.target.put_off
             if doubtful and self.down:
-                released.append(_put_off(result, now))
+                released.append(put_off(result, now))
             elif doubtful:
                 self.held.append(result)
                 if len(self.held) >= FAILURES_IN_A_ROW:
                     self.down = True
-                    released += [_put_off(one, now) for one in self.held]
+                    released += [put_off(one, now) for one in self.held]
             else:
                 # What was taken over from another file tells nothing of the site.
                 if result.header and result.attempts and not self.down:
@@ -69,5 +69,6 @@ class Outage:
         return [] if self.down else self.held
 
 
-def _put_off(result: Result, now: datetime) -> Result:
+def put_off(result: Result, now: datetime) -> Result:
+    """A file that was not had, for reasons that need not be its own, stays pending for a while."""
     return replace(result, outcome=Outcome.PENDING, next_try_at=now + PUT_OFF)

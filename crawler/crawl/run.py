@@ -160,7 +160,11 @@ def _ending(run: RunState) -> str:
 
 
 def _finish(connection: writes.Connection, run: RunState, crawl_id: int, ending: str) -> None:
-    run.tally.pending = writes.count_pending(connection, walk=run.plan.walk.key)
+    left = run.tally.pending = writes.count_pending(connection, walk=run.plan.walk.key)
+    if run.spent and left:
+        run.tally.notices.append(
+            f"--max-downloads is used up with {left} files still pending; the same command goes on"
+        )
     writes.finish_crawl(
         connection,
         crawl_id,

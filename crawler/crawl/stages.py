@@ -13,11 +13,11 @@ from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from crawler.crawl.logins import LoginSample
-from crawler.crawl.outage import PUT_OFF, Outage
+from crawler.crawl.outage import PUT_OFF, Outage, put_off
 from crawler.crawl.results import result_of
 from crawler.crawl.same_content import SameContent
 from crawler.crawl.state import RunState
-from crawler.errors import QuotaError, SiteError
+from crawler.errors import QuotaError, SiteError, UnreachableError
 from crawler.model import Fetched, Outcome, Result, Target
 from crawler.store import writes
 from crawler.store.known_contents import KnownContent
@@ -28,9 +28,9 @@ FEED_BATCH = 64
 #: Results stored in one transaction at most: a kill loses no more than these.
 RECORD_BATCH = 64
 
-#: A file that so often meets what is about us, while others are had in between, has failed: it is
-#: taken first again each time, and must not keep a run from its end.
-TRIES_AMONG_SOUND_FILES = 3
+#: A file that so often meets what is about us is put off, for it is taken first each time and must
+#: not keep a run from the others. When it happens again while others are had, the file has failed.
+TRIES_OF_AN_ODD_FILE = 3
 
 #: A header longer than this is decoded in a thread, so that the other transfers go on.
 DECODE_IN_THREAD_BYTES = 1024 * 1024
@@ -134,11 +134,10 @@ class Stages:
                 except SiteError as error:
                     state.tally.counted += error.counted
                     state.meet(error)
-                    if not self._is_its_own(target, error):
+                    if (odd := self._odd_ending(target, error)) is None:
                         self._give_back(target)
-                        continue
-                    fetched = Fetched(target=target, refusal=Outcome.FAILED, reason=error.cause)
-                    await results.send(await self._judge(fetched))
+                    else:
+                        await results.send(odd)
                     continue
                 state.site_errors = 0
                 state.tally.add_cost(fetched)
@@ -164,11 +163,16 @@ class Stages:
         finally:
             self.renewals -= reserved
 
-    def _is_its_own(self, target: Target, error: SiteError) -> bool:
-        """Whether a trouble of the site is one of this file after all: only it meets it, each time."""
-        self.met[target.file_id] += not isinstance(error, QuotaError)
+    def _odd_ending(self, target: Target, error: SiteError) -> Result | None:
+        """What is stored of a file that keeps meeting what is about us; None to try it again."""
+        says_nothing_of_it = isinstance(error, QuotaError | UnreachableError)
+        self.met[target.file_id] += not says_nothing_of_it
+        if says_nothing_of_it or self.met[target.file_id] < TRIES_OF_AN_ODD_FILE:
+            return None
+        now = self.state.clock()
+        failed = result_of(Fetched(target=target, refusal=Outcome.FAILED, reason=error.cause), now)
         others_are_fine = self.state.trouble is None
-        return others_are_fine and self.met[target.file_id] >= TRIES_AMONG_SOUND_FILES
+        return failed if target.put_off and others_are_fine else put_off(failed, now)
 
     async def _judge(self, fetched: Fetched) -> Result:
         if len(fetched.prefix) > DECODE_IN_THREAD_BYTES:

@@ -64,6 +64,11 @@ class Walk:
         return asks
 
     @property
+    def grows_at_its_end(self) -> bool:
+        """Whether what is new or changed comes last; what a search finds is ranked as it likes."""
+        return self.ask.order is Order.OLDEST and self.ask.search is None
+
+    @property
     def is_whole(self) -> bool:
         """Whether a lap of this walk meets everything that its maturity passes show.
 
@@ -106,8 +111,8 @@ def begin(
 ) -> tuple[dict[str, CursorState], bool]:
     """Where a run of this walk begins.
 
-    A walk that was interrupted goes on. A finished one by `oldest` asks again from its last cursor:
-    whatever is new or changed stands behind it. Any other finished one begins a new lap, and so does
+    A walk that was interrupted goes on. A finished one that grows at its end asks again from its last
+    cursor: whatever is new or changed stands behind it. Any other finished one begins a new lap, and so does
     every one that is to be refreshed, unless the lap that was interrupted was begun for that.
 
     Args:
@@ -124,7 +129,7 @@ def begin(
     ended = bool(stored) and all(name in stored and stored[name].ended for name in walk.passes)
     reached = walk.limit is not None and seen >= walk.limit
     refreshing = any(state.refreshing for state in stored.values())
-    anew = (ended or not refreshing) if refresh else ended and walk.ask.order is not Order.OLDEST
+    anew = (ended or not refreshing) if refresh else ended and not walk.grows_at_its_end
     if not stored or reached or anew:
         fresh = CursorState(cursor=None, lap=lap + 1, ended=False, began_at=now, refreshing=refresh)
         return dict.fromkeys(walk.passes, fresh), True

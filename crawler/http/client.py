@@ -31,6 +31,9 @@ MAX_STORAGE_HOPS = 5
 #: Statuses that name another place.
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
+#: Statuses whose `Retry-After` is about whoever asks, not about what was asked for.
+_BUSY = frozenset({429, 503})
+
 
 class Http:
     """The client, open between `async with`.
@@ -55,6 +58,7 @@ class Http:
         self._proxies = system_proxies() if settings.use_proxies else Proxies({})
         self._stack = AsyncExitStack()
         self._client: httpx.AsyncClient | None = None
+        self._closed_until = 0.0  # on the event loop's clock
 
     async def __aenter__(self) -> Self:
         api_host = (self.api_url.raw_host or "").lower()
@@ -108,9 +112,10 @@ class Http:
         headers = {"User-Agent": self.settings.user_agent, "Accept": "application/json"}
         if self.settings.api_key is not None:
             headers["Authorization"] = f"Bearer {self.settings.api_key.reveal()}"
-        await self._turn()
         url = yarl.URL(text, encoded=True)
+        await self._admitted()
         async with self._sent(url, headers, span, Meter(), compressed=compressed) as answer:
+            self._heed(answer)
             yield answer
 
     @asynccontextmanager
@@ -140,6 +145,8 @@ class Http:
         headers = {"User-Agent": self.settings.storage_user_agent, "Accept": "*/*"}
         for _ in range(MAX_STORAGE_HOPS + 1):
             url = storage_address(raw, api=self.api_url, rules=self._rules)
+            if url.origin() == self.api_url.origin():
+                await self._admitted()
             meter.storage_requests += 1
             async with self._sent(url, headers, (first, last), meter) as answer:
                 if answer.status not in REDIRECTS:
@@ -149,6 +156,20 @@ class Http:
             if watch is not None:
                 watch(raw)
         raise RequestError("the download is sent from host to host without an end", again=False)
+
+    async def _admitted(self) -> None:
+        """Wait for a turn at the API's host, and until it takes requests again."""
+        await self._turn()
+        while (left := self._closed_until - asyncio.get_running_loop().time()) > 0:
+            await asyncio.sleep(left)
+            await self._turn()
+
+    def _heed(self, answer: Answer) -> None:
+        """Keep every request back, not this one's next try alone, where the API asks to wait."""
+        if answer.status in _BUSY and answer.asked_pause is not None:
+            pause = min(answer.asked_pause, self.settings.waits.longest_asked)
+            until = asyncio.get_running_loop().time() + pause
+            self._closed_until = max(self._closed_until, until)
 
     @asynccontextmanager
     async def _sent(

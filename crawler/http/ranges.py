@@ -87,8 +87,10 @@ async def _first(
 ) -> tuple[bytes, int | None]:
     """What came of asking for the first bytes, and the file's length."""
     if answer.status == _NOT_SATISFIABLE:
-        empty = _EMPTY_RANGE.fullmatch(answer.header("Content-Range").strip())
-        if empty is not None and int(empty[1]) > 0:
+        told = _EMPTY_RANGE.fullmatch(answer.header("Content-Range").strip())
+        if told is None:
+            raise RequestError(f"{answer.host} gives no bytes and does not say how many it has")
+        if int(told[1]) > 0:
             raise RequestError(f"{answer.host} has the bytes and does not give them")
         return b"", 0
     _demand_plain(answer)

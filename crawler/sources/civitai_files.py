@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
@@ -11,7 +11,7 @@ from http import HTTPStatus
 import yarl
 
 from crawler.decode.header import needed_bytes
-from crawler.errors import QuotaError, SiteError
+from crawler.errors import QuotaError, SiteError, UnreachableError
 from crawler.http import Answer, HeaderBytes, Http, Meter, RequestError, read_header
 from crawler.http.addresses import followed
 from crawler.http.client import REDIRECTS
@@ -28,6 +28,9 @@ _FOUND = range(200, 300)
 
 # Storage answers these to a signature that ran out, which a new link mends.
 _STALE_LINK = frozenset({401, 403})
+
+# Storage has no such file, or not yet everywhere.
+_NO_FILE = frozenset({404, 410})
 
 _LOGIN_PATH = re.compile(r"/login(?:/|$)", re.IGNORECASE)
 _PAGE_PATH = re.compile(r"/(?:models|model-versions)/\d+(?:/|$)")
@@ -88,6 +91,8 @@ async def fetch_header(
         try:
             return await _read(ask, reading)
         except RequestError as error:
+            if error.status in _NO_FILE:
+                raise Refusal(Outcome.NOT_FOUND, error.cause, again=True) from None
             if error.status not in _STALE_LINK or renewed:
                 raise
             if not renew():
@@ -98,14 +103,21 @@ async def fetch_header(
     try:
         try:
             got = await persist(once, tries=FILE_TRIES, waits=http.settings.waits)
+            fetched = Fetched(target=target, prefix=got.prefix, file_bytes=got.file_bytes)
         except RequestError as error:
             if link is None and error.unreachable:
-                raise SiteError(http.base, error.cause, words.REACH_ADVICE) from None
-            return _refused(target, tries, meter, error)
+                raise UnreachableError(http.base, error.cause, words.REACH_ADVICE) from None
+            fetched = _refused(target, tries, error)
     except SiteError as error:
         error.counted = meter.counted
         raise
-    return _fetched(target, tries, meter, got)
+    return replace(
+        fetched,
+        tries=tries,
+        counted=meter.counted,
+        storage_requests=meter.storage_requests,
+        bytes_read=meter.bytes_read,
+    )
 
 
 async def _resolve(http: Http, target: Target, reading: Reading, meter: Meter) -> str | HeaderBytes:
@@ -223,19 +235,7 @@ async def _read(open_range: OpenRange, reading: Reading) -> HeaderBytes:
     )
 
 
-def _fetched(target: Target, tries: int, meter: Meter, got: HeaderBytes) -> Fetched:
-    return Fetched(
-        target=target,
-        prefix=got.prefix,
-        file_bytes=got.file_bytes,
-        tries=tries,
-        counted=meter.counted,
-        storage_requests=meter.storage_requests,
-        bytes_read=meter.bytes_read,
-    )
-
-
-def _refused(target: Target, tries: int, meter: Meter, error: RequestError) -> Fetched:
+def _refused(target: Target, tries: int, error: RequestError) -> Fetched:
     times = f" (tried {tries} times)" if tries > 1 else ""
     return Fetched(
         target=target,
@@ -243,8 +243,4 @@ def _refused(target: Target, tries: int, meter: Meter, error: RequestError) -> F
         reason=error.cause + times,
         transient=error.again and not isinstance(error, Refusal),
         early_access_until=error.until if isinstance(error, Refusal) else None,
-        tries=tries,
-        counted=meter.counted,
-        storage_requests=meter.storage_requests,
-        bytes_read=meter.bytes_read,
     )

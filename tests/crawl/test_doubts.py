@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from crawler.crawl.outage import FAILURES_IN_A_ROW
-from crawler.errors import QuotaError, SiteError
+from crawler.errors import QuotaError, SiteError, UnreachableError
 from crawler.model import Fetched, Outcome, Target
 from crawler.store import reads
 from crawler.store.tables import crawls, headers, loras
@@ -103,7 +103,7 @@ def test_failures_that_are_the_files_own_stop_nothing(engine: sa.Engine) -> None
     assert run(engine, site).outcomes == {Outcome.FAILED: 12}
 
 
-def test_a_file_that_alone_meets_a_trouble_of_the_site_has_failed(engine: sa.Engine) -> None:
+def test_a_file_that_alone_meets_a_trouble_of_the_site_is_put_off_once(engine: sa.Engine) -> None:
     odd = SiteError("http://site.invalid", "answers 403: Forbidden")
 
     def answer(target: Target, _: Callable[[], bool]) -> Fetched:
@@ -112,12 +112,34 @@ def test_a_file_that_alone_meets_a_trouble_of_the_site_has_failed(engine: sa.Eng
         return sound(target)
 
     site = Site(answer=answer)
+    tally = run(engine, site, concurrency=2, clock=at(NOW))
 
-    tally = run(engine, site, concurrency=2)
-
-    assert tally.outcomes == {Outcome.DECODED: 11, Outcome.FAILED: 1}
-    assert tally.pending == 0
+    assert (tally.outcomes, tally.pending) == ({Outcome.DECODED: 11}, 1)
     assert site.fetched.count(5) == 3
+    assert outcomes(engine)[5] == Outcome.PENDING
+    with engine.connect() as connection:
+        assert reads.status(connection, NOW).go_on_at == NOW + HOUR
+
+    alone = Site(answer=answer)
+    with pytest.raises(SiteError, match="Forbidden"):
+        run(engine, alone, clock=at(NOW + HOUR))
+    assert outcomes(engine)[5] == Outcome.PENDING
+    assert run(engine, Site(answer=answer), clock=at(NOW + HOUR)).pending == 1
+
+    with engine.begin() as connection:
+        connection.execute(sa.update(loras).values(outcome=Outcome.PENDING))
+    again = run(engine, Site(answer=answer), concurrency=2, clock=at(NOW + 2 * HOUR))
+
+    assert again.outcomes == {Outcome.DECODED: 11, Outcome.FAILED: 1}
+    assert again.pending == 0
+
+
+def test_no_connection_to_the_site_is_never_a_files_own(engine: sa.Engine) -> None:
+    broken = UnreachableError("http://site.invalid", "no connection")
+    with pytest.raises(SiteError, match="no connection"):
+        run(engine, Site(trouble=lambda _: broken), clock=at(NOW))
+
+    assert run(engine, Site(), clock=at(NOW)).outcomes == {Outcome.DECODED: 12}
 
 
 # --- tried again --------------------------------------------------------------------------------
@@ -238,6 +260,13 @@ def test_another_size_is_other_bytes(engine: sa.Engine) -> None:
     run(engine, site)
 
     assert site.fetched == [1, 2]
+
+
+def test_a_budget_that_is_used_up_is_said(engine: sa.Engine) -> None:
+    assert run(engine, Site(), max_downloads=5).notices == [
+        "--max-downloads is used up with 7 files still pending; the same command goes on"
+    ]
+    assert run(engine, Site(), max_downloads=7).notices == []
 
 
 @pytest.mark.parametrize("budget", [0, 1, 5, 7])

@@ -164,9 +164,10 @@ def test_a_finished_oldest_walk_asks_again_from_its_last_page() -> None:
     assert found[-1].cursors["general"].lap == 1
 
 
-def test_a_finished_walk_of_another_order_begins_a_new_lap() -> None:
+@pytest.mark.parametrize("ask", [BY_DOWNLOADS, replace(OLDEST, search="marble")])
+def test_a_finished_walk_that_does_not_grow_at_its_end_begins_a_new_lap(ask: Ask) -> None:
     shelf = Shelf([[model(1)], [model(2)]])
-    walk = Walk(ask=BY_DOWNLOADS)
+    walk = Walk(ask=ask)
     before = walked(shelf, walk)[-1].cursors
 
     found = walked(shelf, walk, stored=before, seen={1, 2})

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from crawler.errors import UsageError
-from crawler.http import Http, HttpSettings, RequestError
+from crawler.http import Http, HttpSettings, RequestError, Waits
 from tests.http.asking import KEY, ODD, get, settings
 from tests.http.raw_server import RawServer, always, answer, json_answer, part
 
@@ -171,13 +171,46 @@ async def test_every_request_to_the_api_waits_for_its_turn_and_storage_does_not(
 
     async with (
         RawServer(always(part(b"x", 0, 0))) as api,
+        RawServer(always(part(b"x", 0, 0))) as storage,
         Http(settings(api.url), turn=turn) as http,
     ):
         for _ in range(3):
             async with http.api("/x") as found:
                 await found.body(10)
+        await get(http, storage.url + "/f")
+        assert turns == 3
+        # A link that leads back to the API itself is one more request to it.
         await get(http, api.url + "/f")
-    assert turns == 3
+    assert turns == 4
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_every_request_to_the_api_waits_as_long_as_one_answer_asks_for(status: int) -> None:
+    turns = 0
+
+    async def turn() -> None:
+        nonlocal turns
+        turns += 1
+
+    waits = Waits(shortest=0, longest=0, longest_asked=0.5)
+    busy = always(answer(status, headers={"Retry-After": "9"}), json_answer({}))
+    async with (
+        RawServer(busy) as api,
+        Http(settings(api.url, waits=waits), turn=turn) as http,
+    ):
+        async with http.api("/one") as found:
+            assert found.status == status
+        async with asyncio.TaskGroup() as group:
+            for name in ("/two", "/three"):
+                group.create_task(_asked(http, name))
+        assert len(api.requests) == 3
+    # Each of the two had its turn while the API was closed, and took another one afterwards.
+    assert turns == 1 + 2 * 2
+
+
+async def _asked(http: Http, path: str) -> None:
+    async with http.api(path) as found:
+        assert await found.body(10) == b"{}"
 
 
 async def test_a_plain_request_goes_through_the_proxy_unchanged(

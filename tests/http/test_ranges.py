@@ -146,6 +146,7 @@ LENGTH = len(FILE)
         (always(part(FILE, 0, FIRST - 1), answer(200, FILE + b"x")), "a moment before"),
         (always(part(FILE, 0, FIRST - 1), answer(416)), "answers 416"),
         (always(answer(416, headers={"Content-Range": "bytes */900"})), "does not give them"),
+        (always(answer(416)), "does not say how many"),
         (always(answer(200, FILE, {"Content-Encoding": "gzip"})), "compressed"),
         (always(answer(206, b"", {"Content-Encoding": "br"})), "compressed"),
         (always(answer(200, FILE[:40_000], {"Content-Length": str(LENGTH)})), "cut"),

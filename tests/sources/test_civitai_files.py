@@ -303,6 +303,18 @@ async def test_a_stale_link_is_resolved_again_once() -> None:
         assert "answers 403" in fetched.reason
 
 
+@pytest.mark.parametrize("status", [404, 410])
+async def test_a_file_that_storage_does_not_have_is_not_found_after_three_tries(
+    status: int,
+) -> None:
+    gone = answer(status, b"<Error><Code>NoSuchKey</Code></Error>")
+    fetched = await fetch_from(always(gone))
+    assert (fetched.refusal, fetched.tries, fetched.counted) == (Outcome.NOT_FOUND, 3, 1)
+    assert f"answers {status}" in fetched.reason
+    fetched = await fetch_from(always(gone, part(FILE, 0, 300_000)))
+    assert (fetched.prefix, fetched.tries, fetched.counted) == (FILE[:5000], 2, 1)
+
+
 @pytest.mark.parametrize(
     "fault",
     [
