@@ -10,7 +10,7 @@ from crawler.model import Outcome, Result
 #: site or its storage is down.
 FAILURES_IN_A_ROW = 10
 
-#: How long files are put off that were not had while the site seemed to be down.
+#: How long a file is put off that alone was refused as if it were us.
 PUT_OFF = timedelta(hours=1)
 
 
@@ -18,17 +18,20 @@ PUT_OFF = timedelta(hours=1)
 class Outage:
     """Failures, held back until it is clear whether they are the files' own.
 
-    Every file gets the benefit of that doubt once: one that fails again after it was put off has
-    failed, so that a few broken files cannot stop every run.
+    Every file gets the benefit of that doubt once. It stays pending and is due at once, behind the
+    files that are new: where those can be had and this one cannot, it has failed, so that a few
+    broken files cannot stop every run.
 
     Attributes:
         origin: The site, for the message.
         held: The latest results, as long as all of them are such failures.
+        up: Something was had in this run.
         down: The site is taken to be down.
     """
 
     origin: str
     held: list[Result] = field(default_factory=list)
+    up: bool = False
     down: bool = False
 
     @property
@@ -40,28 +43,29 @@ class Outage:
             self.origin,
             f"{FAILURES_IN_A_ROW} files in a row could not be had, so the site or its storage is"
             f" down ({self.held[-1].reason})",
-            "These files stay pending. Run the same command again in an hour; it goes on where it"
-            " stopped.",
+            "These files stay pending. Run the same command again later; it goes on where it stopped.",
         )
 
     def release(self, batch: list[Result], now: datetime) -> list[Result]:
         """What of a batch, and of what was held before, is to be stored."""
         released: list[Result] = []
         for result in batch:
-            doubtful = result.transient and not result.target.put_off
-            if doubtful and self.down:
+            if not result.transient:
+                # What was taken over from another file tells nothing of the site.
+                if result.header and result.attempts and not self.down:
+                    self.up = True
+                    released += self.held
+                    self.held.clear()
+                released.append(result)
+            elif self.down:
                 released.append(put_off(result, now))
-            elif doubtful:
+            elif self.up and result.target.put_off:
+                released.append(result)
+            else:
                 self.held.append(result)
                 if len(self.held) >= FAILURES_IN_A_ROW:
                     self.down = True
                     released += [put_off(one, now) for one in self.held]
-            else:
-                # What was taken over from another file tells nothing of the site.
-                if result.header and result.attempts and not self.down:
-                    released += self.held
-                    self.held.clear()
-                released.append(result)
         return released
 
     def rest(self) -> list[Result]:
@@ -69,6 +73,6 @@ class Outage:
         return [] if self.down else self.held
 
 
-def put_off(result: Result, now: datetime) -> Result:
-    """A file that was not had, for reasons that need not be its own, stays pending for a while."""
-    return replace(result, outcome=Outcome.PENDING, next_try_at=now + PUT_OFF)
+def put_off(result: Result, until: datetime) -> Result:
+    """A file that was not had, for reasons that need not be its own: it stays pending until then."""
+    return replace(result, outcome=Outcome.PENDING, next_try_at=until)

@@ -29,7 +29,7 @@ FEED_BATCH = 64
 RECORD_BATCH = 64
 
 #: A file that so often meets what is about us is put off, for it is taken first each time and must
-#: not keep a run from the others. When it happens again while others are had, the file has failed.
+#: not keep a run from the others. When it happens again in a run that had others, it has failed.
 TRIES_OF_AN_ODD_FILE = 3
 
 #: A header longer than this is decoded in a thread, so that the other transfers go on.
@@ -133,7 +133,9 @@ class Stages:
                     fetched = await self._fetch(target)
                 except SiteError as error:
                     state.tally.counted += error.counted
-                    state.meet(error)
+                    # A file that was put off comes last and alone: all its tries tell as much as one.
+                    if not (target.put_off and self.met[target.file_id]):
+                        state.meet(error)
                     if (odd := self._odd_ending(target, error)) is None:
                         self._give_back(target)
                     else:
@@ -171,8 +173,8 @@ class Stages:
             return None
         now = self.state.clock()
         failed = result_of(Fetched(target=target, refusal=Outcome.FAILED, reason=error.cause), now)
-        others_are_fine = self.state.trouble is None
-        return failed if target.put_off and others_are_fine else put_off(failed, now)
+        others_are_fine = self.outage.up and self.state.trouble is None
+        return failed if target.put_off and others_are_fine else put_off(failed, now + PUT_OFF)
 
     async def _judge(self, fetched: Fetched) -> Result:
         if len(fetched.prefix) > DECODE_IN_THREAD_BYTES:
@@ -212,7 +214,7 @@ class Stages:
         sure = self.outage.release(results, now)
         # First of all no new work is begun.
         self.state.stop_for(self.logins.trouble)
-        self.state.stop_for(self.outage.trouble, now + PUT_OFF)
+        self.state.stop_for(self.outage.trouble)
         await self._store(sure)
 
     async def _store(self, results: list[Result]) -> None:

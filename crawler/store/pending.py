@@ -21,7 +21,7 @@ def take_pending(
     limit: int,
     exclude: Collection[int] = (),
 ) -> list[Target]:
-    """Files to fetch, by id.
+    """Files to fetch, by id; those that were put off come when there are no others.
 
     Args:
         connection: May be a reader's.
@@ -30,6 +30,22 @@ def take_pending(
         limit: How many at most.
         exclude: Ids to leave out, as those in flight.
     """
+    put_off = loras.c.next_try_at.is_not(None)
+    found: list[Target] = []
+    # Two questions, each answered along the index: in one, every pending file would be sorted.
+    for kind in (~put_off, sa.and_(put_off, loras.c.next_try_at <= now)):
+        if len(found) < limit:
+            wanted = sa.and_(_pending(walk), kind)
+            found += _targets(connection, wanted, limit - len(found), exclude)
+    return found
+
+
+def _targets(
+    connection: sa.Connection,
+    wanted: sa.ColumnElement[bool],
+    limit: int,
+    exclude: Collection[int],
+) -> list[Target]:
     statement = (
         sa.select(
             loras.c.file_id,
@@ -40,7 +56,7 @@ def take_pending(
             loras.c.sha256,
             loras.c.next_try_at,
         )
-        .where(_pending(walk), _due(now))
+        .where(wanted)
         .order_by(loras.c.file_id)
         # An IN list has a limit; so many rows more do the same.
         .limit(limit + len(exclude))

@@ -22,7 +22,7 @@ from tests.stored import rows_of, store_models
 LATER = NOW + timedelta(days=1)
 
 
-def test_pending_files_come_by_id_within_the_walk_and_their_time(engine: sa.Engine) -> None:
+def test_pending_files_come_by_id_and_those_that_were_put_off_last(engine: sa.Engine) -> None:
     store_models(engine, *(make_model(n) for n in (5, 3, 1, 4, 2)))
     store_models(engine, make_model(6), walk="another")
     with engine.begin() as connection:
@@ -36,7 +36,7 @@ def test_pending_files_come_by_id_within_the_walk_and_their_time(engine: sa.Engi
         assert (taken[0].version_id, taken[0].base_model) == (4, "Pony")
         assert taken[0].size_bytes == 151_000_000
         ids = [t.file_id for t in take_pending(connection, walk=None, now=LATER, limit=9)]
-        assert ids == [1, 2, 4, 5, 6]
+        assert ids == [1, 4, 5, 6, 2]
         assert count_pending(connection) == 5
         assert count_pending(connection, walk="w") == 4
         assert count_pending(connection, walk="w", now=NOW) == 3
@@ -66,7 +66,7 @@ def test_failed_files_of_a_walk_can_be_tried_again(engine: sa.Engine) -> None:
 
 
 def test_a_database_takes_from_one_api_only(engine: sa.Engine) -> None:
-    _store(engine, make_model(1))
+    store_models(engine, make_model(1))
     with engine.begin() as connection:
         local = begin_crawl(connection, origin="local", walk="scan", now=NOW)
         first = begin_crawl(connection, origin="https://civitai.com", walk="w", now=NOW)
