@@ -189,7 +189,7 @@ class Http:
         host = url.raw_host or ""
         request = request_for(url, headers)
         try:
-            async with asyncio.timeout(self.settings.timeouts.total) as clock:
+            async with asyncio.timeout(self.settings.timeouts.of(span)) as clock:
                 with translated(host):
                     response = await self._client.send(request, stream=True)
                 async with aclosing(response):

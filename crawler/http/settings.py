@@ -51,11 +51,20 @@ class Timeouts:
         connect: Until the connection stands, TLS included.
         stall: Between two pieces of a reply; slow links still move within it.
         total: For one reply, whatever trickles in; 32 MiB at 200 KB/s fit into it.
+        slowest: Bytes a second at which a range must come at least, beyond one stall: whoever lets
+            a small one trickle is not given the time of a large one.
     """
 
     connect: float = 15.0
     stall: float = 30.0
     total: float = 180.0
+    slowest: float = 16 * 1024
+
+    def of(self, span: tuple[int, int] | None) -> float:
+        """Seconds for the reply to a request for the bytes from the first to the last, or for all."""
+        if span is None:
+            return self.total
+        return min(self.total, self.stall + (span[1] - span[0] + 1) / self.slowest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

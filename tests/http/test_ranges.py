@@ -196,6 +196,13 @@ async def test_a_stalled_body_and_a_trickle_end_in_time() -> None:
         assert asyncio.get_running_loop().time() - begun < 5
 
 
+def test_a_small_range_is_given_less_time_than_a_large_one() -> None:
+    usual = Timeouts()
+    assert usual.of(None) == usual.of((0, (1 << 25) - 1)) == 180
+    assert usual.of((0, 288 * 1024 - 1)) == 48
+    assert 30 < usual.of((0, 7)) < 31
+
+
 async def test_a_redirect_from_storage_to_storage_is_followed() -> None:
     async with RawServer(ranged(FILE), "127.0.0.2") as other:
         got = await read(always(answer(302, headers={"Location": other.url + "/f?a=%2f"})))
