@@ -97,7 +97,10 @@ class UnreachableError(SiteError):
 
 
 class CursorError(SiteError):
-    """The site does not take a cursor that it gave before: the walk must begin anew."""
+    """A cursor leads nowhere: the site does not take it any more, or it comes back to where it was.
+
+    That is about the list alone; files can be had all the same.
+    """
 
 
 class HeaderError(LoraCrawlError):

@@ -8,7 +8,7 @@ from datetime import datetime
 from crawler.crawl.state import RunState
 from crawler.crawl.vanished import LapEnd, end_of_lap, store_gone
 from crawler.crawl.walk import Step, steps
-from crawler.errors import SiteError
+from crawler.errors import CursorError, SiteError
 from crawler.model.walk import CursorState
 from crawler.store import writes
 from crawler.store.writes_files import Stored
@@ -33,6 +33,8 @@ async def list_catalogue(state: RunState, begun: Mapping[str, CursorState], seen
                 await _store(state, step, begun, lap)
                 if state.list_is_closed:
                     return
+    except CursorError as error:
+        state.list_trouble = error
     except SiteError as error:
         state.stop_for(error)
     finally:

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from crawler.errors import CursorError, SiteError
+from crawler.errors import CursorError
 from crawler.model import Ask, Model, Order, Page
 from crawler.sources.base import Source
 
@@ -77,7 +77,8 @@ async def follow(
             behind it need not be.
 
     Raises:
-        SiteError: The site is in trouble, or the list goes in a circle and there is no way around.
+        CursorError: The list goes in a circle and there is no way around.
+        SiteError: The site is in trouble.
     """
     goal = None if until is None else await _first_model(asking, ask, until)
     asked: set[str | None] = set()
@@ -107,7 +108,7 @@ async def follow(
             cursor = page.next_cursor
             continue
         if ask.order is not Order.OLDEST:
-            raise SiteError(
+            raise CursorError(
                 asking.source.origin,
                 f"the list goes in a circle at cursor {page.next_cursor[:_SHOWN_CURSOR]!r}",
                 "What was listed before is stored. Try another --order.",

@@ -69,8 +69,8 @@ async def crawl(
                     await group.start(_start_fetching, run, group)
         except BaseExceptionGroup as several:
             raise _cause(several) from several
-    if run.trouble is not None:
-        raise run.trouble
+    if (trouble := run.trouble or run.list_trouble) is not None:
+        raise trouble
 
 
 def _cause(several: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -152,8 +152,8 @@ def _start(connection: writes.Connection, run: RunState) -> int:
 
 
 def _ending(run: RunState) -> str:
-    if run.trouble is not None:
-        return str(run.trouble)
+    if (trouble := run.trouble or run.list_trouble) is not None:
+        return str(trouble)
     if run.stop.is_set():
         return "interrupted"
     return "download budget spent" if run.spent else "done"

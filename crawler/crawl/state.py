@@ -9,7 +9,7 @@ import anyio
 from crawler.crawl.ledger import Ledger
 from crawler.crawl.plan import Plan
 from crawler.crawl.tally import Tally
-from crawler.errors import QuotaError, SiteError, StoppedError
+from crawler.errors import CursorError, QuotaError, SiteError, StoppedError
 from crawler.sources.base import Source
 
 #: Answers in a row that are about us and not about a file, after which the run stops.
@@ -43,6 +43,7 @@ class RunState:
         bell: Rings when there may be something to hand out, or nothing any more.
         site_errors: Answers in a row that were about us.
         trouble: Why no new work is begun, None while all is well.
+        list_trouble: Why the list could not be followed to its end; what it brought is read.
         go_on_at: When to come back, where that is known.
         spent: The budget of downloads is used up.
     """
@@ -56,6 +57,7 @@ class RunState:
     bell: Bell = field(default_factory=Bell)
     site_errors: int = 0
     trouble: StoppedError | None = None
+    list_trouble: CursorError | None = None
     go_on_at: datetime | None = None
     spent: bool = False
 

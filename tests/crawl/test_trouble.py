@@ -1,10 +1,13 @@
 """What a crawl does when the site, and not one file, is in trouble."""
 
+from dataclasses import replace
+
 import pytest
 import sqlalchemy as sa
 
+from crawler.crawl.walk import Walk
 from crawler.errors import QuotaError, SiteError
-from crawler.model import Outcome
+from crawler.model import Ask, Order, Outcome, Page
 from crawler.store.tables import crawls, loras
 from tests.crawl.site import Site, run
 
@@ -83,6 +86,24 @@ def test_a_cursor_that_the_site_no_longer_takes_begins_the_list_anew(engine: sa.
 
     assert site.asked[:2] == ["9", None]
     assert tally.outcomes == {Outcome.DECODED: 12}
+
+
+def test_a_list_that_goes_in_a_circle_does_not_keep_its_files_from_being_read(
+    engine: sa.Engine,
+) -> None:
+    class Circle(Site):
+        async def page(self, ask: Ask, cursor: str | None) -> Page:
+            return replace(await super().page(ask, cursor), next_cursor="1")
+
+    walk = Walk(ask=Ask(order=Order.MOST_DOWNLOADED))
+    site = Circle()
+
+    with pytest.raises(SiteError, match="circle"):
+        run(engine, site, walk=walk)
+
+    assert site.fetched == [1, 2, 3, 4]
+    assert pending(engine) == 0
+    assert "circle" in str(last_ending(engine))
 
 
 def test_a_defect_tears_the_run_down_and_is_told_as_it_is(engine: sa.Engine) -> None:
