@@ -88,8 +88,9 @@ def inside(place: str, asked: Question) -> None:
     """What the command does once it has begun, but for writing the rows."""
     engine = open_for_reading(place)
     with engine.connect() as connection:
-        for _ in search(connection, asked.asked).rows:
-            pass
+        with search(connection, asked.asked) as found:
+            for _ in found.rows:
+                pass
         coverage(connection, asked.fields)
     engine.dispose()
 

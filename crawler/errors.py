@@ -9,6 +9,7 @@ LoraCrawlError
 │       ├── QuotaError  no more downloads today
 │       ├── UnreachableError  no connection at all
 │       └── CursorError the place in a list is not known any more
+├── OutputError         the answer cannot be written where it shall go        exit 1
 └── HeaderError         bytes that the safetensors format does not allow      exit 1
 
 A message says what happened, with the value, and then what to do about it.
@@ -101,6 +102,10 @@ class CursorError(SiteError):
 
     That is about the list alone; files can be had all the same.
     """
+
+
+class OutputError(LoraCrawlError):
+    """An answer found no room: a full disk behind stdout."""
 
 
 class HeaderError(LoraCrawlError):

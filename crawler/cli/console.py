@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 import typer
 
 from crawler.cli.safe import visible
+from crawler.errors import OutputError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -77,6 +78,7 @@ def answers(*, machine: bool = False) -> Iterator[TextIO]:
 
     Raises:
         typer.Exit: The pipe is closed.
+        OutputError: It cannot be written, as on a full disk.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         if machine:
@@ -89,10 +91,13 @@ def answers(*, machine: bool = False) -> Iterator[TextIO]:
     except BrokenPipeError:
         _discard_stdout()
         raise typer.Exit(BROKEN_PIPE_EXIT) from None
+    except OSError as error:
+        _discard_stdout()
+        raise OutputError(f"the answer cannot be written: {error.strerror}") from error
 
 
 def _discard_stdout() -> None:
-    """Keep the interpreter's last flush from failing in the closed pipe again."""
+    """Keep the interpreter's last flush from failing in the same way again."""
     try:
         number = sys.stdout.fileno()
     except (OSError, ValueError):

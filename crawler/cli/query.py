@@ -136,7 +136,8 @@ def _number_of(connection: "Connection", asked: "Search") -> int:
     from crawler.store.search import search
 
     everything = replace(asked, count=True, group_by=None, limit=0, offset=0)
-    ((total,),) = search(connection, everything).rows
+    with search(connection, everything) as found:
+        ((total,),) = found.rows
     return int(total)
 
 
@@ -148,10 +149,11 @@ def _print_rows(
     from crawler.store.search import search
 
     # One row more than is shown tells whether the limit cut the answer.
-    found = search(connection, replace(asked, limit=asked.limit + 1) if asked.limit else asked)
-    shown = islice(found.rows, asked.limit) if asked.limit else found.rows
-    written = write_rows(found.columns, shown, wanted, safe_csv=safe_csv)
-    cut = bool(list(found.rows))
+    more = replace(asked, limit=asked.limit + 1) if asked.limit else asked
+    with search(connection, more) as found:
+        shown = islice(found.rows, asked.limit) if asked.limit else found.rows
+        written = write_rows(found.columns, shown, wanted, safe_csv=safe_csv)
+        cut = next(found.rows, None) is not None
     if cut and asked.group_by is None:
         # How many there are would take a second scan, which only --count is worth.
         voice.notice(

@@ -20,7 +20,9 @@ REF_HELP = (
 
 #: A reference to the database, even where a file of such a name lies in the folder.
 _STORED = re.compile(
-    r"[0-9]+|(file|model|version|sha256|autov2|autov3):.*|https?://.*", re.IGNORECASE | re.DOTALL
+    r"[0-9]+|(file|model|version|sha256|autov2|autov3):.*|https?://.*"
+    r"|(www\.)?civitai\.(com|red|green)/.*",
+    re.IGNORECASE | re.DOTALL,
 )
 
 

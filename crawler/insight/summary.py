@@ -106,7 +106,8 @@ def _numbers(
     by: Group | None,
     among: Sequence[Population],
 ) -> Summary:
-    found = _by_group(tally(connection, field, tree, by))
+    with tally(connection, field, tree, by) as rows:
+        found = _by_group(rows)
     on = scale(pooled(found.values()), clock=field.unit == "s")
     parts = []
     for population in among:
@@ -122,7 +123,8 @@ def _times(
     by: Group | None,
     among: Sequence[Population],
 ) -> Summary:
-    found = _by_group(tally(connection, field, tree, by))
+    with tally(connection, field, tree, by) as rows:
+        found = _by_group(rows)
     if len(pooled(found.values())) > _MAX_MONTHS:
         found = _by_group(
             (group, month[:_YEAR], number)

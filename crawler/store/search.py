@@ -67,17 +67,19 @@ class Rows:
 
     Attributes:
         columns: The names, in order.
-        rows: A tuple for each row; read while the connection is open.
+        rows: A tuple for each row; read while the question is open.
     """
 
     columns: tuple[str, ...]
     rows: Iterator[tuple[Any, ...]]
 
 
-def search(connection: sa.Connection, asked: Search) -> Rows:
-    """The rows asked for, as they come from the database.
+@contextlib.contextmanager
+def search(connection: sa.Connection, asked: Search) -> Iterator[Rows]:
+    """The rows asked for, as they come from the database while the block lasts.
 
-    Times are aware and in UTC, JSON is decoded.
+    Times are aware and in UTC, JSON is decoded. However the block ends, nothing of the question is
+    left on the connection.
 
     Raises:
         UsageError: A limit or an offset is negative or beyond 64 bits.
@@ -86,13 +88,8 @@ def search(connection: sa.Connection, asked: Search) -> Rows:
     many = asked.limit == 0 or asked.limit > _BATCH
     options = {"yield_per": _BATCH} if many and not asked.count else {}
     result = connection.execute(statement, execution_options=options)
-    return Rows(tuple(result.keys()), _read(result))
-
-
-def _read(result: sa.Result[Any]) -> Iterator[tuple[Any, ...]]:
     with contextlib.closing(result):
-        for row in result:
-            yield tuple(row)
+        yield Rows(tuple(result.keys()), (tuple(row) for row in result))
 
 
 def statement_text(connection: sa.Connection, asked: Search) -> str:

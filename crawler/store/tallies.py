@@ -78,13 +78,16 @@ def populations(connection: sa.Connection, tree: Node | None, by: Group | None) 
     return [one for one in found if one.files]
 
 
+@contextlib.contextmanager
 def tally(
     connection: sa.Connection, field: Field, tree: Node | None, by: Group | None
-) -> Iterator[tuple[str | None, Any, int]]:
+) -> Iterator[Iterator[tuple[str | None, Any, int]]]:
     """Group, value and number of rows for every value there is, in no order; times by their month.
 
+    They come while the block lasts.
+
     Args:
-        connection: Read while the rows are.
+        connection: Read while the block lasts.
         field: Neither a list nor an object.
         tree: What must hold of the rows.
         by: None for one group of all.
@@ -92,8 +95,7 @@ def tally(
     statement = _counted(connection.dialect.name, field, tree, by)
     result = connection.execute(statement.execution_options(yield_per=_FETCH_ROWS))
     with contextlib.closing(result):
-        for row in result:
-            yield tuple(row)
+        yield ((group, value, number) for group, value, number in result)
 
 
 def commonest(

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,33 @@ def test_all_columns(run: Run, database: str) -> None:
         assert row["model_tags"] == ["style", "stone"]
         assert row["published_at"] == "2025-01-02 03:04:05.678000"
         assert row["learning_rate"] == 0.0001
+
+
+@pytest.mark.parametrize("form", ["table", "jsonl"])
+def test_a_reader_that_has_seen_enough(database: str, form: str) -> None:
+    words = ["query", "--columns", "all", "--limit", "3", "--format", form, "--db", database]
+    with subprocess.Popen(
+        [sys.executable, "-m", "crawler", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=60) == 141
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_an_answer_that_finds_no_room(database: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "crawler", "query", "--db", database],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "error: the answer cannot be written: No space left on device\n"
 
 
 def test_count_is_a_number_alone(run: Run, database: str) -> None:

@@ -43,6 +43,7 @@ def test_hostile_names_are_shown_as_text(run: Run, database: str) -> None:
         "https://civitai.com/models/2/marble",
         "https://civitai.red/models/2?modelVersionId=2",
         "https://civitai.com/api/download/models/2",
+        "civitai.com/models/2/marble",
         f"sha256:{2:064x}",
         f"autov3:{2:012x}",
     ],

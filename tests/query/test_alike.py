@@ -36,7 +36,8 @@ def store(engine: sa.Engine, rows: Sequence[dict[str, Any]]) -> None:
 
 def found(connection: sa.Connection, tree: Node | None) -> list[int]:
     asked = Search(tree=tree, columns=("file_id",), limit=0)
-    return [row[0] for row in search(connection, asked).rows]
+    with search(connection, asked) as answer:
+        return [row[0] for row in answer.rows]
 
 
 def tree_of(text: str) -> Node:

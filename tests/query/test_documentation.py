@@ -34,8 +34,8 @@ def test_the_commands_run(engine: sa.Engine) -> None:
     with engine.connect() as connection:
         for command in COMMANDS:
             asked = meant(command)
-            answer = search(connection, asked)
-            assert all(len(row) == len(answer.columns) for row in answer.rows), command
+            with search(connection, asked) as answer:
+                assert all(len(row) == len(answer.columns) for row in answer.rows), command
             assert statement_text(connection, asked).startswith("SELECT "), command
 
 

@@ -53,8 +53,8 @@ def filled(engine: sa.Engine) -> sa.Engine:
 
 def rows(engine: sa.Engine, *words: str, **options: Any) -> list[tuple[Any, ...]]:
     asked = Search(tree=parse(words, BY_NAME), **options)
-    with engine.connect() as connection:
-        return list(search(connection, asked).rows)
+    with engine.connect() as connection, search(connection, asked) as answer:
+        return list(answer.rows)
 
 
 def ids(engine: sa.Engine, *words: str, **options: Any) -> list[int]:
@@ -156,8 +156,7 @@ def test_values_come_typed(filled: sa.Engine) -> None:
 
 
 def test_the_default_columns_are_fields(filled: sa.Engine) -> None:
-    with filled.connect() as connection:
-        answer = search(connection, Search())
+    with filled.connect() as connection, search(connection, Search()) as answer:
         assert answer.columns == DEFAULT_COLUMNS
         assert set(DEFAULT_COLUMNS) <= set(BY_NAME)
 
@@ -173,18 +172,31 @@ def test_groups_are_the_most_frequent_first(filled: sa.Engine) -> None:
     ]  # fmt: skip
     assert rows(filled, "v2 or not v2", group_by="v2") == [(False, 1), (True, 1)]
     assert rows(filled, group_by="network_dim", limit=1, offset=1) == [(16, 1)]
-    with filled.connect() as connection:
-        answer = search(connection, Search(group_by="optimizer"))
+    asked = Search(group_by="optimizer")
+    with filled.connect() as connection, search(connection, asked) as answer:
         assert answer.columns == ("optimizer", "count")
 
 
 def test_two_answers_at_once(filled: sa.Engine) -> None:
     """A command counts the rows while it still reads some."""
-    with filled.connect() as connection:
-        first = search(connection, Search(columns=("file_id",), limit=0))
+    asked = Search(columns=("file_id",), limit=0)
+    with filled.connect() as connection, search(connection, asked) as first:
         assert next(first.rows) == (-3,)
-        assert list(search(connection, Search(count=True)).rows) == [(6,)]
+        with search(connection, Search(count=True)) as second:
+            assert list(second.rows) == [(6,)]
         assert [row[0] for row in first.rows] == [1, 2, 3, 4, 5]
+
+
+def test_reading_may_stop_early(filled: sa.Engine) -> None:
+    """Whoever has seen enough leaves nothing open that the end of the program would trip over."""
+    asked = Search(columns=("file_id",), limit=0)
+    results: list[sa.CursorResult[Any]] = []
+    with filled.connect() as connection:
+        sa.event.listen(connection, "after_execute", lambda *told: results.append(told[-1]))
+        with search(connection, asked) as answer:
+            assert next(answer.rows) == (-3,)
+            assert not results[0].closed
+        assert results[0].closed
 
 
 def test_a_condition_for_other_statements(filled: sa.Engine) -> None:
@@ -226,7 +238,8 @@ def test_the_statement_as_text_gives_the_same_rows(filled: sa.Engine) -> None:
             cursor = connection.connection.cursor()
             # Verbatim, without parameters: what a person would paste.
             cursor.execute(text)
-            assert cursor.fetchall() == list(search(connection, asked).rows), text
+            with search(connection, asked) as answer:
+                assert cursor.fetchall() == list(answer.rows), text
             cursor.close()
 
 
@@ -237,8 +250,8 @@ def test_the_statement_goes_through_the_shell_of_sqlite(filled: sa.Engine) -> No
     with filled.connect() as connection, contextlib.closing(sqlite3.connect(":memory:")) as quoting:
         for asked in STATEMENTS:
             text = statement_text(connection, asked)
-            rows = search(connection, asked).rows
-            lines = [",".join(_quote(quoting, value) for value in row) for row in rows]
+            with search(connection, asked) as answer:
+                lines = [",".join(_quote(quoting, value) for value in row) for row in answer.rows]
             done = subprocess.run(
                 command, input=text, capture_output=True, check=True, encoding="utf-8"
             )

@@ -58,8 +58,8 @@ def shelf(engine: sa.Engine) -> sa.Engine:
 
 
 def tallied(engine: sa.Engine, name: str, by: Group | None, *where: str) -> dict[Any, int]:
-    with engine.connect() as connection:
-        found = tally(connection, BY_NAME[name], parse(where, BY_NAME), by)
+    tree = parse(where, BY_NAME)
+    with engine.connect() as connection, tally(connection, BY_NAME[name], tree, by) as found:
         return {(group, value): count for group, value, count in found}
 
 
