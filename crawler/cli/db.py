@@ -46,13 +46,13 @@ def upgrade(
 @db_app.command()
 def info(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Verbose = 0) -> None:
     """Print where the database is and how many rows each table has; -v adds its revision."""
-    from crawler.store.database import REVISION, open_for_reading, redacted, resolve
+    from crawler.store.database import REVISION, open_for_reading, redacted, resolve, translated
     from crawler.store.reads import table_counts
 
     url = resolve(place(db))
     engine = open_for_reading(place(db))
     try:
-        with engine.connect() as connection:
+        with translated(engine.url), engine.connect() as connection:
             rows = table_counts(connection)
     finally:
         engine.dispose()

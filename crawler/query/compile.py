@@ -14,16 +14,17 @@ databases, and the language bounds how many of them are multiplied.
 """
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import Grouping
 
+from crawler.query.calls import as_floats, call
 from crawler.query.check import ASCII_LOWER
 from crawler.query.field import Kind
-from crawler.query.parts import INT64, LARGEST_OPERAND, SMALLEST_OPERAND
+from crawler.query.parts import LARGEST_OPERAND, NUMBERS, SMALLEST_OPERAND
 from crawler.query.tree import (
     And,
     Arithmetic,
@@ -108,14 +109,14 @@ def _truth(node: Node, schema: Schema) -> Truth:
 def _predicate(node: Comparison | Between | In | Like | Is, schema: Schema) -> Truth:
     match node:
         case Comparison():
-            left, right = _operand(node.left, schema), _operand(node.right, schema)
+            left, right = _sides((node.left, node.right), schema)
             return _COMPARISONS[node.operator](left, right)
         case Between():
-            low, high = _operand(node.low, schema), _operand(node.high, schema)
-            return _operand(node.operand, schema).between(low, high)
+            operand, low, high = _sides((node.operand, node.low, node.high), schema)
+            return operand.between(low, high)
         case In():
-            options = [_operand(option, schema) for option in node.options]
-            return _operand(node.operand, schema).in_(options)
+            operand, *options = _sides((node.operand, *node.options), schema)
+            return operand.in_(options)
         case Like():
             return _like(node, schema)
         case Is():
@@ -126,13 +127,22 @@ def _predicate(node: Comparison | Between | In | Like | Is, schema: Schema) -> T
 
 
 _COMPARISONS: dict[str, Callable[[Element, Element], Truth]] = {
-    "=": lambda left, right: left == right,
-    "!=": lambda left, right: left != right,
-    "<": lambda left, right: left < right,
-    "<=": lambda left, right: left <= right,
-    ">": lambda left, right: left > right,
-    ">=": lambda left, right: left >= right,
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
 }
+
+
+def _sides(nodes: Sequence[Node], schema: Schema) -> list[Element]:
+    """Values to be compared: where whole numbers meet broken ones, all are floats.
+
+    SQLite would compare them exactly, PostgreSQL knows no way to.
+    """
+    sides = [_operand(node, schema) for node in nodes]
+    return as_floats(sides, nodes) if {*map(kind_of, nodes)} >= NUMBERS else sides
 
 
 def _like(node: Like, schema: Schema) -> Truth:
@@ -164,7 +174,9 @@ def _value(node: Node, schema: Schema, *, bounded: bool = False) -> Element:
         case Arithmetic():
             return _arithmetic(node, schema)
         case Call():
-            return _call(node, schema, bounded=bounded)
+            values = [_value(each, schema, bounded=bounded) for each in node.arguments]
+            kind = schema.type_of(node.kind)
+            return call(node, values, kind, on_postgresql=schema.is_postgresql)
     return _operand(node, schema)
 
 
@@ -229,21 +241,3 @@ def _whole(node: Node, schema: Schema) -> Element:
     if kind_of(node) is Kind.NUMBER:
         return sa.cast(sa.func.trunc(value), sa.BigInteger())
     return value
-
-
-def _call(node: Call, schema: Schema, *, bounded: bool) -> Element:
-    values = [_value(each, schema, bounded=bounded) for each in node.arguments]
-    kind = schema.type_of(node.kind)
-    if node.function == "coalesce" and node.kind is Kind.NUMBER:
-        values = [
-            sa.cast(value, sa.Double()) if kind_of(each) is Kind.INTEGER else value
-            for value, each in zip(values, node.arguments, strict=True)
-        ]
-    if node.function == "abs" and node.kind is Kind.INTEGER:
-        # The smallest whole number has no positive counterpart: both databases would give up.
-        values = [sa.func.nullif(values[0], sa.literal(INT64.start, sa.BigInteger()))]
-    if node.function == "round" and schema.is_postgresql:
-        exact = sa.cast(sa.cast(values[0], sa.Text()), sa.Numeric())
-        return sa.cast(sa.func.round(exact, sa.type_coerce(values[1], sa.Integer())), sa.Double())
-    result: Element = getattr(sa.func, node.function)(*values, type_=kind)
-    return result

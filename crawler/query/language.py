@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from crawler.errors import QueryError
-from crawler.query.caret import caret
+from crawler.query.caret import WIDTH, caret
 from crawler.query.cursor import is_sign
 from crawler.query.field import Field
 from crawler.query.grammar import COMPARISONS, SIGNS, Parser
@@ -35,14 +35,18 @@ def parse(words: Sequence[str], fields: Mapping[str, Field]) -> Node | None:
         QueryError: With the text it is about and the place in it.
     """
     words = [word for word in words if word.strip()]
-    length = sum(map(len, words)) + len(words)
-    if length > MAX_LENGTH:
+    whole = " ".join(words)
+    if len(whole) > MAX_LENGTH:
         raise QueryError(
-            f"the condition has {length:,} characters; {MAX_LENGTH:,} are allowed",
+            f"the condition has {len(whole):,} characters; {MAX_LENGTH:,} are allowed",
+            # As much of it as is drawn: a text of any length is refused at once.
+            text=whole[: MAX_LENGTH + WIDTH],
+            start=MAX_LENGTH,
+            end=len(whole),
             hint="a long list of values is better put into a table and asked for with SQL",
         )
     if len(words) > 1 and any(_is_piece(word) for word in words):
-        words = [" ".join(words)]
+        words = [whole]
     parts = []
     for word in words:
         try:
@@ -54,7 +58,8 @@ def parse(words: Sequence[str], fields: Mapping[str, Field]) -> Node | None:
     tree = And(nodes) if len(nodes) > 1 else next(iter(nodes), None)
     if tree and _conditions(tree) > MAX_CONDITIONS:
         hint = "ask for one of many values with `in`: network_dim in (16, 32, 64)"
-        raise QueryError(f"there are more than {MAX_CONDITIONS} conditions", hint=hint)
+        message = f"there are more than {MAX_CONDITIONS} conditions"
+        raise QueryError(message, text=whole, start=0, end=len(whole), hint=hint)
     return tree
 
 

@@ -7,6 +7,9 @@ import sqlalchemy as sa
 
 from crawler.errors import UsageError
 
+#: What stands in place of a secret, as SQLAlchemy hides passwords.
+HIDDEN = "***"
+
 #: libpq's names for secrets that may stand in the query part of a URL.
 _SECRET_OPTIONS = frozenset({"password", "sslpassword", "oauth_client_secret", "scram_client_key"})
 
@@ -42,7 +45,7 @@ def redacted(where: str | os.PathLike[str] | sa.URL) -> str:
     url = resolve(where)
     if url.get_backend_name() == "sqlite":
         return str(url.database)
-    hidden = {name: "***" for name in url.query if name in _SECRET_OPTIONS}
+    hidden = {name: HIDDEN for name in url.query if name in _SECRET_OPTIONS}
     url = url.set(drivername="postgresql").update_query_dict(hidden)
     return url.render_as_string(hide_password=True)
 

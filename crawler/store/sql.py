@@ -7,6 +7,7 @@ rights of somebody who may read all tables.
 """
 
 import contextlib
+import math
 import re
 import sqlite3
 import time
@@ -102,13 +103,13 @@ def run_sql(engine: sa.Engine, statement: str, *, timeout: float) -> Iterator[Ro
 
 @contextlib.contextmanager
 def _sqlite(driver: sqlite3.Connection, statement: str, timeout: float) -> Iterator[Rows]:
-    until = time.monotonic() + timeout
+    until = time.monotonic() + timeout if timeout else math.inf
     driver.execute("PRAGMA query_only = ON")
     # What is stored as text may be bytes that are none.
     driver.text_factory = lambda data: data.decode(errors="replace")
     driver.set_authorizer(_authorize)
-    if timeout:
-        driver.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
+    # Without a limit too: only between such looks can an interrupt from the keyboard get through.
+    driver.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
     try:
         cursor = driver.execute(statement)
         if cursor.description is None:
@@ -119,6 +120,9 @@ def _sqlite(driver: sqlite3.Connection, statement: str, timeout: float) -> Itera
         if name.startswith(_SQLITE_REFUSED):
             raise _refused(error) from error
         if name == "SQLITE_INTERRUPT":
+            if time.monotonic() <= until:
+                # It came while the clock was looked at, and the driver has swallowed it.
+                raise KeyboardInterrupt from error
             raise _late(timeout) from error
         if not name.startswith(_SQLITE_MISTAKEN):
             raise

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from crawler.errors import DatabaseError
 from crawler.store.faults import translated
-from crawler.store.place import redacted
+from crawler.store.place import HIDDEN, redacted
 
 #: The newest revision in migrations/, whose names are numbers of four digits in one straight line.
 #: Kept here too, so that a reader need not import Alembic to know it.
@@ -95,8 +95,9 @@ def look(engine: sa.Engine) -> Found:
 def advice(url: sa.URL, found: Found) -> str:
     """What is wrong with a database that is not current, and the command that mends it."""
     place = redacted(url)
-    # A URL is shown without its password, so it is no command to copy.
-    option = f" --db {shlex.quote(place)}" if url.get_backend_name() == "sqlite" else ""
+    # A URL is shown without its secrets; where it has some, it stands for itself.
+    shown = place if url.get_backend_name() == "sqlite" or HIDDEN not in place else "URL"
+    option = f" --db {shlex.quote(shown)}"
     match found.state:
         case State.MISSING:
             return f"{place}: there is no database\nfill one: lora-crawl sync --limit 500{option}"

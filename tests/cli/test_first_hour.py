@@ -1,6 +1,7 @@
 """What somebody meets who has just begun: no database, a word too few, a quote forgotten."""
 
 import io
+import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -92,3 +93,21 @@ def test_what_is_gone_says_from_where(site: str, told: str) -> None:
     print_page(open_console(stream), Sheet(title="Marble", row=row))
 
     assert told in stream.getvalue().splitlines()
+
+
+def test_a_damaged_database_is_told_as_such(
+    run: Run, sqlite_template: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "damaged.db"
+    place.write_bytes(sqlite_template.read_bytes())
+    with sqlite3.connect(place) as connection:
+        ((page,),) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'crawls'")
+        ((size,),) = connection.execute("PRAGMA page_size")
+    with place.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+
+    result = run("db", "info", "--db", str(place))
+
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert result.stderr == f"error: {place}: the file is damaged; restore a copy of it\n"

@@ -6,7 +6,7 @@ A condition gives True, False or None for unknown, a value is None where it is m
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -51,15 +51,12 @@ def evaluate(node: Node, row: Row) -> Any:  # noqa: PLR0911 - a case for each ki
         case Not():
             return _not(evaluate(node.operand, row))
         case Comparison():
-            return _compared(node.operator, evaluate(node.left, row), evaluate(node.right, row))
+            return _compared(node.operator, *_sides((node.left, node.right), row))
         case Between():
-            operand, low, high = (
-                evaluate(part, row) for part in (node.operand, node.low, node.high)
-            )
+            operand, low, high = _sides((node.operand, node.low, node.high), row)
             return _all([_compared(">=", operand, low), _compared("<=", operand, high)])
         case In():
-            operand = evaluate(node.operand, row)
-            options = [evaluate(option, row) for option in node.options]
+            operand, *options = _sides((node.operand, *node.options), row)
             return _not(_all([_compared("!=", operand, option) for option in options]))
         case Like():
             return _like(evaluate(node.operand, row), node.pattern, node.escape)
@@ -106,6 +103,14 @@ def _all(truths: list[bool | None]) -> bool | None:
 
 def _compared(sign: str, left: Any, right: Any) -> bool | None:
     return None if left is None or right is None else _OPERATORS[sign](left, right)
+
+
+def _sides(nodes: Sequence[Node], row: Row) -> list[Any]:
+    """Values to be compared: where whole numbers meet broken ones, all are floats."""
+    found = [evaluate(node, row) for node in nodes]
+    if {kind_of(node) for node in nodes} != {Kind.INTEGER, Kind.NUMBER}:
+        return found
+    return [None if each is None else float(each) for each in found]
 
 
 def _ascii_lower(text: str) -> str:

@@ -138,6 +138,38 @@ def test_extremes_by_name(engine: sa.Engine) -> None:
             assert found(connection, tree) == list(range(len(EXTREME_ROWS))), value
 
 
+#: Whole numbers that a float holds and their neighbours, which it does not.
+BIG_ROWS = [
+    {"seed": seed, "steps": steps, "network_alpha": alpha, "unet_lr": 0.5}
+    for seed in (2**53, 2**53 + 1, 2**63 - 1, -(2**63), 7)
+    for steps in (2**53 + 1, 2**63 - 1, None)
+    for alpha in (2.0**53, 2.0**63, 7.0, None)
+]
+
+BIG_VALUES = (
+    "seed = network_alpha",
+    "network_alpha <= seed",
+    "seed in (steps, network_alpha)",
+    "seed not in (network_alpha, 64)",
+    "seed in (9007199254740993, 0.5)",
+    "seed between network_alpha and steps",
+    "seed between steps and 9.3e18",
+    "round(seed) = seed",
+    "coalesce(unet_lr, seed) < seed",
+    "seed = 9007199254740993",
+    "seed = steps",
+)
+
+
+def test_whole_and_broken_numbers_meet_as_floats(engine: sa.Engine) -> None:
+    store(engine, BIG_ROWS)
+    with engine.connect() as connection:
+        for text in BIG_VALUES:
+            tree = tree_of(text)
+            expected = [i for i, row in enumerate(BIG_ROWS) if evaluate(tree, row) is True]
+            assert found(connection, tree) == expected, text
+
+
 @READING
 @given(st.data())
 def test_the_reference_knows_three_values(data: st.DataObject) -> None:

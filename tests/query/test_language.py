@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from crawler.errors import QueryError
 from crawler.query.field import Kind
 from crawler.query.language import MAX_CONDITIONS, MAX_LENGTH, parse
+from crawler.query.language import caret as drawn
 from crawler.query.parts import MAX_DEPTH
 from crawler.query.tree import And, Column, Comparison, Literal, Not, names
 from crawler.store.fields import BY_NAME
@@ -232,6 +233,13 @@ def test_an_error_shows_the_word_it_is_about() -> None:
 def test_hostile_texts_end_at_once(text: str) -> None:
     error = refused(text)
     assert len(error.message) < 200
+
+
+def test_limits_are_drawn() -> None:
+    long = drawn(refused("v2 or " * 200_000 + "v2"))
+    assert long.startswith("…")
+    assert "^" in long
+    assert "^" in drawn(refused(" or ".join(["v2"] * (MAX_CONDITIONS + 1))))
 
 
 def test_limits_are_told() -> None:

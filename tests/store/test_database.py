@@ -88,8 +88,14 @@ def test_an_empty_database_is_named(database_url: str) -> None:
         Path(database_url).touch()
 
     assert state(database_url) is State.EMPTY
-    with pytest.raises(DatabaseError, match=r"empty\n.*lora-crawl sync --limit 500"):
+    with pytest.raises(
+        DatabaseError, match=r"empty\n.*lora-crawl sync --limit 500 --db "
+    ) as caught:
         open_for_reading(database_url)
+
+    # The command says which database, but for what is secret of it.
+    option = shlex.split(str(caught.value))[-1]
+    assert option == ("URL" if ":@" in database_url else database_url)
 
 
 def test_an_older_database_is_named(engine: sa.Engine) -> None:

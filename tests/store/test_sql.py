@@ -1,5 +1,7 @@
 """A person's own statement: read, bounded, and never a write."""
 
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -184,6 +186,19 @@ def test_the_time_is_bounded(reader: sa.Engine) -> None:
     with pytest.raises(UsageError, match=r"no answer within 0\.2 s"):
         answer(reader, ENDLESS, timeout=0.2)
     assert time.monotonic() - begin < 10
+
+
+@pytest.mark.parametrize("timeout", [0, 60])
+def test_an_interrupt_ends_it(reader: sa.Engine, timeout: float) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            answer(reader, ENDLESS, timeout=timeout)
+    finally:
+        timer.join()
+        signal.signal(signal.SIGINT, before)
 
 
 def test_nothing_is_left_on_the_connections(filled: sa.Engine) -> None:
