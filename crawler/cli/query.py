@@ -93,6 +93,10 @@ def query(
     from crawler.store.fields import BY_NAME
     from crawler.store.search import DEFAULT_COLUMNS, Search, statement_text
 
+    if count or group_by is not None:
+        given = {"--sort": sort, "--columns": columns}
+        for option in (name for name, value in given.items() if value is not None):
+            voice.notice(f"{option} changes nothing where rows are counted")
     asked = Search(
         tree=parse(expr or [], BY_NAME),
         columns=DEFAULT_COLUMNS if columns is None else _columns(columns),

@@ -116,6 +116,20 @@ def test_groups(run: Run, database: str) -> None:
     assert "the first 2 values; --limit 0 for all" in result.stderr
 
 
+def test_options_that_change_nothing_are_told(run: Run, database: str) -> None:
+    plain = run("query", "--group-by", "network_dim", "--db", database)
+    sorted_ = run("query", "--group-by", "network_dim", "--sort", "network_dim", "--db", database)
+    shown = run("query", "--count", "--columns", "file_id", "--db", database)
+
+    assert plain.stderr == ""
+    assert sorted_.stdout == plain.stdout
+    assert sorted_.stderr == "--sort changes nothing where rows are counted\n"
+    assert (shown.stdout, shown.stderr) == (
+        "8\n",
+        "--columns changes nothing where rows are counted\n",
+    )
+
+
 def test_sparse_fields_are_named(run: Run, database: str) -> None:
     result = run("query", "noise_offset>0.05", "reason is null", "--db", database)
     assert result.exit_code == 0
