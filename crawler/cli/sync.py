@@ -184,7 +184,8 @@ def sync(
     Run it again to go on after an interruption, and to pick up what is new. Ctrl-C once finishes
     what is in flight; twice stops at once. Nothing stored is lost or doubled.
     """
-    from crawler.cli.syncing import Job, preview, sync_into
+    from crawler.cli.sync_job import Job
+    from crawler.cli.syncing import preview, sync_into
     from crawler.crawl.plan import Plan
     from crawler.crawl.walk import Walk
     from crawler.model import LORA_TYPES, Ask, Order

@@ -13,7 +13,7 @@ from crawler.model import Outcome
 from crawler.store.place import redacted
 
 if TYPE_CHECKING:
-    from crawler.cli.syncing import Finished, Job
+    from crawler.cli.sync_job import Finished, Job
     from crawler.crawl.plan import Plan
     from crawler.crawl.preview import Preview
     from crawler.crawl.tally import Tally

@@ -3,7 +3,6 @@
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from typing import TypeVar
@@ -13,9 +12,9 @@ import anyio
 from crawler.cli.console import Voice
 from crawler.cli.live import live_display, shows_live
 from crawler.cli.progress import STOPPING, picture_of, tell_now_and_then
+from crawler.cli.sync_job import Finished, Job
 from crawler.cli.sync_report import TERMS, beforehand, report, report_preview
 from crawler.crawl.ledger import Ledger
-from crawler.crawl.plan import Plan
 from crawler.crawl.preview import Preview, look_ahead
 from crawler.crawl.run import crawl
 from crawler.crawl.tally import Tally
@@ -33,42 +32,6 @@ _T = TypeVar("_T")
 
 #: The exit code of a run that left work.
 WORK_LEFT = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One call of `sync`.
-
-    Attributes:
-        where: The database.
-        api_url: None means a sandbox, started for this run.
-        rate: Requests a second to the API, 0 = no limit.
-        max_header: Longest header that is fetched, in bytes.
-    """
-
-    plan: Plan
-    where: str
-    api_url: str | None
-    key: str | None
-    rate: float
-    storage_hosts: tuple[str, ...]
-    max_header: int
-    as_json: bool
-    voice: Voice
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """How a crawl ended.
-
-    Attributes:
-        trouble: Why it stopped early, None when it did not.
-        interrupted: By Ctrl-C or a termination signal.
-    """
-
-    tally: Tally
-    trouble: StoppedError | None
-    interrupted: bool
 
 
 def sync_into(job: Job) -> int:
