@@ -2,9 +2,10 @@
 
 A pair is a JSON file in the folder of its trainer. `metadata` holds what the trainer writes; where
 that is JSON within text the file holds the JSON, and it is written out here as Python's `json` does.
-`tensors` is optional. The rest is what must come out: `outcome`, `expect` (every attribute of
-`Recipe` that is not None), `datasets`, `directories`, `tags` and `problems` (code and field).
-All of them are made up; real metadata is read in test_corpus_metadata.
+`tensors` is optional, and `weights` (what they must say) with it. The rest is what must come out:
+`outcome`, `expect` (every attribute of `Recipe` that is not None), `datasets`, `directories`, `tags`
+and `problems` (code and field). A folder of its own has one pair for each architecture, named after it.
+All of them are made up; real ones are read in test_corpus_metadata and test_corpus_tensors.
 """
 
 import dataclasses
@@ -16,8 +17,33 @@ from typing import Any
 
 import pytest
 
-from crawler.decode.recipe import decode
+from crawler.decode.recipe import DIALECTS, decode
 from crawler.model import Decoded, Header, Tensor
+
+#: Every architecture of the public list.
+ARCHITECTURES = {
+    "sd1",
+    "sd2",
+    "sdxl",
+    "sd3",
+    "flux1",
+    "flux2",
+    "chroma",
+    "hunyuan-video",
+    "qwen-image",
+    "wan",
+    "z-image",
+    "lumina2",
+    "ltx",
+    "hidream",
+    "anima",
+    "krea2",
+    "ideogram4",
+    "kandinsky5",
+    "ernie",
+    "minimax-h3",
+    "llm",
+}
 
 GOLDEN = Path(__file__).parent / "golden"
 PAIRS = sorted(path.relative_to(GOLDEN).as_posix() for path in GOLDEN.glob("*/*.json"))
@@ -61,8 +87,22 @@ def plain(value: Any) -> Any:
 def test_a_golden_pair_is_read_as_it_must_be(name: str) -> None:
     pair = json.loads((GOLDEN / name).read_text(encoding="utf-8"))
     wanted = {key: value for key, value in pair.items() if key not in {"metadata", "tensors"}}
-    assert told(decode(header_of(pair))) == wanted
+    decoded = decode(header_of(pair))
+    found = told(decoded)
+    if "weights" in wanted:
+        found["weights"] = as_json(decoded.weights)
+    assert found == wanted
 
 
-def test_there_are_golden_pairs() -> None:
-    assert len(PAIRS) > 10
+def test_every_trainer_and_architecture_has_a_pair() -> None:
+    pairs = {name: json.loads((GOLDEN / name).read_text(encoding="utf-8")) for name in PAIRS}
+    trainers = {pair["expect"].get("trainer") for pair in pairs.values()} - {None}
+    architectures = {
+        Path(name).stem: pair["weights"]["architecture"]
+        for name, pair in pairs.items()
+        if Path(name).parent.name == "architectures"
+    }
+
+    assert trainers == {one.TRAINER for one in DIALECTS if hasattr(one, "TRAINER")}
+    assert set(architectures) == ARCHITECTURES
+    assert all(name == architecture for name, architecture in architectures.items())
