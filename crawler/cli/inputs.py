@@ -9,7 +9,7 @@ from crawler.decode.judge import judge
 from crawler.errors import SiteError
 from crawler.model import Decoded, Outcome
 from crawler.settings import api_key
-from crawler.sources.local import read_beginning
+from crawler.sources.local import read_beginning, refused_by_library
 
 #: Outcomes of a file whose header is sound.
 SOUND = frozenset({Outcome.DECODED, Outcome.NO_METADATA})
@@ -52,13 +52,23 @@ def read_inputs(inputs: Iterable[str], *, api_url: str) -> Iterator[Reading]:
 
 
 def read_path(text: str) -> Reading:
-    """Read the header of a file on this machine."""
+    """Read the header of a file on this machine.
+
+    A whole file is at hand here, so the library that the format is made by has the last word.
+    """
+    path = Path(text)
+    refused = None
     try:
-        beginning = read_beginning(Path(text))
+        beginning = read_beginning(path)
+        judged = judge(beginning.prefix, beginning.file_bytes)
+        if judged.outcome in SOUND:
+            refused = refused_by_library(path)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or str(error)
         return Reading(text, Outcome.FAILED, reason[:1].lower() + reason[1:])
-    judged = judge(beginning.prefix, beginning.file_bytes)
+    if refused is not None:
+        reason = f"the safetensors library refuses it: {refused}"
+        return Reading(text, Outcome.BAD_HEADER, reason, None, beginning.file_bytes)
     return Reading(text, judged.outcome, judged.reason, judged.decoded, beginning.file_bytes)
 
 

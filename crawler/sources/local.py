@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from safetensors import SafetensorError, safe_open
+
 from crawler.decode.header import needed_bytes
 from crawler.errors import HeaderError
 from crawler.model import FileHashes
@@ -52,6 +54,22 @@ def read_beginning(path: Path) -> Beginning:
         except HeaderError:
             return Beginning(prefix, length)
         return Beginning(prefix + file.read(max(missing, 0)), length)
+
+
+def refused_by_library(path: Path) -> str | None:
+    """Why the safetensors library does not open a file, in its words; None where it does.
+
+    It looks at the header and the length alone, and maps nothing: a mapped file that is cut short
+    meanwhile would end the process.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    try:
+        with safe_open(path, framework="numpy", backend="pread"):
+            return None
+    except SafetensorError as error:
+        return str(error)
 
 
 def hash_file(path: Path, *, header_bytes: int | None) -> FileHashes:

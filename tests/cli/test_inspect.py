@@ -11,6 +11,7 @@ import pytest
 from typer.testing import Result
 
 from crawler.cli.safe import visible
+from crawler.sources.local import refused_by_library
 from crawler.store.fields import FIELDS
 from tests.cli.headers import LANTERN, Run, header_bytes, write_lora
 
@@ -199,3 +200,27 @@ def test_real_files(run: Run) -> None:
     pages = run("inspect", *paths)
     assert all(path in pages.stdout.replace("\n", "") for path in paths)
     assert all(visible(line) == line for line in pages.stdout.splitlines())
+
+
+def test_the_library_has_the_last_word_on_a_file(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours and the library's have never differed, so a refusal of its alone is made up."""
+    path = write_lora(tmp_path / "lantern.safetensors", LANTERN)
+    assert refused_by_library(path) is None
+    monkeypatch.setattr("crawler.cli.inputs.refused_by_library", lambda _: "a dtype of tomorrow")
+
+    result = run("inspect", str(path), "--json")
+
+    assert result.exit_code == 1
+    (found,) = data(result)
+    assert found["outcome"] == "bad_header"
+    assert found["reason"] == "the safetensors library refuses it: a dtype of tomorrow"
+    assert found["network_dim"] is None
+
+
+def test_what_the_library_refuses_it_says_in_words(tmp_path: Path) -> None:
+    path = write_lora(tmp_path / "lantern.safetensors", LANTERN)
+    path.write_bytes(path.read_bytes() + b"\x00")
+
+    assert "not fully covered" in str(refused_by_library(path))
