@@ -11,6 +11,9 @@ from crawler.query.parts import WORDS
 #: How many near names are offered for one that is unknown.
 MAX_OFFERED = 3
 
+#: Fewest letters that count as the beginning of a name.
+_BEGINNING = 3
+
 #: Longest name that is shown and compared with all others, in characters; no field has 30.
 _LONGEST = 60
 
@@ -20,10 +23,17 @@ def nearest(name: str, names: Iterable[str]) -> tuple[str, ...]:
     known = tuple(names)
     wanted = name[:_LONGEST].lower()
     near = get_close_matches(wanted, known, n=MAX_OFFERED, cutoff=0.7)
-    # Half a name, like `rank` for tensor_rank.
-    whole_words = [other for other in known if wanted in other.split("_")]
+    # A part of a name, like `rank` for tensor_rank or `netw` for network_dim.
+    parts = [
+        other
+        for other in known
+        if any(
+            part.startswith(wanted) if len(wanted) >= _BEGINNING else part == wanted
+            for part in other.split("_")
+        )
+    ]
     far = get_close_matches(wanted, known, n=MAX_OFFERED, cutoff=0.5)
-    return tuple(dict.fromkeys([*near, *whole_words, *far]))[:MAX_OFFERED]
+    return tuple(dict.fromkeys([*near, *parts, *far]))[:MAX_OFFERED]
 
 
 def unknown(name: str, known: Iterable[str], start: int, end: int) -> QueryError:

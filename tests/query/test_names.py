@@ -8,7 +8,7 @@ from crawler.store.fields import BY_NAME
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [("network_dmi", "network_dim"), ("optimiser", "optimizer"), ("rank", "tensor_rank"),
-     ("Optimizer", "optimizer"), ("images_sen", "images_seen")],
+     ("Optimizer", "optimizer"), ("images_sen", "images_seen"), ("netw", "network_module")],
 )  # fmt: skip
 def test_the_nearest_name_comes_first(typed: str, meant: str) -> None:
     assert nearest(typed, BY_NAME)[0] == meant
