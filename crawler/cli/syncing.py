@@ -25,7 +25,8 @@ from crawler.store.database import Engine, State, open_for_reading, open_for_wri
 from crawler.store.lock import sync_lock
 from crawler.store.reads import header_lengths
 
-#: Models in the made-up catalogue of `--sandbox`: more than the limit of any first try.
+#: Models in the made-up catalogue of `--sandbox`: more than the limit of any first try. For a higher
+#: limit it has half as many again, for the ordinary list shows some two thirds of them.
 SANDBOX_MODELS = 2_000
 
 _T = TypeVar("_T")
@@ -82,7 +83,8 @@ def _api(job: Job) -> Iterator[str]:
         return
     from crawler.sandbox import Catalogue, Faults, Sandbox
 
-    with Sandbox(Catalogue(SANDBOX_MODELS, faults=Faults.mild())) as sandbox:
+    size = max(SANDBOX_MODELS, (job.plan.walk.limit or 0) * 3 // 2)
+    with Sandbox(Catalogue(size, faults=Faults.mild())) as sandbox:
         yield sandbox.url
 
 

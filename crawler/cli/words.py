@@ -10,6 +10,9 @@ _SMALLEST_PLAIN = 1e-4
 #: Floats from here on are written with a power of ten.
 _LARGEST_PLAIN = 1e15
 
+#: Units of large numbers, the largest first.
+_LARGE = ((1e12, "T"), (1e9, "G"), (1e6, "M"))
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 #: Up to this many seconds a duration is told in the smaller unit: 90 minutes, not 1 hour 30 minutes.
@@ -37,6 +40,14 @@ def rounded(value: float, digits: int = 3) -> str:
         return number(value)
     places = digits - 1 - math.floor(math.log10(abs(value)))
     return number(round(value, max(places, 0)))
+
+
+def in_short(value: float) -> str:
+    """A number in few cells, for what need not be exact: `1,230`, `57 M`, `1.23 G`."""
+    for unit, name in _LARGE:
+        if unit <= abs(value) < math.inf:
+            return f"{rounded(value / unit)} {name}"
+    return rounded(value)
 
 
 def count(amount: int, noun: str, plural: str = "") -> str:

@@ -59,6 +59,7 @@ class Cursor:
             Mark.TEXT: "got a text",
             Mark.SHORT: f"got {clipped(token.text)}:",
         }.get(token.mark, f"got {clipped(token.text)}")
+        wanted = "a comma" if wanted == "," else wanted
         # The end has no width; its caret stands behind the text.
         end = max(token.end, token.start + 1)
         return QueryError(f"expected {wanted}, {got}", start=token.start, end=end, hint=hint)

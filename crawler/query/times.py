@@ -30,7 +30,7 @@ def span(text: str) -> tuple[datetime, datetime | None]:
     """
     found = _ISO.fullmatch(text)
     if found is None:
-        raise ValueError("not a date")
+        raise ValueError("it begins with no year")
     year, month, day, hour, minute, second, fraction, _, sign, hours, minutes = found.groups()
     try:
         start = datetime(

@@ -19,7 +19,7 @@ def test_a_page_with_what_is_usual(run: Run, database: str) -> None:
     assert "trigger words: marble, polished marble" in page
     assert "1,200 steps of batch 2 over 40 images repeated 5 times" in page
     assert "2,400 images seen in 60 minutes." in page
-    assert "its percentile among Pony LoRAs, their median and middle half." in page
+    assert "their median and middle half (Pony: at most 6 of 8 files)." in page
     # Of the ranks 8, 16, 32, 32, 64 and 128 the median is 32, the quartiles 20 and 56.
     # 128 is the largest of 6.
     assert "network_dim 128 95 32 20 to 56" in page

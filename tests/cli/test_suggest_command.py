@@ -18,9 +18,7 @@ def test_a_page_for_a_person(run: Run, database: str) -> None:
 
     assert result.exit_code == 0
     assert lines[0] == "Starting recipe for Pony"
-    assert (
-        "  network_dim                  32                   6     32 33 %, 8 17 %, 16 1…" in lines
-    )
+    assert "  network_dim                  32                   6     32 33 %, 8 17 %, …" in lines
     assert "  optimizer                    AdamW8bit            6     nobody differs" in lines
     assert any("Too few to rely on" in line for line in lines)
     assert any("Examples to open with lora-crawl show" in line for line in lines)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import groupby
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -18,6 +19,9 @@ from crawler.store.fields import BY_NAME
 
 #: Cells of a suggested value, and of the number of LoRAs behind it.
 _CELLS = (21, 6)
+
+#: Cells in front of a suggested value.
+_NAMES = layout.INDENT + layout.NAME_CELLS
 
 #: Heads of the combinations, which must stand side by side in 80 columns.
 _COMBINED_HEADS = ("optimizer", "schedule", "dim", "alpha", "unet_lr", "te_lr")
@@ -53,7 +57,7 @@ def print_advice(console: Console, title: str, coverage: Coverage, advice: Advic
     head = f"{'suggested':<{_CELLS[0]}}{'LoRAs':<{_CELLS[1]}}by weight"
     shown = [finding for finding in advice.findings.values() if finding.setting.title]
     for group, findings in groupby(shown, key=lambda finding: finding.setting.title):
-        layout.heading(console, group, head, at=layout.INDENT + layout.NAME_CELLS)
+        layout.heading(console, group, head, at=_NAMES)
         head = ""
         for finding in findings:
             _print_finding(console, finding)
@@ -94,7 +98,7 @@ def _preface(coverage: Coverage, advice: Advice) -> Sequence[str]:
         found.append(f"{half}.")
     found.append(
         "Rates and schedule are told of LoRAs with the suggested optimizer, alpha of those with the"
-        " suggested rank, and so on."
+        " suggested rank, and so on. Of numbers that vary the middle half of the weight is told."
     )
     return found
 
@@ -114,23 +118,33 @@ def _print_finding(console: Console, finding: Finding) -> None:
         name,
         shown,
         Text(number(finding.count)),
-        Text(_beside(finding), style="dim"),
+        Text(_beside(finding, console.width - sum(_CELLS) - _NAMES), style="dim"),
         cells=_CELLS,
     )
 
 
-def _beside(finding: Finding) -> str:
-    """What else is used."""
+def _beside(finding: Finding, room: int) -> str:
+    """What else is used, as much of it as has room: no number is cut in two."""
     if finding.quartiles is not None:
         low, high = (rounded(end, 4) for end in finding.quartiles[::2])
-        return f"middle half {low}" + ("" if low == high else f" to {high}")
+        return f"half {low}" + ("" if low == high else f" to {high}")
     field = BY_NAME[finding.setting.name]
-    values = ", ".join(f"{told(field, one.value)} {share(one.share)}" for one in finding.values)
+    values = [f"{told(field, one.value)} {share(one.share)}" for one in finding.values]
     if finding.chosen is None:
-        return f"{share(finding.share)} set it: {values}"
-    if len(finding.values) > 1:
-        return values
+        first = f"{share(finding.share)} set it"
+        return _fitting([f"{first}: {values[0]}", *values[1:]] if values else [first], room)
+    if len(values) > 1:
+        return _fitting(values, room)
     return "nobody differs" if finding.count > 1 else ""
+
+
+def _fitting(values: Sequence[str], room: int) -> str:
+    """The first of the values, at least one; an ellipsis stands for the others."""
+    for number_of in range(len(values), 1, -1):
+        text = ", ".join([*values[:number_of], *["…"][: len(values) - number_of]])
+        if cell_len(visible(text)) <= room:
+            return text
+    return ", ".join([values[0], *["…"][: len(values) - 1]])
 
 
 def _print_rates(console: Console, finding: Finding) -> None:

@@ -11,7 +11,7 @@ from crawler.cli.cells import cell, is_number
 from crawler.cli.pages import layout
 from crawler.cli.pages.sheet import HEADER_FIELDS, Sheet, Usual
 from crawler.cli.safe import visible
-from crawler.cli.words import instant, listed, number, rounded
+from crawler.cli.words import in_short, instant, listed, number, rounded
 from crawler.query.field import Field
 
 #: Headings of the groups of `loras`, in the order of the page.
@@ -50,8 +50,11 @@ _TOLD_BY = {
     "tensor_rank_max": "tensor_rank",
 }
 
-#: What stands beside the numbers, said once; the place is for the base model.
-_BESIDE = "Beside a number: its percentile among {} LoRAs, their median and middle half."
+#: What stands beside the numbers, said once, with the base model and how many files tell anything.
+_BESIDE = (
+    "Beside a number: its percentile among the LoRAs that tell it, their median and middle half"
+    " ({}: at most {} of {} files)."
+)
 
 #: Cells of a value that has something beside it, and of what others have.
 _CELLS = (14, 34)
@@ -59,16 +62,22 @@ _CELLS = (14, 34)
 #: Cells of a value where there are no others.
 _ALONE = (20, 0)
 
+#: Medians from here on are told in short: they would not fit their cells.
+_IN_SHORT = 1e6
+
 #: From this width on, in cells, the meaning of every setting stands beside it.
 _ROOM_FOR_MEANINGS = 130
 
 
 def print_settings(console: Console, sheet: Sheet) -> None:
     """Every group that has something to show; beside a number what others of the base model have."""
-    if sheet.usual:
+    compared = [sheet.usual[each.name] for each in HEADER_FIELDS if each.name in sheet.usual]
+    if compared:
         layout.blank(console)
-        layout.paragraph(console, _BESIDE.format(sheet.compared_with), style="dim")
-    said = bool(sheet.usual)
+        telling = max(usual.count for usual in compared)
+        text = _BESIDE.format(sheet.compared_with, number(telling), number(sheet.compared_files))
+        layout.paragraph(console, text, style="dim")
+    said = bool(compared)
     for group, text in HEADINGS.items():
         filled = [each for each in HEADER_FIELDS if each.group == group and _is_shown(each, sheet)]
         if not filled:
@@ -136,10 +145,10 @@ def _usually(usual: Usual | None, value: Any) -> str:
     if usual is None:
         return ""
     rank = usual.rank(value) if is_number(value) else None
-    half = f"{rounded(usual.quartile1)} to {rounded(usual.quartile3)}"
+    half = f"{in_short(usual.quartile1)} to {in_short(usual.quartile3)}"
     return _usual_cells(
         "" if rank is None else str(rank),
-        rounded(usual.median, 4),
+        rounded(usual.median, 4) if abs(usual.median) < _IN_SHORT else in_short(usual.median),
         "" if usual.quartile1 == usual.quartile3 else half,
     )
 

@@ -47,6 +47,7 @@ class Sheet:
         tags: Directory name -> tag -> count.
         usual: By field, of the LoRAs of `compared_with`; empty without a database.
         compared_with: A base model as the site names it.
+        compared_files: How many files of it there are, whatever they say.
     """
 
     title: str
@@ -57,6 +58,7 @@ class Sheet:
     problems: Sequence[Problem] = ()
     usual: Mapping[str, Usual] = field(default_factory=dict)
     compared_with: str = ""
+    compared_files: int = 0
 
     def __getitem__(self, name: str) -> Any:
         """The column of that name, None when it is unknown."""

@@ -19,9 +19,10 @@ def sheet_of_page(page: LoraPage) -> Sheet:
     names = [row["model_name"] or row["file_name"] or f"file {row['file_id']}"]
     if row["version_name"]:
         names.append(row["version_name"])
-    usual, compared_with = _usual(page.base_model_stats), row["base_model"] or ""
-    if not usual:
-        usual, compared_with = _usual(page.all_stats), "all"
+    stats, compared_with = page.base_model_stats, row["base_model"] or ""
+    if not (usual := _usual(stats)):
+        stats, compared_with = page.all_stats, "all"
+        usual = _usual(stats)
     return Sheet(
         title=" · ".join(names),
         row=row,
@@ -34,6 +35,7 @@ def sheet_of_page(page: LoraPage) -> Sheet:
         ],
         usual=usual,
         compared_with=compared_with if usual else "",
+        compared_files=stats["file_id"].count if usual else 0,
     )
 
 
