@@ -1,7 +1,8 @@
 """Crawl a faulty catalogue, kill the crawl again and again, and hold what is stored against the truth.
 
 `python bench/soak.py --models 5000 --kills 20` serves a sandbox with every fault there is, starts
-`lora-crawl sync` on it, kills it at random moments, lets it finish, and prints what came out.
+`lora-crawl sync` on it, kills it at random moments, lets it finish, prints what came out, and ends
+with 1 unless all of it is as it should be.
 """
 
 import argparse
@@ -18,10 +19,18 @@ import sqlalchemy as sa
 
 from crawler.sandbox import Catalogue, Faults, Sandbox
 from crawler.store.database import open_for_reading
-from crawler.store.tables import loras
+from crawler.store.tables import headers, loras
 
 #: Runs to the end at most: each one that a fault stopped goes on where it was.
 MOST_RUNS = 60
+
+#: Faults after which a link is renewed, for one more counted download.
+RENEWED = ("expired_link", "storage_forbidden")
+
+#: Downloads that a kill can cost: files in flight, as many that wait to be stored, and a batch.
+MOST_LOST_IN_A_KILL = 8 + 8 + 64
+
+MIB = 1024 * 1024
 
 
 def sync(sandbox: Sandbox, place: str) -> "subprocess.Popen[bytes]":
@@ -59,12 +68,15 @@ def soak(
     return endings
 
 
-def report(catalogue: Catalogue, sandbox: Sandbox, place: str) -> None:
-    """What is stored beside what should be."""
+def report(catalogue: Catalogue, sandbox: Sandbox, place: str, kills: int) -> list[str]:
+    """Print what is stored beside what should be; returns what does not hold."""
     engine = open_for_reading(place)
     with engine.connect() as connection:
         rows = connection.execute(sa.select(loras.c.file_id, loras.c.outcome, loras.c.reason))
         stored = {row.file_id: (row.outcome, row.reason) for row in rows}
+        # Beyond the limit a length is only claimed.
+        lengths = sa.select(sa.func.max(headers.c.length)).where(headers.c.length <= 32 * MIB)
+        longest = connection.execute(lengths).scalar_one()
     engine.dispose()
     truth = catalogue.truth(mature=True, key=True)
     wrong = {
@@ -80,13 +92,40 @@ def report(catalogue: Catalogue, sandbox: Sandbox, place: str) -> None:
     print(f"other outcome than in truth {len(wrong)}: {list(wrong.items())[:10]}")
     print(f"outcomes {dict(Counter(outcome for outcome, _ in stored.values()))}")
     per_file = Counter(seen.counted.values())
+    beyond_one = sum(times - 1 for times in seen.counted.values())
+    renewed = sum(seen.injected.get(fault, 0) for fault in RENEWED)
     print(f"counted downloads {seen.downloads:,}; files by downloads counted {dict(per_file)}")
+    print(f"beyond one a file {beyond_one}: {renewed} links had to be renewed, {kills} kills")
     print(
         f"list calls {seen.lists:,}, storage {seen.storage_requests:,} requests, {seen.bytes_sent:,} B"
     )
-    print(f"key leaks {seen.key_leaks}; most sent of one body {seen.most_sent:,} B")
-    if (injected := getattr(seen, "injected", None)) is not None:
-        print(f"faults injected {dict(injected)}")
+    print(
+        f"key leaks {seen.key_leaks}; most sent of one body {seen.most_sent:,} B, longest header"
+        f" {longest:,} B"
+    )
+    print(f"faults injected {dict(seen.injected)}")
+    holds = {
+        "no file is lost": not truth.keys() - stored.keys(),
+        "no file is made up": not stored.keys() - truth.keys(),
+        "every outcome is right": not wrong,
+        "one download a file beyond renewed links and kills": beyond_one
+        <= renewed + kills * MOST_LOST_IN_A_KILL,
+        "the key goes nowhere else": seen.key_leaks == 0,
+        "no body is read 1 MiB beyond its header": seen.most_sent <= longest + MIB,
+    }
+    return [name for name, held in holds.items() if not held]
+
+
+def again(sandbox: Sandbox, place: str) -> None:
+    """Print what one more sync costs, when hardly anything changed."""
+    lists, downloads = sandbox.counters.lists, sandbox.counters.downloads
+    run = sync(sandbox, place)
+    run.communicate()
+    seen = sandbox.counters
+    print(
+        f"a second sync: exit {run.returncode}, {seen.lists - lists} list calls,"
+        f" {seen.downloads - downloads} counted downloads"
+    )
 
 
 def main() -> None:
@@ -107,7 +146,10 @@ def main() -> None:
         place = given.db or str(Path(folder) / "soak.db")
         endings = soak(sandbox, place, given.kills, given.longest, random.Random(given.seed))
         print(f"runs: {dict(endings)}, {time.monotonic() - begun:.0f} s")
-        report(catalogue, sandbox, place)
+        failed = report(catalogue, sandbox, place, endings["killed"])
+        again(sandbox, place)
+    print("all of it holds" if not failed else f"does not hold: {'; '.join(failed)}")
+    sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":

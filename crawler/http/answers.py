@@ -1,5 +1,6 @@
 """One answer of a server, read in pieces and within limits."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -196,5 +197,7 @@ def _unreached(
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
             what = f"{host} cannot prove who it is (TLS)"
         case _:
-            what = f"no connection to {host}: {error.os_error.strerror or 'refused'}"
+            # asyncio writes its own words and the address over the system's.
+            number = error.os_error.errno
+            what = f"no connection to {host}: {os.strerror(number) if number else 'failed'}"
     return RequestError(what, unreachable=True)

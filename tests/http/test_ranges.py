@@ -1,4 +1,7 @@
 import asyncio
+import contextlib
+import socket
+import threading
 from functools import partial
 
 import msgspec
@@ -78,6 +81,33 @@ async def test_a_whole_file_in_place_of_a_range_is_left_behind_the_header(
     got = await read(endless)
     assert got == HeaderBytes(file[:header_bytes], 1 << 34)
     assert sent < 1024 * 1024
+
+
+async def test_hardly_more_travels_of_a_body_without_an_end_than_is_read() -> None:
+    """As `sent` counts it above a sender waits for this very loop; a thread of its own does not."""
+    file, sent = lora(900_000, 300), 0
+
+    def serve(listening: socket.socket) -> None:
+        nonlocal sent
+        connection, _ = listening.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.recv(65_536)
+            connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {1 << 34}\r\n\r\n".encode())
+            connection.sendall(file)
+            while True:
+                sent += connection.send(bytes(16_384))
+
+    with socket.create_server(("127.0.0.2", 0)) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
+        thread = threading.Thread(target=serve, args=(listening,))
+        thread.start()
+        async with Http(HttpSettings(api_url="http://127.0.0.1:9", rate=0)) as http:
+            url = f"http://127.0.0.2:{listening.getsockname()[1]}/f"
+            ask = partial(http.storage, url, meter=Meter())
+            got = await read_header(ask, first_bytes=FIRST, needed=needed_bytes, max_header=1 << 25)
+        await asyncio.to_thread(thread.join)
+    assert got == HeaderBytes(file[:900_000], 1 << 34)
+    assert sent < 256 * 1024
 
 
 async def test_a_chunked_whole_file_tells_its_length_only_by_ending() -> None:
