@@ -236,7 +236,8 @@ async def _read(open_range: OpenRange, reading: Reading) -> HeaderBytes:
 
 
 def _refused(target: Target, tries: int, error: RequestError) -> Fetched:
-    times = f" (tried {tries} times)" if tries > 1 else ""
+    # An answer that is final reads the same, whatever went wrong before it came.
+    times = f" (tried {tries} times)" if error.again else ""
     return Fetched(
         target=target,
         refusal=error.outcome if isinstance(error, Refusal) else Outcome.FAILED,

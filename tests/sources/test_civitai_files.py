@@ -390,3 +390,10 @@ async def test_a_fetch_that_is_cancelled_leaves_nothing_open() -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+
+
+async def test_a_final_answer_reads_the_same_after_a_failure_before_it() -> None:
+    final = json_answer({"error": "You do not have access to download this file"}, 403)
+    first, later = await fetch(always(final)), await fetch(always(answer(500), final))
+    assert (first.tries, later.tries) == (1, 2)
+    assert (first.refusal, first.reason) == (later.refusal, later.reason)
