@@ -1,6 +1,7 @@
 """The server: starting, stopping, single models, and trouble on the network."""
 
 import _thread
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -59,6 +60,15 @@ def test_a_taken_port_is_an_error_in_words(client: httpx.Client) -> None:
         assert client.get(f"{sandbox.url}/api/v1/models").status_code == 200
 
 
+@pytest.fixture
+def heeds_interrupts() -> Iterator[None]:
+    """Also where the tests were begun in the background, by a shell that ignores interrupts there."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_interrupts")
 def test_it_runs_until_an_interrupt() -> None:
     catalogue, seen = Catalogue(5), []
 
