@@ -9,7 +9,7 @@ from crawler.cli.console import answers
 from crawler.cli.options import Db, Quiet, Verbose, place, voice_of
 from crawler.cli.output import JsonOption
 from crawler.cli.safe import visible
-from crawler.cli.words import count, instant, number, share, size
+from crawler.cli.words import count, instant, number, second, share, size
 
 if TYPE_CHECKING:
     from crawler.store.status import Status
@@ -72,11 +72,11 @@ def _lines(found: "Status") -> list[str]:
         ]
     if found.closed_until:
         lines.append(
-            f"the site turned the last run away: go on from {instant(found.closed_until)} UTC"
+            f"the site turned the last run away: go on from {second(found.closed_until)} UTC"
         )
     elif found.waiting and found.go_on_at:
         lines.append(
-            f"{count(found.waiting, 'file')} to be tried again from {instant(found.go_on_at)} UTC"
+            f"{count(found.waiting, 'file')} to be tried again from {second(found.go_on_at)} UTC"
         )
     spent = found.spent
     lines.append(
@@ -88,14 +88,14 @@ def _lines(found: "Status") -> list[str]:
     if found.last_crawl is not None:
         last = found.last_crawl
         ending = (last.ending or "killed, or still running").splitlines()[0]
-        lines.append(f"last run: {instant(last.started_at)} UTC, {ending}")
+        lines.append(f"last run: {second(last.started_at)} UTC, {ending}")
         lines += [visible(str(notice)) for notice in (last.summary or {}).get("notices", ())]
     return lines
 
 
 def _remedy(found: "Status", outcome: str) -> str:
     if outcome == "early_access" and found.free_at is not None:
-        return f"the next is free from {instant(found.free_at)} UTC"
+        return f"the next is free from {second(found.free_at)} UTC"
     from crawler.cli.remedies import REMEDIES
 
     return REMEDIES.get(outcome, "")

@@ -100,6 +100,11 @@ def instant(moment: datetime) -> str:
     return moment.isoformat(" ")
 
 
+def second(moment: datetime) -> str:
+    """UTC to the second: `2024-05-01 12:00:00`."""
+    return instant(moment.replace(microsecond=0))
+
+
 def listed(parts: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     if len(parts) < 2:  # noqa: PLR2004  (nothing to join)

@@ -131,13 +131,15 @@ def _begin(connection: writes.Connection, run: RunState) -> tuple[dict[str, Curs
 async def _entry(run: RunState) -> AsyncIterator[None]:
     """The row in `crawls`: written at the beginning, completed however the run ends."""
     crawl_id = await run.ledger.run(lambda connection: _start(connection, run))
-    ending = "cancelled"
+    cancelled = True
     try:
         yield
-        ending = _ending(run)
+        cancelled = False
     finally:
         with anyio.CancelScope(shield=True):
-            await run.ledger.run(lambda connection: _finish(connection, run, crawl_id, ending))
+            await run.ledger.run(
+                lambda connection: _finish(connection, run, crawl_id, cancelled=cancelled)
+            )
 
 
 def _start(connection: writes.Connection, run: RunState) -> int:
@@ -152,23 +154,26 @@ def _start(connection: writes.Connection, run: RunState) -> int:
 
 
 def _ending(run: RunState) -> str:
+    """In words, once it is known how many files are left."""
     if (trouble := run.trouble or run.list_trouble) is not None:
         return str(trouble)
     if run.stop.is_set():
         return "interrupted"
-    return "download budget spent" if run.spent else "done"
+    return "download budget spent" if run.spent and run.tally.pending else "done"
 
 
-def _finish(connection: writes.Connection, run: RunState, crawl_id: int, ending: str) -> None:
-    left = run.tally.pending = writes.count_pending(connection, walk=run.plan.walk.key)
-    if run.spent and left:
+def _finish(
+    connection: writes.Connection, run: RunState, crawl_id: int, *, cancelled: bool
+) -> None:
+    run.tally.pending = writes.count_pending(connection, walk=run.plan.walk.key)
+    if run.spent and (left := run.tally.pending):
         run.tally.notices.append(
             f"--max-downloads is used up with {left} files still pending; the same command goes on"
         )
     writes.finish_crawl(
         connection,
         crawl_id,
-        ending=ending,
+        ending="cancelled" if cancelled else _ending(run),
         summary=run.tally.summary(),
         now=run.clock(),
         go_on_at=run.go_on_at,

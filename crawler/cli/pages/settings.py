@@ -11,7 +11,7 @@ from crawler.cli.cells import cell, is_number
 from crawler.cli.pages import layout
 from crawler.cli.pages.sheet import HEADER_FIELDS, Sheet, Usual
 from crawler.cli.safe import visible
-from crawler.cli.words import in_short, instant, listed, number, rounded
+from crawler.cli.words import in_short, listed, number, rounded, second
 from crawler.query.field import Field
 
 #: Headings of the groups of `loras`, in the order of the page.
@@ -128,7 +128,7 @@ def told(each: Field, value: Any) -> str:
         return f"{shown} {each.unit}" if each.unit in _UNITS_SHOWN else shown
     match value:
         case datetime():
-            return instant(value.replace(microsecond=0))
+            return second(value)
         case dict():
             return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
         case list() | tuple():
