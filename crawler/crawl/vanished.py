@@ -10,6 +10,7 @@ from datetime import datetime
 
 from crawler.crawl.state import RunState
 from crawler.crawl.walk import Step
+from crawler.errors import SiteError, UnreachableError
 from crawler.model.walk import CursorState
 from crawler.store import writes
 from crawler.store.writes_gone import Gone, Missed
@@ -38,7 +39,7 @@ async def end_of_lap(state: RunState, step: Step) -> LapEnd | None:
     """The lap that ends with a step, which is not stored yet; None when it goes on.
 
     Raises:
-        SiteError: As `Source.model`.
+        UnreachableError: There is no connection to the site.
     """
     walk = state.plan.walk
     since = _complete_since(step.cursors) if walk.is_whole else None
@@ -58,7 +59,16 @@ async def end_of_lap(state: RunState, step: Step) -> LapEnd | None:
     for model_id, were_there in missed.versions.items():
         if state.list_is_closed:
             return LapEnd(since, missed, asked=False)
-        model = await state.source.model(model_id)
+        try:
+            model = await state.source.model(model_id)
+        except UnreachableError:
+            raise
+        except SiteError as error:
+            # An odd answer must not keep the lap from its end for ever: nothing is said of these.
+            state.tally.notices.append(
+                f"whether {model_id} and others are gone was not told: {error.url} {error.cause}"
+            )
+            break
         state.tally.list_calls += 1
         there = () if model is None else tuple(one.version_id for one in model.versions)
         versions += [version_id for version_id in were_there if version_id not in there]

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from crawler.errors import CursorError, QuotaError, SiteError, UsageError
+from crawler.errors import CursorError, QuotaError, SiteError, UnreachableError, UsageError
 from crawler.http import FirstRange, Http, HttpSettings, RequestError
 from crawler.http.addresses import api_address
 from crawler.http.rates import Turn, persist
@@ -55,7 +55,7 @@ class _Refused:
 
     status: int
     text: str
-    is_json: bool
+    is_page: bool
 
 
 class Civitai:
@@ -132,7 +132,7 @@ class Civitai:
         got = await self._json(path, (), shapes.model)
         if not isinstance(got, _Refused):
             return got
-        if got.status == HTTPStatus.NOT_FOUND and got.is_json:
+        if got.status == HTTPStatus.NOT_FOUND and not got.is_page:
             return None
         raise self._site_error(path, got)
 
@@ -197,7 +197,8 @@ class Civitai:
                     blocked += answer.status in _BLOCKED
                     if answer.status in _BLOCKED and blocked < REFUSALS_IN_A_ROW:
                         raise RequestError(refusal.cause)
-                    return _Refused(answer.status, text, bool(words.fields(body)))
+                    is_page = words.is_page(answer.header("Content-Type"), body)
+                    return _Refused(answer.status, text, is_page)
                 body = await answer.body(MAX_LIST_BYTES)
                 try:
                     return read(shapes.parse(body))
@@ -208,13 +209,15 @@ class Civitai:
         try:
             return await persist(once, tries=LIST_TRIES, waits=self._http.settings.waits)
         except RequestError as error:
-            advice = words.REACH_ADVICE if error.unreachable else words.LATER_ADVICE
-            raise SiteError(self._http.base + path, error.cause, advice) from None
+            where = self._http.base + path
+            if error.unreachable:
+                raise UnreachableError(where, error.cause, words.REACH_ADVICE) from None
+            raise SiteError(where, error.cause, words.LATER_ADVICE) from None
 
     def _list_error(
         self, path: str, ask: Ask, cursor: str | None, got: _Refused
     ) -> SiteError | UsageError:
-        if got.status == HTTPStatus.NOT_FOUND and got.is_json and ask.creator is not None:
+        if got.status == HTTPStatus.NOT_FOUND and not got.is_page and ask.creator is not None:
             return UsageError(f"the site knows no creator {ask.creator!r}")
         if (
             got.status == HTTPStatus.BAD_REQUEST

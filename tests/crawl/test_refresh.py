@@ -8,8 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from crawler.crawl.walk import Walk
-from crawler.model import Outcome
+from crawler.errors import SiteError
+from crawler.model import Model, Outcome
 from crawler.sandbox import Catalogue, Changes, Faults, Sandbox
+from crawler.sources.civitai import Civitai
 from crawler.store import tables
 from crawler.store.tables import loras
 from tests.crawl.conftest import OLDEST, run_crawl
@@ -182,6 +184,22 @@ def test_what_became_mature_is_not_gone(engine: sa.Engine) -> None:
         models = sa.select(sa.func.count(loras.c.model_id.distinct()))
         missed = connection.execute(models.where(loras.c.file_id.in_(hidden))).scalar_one()
     assert tally.list_calls == 1 + missed
+
+
+def test_an_odd_answer_does_not_keep_the_lap_from_its_end(
+    engine: sa.Engine, before: Catalogue, after: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def odd(_self: Civitai, _model_id: int) -> Model | None:
+        raise SiteError("http://sandbox.invalid", "answers 404: a page")
+
+    crawl(engine, before, OLDEST, fetch_headers=False)
+    with monkeypatch.context() as patched:
+        patched.setattr(Civitai, "model", odd)
+        tally = crawl(engine, after, OLDEST, refresh=True, fetch_headers=False)
+
+    assert tally.gone == 0
+    assert [notice for notice in tally.notices if "was not told" in notice]
+    assert crawl(engine, after, OLDEST, refresh=True, fetch_headers=False).gone > 0
 
 
 def test_a_run_that_is_stopped_while_it_asks_asks_again(

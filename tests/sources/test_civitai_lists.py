@@ -267,6 +267,8 @@ async def test_a_model_that_is_not_there_is_none() -> None:
         assert await civitai.model(2**31) is None
         assert await civitai.model(-5) is None
         assert len(server.requests) == 1
+    async with site(always(answer(404, b"Not Found"))) as (civitai, _):
+        assert await civitai.model(5) is None
     async with site(always(answer(404, HTML))) as (civitai, _):
         with pytest.raises(SiteError):
             await civitai.model(5)
