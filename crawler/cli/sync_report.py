@@ -32,11 +32,22 @@ ASSUMED_FILES = 900_000
 _PAGE_MODELS = 100
 
 
-def beforehand(plan: "Plan", *, rate: float, sandbox: bool) -> list[str]:
-    """What a walk without a limit is told to take and cost."""
+def beforehand(plan: "Plan", *, rate: float, sandbox: bool, complete: bool) -> list[str]:
+    """What a walk without a limit is told to take and cost.
+
+    Args:
+        plan: What is to be done.
+        rate: Requests a second to the API, 0 = no limit.
+        sandbox: The site is made up.
+        complete: The list has been read to its end before.
+    """
     walk = plan.walk
     if walk.limit is not None or walk.model_ids or sandbox:
         return []
+    if complete and walk.grows_at_its_end and not plan.refresh:
+        return [
+            "the list has been read to its end before: what is new or changed since is asked for"
+        ]
     ask = walk.ask
     filtered = bool(ask.base_models or ask.creator or ask.tag or ask.search)
     cost = "each file costs one counted download and one request"
@@ -141,7 +152,7 @@ def _ending(finished: "Finished") -> str:
     return "work left" if finished.tally.pending else "done"
 
 
-def report_preview(job: "Job", found: "Preview") -> None:
+def report_preview(job: "Job", found: "Preview", *, complete: bool) -> None:
     """What a sync would ask and cost, on stdout."""
     data = {
         "complete": found.complete,
@@ -171,5 +182,6 @@ def report_preview(job: "Job", found: "Preview") -> None:
             )
         out.write("nothing was stored\n")
     if not found.complete:
-        for line in beforehand(job.plan, rate=job.rate, sandbox=job.api_url is None):
+        sandbox = job.api_url is None
+        for line in beforehand(job.plan, rate=job.rate, sandbox=sandbox, complete=complete):
             job.voice.notice(line)

@@ -18,12 +18,14 @@ from crawler.crawl.ledger import Ledger
 from crawler.crawl.preview import Preview, look_ahead
 from crawler.crawl.run import crawl
 from crawler.crawl.tally import Tally
+from crawler.crawl.walk import is_complete
 from crawler.errors import LoraCrawlError, StoppedError
 from crawler.http import HttpSettings, Secret
 from crawler.sources.civitai import Civitai
 from crawler.store.database import Engine, State, open_for_reading, open_for_writing, state
 from crawler.store.lock import sync_lock
 from crawler.store.reads import header_lengths
+from crawler.store.writes import read_cursors
 
 #: Models in the made-up catalogue of `--sandbox`: more than the limit of any first try. For a higher
 #: limit it has half as many again, for the ordinary list shows some two thirds of them.
@@ -48,7 +50,8 @@ def sync_into(job: Job) -> int:
         stack.callback(engine.dispose)
         stack.enter_context(sync_lock(engine))
         api_url = stack.enter_context(_api(job))
-        for line in beforehand(job.plan, rate=job.rate, sandbox=job.api_url is None):
+        sandbox, complete = job.api_url is None, _is_complete(job, engine)
+        for line in beforehand(job.plan, rate=job.rate, sandbox=sandbox, complete=complete):
             job.voice.notice(line)
         if job.api_url is not None and job.key is None:
             job.voice.notice(TERMS)
@@ -71,8 +74,14 @@ def preview(job: Job) -> int:
             stack.callback(engine.dispose)
         api_url = stack.enter_context(_api(job))
         found = _run(partial(_look_ahead, job, api_url, engine))
-    report_preview(job, found)
+        complete = engine is not None and _is_complete(job, engine)
+    report_preview(job, found, complete=complete)
     return 0
+
+
+def _is_complete(job: Job, engine: Engine) -> bool:
+    with engine.connect() as connection:
+        return is_complete(job.plan.walk, read_cursors(connection, job.plan.walk.key))
 
 
 @contextmanager

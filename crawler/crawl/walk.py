@@ -101,6 +101,11 @@ class Step:
     list_calls: int = 0
 
 
+def is_complete(walk: Walk, stored: Mapping[str, CursorState]) -> bool:
+    """Whether its cursors, as the last run left them, say that a walk came to the end of its list."""
+    return all(name in stored and stored[name].ended for name in walk.passes)
+
+
 def begin(
     walk: Walk,
     stored: Mapping[str, CursorState],
@@ -126,7 +131,7 @@ def begin(
         The cursors to begin with, and whether that is a new lap (nothing of it seen yet).
     """
     lap = max((state.lap for state in stored.values()), default=0)
-    ended = bool(stored) and all(name in stored and stored[name].ended for name in walk.passes)
+    ended = is_complete(walk, stored)
     reached = walk.limit is not None and seen >= walk.limit
     refreshing = any(state.refreshing for state in stored.values())
     anew = (ended or not refreshing) if refresh else ended and not walk.grows_at_its_end

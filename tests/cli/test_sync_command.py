@@ -78,6 +78,21 @@ def test_a_sync_of_a_named_api_says_once_what_the_terms_ask(
     assert plain.stdout.startswith("3 models, ")
 
 
+def test_a_walk_without_a_limit_says_first_what_it_takes(
+    run: Run, sandbox: Sandbox, home: Path
+) -> None:
+    words = ("sync", "--api-url", sandbox.url, "--rate", "0", "--db", str(home / "walk.db"))
+    costs = "each file costs one counted download"
+
+    assert costs in run(*words).stderr
+    again = run(*words).stderr
+    assert costs not in again
+    assert "the list has been read to its end before" in again
+    assert costs in run(*words, "--refresh").stderr
+    assert costs not in run(*words, "--limit", "3").stderr
+    assert "about 5 days 6 hours at 2 requests a second" in run(*words[:3], "--dry-run").stderr
+
+
 def test_the_line_to_try_names_a_database_only_where_it_must(
     run: Run, sandbox: Sandbox, home: Path
 ) -> None:
