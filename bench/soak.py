@@ -27,8 +27,9 @@ MOST_RUNS = 60
 #: Faults after which a link is renewed, for one more counted download.
 RENEWED = ("expired_link", "storage_forbidden")
 
-#: Downloads that a kill can cost: files in flight, as many that wait to be stored, and a batch.
-MOST_LOST_IN_A_KILL = 8 + 8 + 64
+#: Files that a kill may cost a second counted download: being fetched, waiting to be stored and being
+#: stored, eight at a time.
+MOST_LOST_IN_A_KILL = 32
 
 MIB = 1024 * 1024
 

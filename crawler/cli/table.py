@@ -63,8 +63,12 @@ def cut(console: Console, text: str, width: int) -> str:
     begins = text[: width * _CHARACTERS_PER_CELL]
     if begins == text and cell_len(text) <= width:
         return text
-    ellipsis = "…" if has_blocks(console) else "~"
-    return set_cell_size(begins, max(width - 1, 0)).rstrip() + ellipsis
+    return set_cell_size(begins, max(width - 1, 0)).rstrip() + ellipsis(console)
+
+
+def ellipsis(console: Console) -> str:
+    """What stands, in one cell, for what is left out."""
+    return "…" if has_blocks(console) else "~"
 
 
 def has_blocks(console: Console) -> bool:

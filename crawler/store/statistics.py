@@ -39,7 +39,7 @@ Quartiles = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Spread:
     """How the numbers of a field lie.
 
     Attributes:
@@ -77,14 +77,14 @@ def refresh_statistics(connection: sa.Connection) -> None:
     without a base model count among ALL only.
     """
     counts = _counts(connection)
-    measured: dict[tuple[str, str], Measured] = {}
+    spreads: dict[tuple[str, str], Spread] = {}
     filled = {name: counts[ALL, name] for name in _MEASURED if (ALL, name) in counts}
     for names in _portions(filled):
         for name, values in _scan(connection, names).items():
-            measured |= _measured(name, values)
+            spreads |= _spreads(name, values)
     rows = []
     for (base_model, field), count in counts.items():
-        found = measured.get((base_model, field), Measured())
+        found = spreads.get((base_model, field), Spread())
         quartile1, median, quartile3 = found.quartiles
         rows.append(
             {
@@ -185,22 +185,22 @@ def _by_base_model(rows: Iterable[Sequence[Any]]) -> dict[str, list[Sequence[Any
     return found
 
 
-def _measured(
+def _spreads(
     name: str, values: Mapping[str, "array[float]"]
-) -> Iterator[tuple[tuple[str, str], Measured]]:
+) -> Iterator[tuple[tuple[str, str], Spread]]:
     """How the values of a column lie, by base model and field."""
     everything: Counter[float] = Counter()
     for base_model, some in values.items():
         counted = Counter(some)
         if base_model != ALL and counted:
-            yield (base_model, name), _measure(Ranked(counted))
+            yield (base_model, name), _spread(Ranked(counted))
         everything.update(counted)
     if everything:
-        yield (ALL, name), _measure(Ranked(everything))
+        yield (ALL, name), _spread(Ranked(everything))
 
 
-def _measure(values: Ranked) -> Measured:
-    return Measured(quartiles(values), percentiles(values))
+def _spread(values: Ranked) -> Spread:
+    return Spread(quartiles(values), percentiles(values))
 
 
 def _groups(base_model: str | None) -> tuple[str, ...]:

@@ -1,6 +1,9 @@
 """`suggest`, on both databases."""
 
 import json
+import os
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -25,6 +28,18 @@ def test_a_page_for_a_person(run: Run, database: str) -> None:
     assert all(visible(line) == line for line in lines)
     assert max(map(len, lines)) <= 80
     assert result.stderr == ""
+
+
+def test_a_terminal_without_an_ellipsis_gets_another_sign(database: str) -> None:
+    words = ["suggest", "--base-model", "Pony", "--db", database]
+    done = subprocess.run(
+        [sys.executable, "-m", "crawler", *words],
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "COLUMNS": "80"},
+        capture_output=True,
+        check=True,
+    )
+    assert b"32 33 %, 8 17 %, ~\n" in done.stdout
+    assert b"\\u" not in done.stdout
 
 
 def test_the_same_as_data(run: Run, database: str) -> None:

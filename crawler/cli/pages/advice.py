@@ -11,7 +11,7 @@ from crawler.cli.pages import layout
 from crawler.cli.pages.distribution import bin_label
 from crawler.cli.pages.settings import told
 from crawler.cli.safe import visible
-from crawler.cli.table import cut, has_blocks, print_table
+from crawler.cli.table import cut, ellipsis, has_blocks, print_table
 from crawler.cli.words import count, number, rounded, share
 from crawler.insight.advice_parts import ENOUGH, Advice, Finding
 from crawler.store.evidence import Coverage
@@ -118,12 +118,12 @@ def _print_finding(console: Console, finding: Finding) -> None:
         name,
         shown,
         Text(number(finding.count)),
-        Text(_beside(finding, console.width - sum(_CELLS) - _NAMES), style="dim"),
+        Text(_beside(console, finding), style="dim"),
         cells=_CELLS,
     )
 
 
-def _beside(finding: Finding, room: int) -> str:
+def _beside(console: Console, finding: Finding) -> str:
     """What else is used, as much of it as has room: no number is cut in two."""
     if finding.quartiles is not None:
         low, high = (rounded(end, 4) for end in finding.quartiles[::2])
@@ -132,19 +132,21 @@ def _beside(finding: Finding, room: int) -> str:
     values = [f"{told(field, one.value)} {share(one.share)}" for one in finding.values]
     if finding.chosen is None:
         first = f"{share(finding.share)} set it"
-        return _fitting([f"{first}: {values[0]}", *values[1:]] if values else [first], room)
+        return _fitting(console, [f"{first}: {values[0]}", *values[1:]] if values else [first])
     if len(values) > 1:
-        return _fitting(values, room)
+        return _fitting(console, values)
     return "nobody differs" if finding.count > 1 else ""
 
 
-def _fitting(values: Sequence[str], room: int) -> str:
-    """The first of the values, at least one; an ellipsis stands for the others."""
-    for number_of in range(len(values), 1, -1):
-        text = ", ".join([*values[:number_of], *["…"][: len(values) - number_of]])
-        if cell_len(visible(text)) <= room:
-            return text
-    return ", ".join([values[0], *["…"][: len(values) - 1]])
+def _fitting(console: Console, values: Sequence[str]) -> str:
+    """As many of the values, at least one, as have room; an ellipsis stands for the others."""
+    room = console.width - sum(_CELLS) - _NAMES
+    text = ", ".join(values)
+    shown = list(values)
+    while len(shown) > 1 and cell_len(visible(text)) > room:
+        shown.pop()
+        text = ", ".join([*shown, ellipsis(console)])
+    return text
 
 
 def _print_rates(console: Console, finding: Finding) -> None:
