@@ -10,6 +10,10 @@ from crawler.model import Outcome, Result
 #: site or its storage is down.
 FAILURES_IN_A_ROW = 10
 
+#: A file that no server gave in so many tries, those of four runs, has failed whatever became of the
+#: others: where all that is left is broken, nothing would ever show that the site is up.
+TRIES_IN_DOUBT = 12
+
 #: How long a file is put off that alone was refused as if it were us.
 PUT_OFF = timedelta(hours=1)
 
@@ -18,9 +22,9 @@ PUT_OFF = timedelta(hours=1)
 class Outage:
     """Failures, held back until it is clear whether they are the files' own.
 
-    Every file gets the benefit of that doubt once. It stays pending and is due at once, behind the
-    files that are new: where those can be had and this one cannot, it has failed, so that a few
-    broken files cannot stop every run.
+    Every file gets the benefit of that doubt. It stays pending and is due at once, behind the files
+    that are new: where those can be had and this one cannot, or when it has been tried too often, it
+    has failed, so that a few broken files cannot stop every run.
 
     Attributes:
         origin: The site, for the message.
@@ -59,7 +63,7 @@ class Outage:
                 released.append(result)
             elif self.down:
                 released.append(put_off(result, now))
-            elif self.up and result.target.put_off:
+            elif result.target.put_off and (self.up or _tries(result) >= TRIES_IN_DOUBT):
                 released.append(result)
             else:
                 self.held.append(result)
@@ -71,6 +75,10 @@ class Outage:
     def rest(self) -> list[Result]:
         """What is held, given out: at the end of a run in which nothing else went wrong."""
         return [] if self.down else self.held
+
+
+def _tries(result: Result) -> int:
+    return result.target.attempts + result.attempts
 
 
 def put_off(result: Result, until: datetime) -> Result:

@@ -28,7 +28,8 @@ class Target:
 
     Attributes:
         sha256: Of its bytes as the site gives it, None when it gives none.
-        put_off: It was put off once, because the site seemed to be down.
+        put_off: It was put off, because the site seemed to be down.
+        attempts: How often it was asked for in earlier runs.
     """
 
     file_id: int
@@ -38,6 +39,7 @@ class Target:
     size_bytes: int | None = None
     sha256: str | None = None
     put_off: bool = False
+    attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

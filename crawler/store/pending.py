@@ -55,6 +55,7 @@ def _targets(
             loras.c.size_bytes,
             loras.c.sha256,
             loras.c.next_try_at,
+            loras.c.attempts,
         )
         .where(wanted)
         .order_by(loras.c.file_id)
@@ -71,6 +72,7 @@ def _targets(
             size_bytes=row.size_bytes,
             sha256=row.sha256,
             put_off=row.next_try_at is not None,
+            attempts=row.attempts,
         )
         for row in rows[:limit]
     ]

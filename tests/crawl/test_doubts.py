@@ -88,6 +88,19 @@ def test_files_that_fail_for_good_cannot_stop_every_run(engine: sa.Engine) -> No
     assert again.pending == 0
 
 
+def test_files_that_fail_for_good_come_to_an_end_with_nothing_else_left(
+    engine: sa.Engine,
+) -> None:
+    broken = Site(answer=lambda target, _: failed(target))
+    for _ in range(3):
+        with pytest.raises(SiteError):
+            run(engine, broken, clock=at(NOW))
+
+    last = run(engine, broken, clock=at(NOW))
+
+    assert (last.outcomes, last.pending) == ({Outcome.FAILED: 12}, 0)
+
+
 def test_a_few_failures_among_sound_files_are_the_files_own(engine: sa.Engine) -> None:
     site = Site(answer=lambda target, _: (sound if target.file_id % 3 else failed)(target))
 
