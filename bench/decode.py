@@ -20,9 +20,9 @@ from pathlib import Path
 
 import orjson
 
-from crawler.decode.header import LENGTH_BYTES, parse_header
-from crawler.decode.judge import judge
+from crawler.decode.verdict import judge
 from crawler.model import Outcome
+from crawler.safetensors.reader import LENGTH_BYTES, parse_header
 from crawler.sandbox import headers
 from crawler.sandbox.chance import dice_for
 from crawler.sandbox.kohya import metadata

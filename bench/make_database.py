@@ -13,9 +13,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from crawler.store.database import open_for_writing
-from crawler.store.statistics import refresh_statistics
-from crawler.store.tables import loras, models, versions
+from crawler.store.connect.database import open_for_writing
+from crawler.store.schema.tables import loras, models, versions
+from crawler.store.stats.field_stats import refresh_statistics
 
 BASE_MODELS = ("SD 1.5", "SDXL 1.0", "Pony", "Illustrious", "NoobAI", "Flux.1 D", "SD 2.1", "Other")
 OPTIMIZERS = ("AdamW8bit", "AdamW", "Prodigy", "Adafactor", "Lion", "DAdaptAdam")

@@ -19,10 +19,10 @@ from functools import partial
 from pathlib import Path
 
 from crawler.query import names
-from crawler.query.language import parse
-from crawler.store.database import open_for_reading
-from crawler.store.fields import BY_NAME
-from crawler.store.search import Search, coverage, search, statement_text
+from crawler.query.parser import parse
+from crawler.store.connect.database import open_for_reading
+from crawler.store.read.search import Search, coverage, search, statement_text
+from crawler.store.schema.fields import BY_NAME
 
 #: What answers are held to: so many times the shell, and so many seconds for a page.
 GOAL, GOAL_OF_SHOW = 1.3, 0.5

@@ -18,8 +18,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from crawler.sandbox import Catalogue, Faults, Sandbox
-from crawler.store.database import open_for_reading
-from crawler.store.tables import headers, loras
+from crawler.store.connect.database import open_for_reading
+from crawler.store.schema.tables import headers, loras
 
 #: Runs to the end at most: each one that a fault stopped goes on where it was.
 MOST_RUNS = 60

@@ -12,8 +12,9 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 
 from crawler.errors import UsageError
-from crawler.store import database, tables
-from crawler.store.types import Json, UtcTime
+from crawler.store.connect import database
+from crawler.store.schema import tables
+from crawler.store.schema.types import Json, UtcTime
 
 POSTGRES_TYPES = "from sqlalchemy.dialects import postgresql"
 

@@ -17,7 +17,7 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
-from crawler.store.database import open_for_writing
+from crawler.store.connect.database import open_for_writing
 
 #: A migrated database inside the session's PostgreSQL, copied for each test.
 TEMPLATE = "template_loras"

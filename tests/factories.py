@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from crawler.decode.judge import judge
+from crawler.decode.verdict import judge
 from crawler.model import File, Model, Outcome, Result, Target, Version
 
 #: A moment, when it does not matter which.

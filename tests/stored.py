@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from crawler.model import Model
 from crawler.model.walk import CursorState
-from crawler.store.writes import store_page
-from crawler.store.writes_files import Stored
+from crawler.store.write.files import Stored
+from crawler.store.write.writes import store_page
 from tests.factories import NOW
 
 NO_CURSORS: Mapping[str, CursorState] = {}

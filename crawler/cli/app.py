@@ -9,25 +9,25 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from crawler.cli.authors import authors
-from crawler.cli.console import BROKEN_PIPE_EXIT, tell
-from crawler.cli.db import db_app
-from crawler.cli.diff import diff
-from crawler.cli.fields import fields
-from crawler.cli.inspect import inspect
-from crawler.cli.login import login, logout
+from crawler.cli.commands.authors import authors
+from crawler.cli.commands.db import db_app
+from crawler.cli.commands.diff import diff
+from crawler.cli.commands.fields import fields
+from crawler.cli.commands.inspect import inspect
+from crawler.cli.commands.login import login, logout
+from crawler.cli.commands.query import query
+from crawler.cli.commands.recipe import recipe
+from crawler.cli.commands.redecode import redecode
+from crawler.cli.commands.sandbox import sandbox
+from crawler.cli.commands.scan import scan
+from crawler.cli.commands.show import show
+from crawler.cli.commands.sql import sql
+from crawler.cli.commands.stats import stats
+from crawler.cli.commands.status import status
+from crawler.cli.commands.suggest import suggest
+from crawler.cli.commands.sync import sync
 from crawler.cli.options import Quiet, Verbose, voice_of
-from crawler.cli.query import query
-from crawler.cli.recipe import recipe
-from crawler.cli.redecode import redecode
-from crawler.cli.sandbox import sandbox
-from crawler.cli.scan import scan
-from crawler.cli.show import show
-from crawler.cli.sql import sql
-from crawler.cli.stats import stats
-from crawler.cli.status import status
-from crawler.cli.suggest import suggest
-from crawler.cli.sync import sync
+from crawler.cli.output.console import BROKEN_PIPE_EXIT, tell
 from crawler.errors import LoraCrawlError, QueryError
 from crawler.settings import default_database
 
@@ -65,7 +65,7 @@ class _Commands(TyperGroup):
 def _message(error: LoraCrawlError) -> str:
     if not isinstance(error, QueryError):
         return f"error: {_without_default(str(error))}"
-    from crawler.query.language import caret
+    from crawler.query.parser import caret
 
     lines = [f"error: {error.message}", caret(error), error.hint]
     return "\n".join(line for line in lines if line)

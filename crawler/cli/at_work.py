@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from crawler.cli.console import Voice
 from crawler.cli.live import LINE_SECONDS, Picture, live_display, shows_live
-from crawler.cli.words import count, duration, number, rounded
+from crawler.cli.output.console import Voice
+from crawler.cli.output.words import count, duration, number, rounded
 from crawler.errors import StoppedError
 
 #: Seconds after which a rate and a remaining time say something.

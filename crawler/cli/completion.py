@@ -2,7 +2,7 @@
 
 import re
 
-from crawler.store.fields import FIELDS
+from crawler.store.schema.fields import FIELDS
 
 _LAST_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*$")
 

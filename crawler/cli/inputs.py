@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from crawler.decode.judge import judge
+from crawler.decode.verdict import judge
 from crawler.errors import SiteError
 from crawler.model import Decoded, Outcome
 from crawler.settings import api_key
-from crawler.sources.local import read_beginning, refused_by_library
+from crawler.sources.disk import read_beginning, refused_by_library
 
 #: Outcomes of a file whose header is sound.
 SOUND = frozenset({Outcome.DECODED, Outcome.NO_METADATA})
@@ -77,7 +77,7 @@ def read_address(text: str, *, api_url: str) -> Reading:
     import anyio
 
     from crawler.http import HttpSettings, Secret
-    from crawler.sources.address import read_address as fetch
+    from crawler.sources.urls import read_address as fetch
 
     key = api_key()
     settings = HttpSettings(api_url=api_url, api_key=Secret(key) if key else None)

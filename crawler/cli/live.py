@@ -4,8 +4,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from crawler.cli.console import Voice, open_console
-from crawler.cli.words import bar
+from crawler.cli.output.console import Voice, open_console
+from crawler.cli.output.words import bar
 
 #: Seconds between two lines where no terminal shows a live display.
 LINE_SECONDS = 10

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from crawler.cli.completion import condition
-from crawler.cli.console import Voice
+from crawler.cli.output.console import Voice
 from crawler.settings import DEFAULT_API_URL, default_database
 
 Db = Annotated[

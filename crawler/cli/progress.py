@@ -2,11 +2,11 @@
 
 import anyio
 
-from crawler.cli.console import Voice
 from crawler.cli.live import LINE_SECONDS, Picture, shows_live
-from crawler.cli.words import count, duration, number, size
-from crawler.crawl.tally import Tally
+from crawler.cli.output.console import Voice
+from crawler.cli.output.words import count, duration, number, size
 from crawler.model import Outcome
+from crawler.sync.progress import Tally
 
 #: What the first Ctrl-C is answered with.
 STOPPING = "stopping: finishing what is in flight; Ctrl-C again stops at once"

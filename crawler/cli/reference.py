@@ -8,8 +8,8 @@ from crawler.errors import UsageError
 
 if TYPE_CHECKING:
     from crawler.cli.inputs import Reading
-    from crawler.cli.pages.sheet import Sheet
-    from crawler.decode.judge import Judgement
+    from crawler.cli.pages.lora_view import Sheet
+    from crawler.decode.verdict import Judgement
     from crawler.model import Decoded
 
 #: How a REF is explained wherever one is asked for.
@@ -47,8 +47,8 @@ def read_sheet(ref: str, where: str) -> "Sheet":
 
         return page_of(_read_sound(ref))
     from crawler.cli.pages.stored import sheet_of_page
-    from crawler.store.database import open_for_reading, translated
-    from crawler.store.reads import find_file, lora
+    from crawler.store.connect.database import open_for_reading, translated
+    from crawler.store.read.loras import find_file, lora
 
     engine = open_for_reading(where)
     try:
@@ -83,10 +83,10 @@ def read_decoded(ref: str, where: str) -> tuple[str, "Decoded"]:
 def _judge_stored(ref: str, where: str) -> "tuple[str, Judgement]":
     """The title of a stored LoRA and its header judged anew; how it ended where there is none."""
     from crawler.cli.pages.stored import sheet_of_page
-    from crawler.decode.judge import Judgement, judge
+    from crawler.decode.verdict import Judgement, judge
     from crawler.model import Outcome
-    from crawler.store.database import open_for_reading, translated
-    from crawler.store.reads import find_file, lora, stored_header
+    from crawler.store.connect.database import open_for_reading, translated
+    from crawler.store.read.loras import find_file, lora, stored_header
 
     engine = open_for_reading(where)
     try:

@@ -4,19 +4,19 @@ import json
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from crawler.cli.cells import json_text
-from crawler.cli.console import answers
 from crawler.cli.options import place
+from crawler.cli.output.cells import json_text
+from crawler.cli.output.console import answers
+from crawler.cli.output.words import count, duration, number, share, size
 from crawler.cli.remedies import REMEDIES
-from crawler.cli.words import count, duration, number, share, size
 from crawler.model import Outcome
-from crawler.store.place import redacted
+from crawler.store.connect.url import redacted
 
 if TYPE_CHECKING:
-    from crawler.cli.sync_job import Finished, Job
-    from crawler.crawl.plan import Plan
-    from crawler.crawl.preview import Preview
-    from crawler.crawl.tally import Tally
+    from crawler.cli.sync_options import Finished, Job
+    from crawler.sync.plan import Plan
+    from crawler.sync.preview import Preview
+    from crawler.sync.progress import Tally
 
 #: Said once to whoever crawls without a key.
 TERMS = (
@@ -88,7 +88,7 @@ def report(job: "Job", finished: "Finished") -> None:
     if (more := tally.unreadable - len(tally.sentences)) > 0:
         job.voice.notice(f"passed over: {count(more, 'more item')}")
     if finished.trouble is not None:
-        from crawler.cli.console import tell
+        from crawler.cli.output.console import tell
 
         tell(f"error: {finished.trouble}")
         tell("What was stored stays; the same command goes on.")

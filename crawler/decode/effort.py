@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from crawler.decode.clean import MAX_INTEGER
+from crawler.decode.dialect_result import problem
 from crawler.decode.problems import IMPOSSIBLE_TIME, OUT_OF_RANGE
-from crawler.decode.reading import problem
 from crawler.model import Dataset, Problem
 
 #: Longest training that is believed; beyond it a clock was wrong.

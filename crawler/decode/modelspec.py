@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from crawler.decode import clean
-from crawler.decode.reading import Reading, take
+from crawler.decode.dialect_result import Reading, take
 from crawler.model import Problem
 
 #: What `implementation_version` looks like where sd-scripts wrote it; `unknown` is no commit.

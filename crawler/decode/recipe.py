@@ -4,23 +4,23 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from crawler.decode import clean, effort, modelspec
+from crawler.decode.contradictions import disagreements
+from crawler.decode.dialect_result import Reading, limit, problem
 from crawler.decode.dialects import (
     aitoolkit,
-    borrowed,
     cloneofsimo,
     diffusers,
-    kohya,
     merge_tool,
     musubi,
-    onetrainer,
     peft,
     simpletuner,
     traintrain,
+    unknown_kohya_keys,
 )
-from crawler.decode.disagreement import disagreements
+from crawler.decode.dialects.kohya import dialect as kohya
+from crawler.decode.dialects.onetrainer import dialect as onetrainer
 from crawler.decode.problems import TOO_LONG
-from crawler.decode.reading import Reading, limit, problem
-from crawler.decode.tensors import read_weights
+from crawler.decode.tensors.facts import read_weights
 from crawler.model import Decoded, Header, Outcome, Problem, Recipe
 
 #: Counted up whenever a header may decode to something else; stored beside every header.
@@ -89,7 +89,7 @@ DIALECTS: tuple[Dialect, ...] = (
     kohya,
     diffusers,
     peft,
-    borrowed,
+    unknown_kohya_keys,
 )
 
 

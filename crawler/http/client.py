@@ -18,10 +18,10 @@ from crawler.http.addresses import (
     storage_address,
     storage_rule,
 )
-from crawler.http.answers import Answer, Meter, translated
 from crawler.http.failure import RequestError
 from crawler.http.proxies import Proxies, system_proxies
-from crawler.http.rates import Turn, even_turns
+from crawler.http.response import Answer, Meter, translated
+from crawler.http.retry import Turn, even_turns
 from crawler.http.settings import HttpSettings
 from crawler.http.transport import ExactTransport, request_for
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from crawler.errors import HeaderError
-from crawler.http.answers import Answer
 from crawler.http.failure import RequestError
+from crawler.http.response import Answer
 
 #: Bytes by which a file that has no header is judged, and after which a header's length is known.
 SNIFF_BYTES = 4096

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crawler.insight.statistics import Bin, Scale, Spread, bins, pooled, scale, spread
-from crawler.query.field import Field, Kind
+from crawler.insight.distribution import Bin, Scale, Spread, bins, pooled, scale, spread
+from crawler.query.fields import Field, Kind
 from crawler.query.tree import Node
-from crawler.store.database import Connection
-from crawler.store.tallies import Group, Population, commonest, populations, tally
+from crawler.store.connect.database import Connection
+from crawler.store.stats.value_counts import Group, Population, commonest, populations, tally
 
 #: Values told of a field that is no number.
 MAX_VALUES = 10

@@ -1,7 +1,7 @@
 """What training metadata and tensors say, typed.
 
 Attribute = column of `loras` = query field, spelled alike; their meanings, units and types stand in
-`crawler.store.fields`. None means that the file does not say, or says what cannot be held; in that
+`crawler.store.schema.fields`. None means that the file does not say, or says what cannot be held; in that
 case a Problem tells why.
 """
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from crawler.model.files import Outcome
 from crawler.model.header import Header
-from crawler.model.outcome import Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from crawler.model.outcome import Outcome, Target
+from crawler.model.files import Outcome, Target
 from crawler.model.recipe import Decoded
 
 

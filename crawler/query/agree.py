@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from crawler.errors import QueryError
-from crawler.query import times
-from crawler.query.field import Kind
+from crawler.query import dates
+from crawler.query.fields import Kind
 from crawler.query.parts import INT64, NUMBERS, WORDS, Part, mistake
 from crawler.query.tree import Literal, names
 
@@ -54,7 +54,7 @@ def instant(part: Part) -> Part:
         QueryError: It is no date.
     """
     try:
-        moment = times.instant(str(part.node.value) if isinstance(part.node, Literal) else "")
+        moment = dates.instant(str(part.node.value) if isinstance(part.node, Literal) else "")
     except ValueError as error:
         hint = "write a date like 2025, 2025-01, 2025-01-31 or 2025-01-31T18:30"
         raise mistake(part, f"this is no date: {error}", hint) from None

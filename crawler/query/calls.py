@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from crawler.query.field import Kind
+from crawler.query.fields import Kind
 from crawler.query.parts import INT64
 from crawler.query.tree import Call, Node, kind_of
 

@@ -18,19 +18,20 @@
 
 This is SQL with SQLite's order of operators. Two comparisons in a row take brackets, for `1 < x < 3`
 does not mean in SQL what it says. Names and keywords are written in large or small letters. `short`
-is the spelling of `crawler.query.short`.
+is the spelling of `crawler.query.shorthand`.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from crawler.errors import QueryError
-from crawler.query import check, short
-from crawler.query.cursor import Cursor
-from crawler.query.field import TAGS, Field, Kind
+from crawler.query import shorthand
+from crawler.query import types as check
+from crawler.query.fields import TAGS, Field, Kind
+from crawler.query.lexer import Mark, Token
 from crawler.query.names import clipped, nearest, unknown
 from crawler.query.parts import MAX_DEPTH, Part, column, constant, joined, number
-from crawler.query.tokens import Mark, Token
+from crawler.query.token_stream import Cursor
 from crawler.query.tree import And, Or
 
 #: As written -> as the tree spells it.
@@ -170,7 +171,7 @@ class Parser(Cursor):
             case Mark.SHORT, name:
                 self.take()
                 field = self._field(token, token.start + len(name))
-                return short.condition(field, token.pieces, token.start)
+                return shorthand.condition(field, token.pieces, token.start)
             case Mark.OPERATOR, "(":
                 self.take()
                 inner = self._deeper(self._disjunction)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
 from crawler.errors import QueryError
-from crawler.query.field import Field, Kind
+from crawler.query.fields import Field, Kind
 from crawler.query.parts import WORDS
 
 #: How many near names are offered for one that is unknown.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from crawler.errors import QueryError
-from crawler.query.field import Field, Kind
+from crawler.query.fields import Field, Kind
 from crawler.query.tree import Column, Literal, Node, kind_of
 
 #: Deepest nesting of a condition, in levels. Compiling one takes several Python calls a level, of

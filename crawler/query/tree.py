@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from crawler.query.field import Kind
+from crawler.query.fields import Kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from crawler.cli.console import open_console
-from crawler.cli.pages.page import print_page
-from crawler.cli.pages.sheet import Sheet
+from crawler.cli.output.console import open_console
+from crawler.cli.pages.lora import print_page
+from crawler.cli.pages.lora_view import Sheet
 from crawler.settings import default_database
 from tests.cli.headers import Run
 

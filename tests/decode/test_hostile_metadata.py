@@ -11,11 +11,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from crawler.decode import clean
-from crawler.decode.dialects import kohya_keys
+from crawler.decode.dialects.kohya import keys as kohya_keys
 from crawler.decode.problems import CODES
 from crawler.decode.recipe import decode
 from crawler.model import Header
-from crawler.store.fields import BY_NAME
+from crawler.store.schema.fields import BY_NAME
 
 KEYS = [
     *sorted({key for key, *_ in (*kohya_keys.FLAT, *kohya_keys.SPLIT)}),

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 
-from crawler.query.field import Field
-from crawler.store.fields import FIELDS
+from crawler.query.fields import Field
+from crawler.store.schema.fields import FIELDS
 
 PAGE = Path(__file__).parents[2] / "docs" / "fields.md"
 

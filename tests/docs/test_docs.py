@@ -9,7 +9,7 @@ import typer.main
 from crawler.cli.app import app
 from crawler.decode.problems import CODES
 from crawler.model import Outcome
-from crawler.store import tables
+from crawler.store.schema import tables
 from tests.docs import fields_page
 
 ROOT = Path(__file__).parents[2]

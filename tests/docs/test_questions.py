@@ -12,14 +12,14 @@ import typer.main
 from typer.testing import CliRunner, Result
 
 from crawler.cli.app import app
-from crawler.crawl.walk import Walk
 from crawler.model import Ask, Order
 from crawler.sandbox import Catalogue, Faults, Sandbox
-from crawler.store.database import open_for_writing
-from crawler.store.tables import loras, metadata
+from crawler.store.connect.database import open_for_writing
+from crawler.store.schema.tables import loras, metadata
+from crawler.sync.walk import Walk
 from tests.cli.headers import LANTERN, write_lora
-from tests.crawl.conftest import OLDEST, run_crawl
 from tests.docs.examples import PAGES, ROOT, examples, questions
+from tests.sync.conftest import OLDEST, run_crawl
 
 Row = Mapping[str, Any]
 

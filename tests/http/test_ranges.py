@@ -7,8 +7,8 @@ from functools import partial
 import msgspec
 import pytest
 
-from crawler.decode.header import needed_bytes
 from crawler.http import HeaderBytes, Http, HttpSettings, Meter, RequestError, Timeouts, read_header
+from crawler.safetensors.reader import needed_bytes
 from tests.http.raw_server import Handler, RawServer, Request, always, answer, part, ranged
 
 pytestmark = pytest.mark.anyio

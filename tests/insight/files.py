@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from crawler.decode.recipe import decode
-from crawler.insight.recipe import export
-from crawler.insight.recipe_parts import Export, Kind
-from crawler.insight.recipe_text import config_text, dataset_text
+from crawler.insight.export.parts import Export, Kind
+from crawler.insight.export.recipe import export
+from crawler.insight.export.text import config_text, dataset_text
 from crawler.model import Decoded, Header, Tensor
-from tests.insight import sd_scripts
+from tests.insight.export import sd_scripts
 
 #: A run with a dataset config; everything in it is made up.
 LANTERN: Mapping[str, Any] = {

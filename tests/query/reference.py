@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from crawler.query.field import Kind
+from crawler.query.fields import Kind
 from crawler.query.tree import (
     And,
     Arithmetic,

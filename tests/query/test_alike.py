@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from crawler.errors import QueryError
-from crawler.query.language import parse
+from crawler.query.parser import parse
 from crawler.query.tree import Node
-from crawler.store.fields import BY_NAME
-from crawler.store.search import Search, search
-from crawler.store.tables import loras
+from crawler.store.read.search import Search, search
+from crawler.store.schema.fields import BY_NAME
+from crawler.store.schema.tables import loras
 from tests.query.expressions import EXTREME_ROWS, ROWS, conditions
 from tests.query.reference import evaluate
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 import crawler.sandbox
 from crawler.cli.app import app
-from crawler.cli.sandbox import SWITCHES
+from crawler.cli.commands.sandbox import SWITCHES
 from crawler.errors import UsageError
 from crawler.sandbox import Catalogue, Faults
 from crawler.sandbox.switches import switched

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from crawler.cli.inputs import Reading
-from crawler.cli.pages.sheet import Sheet, Usual, columns_of, sheet_of
+from crawler.cli.pages.lora_view import Sheet, Usual, columns_of, sheet_of
 
 
 def page_of(reading: Reading) -> Sheet:

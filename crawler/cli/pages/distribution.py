@@ -5,14 +5,14 @@ from typing import Any
 
 from rich.console import Console
 
-from crawler.cli.cells import cell
+from crawler.cli.output.cells import cell
+from crawler.cli.output.table import has_blocks, print_table
+from crawler.cli.output.words import count, duration, number, rounded, share
 from crawler.cli.pages import layout
-from crawler.cli.table import has_blocks, print_table
-from crawler.cli.words import count, duration, number, rounded, share
-from crawler.insight.statistics import Bin
+from crawler.insight.distribution import Bin
 from crawler.insight.summary import Part, Summary
-from crawler.query.field import Field, Kind
-from crawler.store.tallies import Population
+from crawler.query.fields import Field, Kind
+from crawler.store.stats.value_counts import Population
 
 #: Cells of the name of a bar; a longer one is cut.
 _NAME_CELLS = 32

@@ -6,9 +6,9 @@ from typing import Any
 
 from rich.console import Console
 
+from crawler.cli.output.words import count, number
 from crawler.cli.pages import layout
-from crawler.cli.pages.sheet import Sheet
-from crawler.cli.words import count, number
+from crawler.cli.pages.lora_view import Sheet
 
 #: Rows of each list; what is left out is counted below it, and is in `--json`.
 _MOST_TAGS, _MOST_SIZES, _MOST_FOLDERS = 20, 12, 12

@@ -7,12 +7,12 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from crawler.cli.cells import cell, is_number
+from crawler.cli.output.cells import cell, is_number
+from crawler.cli.output.safe import visible
+from crawler.cli.output.words import in_short, listed, number, rounded, second
 from crawler.cli.pages import layout
-from crawler.cli.pages.sheet import HEADER_FIELDS, Sheet, Usual
-from crawler.cli.safe import visible
-from crawler.cli.words import in_short, listed, number, rounded, second
-from crawler.query.field import Field
+from crawler.cli.pages.lora_view import HEADER_FIELDS, Sheet, Usual
+from crawler.query.fields import Field
 
 #: Headings of the groups of `loras`, in the order of the page.
 HEADINGS = {

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from crawler.cli.pages.sheet import Sheet, Usual
+from crawler.cli.pages.lora_view import Sheet, Usual
 from crawler.model import Problem
-from crawler.store.reads import FieldStats, LoraPage
+from crawler.store.read.loras import FieldStats, LoraPage
 
 #: A median of fewer LoRAs than these says nothing about what is usual.
 _FEWEST = 5

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from crawler.decode import clean
-from crawler.decode.dialects.kohya_json import an_object, read_key
+from crawler.decode.dialect_result import Reading, held, take
 from crawler.decode.dialects.local_paths import model_name
-from crawler.decode.reading import Reading, held, take
+from crawler.decode.kohya_json import an_object, read_key
 from crawler.model import Problem
 
 #: Components in the order in which one stands for the file: what is denoised before what is read.

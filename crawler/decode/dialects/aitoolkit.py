@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from crawler.decode import clean
-from crawler.decode.dialects import kohya_keys
-from crawler.decode.dialects.kohya_json import an_object, read_key
-from crawler.decode.reading import Reading, take
+from crawler.decode.dialect_result import Reading, take
+from crawler.decode.dialects.kohya import keys as kohya_keys
+from crawler.decode.kohya_json import an_object, read_key
 from crawler.model import Problem
 
 TRAINER = "ai-toolkit"

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from crawler.decode import clean
-from crawler.decode.nested import read_json
+from crawler.decode.dialect_result import Reading, held, note, take
+from crawler.decode.embedded_json import read_json
 from crawler.decode.problems import OUT_OF_RANGE, SEVERAL, WRONG_SHAPE, UnreadableError
-from crawler.decode.reading import Reading, held, note, take
 from crawler.model import Problem
 
 TRAINER = "cloneofsimo"

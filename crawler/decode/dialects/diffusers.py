@@ -6,8 +6,8 @@ Older releases write `{"format": "pt"}` and no more, which says nothing of who w
 import re
 from collections.abc import Mapping
 
+from crawler.decode.dialect_result import Reading
 from crawler.decode.dialects import adapter_config
-from crawler.decode.reading import Reading
 
 TRAINER = "diffusers"
 

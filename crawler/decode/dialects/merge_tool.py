@@ -16,12 +16,12 @@ from dataclasses import replace
 from typing import Any
 
 from crawler.decode import clean
-from crawler.decode.dialects import kohya_keys
-from crawler.decode.dialects.kohya import FOREIGN_KEYS
-from crawler.decode.dialects.kohya_network import RESIZED
-from crawler.decode.nested import read_json
+from crawler.decode.dialect_result import Reading
+from crawler.decode.dialects.kohya import keys as kohya_keys
+from crawler.decode.dialects.kohya.dialect import FOREIGN_KEYS
+from crawler.decode.dialects.kohya.network import RESIZED
+from crawler.decode.embedded_json import read_json
 from crawler.decode.problems import UnreadableError
-from crawler.decode.reading import Reading
 
 TRAINER = "merge-tool"
 

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crawler.decode import clean
-from crawler.decode.dialects import kohya_keys, kohya_network
-from crawler.decode.dialects.kohya_totals import SHARED_COLUMNS
+from crawler.decode.dialect_result import Reading, take
+from crawler.decode.dialects.kohya import keys as kohya_keys
+from crawler.decode.dialects.kohya import network as kohya_network
+from crawler.decode.dialects.kohya.totals import SHARED_COLUMNS
 from crawler.decode.dialects.local_paths import base_name
-from crawler.decode.reading import Reading, take
 from crawler.model import Dataset, Directory, Problem
 
 TRAINER = "musubi-tuner"

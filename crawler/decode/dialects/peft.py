@@ -7,8 +7,8 @@ import dataclasses
 from collections.abc import Mapping
 
 from crawler.decode import clean
+from crawler.decode.dialect_result import Reading, take
 from crawler.decode.dialects import adapter_config, diffusers
-from crawler.decode.reading import Reading, take
 
 TRAINER = "peft"
 

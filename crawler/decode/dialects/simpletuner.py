@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from crawler.decode import clean
-from crawler.decode.dialects import adapter_config, diffusers, kohya_network
-from crawler.decode.dialects.kohya_json import an_object, read_key
-from crawler.decode.reading import Reading, held, take
+from crawler.decode.dialect_result import Reading, held, take
+from crawler.decode.dialects import adapter_config, diffusers
+from crawler.decode.dialects.kohya import network as kohya_network
+from crawler.decode.kohya_json import an_object, read_key
 from crawler.model import Problem
 
 TRAINER = "simpletuner"

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from crawler.decode.dialects import kohya_keys
-from crawler.decode.reading import Reading
+from crawler.decode.dialect_result import Reading
+from crawler.decode.dialects.kohya import keys as kohya_keys
 
 TRAINER = "traintrain"
 

@@ -1,0 +1,101 @@
+"""`lora-crawl inspect`: read headers without a database."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crawler.cli.options import ApiUrl, Json, Quiet, Verbose, voice_of
+from crawler.cli.output.console import answers, open_console, tell
+from crawler.cli.output.safe import visible
+from crawler.settings import DEFAULT_API_URL
+
+if TYPE_CHECKING:
+    from crawler.cli.inputs import Reading
+
+
+def inspect(
+    ctx: typer.Context,
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH_OR_URL",
+            help="Files here, pages and downloads of Civitai, or any https address of a file.",
+            show_default=False,
+        ),
+    ],
+    *,
+    as_json: Json = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Print the metadata as stored, sorted by key.")
+    ] = False,
+    api_url: ApiUrl = None,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Show how a LoRA was trained, from its header alone, without a database.
+
+    Of a file on the net only the header travels. Exit code 1 when an input was not sound; the
+    others are shown all the same.
+    """
+    from crawler.cli.inputs import SOUND, read_inputs
+
+    voice = voice_of(ctx, quiet=quiet, verbose=verbose)
+    unsound = 0
+
+    def readings() -> Iterator["Reading"]:
+        nonlocal unsound
+        for reading in read_inputs(inputs, api_url=api_url or DEFAULT_API_URL):
+            unsound += reading.outcome not in SOUND
+            yield reading
+
+    if as_json:
+        _write_json(readings(), raw=raw)
+    elif raw:
+        _write_raw(readings(), several=len(inputs) > 1)
+    else:
+        _print_pages(readings())
+    voice.detail(f"{len(inputs) - unsound} of {len(inputs)} inputs are sound")
+    if unsound:
+        raise typer.Exit(1)
+
+
+def _write_json(readings: Iterable["Reading"], *, raw: bool) -> None:
+    from crawler.cli.output.cells import json_text
+    from crawler.cli.pages.data import inspected, inspected_raw
+
+    with answers(machine=True) as stream:
+        opening = "[\n"
+        for reading in readings:
+            data = inspected_raw(reading) if raw else inspected(reading)
+            stream.write(f"{opening}{json_text(data, indent=2)}")
+            opening = ",\n"
+        stream.write("\n]\n")
+
+
+def _write_raw(readings: Iterable["Reading"], *, several: bool) -> None:
+    """`key: value` lines; with several inputs each under a line `# input`."""
+    from crawler.cli.inputs import SOUND
+    from crawler.cli.pages.data import metadata_of
+
+    with answers(machine=True) as stream:
+        for number, reading in enumerate(readings):
+            if several:
+                gap = "\n" if number else ""
+                stream.write(f"{gap}# {visible(reading.input)}\n")
+            for key, value in (metadata_of(reading) or {}).items():
+                stream.write(f"{visible(key)}: {visible(value)}\n")
+            if reading.outcome not in SOUND:
+                tell(f"{reading.input}: {reading.outcome}: {reading.reason}")
+
+
+def _print_pages(readings: Iterable["Reading"]) -> None:
+    from crawler.cli.pages.data import page_of
+    from crawler.cli.pages.lora import print_page
+
+    with answers() as stream:
+        console = open_console(stream)
+        for number, reading in enumerate(readings):
+            if number:
+                stream.write("\n\n")
+            print_page(console, page_of(reading))

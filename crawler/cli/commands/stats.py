@@ -1,0 +1,149 @@
+"""`lora-crawl stats`: counts, quartiles and histograms."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from crawler.cli.completion import field_name
+from crawler.cli.options import Db, Quiet, Verbose, Where, place, voice_of
+from crawler.cli.output.console import answers, open_console
+from crawler.cli.output.rows import (
+    Format,
+    FormatOption,
+    JsonOption,
+    SafeCsvOption,
+    chosen,
+    write_rows,
+)
+
+if TYPE_CHECKING:
+    from crawler.insight.distribution import Bin
+    from crawler.insight.summary import Part, Summary
+    from crawler.query.fields import Field
+    from crawler.store.stats.value_counts import Population
+
+
+#: What is told unless fields are named: how a LoRA was trained, and how much work it was.
+_MAIN = (
+    *("base_model", "trainer", "network_dim", "optimizer", "effective_unet_lr", "resolution"),
+    *("image_count", "images_seen", "megapixels_seen", "training_seconds"),
+)
+
+#: The same where every field is a table of its own.
+_MAIN_GROUPED = ("network_dim", "images_seen", "megapixels_seen", "training_seconds")
+
+#: Columns in the formats that programs read; `group` is named after what is grouped by.
+_COLUMNS = (
+    *("field", "group", "files", "headers_read", "no_metadata", "count"),
+    *("minimum", "quartile1", "median", "quartile3", "maximum", "histogram"),
+)
+
+
+def stats(
+    ctx: typer.Context,
+    field: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="FIELD",
+            help="Which fields; `lora-crawl fields` lists them. Default: the main settings.",
+            show_default=False,
+            autocompletion=field_name,
+        ),
+    ] = None,
+    *,
+    by: Annotated[
+        Literal["base_model", "month"] | None,
+        typer.Option("--by", help="A line for each base model, or month of publication."),
+    ] = None,
+    where: Where = None,
+    db: Db = None,
+    form: FormatOption = None,
+    as_json: JsonOption = False,
+    safe_csv: SafeCsvOption = False,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Count, quartiles and a histogram of fields, and how many files each figure rests on."""
+    voice = voice_of(ctx, quiet=quiet, verbose=verbose)
+    wanted = chosen(form, json=as_json, safe_csv=safe_csv)
+    from crawler.insight.summary import groups, summary
+    from crawler.query.parser import parse
+    from crawler.store.connect.database import open_for_reading, translated
+    from crawler.store.schema.fields import BY_NAME
+
+    fields = _fields(field or (_MAIN if by is None else _MAIN_GROUPED))
+    tree = parse(where or [], BY_NAME)
+    engine = open_for_reading(place(db))
+    try:
+        with translated(engine.url), engine.connect() as connection:
+            among = groups(connection, tree, by)
+            found = (summary(connection, one, tree, by, among) for one in fields)
+            if wanted is Format.TABLE:
+                _print_page(among, found, by)
+            else:
+                names = [name if name != "group" else by for name in _COLUMNS]
+                rows = (_row(one, part, by) for one in found for part in one.parts)
+                write_rows([name for name in names if name], rows, wanted, safe_csv=safe_csv)
+    finally:
+        engine.dispose()
+    if not among:
+        voice.notice("no file is picked" if where else "the database has no files yet")
+
+
+def _fields(names: Sequence[str]) -> "list[Field]":
+    """The fields of that name.
+
+    Raises:
+        QueryError: One is unknown, stands there twice, or holds lists or objects.
+    """
+    from crawler.errors import QueryError
+    from crawler.query.fields import Kind
+    from crawler.query.names import columns
+    from crawler.query.parts import WORDS
+    from crawler.store.schema.fields import BY_NAME
+
+    text = ",".join(names)
+    found = [BY_NAME[name] for name in columns(text, BY_NAME)]
+    for one in found:
+        if one.kind in (Kind.LIST, Kind.OBJECT):
+            at = max(text.lower().find(one.name), 0)
+            raise QueryError(
+                f"{one.name} is {WORDS[one.kind]} and has no statistics",
+                text=text,
+                start=at,
+                end=at + len(one.name),
+            )
+    return found
+
+
+def _print_page(among: "Sequence[Population]", found: "Iterator[Summary]", by: str | None) -> None:
+    from crawler.cli.pages.distribution import print_population, print_summary
+
+    if not among:
+        return
+    with answers() as stream:
+        console = open_console(stream)
+        print_population(console, among)
+        for one in found:
+            print_summary(console, one, by)
+
+
+def _row(summary: "Summary", part: "Part", by: str | None) -> list[Any]:
+    population, spread = part.population, part.spread
+    group = [] if by is None else [population.group]
+    counts = (population.files, population.read, population.silent, part.count)
+    numbers: tuple[float | None, ...] = (None,) * 5
+    if spread is not None:
+        quartiles = (spread.quartile1, spread.median, spread.quartile3)
+        numbers = (spread.minimum, *quartiles, spread.maximum)
+    histogram = [_bin(one) for one in part.bins] or [
+        {"value": value, "count": amount} for value, amount in part.values
+    ]
+    return [summary.field.name, *group, *counts, *numbers, histogram]
+
+
+def _bin(one: "Bin") -> dict[str, float | None]:
+    if one.low is not None and one.low == one.high:
+        return {"value": one.low, "count": one.count}
+    return {"from": one.low, "below": one.high, "count": one.count}

@@ -1,0 +1,222 @@
+"""`lora-crawl suggest`: a starting recipe from what others used."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from crawler.cli.options import Db, Json, Quiet, Verbose, place, voice_of
+from crawler.cli.output.console import Voice, answers, open_console
+from crawler.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from crawler.insight.suggest.parts import Advice, Finding, Weighted
+    from crawler.store.stats.examples import Coverage, Sort
+
+_CONFIG, _DATASET = "config.toml", "dataset.toml"
+
+#: A data set is like one of so many images when it has at least this part of them, and at most so
+#: many times as many: within it the number of steps changes less than between creators.
+_ALIKE = 2
+
+
+def suggest(
+    ctx: typer.Context,
+    *,
+    base_model: Annotated[
+        str,
+        typer.Option(
+            "--base-model",
+            metavar="NAME",
+            help="As the site names it, e.g. Pony.",
+            show_default=False,
+        ),
+    ],
+    images: Annotated[
+        int | None,
+        typer.Option(
+            "--images",
+            metavar="N",
+            min=1,
+            help=f"Only LoRAs of about so many images: from N/{_ALIKE} to {_ALIKE}N.",
+        ),
+    ] = None,
+    tag: Annotated[
+        str | None,
+        typer.Option(
+            "--tag", metavar="TAG", help="Only LoRAs with this tag of the site, e.g. character."
+        ),
+    ] = None,
+    creator: Annotated[
+        str | None, typer.Option("--creator", metavar="NAME", help="Only LoRAs of this creator.")
+    ] = None,
+    min_likes: Annotated[
+        int, typer.Option("--min-likes", metavar="N", min=0, help="Only LoRAs with N likes.")
+    ] = 0,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            help=f"Write it as {_CONFIG} and {_DATASET} for sd-scripts; the folder is made.",
+            show_default=False,
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite what the folder has of these files.")
+    ] = False,
+    db: Db = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Suggest a starting recipe from what well-liked LoRAs of that kind used.
+
+    Each LoRA counts once and weighs its likes per month; each number says how many it rests on.
+    """
+    voice = voice_of(ctx, quiet=quiet, verbose=verbose)
+    if force and output is None:
+        raise UsageError("--force goes with -o DIR: nothing is written without it")
+    from crawler.insight.suggest.advice import COLUMNS, advise
+    from crawler.store.connect.database import open_for_reading, translated
+    from crawler.store.stats import examples
+
+    engine = open_for_reading(place(db))
+    try:
+        with translated(engine.url), engine.connect() as connection:
+            sort = examples.Sort(
+                base_model=_known(base_model, examples.base_models(connection)),
+                images=None if images is None else (-(-images // _ALIKE), images * _ALIKE),
+                tag=tag,
+                creator=creator,
+                min_likes=min_likes,
+            )
+            coverage = examples.coverage_of(connection, sort)
+            advice = advise(examples.witnesses(connection, sort, COLUMNS), datetime.now(UTC))
+    finally:
+        engine.dispose()
+    if output is not None and advice.loras:
+        # First, since whoever reads the page may close the pipe early.
+        _write(output, advice, sort, images, voice, force=force)
+    _print(sort, coverage, advice, as_json=as_json)
+    if output is not None and not advice.loras:
+        raise UsageError(f"nothing is written to {output}: there is no LoRA to learn from")
+
+
+def _known(name: str, base_models: "Mapping[str, int]") -> str:
+    """The base model of that name, without regard to case.
+
+    Raises:
+        UsageError: There is none; with the nearest names.
+    """
+    from crawler.cli.output.words import listed
+    from crawler.query.names import clipped, nearest
+
+    if name in base_models:
+        return name
+    alike = {other.casefold(): other for other in base_models}
+    if name.casefold() in alike:
+        return alike[name.casefold()]
+    if not base_models:
+        raise UsageError("the database names no base model yet\nfill it with lora-crawl sync")
+    near = [alike[other] for other in nearest(name.casefold(), alike)]
+    commonest = sorted(base_models, key=lambda other: -base_models[other])
+    offer = f"did you mean {' or '.join(near)}?" if near else f"it has {listed(commonest[:5])}"
+    raise UsageError(f"no LoRA here has the base model {clipped(name)}\n{offer}")
+
+
+def _title(sort: "Sort") -> str:
+    parts = [sort.base_model]
+    if sort.images is not None:
+        low, high = sort.images
+        parts.append(f"{low:,} to {high:,} images")
+    if sort.tag is not None:
+        parts.append(f"tag {sort.tag}")
+    if sort.creator is not None:
+        parts.append(f"by {sort.creator}")
+    if sort.min_likes:
+        parts.append(f"{sort.min_likes:,} likes or more")
+    return ", ".join(parts)
+
+
+def _write(
+    folder: Path, advice: "Advice", sort: "Sort", images: int | None, voice: Voice, *, force: bool
+) -> None:
+    from crawler.cli.output.recipe_files import escaped, write_files
+    from crawler.cli.output.words import count
+    from crawler.insight.export.text import config_text, dataset_text
+    from crawler.insight.suggest.recipe import recipe_of
+
+    made = recipe_of(advice, images)
+    loras = count(advice.loras, "LoRA") + ("" if advice.is_enough else " (too few to rely on)")
+    source = f"the settings of {loras}: {_title(sort)}"
+    texts = {_CONFIG: escaped(config_text(made, source)), _DATASET: escaped(dataset_text(made))}
+    write_files(folder, texts, force=force)
+    voice.notice(f"{folder}: {', '.join(texts)}")
+    for note in made.notes:
+        voice.notice(f"{note.subject}: {note.text}")
+
+
+def _print(sort: "Sort", coverage: "Coverage", advice: "Advice", *, as_json: bool) -> None:
+    if as_json:
+        from crawler.cli.output.cells import json_text
+
+        with answers(machine=True) as stream:
+            stream.write(json_text(_data(sort, coverage, advice), indent=2) + "\n")
+        return
+    from crawler.cli.pages.suggest import print_advice
+
+    with answers() as stream:
+        print_advice(open_console(stream), _title(sort), coverage, advice)
+
+
+def _data(sort: "Sort", coverage: "Coverage", advice: "Advice") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from crawler.insight.suggest.settings import COMBINED
+
+    return {
+        **asdict(sort),
+        "known": asdict(coverage),
+        "loras": advice.loras,
+        "creators": advice.creators,
+        "without_weight": advice.weightless,
+        "weighted": advice.is_weighted,
+        "half_of_weight": advice.half,
+        "enough": advice.is_enough,
+        "settings": {name: _finding(one) for name, one in advice.findings.items()},
+        "combinations": [
+            {**dict(zip(COMBINED, one.value, strict=True)), "loras": one.count, "share": one.share}
+            for one in advice.combinations
+        ],
+        "examples": [
+            {
+                "file_id": one.witness.file_id,
+                "model_name": one.witness.model_name,
+                "creator": one.witness.creator,
+                "likes_per_month": one.monthly,
+            }
+            for one in advice.examples
+        ],
+    }
+
+
+def _finding(one: "Finding") -> dict[str, Any]:
+    quartiles = one.quartiles or (None, None, None)
+    return {
+        "suggested": one.chosen,
+        "given": dict(one.given),
+        "loras": one.count,
+        "of_loras": one.among,
+        "share": one.share,
+        **dict(zip(("quartile1", "median", "quartile3"), quartiles, strict=True)),
+        "values": [_weighted(value) for value in one.values],
+    }
+
+
+def _weighted(one: "Weighted") -> dict[str, Any]:
+    return {"value": one.value, "loras": one.count, "share": one.share}

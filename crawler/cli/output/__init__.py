@@ -1,0 +1,1 @@
+"""Answers on stdout, everything else on stderr."""

@@ -1,0 +1,109 @@
+"""Two LoRAs side by side, for a person."""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from crawler.cli.output.cells import cell, is_number
+from crawler.cli.output.safe import visible
+from crawler.cli.output.table import cut, has_blocks, print_line
+from crawler.cli.output.words import count, listed, number
+from crawler.cli.pages import layout
+from crawler.cli.pages.settings import HEADINGS, IDENTIFIERS, told
+from crawler.insight.diff import PARTS, Pair
+from crawler.store.schema.fields import BY_NAME
+
+#: Cells between two columns.
+_GAP = 2
+
+#: A value wider than this stands in a line of its own even where there is room, so that the second
+#: column does not wander off.
+_WIDEST = 48
+
+#: Tags named of those that only one of both has; `--json` has all.
+_MOST_TAGS = 12
+
+
+def print_pairs(
+    console: Console, titles: Sequence[str], who: Sequence[Pair], pairs: Sequence[Pair]
+) -> None:
+    """Print what both are called, who they are, and a line for each pair, group by group."""
+    for name, title in zip("ab", titles, strict=True):
+        layout.paragraph(console, f"{name}  {title}", hanging=3, style="bold")
+    groups = (list(found) for _, found in groupby((*who, *pairs), lambda pair: pair.group))
+    for group in groups:
+        heading = HEADINGS.get(group[0].group) or group[0].group.capitalize()
+        if heading:
+            layout.heading(console, heading)
+        else:
+            layout.blank(console)
+        _print_group(console, group)
+
+
+def _print_group(console: Console, group: Sequence[Pair]) -> None:
+    """Numbers of a column stand under each other to the right, texts to the left."""
+    room = (console.width - layout.INDENT - layout.NAME_CELLS - _GAP) // 2
+    cells = min(max(room, 1), _WIDEST)
+    shown = [(pair, _shown(console, pair, pair.a), _shown(console, pair, pair.b)) for pair in group]
+    digits = [
+        max(
+            (
+                cell_len(texts[at])
+                for pair, *texts in shown
+                if is_number((pair.a, pair.b)[at]) and cell_len(texts[at]) <= cells
+            ),
+            default=0,
+        )
+        for at in (0, 1)
+    ]
+    for pair, *texts in shown:
+        if any(cell_len(text) > cells for text in texts) or len(pair.name) >= layout.NAME_CELLS:
+            _print_under(console, pair, texts)
+            continue
+        aligned = [
+            text.rjust(digits[at]) if is_number((pair.a, pair.b)[at]) else text
+            for at, text in enumerate(texts)
+        ]
+        line = Text(" " * layout.INDENT + pair.name.ljust(layout.NAME_CELLS))
+        line.append(aligned[0] + " " * (cells - cell_len(aligned[0]) + _GAP))
+        line.append(aligned[1])
+        print_line(console, line)
+
+
+def _print_under(console: Console, pair: Pair, texts: Sequence[str]) -> None:
+    """Values that do not fit side by side, under each other and whole."""
+    name = cut(console, visible(pair.name), console.width - layout.INDENT)
+    print_line(console, Text(" " * layout.INDENT + name))
+    for side, text in zip("ab", texts, strict=True):
+        layout.paragraph(console, f"{side}  {text}", indent=2 * layout.INDENT, hanging=3)
+
+
+def _shown(console: Console, pair: Pair, value: Any) -> str:
+    if value is None:
+        return "\N{EN DASH}" if has_blocks(console) else "-"
+    if pair.group == PARTS:
+        return _part(value)
+    if known := BY_NAME.get(pair.name):
+        return visible(
+            cell(value) if pair.name in {*IDENTIFIERS, "file_id"} else told(known, value)
+        )
+    return cell(value)
+
+
+def _part(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if is_number(value):
+        return number(value)
+    if not isinstance(value, Mapping):
+        return cell(value)
+    if not value:
+        return "none"
+    named = [f"{visible(tag)} {number(amount)}" for tag, amount in list(value.items())[:_MOST_TAGS]]
+    if len(value) <= _MOST_TAGS:
+        return ", ".join(named)
+    return listed([", ".join(named), count(len(value) - _MOST_TAGS, "more", "more")])

@@ -1,0 +1,179 @@
+"""A starting recipe on a page: what is suggested, what that rests on, and what else is used."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from crawler.cli.output.safe import visible
+from crawler.cli.output.table import cut, ellipsis, has_blocks, print_table
+from crawler.cli.output.words import count, number, rounded, share
+from crawler.cli.pages import layout
+from crawler.cli.pages.distribution import bin_label
+from crawler.cli.pages.settings import told
+from crawler.insight.suggest.parts import ENOUGH, Advice, Finding
+from crawler.store.schema.fields import BY_NAME
+from crawler.store.stats.examples import Coverage
+
+#: Cells of a suggested value, and of the number of LoRAs behind it.
+_CELLS = (21, 6)
+
+#: Cells in front of a suggested value.
+_NAMES = layout.INDENT + layout.NAME_CELLS
+
+#: Heads of the combinations, which must stand side by side in 80 columns.
+_COMBINED_HEADS = ("optimizer", "schedule", "dim", "alpha", "unet_lr", "te_lr")
+
+#: From this part of the weight on, a single creator is named.
+_LARGE_PART = 0.2
+
+#: Cells of the name of a bar.
+_BAR_NAME = 20
+
+
+def print_advice(console: Console, title: str, coverage: Coverage, advice: Advice) -> None:
+    """Print the page.
+
+    Args:
+        console: Where it is printed.
+        title: The LoRAs that were asked about, in words.
+        coverage: How many of them there are, and how many could be asked.
+        advice: May rest on nothing.
+    """
+    layout.paragraph(console, f"Starting recipe for {title}", style="bold")
+    layout.blank(console)
+    for text in _preface(coverage, advice):
+        layout.paragraph(console, text)
+    if not advice.loras:
+        return
+    if not advice.is_enough:
+        text = (
+            f"Too few to rely on: of fewer than {ENOUGH} LoRAs, single ones decide. Read the examples"
+            " instead, or ask about more LoRAs."
+        )
+        layout.paragraph(console, text, style="bold")
+    head = f"{'suggested':<{_CELLS[0]}}{'LoRAs':<{_CELLS[1]}}by weight"
+    shown = [finding for finding in advice.findings.values() if finding.setting.title]
+    for group, findings in groupby(shown, key=lambda finding: finding.setting.title):
+        layout.heading(console, group, head, at=_NAMES)
+        head = ""
+        for finding in findings:
+            _print_finding(console, finding)
+    for finding in shown:
+        if finding.histogram:
+            _print_rates(console, finding)
+    _print_combinations(console, advice)
+    _print_examples(console, advice)
+
+
+def _preface(coverage: Coverage, advice: Advice) -> Sequence[str]:
+    if not coverage.loras:
+        return ["The database has no such LoRA."]
+    known = (
+        f"Known of this kind, with any number of images: {count(coverage.loras, 'LoRA')};"
+        f" headers read: {number(coverage.read)};"
+        f" telling how they were trained: {number(coverage.telling)}."
+    )
+    if not advice.loras:
+        return [known, "None of them can serve as an example, so nothing is suggested."]
+    rests = (
+        f"The recipe rests on {count(advice.loras, 'LoRA')} of"
+        f" {count(advice.creators, 'creator')}; each counts once, by a file of its newest version, and"
+    )
+    rests += (
+        " weighs its likes per month."
+        if advice.is_weighted
+        else " all weigh the same: none has likes."
+    )
+    if advice.weightless:
+        rests += f" {number(advice.weightless)} without likes or date are left out."
+    found = [known, rests]
+    if advice.is_weighted and advice.loras > 1:
+        half = f"Half of the weight lies on {number(advice.half)} of them"
+        name, part = advice.top_creator or (None, 0.0)
+        if name is not None and part >= _LARGE_PART:
+            half += f", {share(part)} on those of {name} alone"
+        found.append(f"{half}.")
+    found.append(
+        "Rates and schedule are told of LoRAs with the suggested optimizer, alpha of those with the"
+        " suggested rank, and so on. Of numbers that vary the middle half of the weight is told."
+    )
+    return found
+
+
+def _print_finding(console: Console, finding: Finding) -> None:
+    name = finding.setting.name
+    field = BY_NAME[name]
+    chosen = finding.chosen
+    if chosen is None:
+        shown = Text("\N{EN DASH}" if has_blocks(console) else "-", style="dim")
+    elif finding.quartiles is not None:
+        shown = Text(rounded(chosen, 4), style="bold")
+    else:
+        shown = Text(cut(console, visible(told(field, chosen)), _CELLS[0] - 1), style="bold")
+    layout.columns(
+        console,
+        name,
+        shown,
+        Text(number(finding.count)),
+        Text(_beside(console, finding), style="dim"),
+        cells=_CELLS,
+    )
+
+
+def _beside(console: Console, finding: Finding) -> str:
+    """What else is used, as much of it as has room: no number is cut in two."""
+    if finding.quartiles is not None:
+        low, high = (rounded(end, 4) for end in finding.quartiles[::2])
+        return f"half {low}" + ("" if low == high else f" to {high}")
+    field = BY_NAME[finding.setting.name]
+    values = [f"{told(field, one.value)} {share(one.share)}" for one in finding.values]
+    if finding.chosen is None:
+        first = f"{share(finding.share)} set it"
+        return _fitting(console, [f"{first}: {values[0]}", *values[1:]] if values else [first])
+    if len(values) > 1:
+        return _fitting(console, values)
+    return "nobody differs" if finding.count > 1 else ""
+
+
+def _fitting(console: Console, values: Sequence[str]) -> str:
+    """As many of the values, at least one, as have room; an ellipsis stands for the others."""
+    room = console.width - sum(_CELLS) - _NAMES
+    text = ", ".join(values)
+    shown = list(values)
+    while len(shown) > 1 and cell_len(visible(text)) > room:
+        shown.pop()
+        text = ", ".join([*shown, ellipsis(console)])
+    return text
+
+
+def _print_rates(console: Console, finding: Finding) -> None:
+    given = ", ".join(f"{name} {told(BY_NAME[name], value)}" for name, value in finding.given)
+    field = BY_NAME[finding.setting.name]
+    layout.heading(console, finding.setting.name, f"LoRAs with {given}", at=layout.NAME_CELLS)
+    rows = [(bin_label(field, one), one.count) for one in finding.histogram]
+    layout.bars(console, rows, name_cells=_BAR_NAME)
+
+
+def _print_combinations(console: Console, advice: Advice) -> None:
+    if not advice.combinations:
+        return
+    layout.heading(console, "Commonest combinations by weight")
+    rows = [(share(one.share), one.count, *one.value) for one in advice.combinations]
+    print_table(console, ("weight", "LoRAs", *_COMBINED_HEADS), rows)
+
+
+def _print_examples(console: Console, advice: Advice) -> None:
+    layout.heading(console, "Examples to open with lora-crawl show")
+    rows = [
+        (
+            one.witness.file_id,
+            round(one.monthly, 1),
+            one.witness.model_name,
+            one.witness.creator,
+        )
+        for one in advice.examples
+    ]
+    print_table(console, ("file_id", "likes a month", "model", "creator"), rows)

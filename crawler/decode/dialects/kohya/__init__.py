@@ -1,0 +1,1 @@
+"""The metadata of kohya's sd-scripts, which other trainers borrow."""

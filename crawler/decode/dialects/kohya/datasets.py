@@ -1,0 +1,209 @@
+"""The data of a run: datasets with their buckets, folders, tags, and the columns told by them.
+
+A run without `--dataset_config` writes flat keys, `ss_dataset_dirs`, `ss_reg_dataset_dirs` and
+`ss_bucket_info`; with it `ss_datasets` holds everything, and `ss_dataset_dirs` beside it is a
+summary without the regularisation folders, never to be added to it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crawler.decode import clean, kohya_json
+from crawler.decode.dialect_result import held, take
+from crawler.decode.dialects.kohya import tags as kohya_tags
+from crawler.decode.dialects.kohya import totals as kohya_totals
+from crawler.decode.dialects.kohya.totals import SHARED_COLUMNS
+from crawler.decode.kohya_json import object_or_empty, read_key
+from crawler.decode.problems import OUT_OF_RANGE, WRONG_SHAPE, UnreadableError
+from crawler.model import Dataset, Directory, Problem
+
+_DATASET_READERS = {
+    "num_train_images": clean.integer,
+    "num_reg_images": clean.integer,
+    "enable_bucket": clean.boolean,
+    "bucket_no_upscale": clean.boolean,
+    "min_bucket_reso": clean.integer,
+    "max_bucket_reso": clean.integer,
+}
+_DATASET_TAKEN = frozenset(
+    {
+        *_DATASET_READERS,
+        "batch_size_per_device",
+        "resolution",
+        "bucket_info",
+        "tag_frequency",
+        "subsets",
+    }
+)
+_SUBSET_TAKEN = frozenset({"num_repeats", "n_repeats", "img_count", "is_reg", "class_tokens"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """What the metadata says of the data.
+
+    Attributes:
+        values: Columns of the file; what a flat key says of the same column goes before it.
+    """
+
+    values: Mapping[str, Any]
+    datasets: tuple[Dataset, ...]
+    directories: tuple[Directory, ...]
+    tags: Mapping[str, Mapping[str, int]]
+    problems: tuple[Problem, ...]
+    used: frozenset[str]
+
+
+def read(metadata: Mapping[str, str], flat: Mapping[str, Any]) -> Data:
+    """Everything that the metadata says of the data.
+
+    Args:
+        metadata: As it stands in the header.
+        flat: The columns that flat keys have told already.
+    """
+    problems: list[Problem] = []
+    used: set[str] = set()
+    items = read_key(
+        "ss_datasets", metadata, kohya_json.datasets, "datasets", problems=problems, used=used
+    )
+    if not items:
+        datasets, directories = _flat_run(metadata, flat, problems, used)
+    else:
+        datasets, directories = _configured_run(items, problems)
+        used |= metadata.keys() & {"ss_dataset_dirs", "ss_reg_dataset_dirs"}
+    tags = kohya_tags.read(metadata, items or (), problems, used)
+    return Data(
+        values=kohya_totals.columns(datasets, directories, tags, problems),
+        datasets=datasets,
+        directories=directories,
+        tags=tags,
+        problems=tuple(problems),
+        used=frozenset(used),
+    )
+
+
+def sides(value: object) -> tuple[int, int]:
+    """Width and height in px of `[512, 768]`, or of `512` or `[512]` for a square.
+
+    Raises:
+        UnreadableError: For anything else, also for sides that are not positive.
+    """
+    numbers = value if isinstance(value, list) else [value]
+    if len(numbers) not in {1, 2}:
+        raise UnreadableError(WRONG_SHAPE, f"{len(numbers)} numbers are no width and height")
+    width, height = clean.integer(numbers[0]), clean.integer(numbers[-1])
+    if width is None or height is None or width <= 0 or height <= 0:
+        raise UnreadableError(OUT_OF_RANGE, "the sides of an image are above 0")
+    return width, height
+
+
+def _flat_run(
+    metadata: Mapping[str, str], flat: Mapping[str, Any], problems: list[Problem], used: set[str]
+) -> tuple[tuple[Dataset, ...], tuple[Directory, ...]]:
+    """One dataset made of the flat keys, where there are any, and its folders."""
+    where = "datasets.buckets"
+    info = read_key(
+        "ss_bucket_info", metadata, kohya_json.an_object, where, problems=problems, used=used
+    )
+    shared = {name: flat.get(name) for name in SHARED_COLUMNS}
+    dataset = Dataset(
+        number=0,
+        **shared,
+        num_train_images=flat.get("num_train_images"),
+        num_reg_images=flat.get("num_reg_images"),
+        **_buckets(info, problems),
+    )
+    has_dataset = info is not None or any(value is not None for value in shared.values())
+    directories: list[Directory] = []
+    for key, is_reg in (("ss_dataset_dirs", False), ("ss_reg_dataset_dirs", True)):
+        folders = read_key(
+            key, metadata, kohya_json.folders, "directories", problems=problems, used=used
+        )
+        for name, value in (folders or {}).items():
+            fields = {**object_or_empty(value, "directories", problems), "image_dir": name}
+            number = 0 if has_dataset else None
+            directories.append(
+                _directory({**fields, "is_reg": is_reg}, len(directories), number, problems)
+            )
+    return (dataset,) if has_dataset else (), tuple(directories)
+
+
+def _configured_run(
+    items: Iterable[Any], problems: list[Problem]
+) -> tuple[tuple[Dataset, ...], tuple[Directory, ...]]:
+    """The datasets of `ss_datasets` and their subsets."""
+    datasets: list[Dataset] = []
+    directories: list[Directory] = []
+    for number, item in enumerate(items):
+        fields = object_or_empty(item, "datasets", problems)
+        datasets.append(_dataset(fields, number, problems))
+        for subset in kohya_json.subsets(item):
+            fields = object_or_empty(subset, "directories", problems)
+            directories.append(_directory(fields, len(directories), number, problems))
+    return tuple(datasets), tuple(directories)
+
+
+def _dataset(item: Mapping[str, Any], number: int, problems: list[Problem]) -> Dataset:
+    values: dict[str, Any] = {
+        name: take(reader, item.get(name), f"datasets.{name}", problems)
+        for name, reader in _DATASET_READERS.items()
+    }
+    size = item.get("batch_size_per_device")
+    values["batch_size"] = take(clean.integer, size, "datasets.batch_size", problems)
+    if item.get("resolution") is not None:
+        both = take(sides, item["resolution"], "datasets.resolution", problems)
+        values["resolution_width"], values["resolution_height"] = both or (None, None)
+    settings = {name: value for name, value in item.items() if name not in _DATASET_TAKEN}
+    return Dataset(
+        number=number,
+        **values,
+        **_buckets(item.get("bucket_info"), problems),
+        settings=held(settings, "datasets.settings", problems) or None,
+    )
+
+
+def _buckets(info: object, problems: list[Problem]) -> dict[str, Any]:
+    """`{"buckets": {"0": {"resolution": [w, h], "count": n}}, "mean_img_ar_error": x}`, or null."""
+    if info is None:
+        return {}
+    fields = object_or_empty(info, "datasets.buckets", problems)
+    error = take(
+        clean.number, fields.get("mean_img_ar_error"), "datasets.mean_img_ar_error", problems
+    )
+    if fields.get("buckets") is None:
+        return {"mean_img_ar_error": error}
+    listed = take(kohya_json.buckets, fields["buckets"], "datasets.buckets", problems)
+    buckets: list[Mapping[str, Any]] = []
+    for value in (listed or {}).values():
+        bucket = object_or_empty(value, "datasets.buckets", problems)
+        both = take(sides, bucket.get("resolution"), "datasets.buckets", problems)
+        count = take(clean.integer, bucket.get("count"), "datasets.buckets", problems)
+        if both is not None:
+            buckets.append({"resolution": list(both), "count": count})
+    return {"mean_img_ar_error": error, "buckets": None if listed is None else tuple(buckets)}
+
+
+def _directory(
+    fields: Mapping[str, Any], number: int, dataset_number: int | None, problems: list[Problem]
+) -> Directory:
+    """A subset; that of a fine-tuning goes by its metadata file, as in the tags, not by its folder."""
+    named_by = "metadata_file" if fields.get("metadata_file") else "image_dir"
+    name = fields.get(named_by)
+    repeats = fields.get("n_repeats" if "n_repeats" in fields else "num_repeats")
+    tokens = take(clean.string, fields.get("class_tokens"), "directories.class_tokens", problems)
+    settings = {
+        key: value for key, value in fields.items() if key not in {named_by, *_SUBSET_TAKEN}
+    }
+    return Directory(
+        number=number,
+        dataset_number=dataset_number,
+        name=clean.text(name) if isinstance(name, str) else "",
+        repeats=take(clean.integer, repeats, "directories.repeats", problems),
+        image_count=take(
+            clean.integer, fields.get("img_count"), "directories.image_count", problems
+        ),
+        is_reg=take(clean.boolean, fields.get("is_reg"), "directories.is_reg", problems),
+        class_tokens=tokens,
+        settings=held(settings, "directories.settings", problems) or None,
+    )

@@ -1,0 +1,107 @@
+"""The network of a run: its arguments, and which algorithm they add up to."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from crawler.decode import clean
+from crawler.decode.dialect_result import held, take
+from crawler.decode.embedded_json import read_json
+from crawler.decode.problems import WRONG_SHAPE, UnreadableError
+from crawler.model import Problem
+
+#: Algorithms that LyCORIS names; its DyLoRA and its `lora` are told by what they train.
+_LYCORIS = {
+    "loha": "loha",
+    "lokr": "lokr",
+    "ia3": "ia3",
+    "glora": "glora",
+    "full": "full",
+    "boft": "boft",
+    "diag-oft": "oft",
+    "oft": "oft",
+}
+_LYCORIS_LORA = frozenset({"lora", "locon", "dylora"})
+#: LyCORIS presets that leave the convolutions out, and those that train them.
+_WITHOUT_CONV = frozenset({"full-lin", "attn-mlp", "attn-only", "unet-transformer-only", "ia3"})
+_WITH_CONV = frozenset({None, "full", "unet-only", "unet-convblock-only"})
+
+#: The ranks of convolutions, one for each block of a UNet, in the place of `conv_dim`.
+_PER_BLOCK = "conv_block_dims"
+
+#: Algorithms whose weights LyCORIS splits into size and direction with `dora_wd`.
+_DECOMPOSED = frozenset({"lora", "locon", "loha", "lokr"})
+
+_PLAIN = re.compile(r"(?:networks?|kohya-ss)[./](?:dy)?lora(?:_\w+)?")
+_OTHER = {
+    "networks.oft": "oft",
+    "networks.oft_flux": "oft",
+    "networks.loha": "loha",
+    "networks.lokr": "lokr",
+    "locon.locon_kohya": "locon",
+}
+
+#: What tools put before the comment, the newest first; the number is the rank before. `resize_lora`
+#: since 2025 names another rank for convolutions; ports of it speak of a `dim`.
+RESIZED = re.compile(
+    r"(?:dimension is resized from|Resized from dim|"
+    r"Dynamic resize with [^;]{0,80}? from(?: dim)?|"
+    r"split from DyLoRA, rank|split from DyLoRA from) "
+    r"([0-9]{1,9})(?: to [0-9]{1,9}(?: \(conv: [0-9]{1,9}\))?)?(?:; ?|$)"
+)
+
+
+def read_args(raw: str, problems: list[Problem]) -> Mapping[str, Any]:
+    """`ss_network_args`: as they are, and the columns that are told by them.
+
+    Values are text, except that sd-scripts puts in `dropout` as a number or null.
+    """
+    args = None if raw.strip() in clean.ABSENT else read_json(raw)
+    if not args:
+        return {}
+    if not isinstance(args, dict):
+        raise UnreadableError(WRONG_SHAPE, f"{clean.quote(args)} is no object")
+    return {
+        "network_args": held(args, "network_args", problems),
+        "conv_dim": take(clean.integer, args.get("conv_dim"), "conv_dim", problems),
+        "conv_alpha": take(clean.number, args.get("conv_alpha"), "conv_alpha", problems),
+        "network_dropout": take(clean.number, args.get("dropout"), "network_dropout", problems),
+    }
+
+
+def algo(module: str | None, args: Mapping[str, Any] | None, conv_dim: int | None) -> str | None:
+    """The algorithm in one of the words of `network_algo`; None when it cannot be told."""
+    args = args or {}
+    if module is None:
+        return None
+    if module.startswith("lycoris."):
+        found = _lycoris(args, conv_dim)
+    elif _PLAIN.fullmatch(module):
+        convolutions = (conv_dim is not None and conv_dim > 0) or _PER_BLOCK in args
+        found = "locon" if convolutions else "lora"
+    else:
+        found = _OTHER.get(module)
+    weight_decomposed = str(args.get("dora_wd")).lower() in {"true", "1"}
+    return "dora" if weight_decomposed and found in _DECOMPOSED else found
+
+
+def _lycoris(args: Mapping[str, Any], conv_dim: int | None) -> str | None:
+    """LyCORIS trains convolutions unless told not to, with the common rank when none is given."""
+    name = str(args.get("algo") or "lora").strip().lower()
+    if name not in _LYCORIS_LORA:
+        return _LYCORIS.get(name)
+    preset = args.get("preset")
+    if name == "locon":
+        return "locon"
+    if conv_dim == 0 or (isinstance(preset, str) and preset in _WITHOUT_CONV):
+        return "lora"
+    known = preset is None or (isinstance(preset, str) and preset in _WITH_CONV)
+    return "locon" if known else None
+
+
+def original_dim(comment: str | None, problems: list[Problem]) -> int | None:
+    """The rank that was trained, by what resizing tools wrote before the comment."""
+    found, at = None, 0
+    while comment and (match := RESIZED.match(comment, at)):
+        found, at = match[1], match.end()
+    return take(clean.integer, found, "original_dim", problems)

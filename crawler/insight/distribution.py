@@ -1,0 +1,176 @@
+"""What a field is like in many files: quartiles, and bins for a histogram. Pure."""
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from crawler.store.stats.field_stats import Ranked, quartiles
+
+#: A value, and how many rows have it (or what they weigh together).
+Counted = Mapping[float, int]
+
+#: Most bins between the two ends of a histogram, and most values that get a bin each: what a screen
+#: shows of several fields.
+MAX_BINS = 12
+
+#: One of so many rows, but one at least, lies beyond either end of a histogram: a file that claims a
+#: rate of 1e300 must not press all others into one bin.
+_BEYOND = 100
+
+#: From this quotient of the two ends on, bins grow with the values instead of being equally wide.
+_LOGARITHMIC = 50
+
+#: Steps within a power of ten, the finest first.
+_STEPS = ((1, 2, 5), (1, 3), (1,))
+
+#: Durations that people think in, in seconds: from one second to thirty days.
+CLOCK = (
+    *(1, 2, 5, 10, 30),
+    *(60 * minutes for minutes in (1, 2, 5, 10, 20, 30)),
+    *(3_600 * hours for hours in (1, 2, 4, 8, 12)),
+    *(86_400 * days for days in (1, 2, 5, 10, 30)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Numbers in short; quartiles by linear interpolation, as in `field_stats`.
+
+    Attributes:
+        count: How many numbers, at least one.
+    """
+
+    count: int
+    minimum: float
+    quartile1: float
+    median: float
+    quartile3: float
+    maximum: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """One bar of a histogram.
+
+    Attributes:
+        low: The smallest value that belongs to it; None without such an end.
+        high: Everything that belongs to it is smaller, unless it equals `low`: then the bin is that
+            one value. None without such an end.
+        count: How many rows.
+    """
+
+    low: float | None
+    high: float | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Where the bins of a histogram begin, the same for every group that is compared.
+
+    Attributes:
+        starts: In ascending order; a bin ends where the next one begins, the last one never.
+        exact: Each bin is one value; there is no other.
+    """
+
+    starts: tuple[float, ...]
+    exact: bool = False
+
+
+def pooled(groups: Iterable[Counted]) -> dict[float, int]:
+    """All groups as one."""
+    together: dict[float, int] = {}
+    for counted in groups:
+        for value, number in counted.items():
+            together[value] = together.get(value, 0) + number
+    return together
+
+
+def spread(counted: Counted) -> Spread | None:
+    """The numbers in short; None where there is none."""
+    ranked = Ranked(counted)
+    if not ranked:
+        return None
+    first, median, third = map(float, quartiles(ranked))
+    return Spread(len(ranked), ranked[0], first, median, third, ranked[len(ranked) - 1])
+
+
+def scale(counted: Counted, *, clock: bool = False) -> Scale:
+    """Bins that suit the numbers: each value by itself, equal steps, or steps that grow.
+
+    Args:
+        counted: Of all groups that are to be compared; may be empty.
+        clock: The numbers are durations in seconds.
+    """
+    if len(counted) <= MAX_BINS:
+        return Scale(tuple(sorted(counted)), exact=True)
+    low, high = _ends(counted)
+    positive = {value: number for value, number in counted.items() if value > 0}
+    if low >= 0 and positive:
+        # A rate of 0 means that a part was not trained: it lies below all bins that grow.
+        above, _ = _ends(positive)
+        if clock:
+            return Scale(_thinned(_from_to(CLOCK, above, high)))
+        if high / above >= _LOGARITHMIC:
+            return Scale(_growing(above, high))
+    return Scale(_equal(low, high))
+
+
+def bins(counted: Counted, on: Scale) -> tuple[Bin, ...]:
+    """The bars of one group; a bar below the first and above the last start only where it is needed."""
+    counts = [0] * (len(on.starts) + 1)
+    for value, number in counted.items():
+        counts[bisect_right(on.starts, value)] += number
+    if on.exact:
+        pairs = zip(on.starts, counts[1:], strict=True)
+        return tuple(Bin(start, start, number) for start, number in pairs)
+    lows, highs = (None, *on.starts), (*on.starts, None)
+    found = [Bin(*one) for one in zip(lows, highs, counts, strict=True)]
+    return tuple(found if counts[0] else found[1:])
+
+
+def _ends(counted: Counted) -> tuple[float, float]:
+    ranked = Ranked(counted)
+    beyond = min(-(-len(ranked) // _BEYOND), (len(ranked) - 1) // 2)
+    return ranked[beyond], ranked[len(ranked) - 1 - beyond]
+
+
+def _from_to(ladder: Sequence[float], low: float, high: float) -> tuple[float, ...]:
+    """The steps from the last one not above `low` to the last one not above `high`."""
+    first = max(bisect_right(ladder, low) - 1, 0)
+    return tuple(ladder[first : max(bisect_right(ladder, high), first + 1)])
+
+
+def _thinned(starts: Sequence[float]) -> tuple[float, ...]:
+    return tuple(starts[:: -(-len(starts) // MAX_BINS)])
+
+
+def _growing(low: float, high: float) -> tuple[float, ...]:
+    """Round numbers that grow by about the same factor."""
+    powers = range(math.floor(math.log10(low)) - 1, math.floor(math.log10(high)) + 1)
+    for steps in _STEPS:
+        ladder = [float(f"{step}e{power}") for power in powers for step in steps]
+        starts = _from_to(ladder, low, high)
+        if len(starts) <= MAX_BINS:
+            return starts
+    return _thinned(starts)
+
+
+def _equal(low: float, high: float) -> tuple[float, ...]:
+    """Multiples of a round number."""
+    # Halves first: the difference of two 64-bit floats may be none.
+    wanted = (high / 2 - low / 2) / MAX_BINS * 2
+    if not math.isfinite(wanted) or wanted <= 0:
+        return (low,)
+    power = math.floor(math.log10(wanted))
+    found: tuple[float, ...] = ()
+    for step in (1, 2, 5, 10, 20):
+        width = float(f"{step}e{power}")
+        multiples = range(math.floor(low / width), math.floor(high / width) + 1)
+        # Large numbers close to each other may round to the same start.
+        starts = dict.fromkeys(float(f"{each * step}e{power}") for each in multiples)
+        found = tuple(filter(math.isfinite, starts))
+        if len(found) <= MAX_BINS:
+            break
+    return found

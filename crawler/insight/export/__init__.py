@@ -1,0 +1,1 @@
+"""A recipe for sd-scripts, made from what a file says about its training."""

@@ -1,0 +1,1 @@
+"""A starting recipe, made from what well-liked LoRAs used."""

@@ -1,0 +1,197 @@
+"""A starting recipe, from what well-liked LoRAs of one kind were trained with. Pure.
+
+Every LoRA weighs as many likes as it got a month, so that age does not decide. Values are told by
+the weight behind them; beside it stands how many LoRAs they rest on. Settings that hang together are
+chosen together: the rates are those of LoRAs with the chosen optimizer.
+"""
+
+import json
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import accumulate
+from typing import Any
+
+from crawler.insight.distribution import Bin, bins, scale
+from crawler.insight.suggest.parts import MAX_VALUES, Advice, Example, Finding, Weighted
+from crawler.insight.suggest.settings import CHARTED, COMBINED, REQUIRED, SETTINGS, Setting
+from crawler.store.stats.examples import Witness
+
+#: What a month is, over the years.
+MONTH = timedelta(days=365.25 / 12)
+
+#: An optional setting is suggested when LoRAs with this share of the weight set it.
+_MOST = 0.5
+
+#: The columns that witnesses must bring, in this order.
+COLUMNS = tuple(setting.name for setting in SETTINGS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Votes:
+    """The witnesses that count, by number, with their weights and, column by column, their values."""
+
+    witnesses: Sequence[Witness]
+    weights: Sequence[float]
+    columns: Mapping[str, Sequence[Any]]
+
+    def weight(self, numbers: Iterable[int]) -> float:
+        """What these weigh together."""
+        return sum(self.weights[number] for number in numbers)
+
+
+def advise(witnesses: Sequence[Witness], now: datetime) -> Advice:
+    """The starting recipe.
+
+    Args:
+        witnesses: One for each LoRA, with the values of COLUMNS.
+        now: Aware; months are counted up to it.
+    """
+    weights = [_monthly(witness, now) for witness in witnesses]
+    is_weighted = any(weights)
+    kept = [at for at, weight in enumerate(weights) if weight or not is_weighted]
+    votes = _Votes(
+        witnesses=[witnesses[at] for at in kept],
+        weights=[weights[at] if is_weighted else 1.0 for at in kept],
+        columns={
+            name: [witnesses[at].values[place] for at in kept] for place, name in enumerate(COLUMNS)
+        },
+    )
+    ranked = sorted(
+        range(len(kept)), key=lambda at: (-votes.weights[at], votes.witnesses[at].file_id)
+    )
+    findings: dict[str, Finding] = {}
+    for setting in SETTINGS:
+        finding = _find(setting, votes, findings)
+        if finding is not None:
+            findings[setting.name] = finding
+    return Advice(
+        loras=len(kept),
+        creators=len({witness.creator for witness in votes.witnesses}),
+        weightless=len(weights) - len(kept),
+        is_weighted=is_weighted,
+        half=_half([votes.weights[at] for at in ranked]),
+        top_creator=_top_creator(votes),
+        findings=findings,
+        combinations=_combinations(votes),
+        examples=_examples(votes, ranked),
+    )
+
+
+def _monthly(witness: Witness, now: datetime) -> float:
+    """Likes a month; 0 where nothing is known."""
+    if not witness.likes or witness.likes < 0 or witness.published_at is None:
+        return 0.0
+    # The likes of a first week are no measure of a month.
+    return witness.likes / max((now - witness.published_at) / MONTH, 1.0)
+
+
+def _find(setting: Setting, votes: _Votes, findings: Mapping[str, Finding]) -> Finding | None:
+    """What the votes say of a setting; None where nobody tells it, or the recipe has it off."""
+    among: Sequence[int] = range(len(votes.weights))
+    given = []
+    for name in setting.given:
+        above, column = findings.get(name), votes.columns[name]
+        if above is None and all(value is None for value in column):
+            continue  # nobody tells it: it cannot decide
+        if above is None or above.chosen is None or above.chosen is False:
+            return None
+        given.append((name, above.chosen))
+        among = [at for at in among if column[at] == above.chosen]
+    column = votes.columns[setting.name]
+    telling = [at for at in among if column[at] is not None]
+    if not telling:
+        return None
+    values = _values(column, votes, telling)
+    share = votes.weight(telling) / votes.weight(among)
+    quartiles = _quartiles(column, votes, telling) if setting.is_measure else None
+    chosen = values[0].value if quartiles is None else quartiles[1]
+    return Finding(
+        setting=setting,
+        given=tuple(given),
+        among=len(among),
+        count=len(telling),
+        share=share,
+        chosen=None if setting.is_optional and share < _MOST else chosen,
+        values=tuple(values[:MAX_VALUES]),
+        quartiles=quartiles,
+        histogram=_histogram(column, telling) if setting.name in CHARTED else (),
+    )
+
+
+def _values(column: Sequence[Any], votes: _Votes, numbers: Sequence[int]) -> list[Weighted]:
+    """Every value, the weightiest first; among equals what more LoRAs have, then what is smaller."""
+    whole = votes.weight(numbers)
+    counts: dict[Hashable, int] = defaultdict(int)
+    weights: dict[Hashable, float] = defaultdict(float)
+    originals: dict[Hashable, Any] = {}
+    for at in numbers:
+        value = column[at]
+        # Objects cannot be counted; their text can.
+        key = json.dumps(value, sort_keys=True) if isinstance(value, dict) else value
+        counts[key] += 1
+        weights[key] += votes.weights[at]
+        originals.setdefault(key, value)
+    order = sorted(counts, key=lambda key: (-weights[key], -counts[key], *_place(key)))
+    return [Weighted(originals[key], counts[key], weights[key] / whole) for key in order]
+
+
+def _place(key: Hashable) -> tuple[float, str]:
+    """Numbers by their size, everything else by its text."""
+    return (key, "") if isinstance(key, int | float) else (0, str(key))
+
+
+def _quartiles(
+    column: Sequence[Any], votes: _Votes, numbers: Sequence[int]
+) -> tuple[Any, Any, Any]:
+    """The smallest values that a quarter, half and three quarters of the weight do not exceed."""
+    ordered = sorted((column[at], votes.weights[at]) for at in numbers)
+    reached = list(accumulate(weight for _, weight in ordered))
+    first, median, third = (
+        ordered[bisect_left(reached, reached[-1] * quarter / 4)][0] for quarter in (1, 2, 3)
+    )
+    return first, median, third
+
+
+def _histogram(column: Sequence[Any], numbers: Iterable[int]) -> tuple[Bin, ...]:
+    counted = Counter(column[at] for at in numbers)
+    return bins(counted, scale(counted))
+
+
+def _half(weights: Sequence[float]) -> int:
+    """How many it takes to have half of the weight, the weightiest first."""
+    reached = list(accumulate(weights))
+    return bisect_left(reached, reached[-1] / 2) + 1 if reached else 0
+
+
+def _top_creator(votes: _Votes) -> tuple[str | None, float] | None:
+    weights: dict[str | None, float] = defaultdict(float)
+    for witness, weight in zip(votes.witnesses, votes.weights, strict=True):
+        weights[witness.creator] += weight
+    if not weights:
+        return None
+    name = min(weights, key=lambda name: (-weights[name], name or ""))
+    return name, weights[name] / sum(votes.weights)
+
+
+def _combinations(votes: _Votes) -> tuple[Weighted, ...]:
+    """Whole combinations; those that a single LoRA has only where none is shared."""
+    combined = list(zip(*(votes.columns[name] for name in COMBINED), strict=True))
+    required = [COMBINED.index(name) for name in REQUIRED]
+    telling = [
+        at for at, one in enumerate(combined) if all(one[place] is not None for place in required)
+    ]
+    found = _values(combined, votes, telling)
+    shared = [one for one in found if one.count > 1]
+    return tuple((shared or found)[:MAX_VALUES])
+
+
+def _examples(votes: _Votes, ranked: Sequence[int]) -> tuple[Example, ...]:
+    """The weightiest LoRAs; a second one of the same creator says little new."""
+    firsts: dict[str | None, int] = {}
+    for at in ranked:
+        firsts.setdefault(votes.witnesses[at].creator, at)
+    chosen = list(firsts.values())[:MAX_VALUES]
+    return tuple(Example(votes.witnesses[at], votes.weights[at]) for at in chosen)

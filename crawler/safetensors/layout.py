@@ -1,0 +1,112 @@
+"""Where the tensors lie behind the header: types, sizes and offsets by the format's rules."""
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from crawler.errors import HeaderError
+from crawler.model import Tensor
+from crawler.safetensors.sniff import quoted
+
+#: The largest integer that the format holds: sizes and offsets are 64 bits without a sign.
+MAX_INTEGER = 2**64 - 1
+
+#: Bits of one element of each type that the format knows.
+DTYPE_BITS: Mapping[str, int] = MappingProxyType(
+    {
+        "BOOL": 8,
+        "F4": 4,
+        "F6_E2M3": 6,
+        "F6_E3M2": 6,
+        "U8": 8,
+        "I8": 8,
+        "F8_E5M2": 8,
+        "F8_E4M3": 8,
+        "F8_E8M0": 8,
+        "F8_E4M3FNUZ": 8,
+        "F8_E5M2FNUZ": 8,
+        "I16": 16,
+        "U16": 16,
+        "F16": 16,
+        "BF16": 16,
+        "I32": 32,
+        "U32": 32,
+        "F32": 32,
+        "C64": 64,
+        "F64": 64,
+        "I64": 64,
+        "U64": 64,
+    }
+)
+
+#: Dimensions multiplied without a look at the product on the way: that of a million dimensions would
+#: be a number of megabytes.
+_FEW_DIMENSIONS = 8
+
+
+def body_bytes(tensors: Mapping[str, Tensor]) -> int:
+    """How many bytes the tensors fill, counted from the end of the header.
+
+    Raises:
+        HeaderError: invalid_offset (a hole, an overlap, an end before its beginning), invalid_tensor
+            (an unknown type), overflow (a shape beyond 64 bits), misaligned (bits that fill no whole
+            bytes) or invalid_size (offsets that do not fit type and shape).
+    """
+    end = 0
+    for name, tensor in sorted(tensors.items(), key=_offsets):
+        begin, stop = tensor.data_offsets
+        bits = DTYPE_BITS.get(tensor.dtype, 0)
+        shape = tensor.shape
+        # Nearly every tensor passes here; whatever is empty, large or wrong is looked at closely.
+        if (
+            begin != end
+            or len(shape) > _FEW_DIMENSIONS
+            or not 0 < 8 * (stop - begin) == math.prod(shape) * bits <= MAX_INTEGER
+        ):
+            _demand_sound(name, tensor, end)
+        end = stop
+    return end
+
+
+def unknown_dtype(name: str, dtype: str) -> HeaderError:
+    """The error for a tensor of a type that the format does not know."""
+    return HeaderError(
+        "invalid_tensor", f"tensor {quoted(name)} has the unknown dtype {quoted(dtype)}"
+    )
+
+
+def _offsets(item: tuple[str, Tensor]) -> tuple[int, int]:
+    return item[1].data_offsets
+
+
+def _demand_sound(name: str, tensor: Tensor, due: int) -> None:
+    """Raise unless the tensor begins where it is due and has the bytes that type and shape ask for."""
+    begin, stop = tensor.data_offsets
+    if begin != due or stop < begin or stop > MAX_INTEGER:
+        far = max(begin, stop) > MAX_INTEGER
+        place = "beyond 64 bits" if far else f"at bytes {begin:,} to {stop:,}"
+        raise HeaderError(
+            "invalid_offset", f"tensor {quoted(name)} lies {place}, expected at {due:,}"
+        )
+    if tensor.dtype not in DTYPE_BITS:
+        raise unknown_dtype(name, tensor.dtype)
+    # Size by size, as the library does: a zero that comes last does not mend an overflow.
+    elements = 1
+    for size in tensor.shape:
+        elements *= size
+        if elements > MAX_INTEGER or size > MAX_INTEGER:
+            raise _overflow(name)
+    bits = elements * DTYPE_BITS[tensor.dtype]
+    if bits > MAX_INTEGER:
+        raise _overflow(name)
+    if bits % 8:
+        raise HeaderError("misaligned", f"tensor {quoted(name)} has {bits:,} bits, no whole bytes")
+    if bits != 8 * (stop - begin):
+        raise HeaderError(
+            "invalid_size",
+            f"tensor {quoted(name)} needs {bits // 8:,} bytes but has {stop - begin:,}",
+        )
+
+
+def _overflow(name: str) -> HeaderError:
+    return HeaderError("overflow", f"the shape of tensor {quoted(name)} is beyond 64 bits")

@@ -1,0 +1,197 @@
+"""The first bytes of a file read as a safetensors header, by the law of the safetensors library 0.8.
+
+What the library accepts as a whole file is read identically from the header alone; what it refuses
+raises HeaderError. Nearly every header is written by the library itself and read in columns by
+`header_usual`; most of the others are plain and read at the speed of msgspec, with a proof that
+nothing is in them that msgspec and the library see differently; the rest is read exactly, and slower,
+by `header_exact`.
+
+Codes of HeaderError: header_too_small, header_too_large, invalid_length, invalid_utf8, invalid_json,
+duplicate_key, invalid_metadata, invalid_tensor, invalid_offset, invalid_size, misaligned, overflow,
+incomplete.
+"""
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from crawler.errors import HeaderError
+from crawler.model import Header, Tensor
+from crawler.safetensors.exact_reader import read_exactly
+from crawler.safetensors.layout import body_bytes
+from crawler.safetensors.sniff import foreign_format, quoted
+from crawler.safetensors.usual_reader import read_usual
+
+#: Longest header in bytes that the format allows, without the 8 bytes of its length.
+MAX_HEADER_BYTES = 100_000_000
+
+#: Bytes of the length in front of the header: an unsigned integer, little-endian.
+LENGTH_BYTES = 8
+
+#: Longest file there can be, in bytes: file systems count with 63 bits. Keeps every offset storable.
+MAX_FILE_BYTES = 2**63 - 1
+
+#: Quotation marks of an entry that has nothing but its name, its three fields and its dtype.
+_QUOTES_PER_TENSOR = 10
+
+_LENGTH_CODES = frozenset({"header_too_small", "header_too_large", "invalid_length"})
+_OBJECT = re.compile(rb"[ \t\n\r]*\{")
+_NO_OBJECT = re.compile(rb"[ \t\n\r]*[^ \t\n\r{]")
+_BLANKS = b" \t\n\r"
+_METADATA_MEMBER = re.compile(rb'"__metadata__"[ \t\n\r]*:[ \t\n\r]*')
+_COMMA = re.compile(rb"[ \t\n\r]*,")
+
+
+class _Outline(msgspec.Struct, gc=False):
+    """A header of which only the metadata is looked at."""
+
+    metadata: msgspec.Raw = msgspec.field(name="__metadata__")
+
+
+_OUTLINE = msgspec.json.Decoder(_Outline)
+_METADATA = msgspec.json.Decoder(dict[str, str] | None)
+_TENSORS = msgspec.json.Decoder(dict[str, Tensor])
+
+
+def needed_bytes(start: bytes, *, file_bytes: int | None = None) -> int:
+    """How many bytes from the file's beginning hold its header, the 8 of the length included.
+
+    Args:
+        start: The first bytes, at least 8 of them or the whole file.
+        file_bytes: The file's length, None when unknown.
+
+    Raises:
+        HeaderError: No header can be there: the length is impossible, or what follows it begins no
+            JSON object. `foreign` is set when the bytes show another format.
+    """
+    try:
+        return LENGTH_BYTES + _length(start, file_bytes)
+    except HeaderError as error:
+        raise _named(error, start) from None
+
+
+def parse_header(data: bytes, *, file_bytes: int | None = None) -> Header:
+    """The header at the beginning of a file.
+
+    Args:
+        data: The file's beginning; what stands behind the header is not looked at.
+        file_bytes: The file's length, which the tensors must fill exactly. None when unknown: then
+            the end of the last tensor is not judged.
+
+    Raises:
+        HeaderError: The safetensors library would refuse the file. Nothing else is raised, whatever
+            the bytes are. `foreign` is set when they show another format.
+    """
+    try:
+        return _parse(data, file_bytes)
+    except HeaderError as error:
+        raise _named(error, data) from None
+
+
+def _parse(data: bytes, file_bytes: int | None) -> Header:
+    length = _length(data, file_bytes)
+    if len(data) < LENGTH_BYTES + length:
+        raise HeaderError(
+            "invalid_length",
+            f"the header claims {length:,} bytes, more than these {len(data):,} bytes hold",
+        )
+    raw = data[LENGTH_BYTES : LENGTH_BYTES + length]
+    tensors, metadata, body = _read(raw)
+    end = LENGTH_BYTES + length + body
+    if file_bytes is not None and end != file_bytes:
+        raise HeaderError(
+            "incomplete", f"the last tensor ends at byte {end:,}, the file at {file_bytes:,}"
+        )
+    if end > MAX_FILE_BYTES:
+        raise HeaderError("overflow", f"the last tensor ends at byte {end:,}, beyond any file")
+    return Header(length, tensors, metadata)
+
+
+def _read(raw: bytes) -> tuple[Mapping[str, Tensor], dict[str, str] | None, int]:
+    """Tensors, metadata and how many bytes of weights there are."""
+    if usual := read_usual(raw):
+        table, metadata = usual
+        return table, metadata, table.bounds[-1]
+    tensors, metadata = _read_plain(raw) or read_exactly(raw)
+    return tensors, metadata, body_bytes(tensors)
+
+
+def _length(start: bytes, file_bytes: int | None) -> int:
+    """The bytes of JSON that the first 8 bytes announce, as far as they can be true."""
+    if len(start) < LENGTH_BYTES:
+        raise HeaderError(
+            "header_too_small",
+            f"{len(start)} bytes are too few for a safetensors file, which has 8 at least",
+        )
+    length = int.from_bytes(start[:LENGTH_BYTES], "little")
+    if length > MAX_HEADER_BYTES:
+        raise HeaderError(
+            "header_too_large",
+            f"the header claims {length:,} bytes, more than {MAX_HEADER_BYTES:,}",
+        )
+    if file_bytes is not None and LENGTH_BYTES + length > file_bytes:
+        raise HeaderError(
+            "invalid_length",
+            f"the header claims {length:,} bytes, more than a file of {file_bytes:,} bytes holds",
+        )
+    # Seen before anybody fetches megabytes of something that cannot be a header.
+    if _NO_OBJECT.match(start, LENGTH_BYTES, LENGTH_BYTES + length):
+        found = quoted(start[LENGTH_BYTES : LENGTH_BYTES + 20])
+        raise HeaderError("invalid_json", f"expected '{{' at byte 0, found {found}")
+    return length
+
+
+def _named(error: HeaderError, start: bytes) -> HeaderError:
+    """The same error, or one that names the format that the bytes are in truth."""
+    if error.code != "header_too_large" and _OBJECT.match(start, LENGTH_BYTES):
+        return error
+    foreign = foreign_format(start, length_possible=error.code not in _LENGTH_CODES)
+    if foreign is None:
+        return error
+    detail = f"not a safetensors file but another format: {foreign}, beginning {quoted(start)}"
+    return HeaderError(error.code, detail, foreign=foreign)
+
+
+def _read_plain(raw: bytes) -> tuple[dict[str, Tensor], dict[str, str] | None] | None:
+    """Tensors and metadata of a plain header; None when it is not plain, or not even sound.
+
+    Plain: what is left without the metadata are tensors with their three fields each and without
+    escapes. Counting proves it. A tensor that msgspec accepts has five strings at least, a string
+    has two quotation marks at least, so with ten of them for every tensor in the result there was
+    no further field, no duplicate of a field or a name, and nothing nested. Only integers are left
+    to differ: of these msgspec allows negative ones and -0, which show in the count of hyphens, and
+    any size, which `body_bytes` judges.
+    """
+    try:
+        metadata, rest = _split(raw)
+        tensors = _TENSORS.decode(rest)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None
+    if (
+        b"\\" not in rest
+        and rest.count(b'"') == _QUOTES_PER_TENSOR * len(tensors)
+        and rest.count(b"-") == "".join(tensors).count("-")
+    ):
+        return tensors, metadata
+    return None
+
+
+def _split(raw: bytes) -> tuple[dict[str, str] | None, bytes]:
+    """The metadata and the header without it; raises what msgspec raises, or ValueError.
+
+    When the key that is cut out is one of two, or stands inside a tensor, the true one stays behind
+    and its texts are no tensor: what is left is then not read.
+    """
+    key = _METADATA_MEMBER.search(raw)
+    if key is None:
+        return None, raw
+    # This proves that all of the header is JSON, and finds the value of the last such key.
+    value = bytes(_OUTLINE.decode(raw).metadata)
+    if not raw.startswith(value, key.end()):
+        raise ValueError("not the key that was found")
+    metadata = _METADATA.decode(value)
+    end = key.end() + len(value)
+    if comma := _COMMA.match(raw, end):
+        return metadata, raw[: key.start()] + raw[comma.end() :]
+    return metadata, raw[: key.start()].rstrip(_BLANKS).removesuffix(b",") + raw[end:]

@@ -1,0 +1,1 @@
+"""Databases opened, checked, upgraded and locked."""

@@ -1,0 +1,96 @@
+"""One sync at a time on one database."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from crawler.errors import DatabaseError, StoppedError
+from crawler.store.connect.db_errors import translated
+from crawler.store.connect.url import redacted
+
+#: PostgreSQL's advisory lock of a sync: a number of ours, apart for every database of a server.
+_SYNC_LOCK = 7_236_180_212
+
+
+@contextlib.contextmanager
+def sync_lock(engine: sa.Engine) -> Iterator[None]:
+    """Keep other syncs off this database. The lock dies with its process, however that ends.
+
+    Raises:
+        StoppedError: Another sync holds it.
+        DatabaseError: The lock file beside a SQLite database cannot be made.
+    """
+    lock = _postgres_lock if engine.dialect.name == "postgresql" else _file_lock
+    with lock(engine):
+        yield
+
+
+@contextlib.contextmanager
+def _postgres_lock(engine: sa.Engine) -> Iterator[None]:
+    with translated(engine.url):
+        connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    with connection:
+        try:
+            statement = sa.select(sa.func.pg_try_advisory_lock(_SYNC_LOCK))
+            with translated(engine.url):
+                free = connection.execute(statement).scalar_one()
+            if not free:
+                raise _held(engine)
+            try:
+                yield
+            finally:
+                # The server notices the end of a connection a moment later; nobody need wait for it.
+                with contextlib.suppress(sa.exc.SQLAlchemyError):
+                    connection.execute(sa.select(sa.func.pg_advisory_unlock(_SYNC_LOCK)))
+        finally:
+            # The lock is the session's: it ends with the connection, which no pool gets back.
+            connection.invalidate()
+
+
+@contextlib.contextmanager
+def _file_lock(engine: sa.Engine) -> Iterator[None]:
+    # Not the database itself: closing it here would drop the locks that SQLite holds on it. The
+    # file stays when the sync is done: to remove it would race with who opens it at that moment.
+    path = Path(f"{engine.url.database}.lock")
+    try:
+        file = path.open("ab")
+    except OSError as error:
+        raise DatabaseError(f"{path}: the lock cannot be made: {error.strerror}") from error
+    with file:
+        if not _lock_file(file.fileno()):
+            raise _held(engine)
+        yield
+
+
+def _held(engine: sa.Engine) -> StoppedError:
+    return StoppedError(
+        f"another sync is running on {redacted(engine.url)}; run the command again when it is done"
+    )
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock_file(descriptor: int) -> bool:
+        """Whether the lock was free and is ours until the file is closed."""
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _lock_file(descriptor: int) -> bool:
+        """Whether the lock was free and is ours until the file is closed."""
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

@@ -1,0 +1,205 @@
+"""The rows of `loras` that a query asks for, and the statement that finds them."""
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import sqlalchemy as sa
+
+from crawler.errors import UsageError
+from crawler.query.fields import TAGS
+from crawler.query.parts import INT64
+from crawler.query.sql import Schema, condition
+from crawler.query.tree import Node
+from crawler.store.read.fill_rates import shares
+from crawler.store.schema.tables import file_tags, loras, tags
+from crawler.store.schema.types import json_type, type_of
+
+#: What `query` shows unless told otherwise: fits a terminal of 80 columns.
+DEFAULT_COLUMNS = (
+    "file_id",
+    "model_name",
+    "base_model",
+    "network_dim",
+    "optimizer",
+    "images_seen",
+)
+
+#: Rows that are held in memory; more than these come from PostgreSQL in portions of this size.
+_BATCH = 500
+
+#: A field that fewer rows have than this share is named when it is asked for.
+FEW = 0.5
+
+#: Rows looked at for the share of a field before the first statistics: some milliseconds of work.
+_SAMPLE = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """A question to `loras`. Names of fields are known ones, as `query.names` gives them.
+
+    Attributes:
+        tree: What must hold; None for every row.
+        sort: Fields, each with whether the largest comes first. Missing values are last, and
+            `file_id` decides among equals.
+        limit: Most rows, 0 for all.
+        offset: Rows passed over first.
+        count: Ask for the number of rows and nothing else.
+        group_by: Ask for how many rows there are of each value of this field, the most first.
+    """
+
+    tree: Node | None = None
+    columns: tuple[str, ...] = DEFAULT_COLUMNS
+    sort: tuple[tuple[str, bool], ...] = ()
+    limit: int = 50
+    offset: int = 0
+    count: bool = False
+    group_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """An answer.
+
+    Attributes:
+        columns: The names, in order.
+        rows: A tuple for each row; read while the question is open.
+    """
+
+    columns: tuple[str, ...]
+    rows: Iterator[tuple[Any, ...]]
+
+
+@contextlib.contextmanager
+def search(connection: sa.Connection, asked: Search) -> Iterator[Rows]:
+    """The rows asked for, as they come from the database while the block lasts.
+
+    Times are aware and in UTC, JSON is decoded. However the block ends, nothing of the question is
+    left on the connection.
+
+    Raises:
+        UsageError: A limit or an offset is negative or beyond 64 bits.
+    """
+    statement = _statement(asked, connection.dialect.name)
+    many = asked.limit == 0 or asked.limit > _BATCH
+    options = {"yield_per": _BATCH} if many and not asked.count else {}
+    result = connection.execute(statement, execution_options=options)
+    with contextlib.closing(result):
+        yield Rows(tuple(result.keys()), (tuple(row) for row in result))
+
+
+def statement_text(connection: sa.Connection, asked: Search) -> str:
+    """The statement that `search` runs on this database, with every value in it.
+
+    Raises:
+        UsageError: A limit or an offset is negative or beyond 64 bits.
+    """
+    statement = _statement(asked, connection.dialect.name)
+    compiled = statement.compile(
+        dialect=_text_dialect(connection.dialect.name), compile_kwargs={"literal_binds": True}
+    )
+    return f"{compiled};"
+
+
+def _text_dialect(name: str) -> sa.Dialect:
+    """A dialect for statements to be read: the driver's own would double every %."""
+    module = import_module(f"sqlalchemy.dialects.{name}")
+    dialect: sa.Dialect = module.dialect(paramstyle="named")
+    return dialect
+
+
+def condition_on(tree: Node | None, dialect: str) -> sa.ColumnElement[bool]:
+    """The condition of a query, for other statements over `loras`.
+
+    Args:
+        tree: None is true for every row.
+        dialect: `sqlite` or `postgresql`.
+    """
+    if tree is None:
+        return sa.true()
+    columns = {**loras.c, TAGS.name: loras.c.tag_count}
+
+    def has(name: str, member: str | float) -> sa.ColumnElement[bool]:
+        return _has(name, member, dialect)
+
+    return condition(tree, Schema(dialect, columns, type_of, has))
+
+
+def coverage(connection: sa.Connection, names: Sequence[str]) -> list[tuple[str, float]]:
+    """The fields among `names` that few rows have, each with the share of rows that have it.
+
+    The shares are those of `field_stats`, else of the first _SAMPLE rows: no scan of the table.
+    """
+    if not names:
+        return []
+    found = shares(connection, names) or _sampled(connection, names)
+    return [(name, found[name]) for name in names if found[name] < FEW]
+
+
+def _statement(asked: Search, dialect: str) -> sa.Select[Any]:
+    if asked.limit not in INT64 or asked.offset not in INT64 or min(asked.limit, asked.offset) < 0:
+        raise UsageError("--limit and --offset take whole numbers from 0 up")
+    where = condition_on(asked.tree, dialect)
+    if asked.count:
+        return _where(sa.select(sa.func.count().label("count")).select_from(loras), asked, where)
+    if asked.group_by is not None:
+        field = loras.c[asked.group_by]
+        number = sa.func.count().label("count")
+        statement = _where(sa.select(field, number), asked, where).group_by(field)
+        statement = statement.order_by(number.desc(), field.asc().nulls_last())
+    else:
+        statement = _where(sa.select(*(loras.c[name] for name in asked.columns)), asked, where)
+        statement = statement.order_by(*_order(asked.sort))
+    if asked.offset:
+        # SQLite has no offset without a limit.
+        return statement.limit(asked.limit or INT64[-1]).offset(asked.offset)
+    return statement.limit(asked.limit) if asked.limit else statement
+
+
+def _where(
+    statement: sa.Select[Any], asked: Search, where: sa.ColumnElement[bool]
+) -> sa.Select[Any]:
+    return statement if asked.tree is None else statement.where(where)
+
+
+def _order(sort: tuple[tuple[str, bool], ...]) -> list[sa.ColumnElement[Any]]:
+    order: list[sa.ColumnElement[Any]] = []
+    for name, descending in sort:
+        column = loras.c[name]
+        order.append((column.desc() if descending else column.asc()).nulls_last())
+    if "file_id" not in {name for name, _ in sort}:
+        order.append(loras.c.file_id.asc())
+    return order
+
+
+def _has(name: str, member: str | float, dialect: str) -> sa.ColumnElement[bool]:
+    if name == TAGS.name:
+        tagged = sa.select(file_tags.c.file_id).join(tags, tags.c.tag_id == file_tags.c.tag_id)
+        return loras.c.file_id.in_(tagged.where(tags.c.name == member))
+    if dialect == "postgresql":
+        wanted = sa.literal(json.dumps([member], ensure_ascii=False), sa.Text())
+        return loras.c[name].op("@>", is_comparison=True)(sa.cast(wanted, json_type()))
+    members = sa.func.json_each(loras.c[name]).table_valued("value").alias("members")
+    return sa.exists().where(members.c.value == sa.literal(member))
+
+
+def _sampled(connection: sa.Connection, names: Sequence[str]) -> dict[str, float]:
+    sample = sa.select(*(loras.c[_column(name)].label(name) for name in names)).limit(_SAMPLE)
+    rows = sample.subquery()
+    counts = connection.execute(
+        sa.select(sa.func.count(), *(sa.func.count(rows.c[name]) for name in names)).select_from(
+            rows
+        )
+    ).one()
+    total = counts[0]
+    return {
+        name: count / total if total else 1.0 for name, count in zip(names, counts[1:], strict=True)
+    }
+
+
+def _column(name: str) -> str:
+    return "tag_count" if name == TAGS.name else name

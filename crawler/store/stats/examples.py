@@ -1,0 +1,148 @@
+"""The LoRAs of one kind that tell how they were trained, one file of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from crawler.model import Outcome
+from crawler.query.tree import Has, Node, Or
+from crawler.query.types import ASCII_LOWER
+from crawler.store.read.search import condition_on
+from crawler.store.schema.tables import loras, versions
+from crawler.store.schema.types import UtcTime
+
+#: A file of this trainer was made of others: nobody trained with its settings.
+_MERGED = "merge-tool"
+
+#: Rows fetched at a time.
+_FETCH_ROWS = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sort:
+    """What LoRAs are asked about.
+
+    Attributes:
+        base_model: As the site names it.
+        images: Fewest and most distinct training images; None for any number, told or not.
+        tag: One of the site's tags, as written or in lower case; None for any.
+        creator: A user name, without regard to ASCII case; None for any.
+        min_likes: Fewest likes of the model.
+    """
+
+    base_model: str
+    images: tuple[int, int] | None = None
+    tag: str | None = None
+    creator: str | None = None
+    min_likes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """One LoRA, by the file that stands for it.
+
+    Attributes:
+        likes: Of the model; None when the site does not tell.
+        published_at: Of the model's first version that is known; None likewise.
+        values: Of the columns that were asked for, in their order.
+    """
+
+    file_id: int
+    model_name: str | None
+    creator: str | None
+    likes: int | None
+    published_at: datetime | None
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How many LoRAs of a sort there are, whatever the number of their images.
+
+    Attributes:
+        loras: Models.
+        read: Of these, models with a file whose header was read.
+        telling: Of those read, models with a file that tells how it was trained.
+    """
+
+    loras: int
+    read: int
+    telling: int
+
+
+def base_models(connection: sa.Connection) -> dict[str, int]:
+    """Every base model, with its number of files."""
+    statement = (
+        sa.select(loras.c.base_model, sa.func.count())
+        .where(loras.c.base_model.is_not(None), loras.c.base_model != "")
+        .group_by(loras.c.base_model)
+    )
+    return dict(iter(connection.execute(statement)))
+
+
+def coverage_of(connection: sa.Connection, sort: Sort) -> Coverage:
+    """How much is known of the LoRAs of a sort; `images` is left aside, since only headers tell it."""
+    decoded = loras.c.outcome == Outcome.DECODED
+    read = sa.or_(decoded, loras.c.outcome == Outcome.NO_METADATA)
+    statement = sa.select(
+        sa.func.count(loras.c.model_id.distinct()),
+        sa.func.count(sa.case((read, loras.c.model_id)).distinct()),
+        sa.func.count(sa.case((decoded, loras.c.model_id)).distinct()),
+    ).where(_is_of(sort, connection.dialect.name))
+    total, with_header, telling = connection.execute(statement).one()
+    return Coverage(total, with_header, telling)
+
+
+def witnesses(connection: sa.Connection, sort: Sort, columns: Sequence[str]) -> list[Witness]:
+    """One file of each LoRA of a sort that tells how it was trained, in the order of the models.
+
+    A LoRA counts once, however many files and versions it has. Of its files that are of the sort,
+    the newest version's stands for it, of these the primary one, of these the one that was trained
+    longest. Merged files stand for nothing.
+    """
+    newest = (
+        loras.c.published_at.desc().nulls_last(),
+        sa.func.coalesce(loras.c.is_primary, sa.false()).desc(),
+        loras.c.images_seen.desc().nulls_last(),
+        loras.c.file_id.asc(),
+    )
+    rank = sa.func.row_number().over(partition_by=loras.c.model_id, order_by=newest)
+    about = ("file_id", "model_name", "creator", "likes", "model_id")
+    names = tuple(dict.fromkeys((*about, *columns)))
+    ranked = (
+        sa.select(*(loras.c[name] for name in names), rank.label("rank"))
+        .where(
+            _is_of(sort, connection.dialect.name),
+            loras.c.outcome == Outcome.DECODED,
+            sa.func.coalesce(loras.c.trainer, "") != _MERGED,
+            sa.true() if sort.images is None else loras.c.image_count.between(*sort.images),
+        )
+        .subquery()
+    )
+    first = sa.func.min(versions.c.published_at, type_=UtcTime())
+    published = sa.select(first).where(versions.c.model_id == ranked.c.model_id).scalar_subquery()
+    statement = (
+        sa.select(
+            *(ranked.c[name] for name in about[:4]), published, *(ranked.c[n] for n in columns)
+        )
+        .where(ranked.c.rank == 1)
+        .order_by(ranked.c.model_id)
+        .execution_options(yield_per=_FETCH_ROWS)
+    )
+    return [Witness(*row[:5], tuple(row[5:])) for row in connection.execute(statement)]
+
+
+def _is_of(sort: Sort, dialect: str) -> sa.ColumnElement[bool]:
+    parts = [loras.c.base_model == sort.base_model]
+    if sort.tag is not None:
+        spellings = dict.fromkeys((sort.tag, sort.tag.lower()))
+        tagged: tuple[Node, ...] = tuple(Has("model_tags", spelling) for spelling in spellings)
+        parts.append(condition_on(Or(tagged) if len(tagged) > 1 else tagged[0], dialect))
+    if sort.creator is not None:
+        parts.append(sa.func.lower(loras.c.creator) == sort.creator.translate(ASCII_LOWER))
+    if sort.min_likes > 0:
+        parts.append(loras.c.likes >= sort.min_likes)
+    return sa.and_(*parts)

@@ -1,0 +1,207 @@
+"""`field_stats`: for each base model and each field, how many rows have it, and how its numbers lie."""
+
+from array import array
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from math import isfinite
+from typing import Any
+
+import sqlalchemy as sa
+
+from crawler.model import Outcome
+from crawler.query.fields import Kind
+from crawler.store.schema.fields import FIELDS
+from crawler.store.schema.tables import ALL, field_stats, loras
+
+#: Numbers held at a time, of 8 bytes each: 160 MB. So many columns are read in one scan as have
+#: no more values together, at least one.
+VALUES_PER_SCAN = 20_000_000
+
+#: Rows fetched at a time.
+FETCH_ROWS = 5_000
+
+#: Numbers that name something: nobody asks for their median.
+_NAMES = frozenset({"file_id", "version_id", "model_id", "nsfw_level", "seed"})
+
+_MEASURED = tuple(
+    field.name
+    for field in FIELDS
+    if field.kind in {Kind.INTEGER, Kind.NUMBER} and field.name not in _NAMES
+)
+
+#: The files whose headers were read.
+_READ = (Outcome.DECODED, Outcome.NO_METADATA)
+
+Quartiles = tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How the numbers of a field lie.
+
+    Attributes:
+        quartiles: By linear interpolation.
+        percentiles: 101 values that some file has, those at 0 % to 100 % in ascending order.
+    """
+
+    quartiles: Quartiles | tuple[None, None, None] = (None, None, None)
+    percentiles: tuple[float, ...] | None = None
+
+
+class Ranked(Sequence[float]):
+    """Counted numbers as the long ascending list that they stand for, without making it.
+
+    Most settings take few different values: to count a million of them is several times faster
+    than to sort them.
+    """
+
+    def __init__(self, counted: Mapping[float, int]) -> None:
+        self._values = sorted(counted)
+        self._ends = list(accumulate(counted[value] for value in self._values))
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __getitem__(self, index: int) -> float:  # type: ignore[override]  # no slices
+        return self._values[bisect_right(self._ends, index)]
+
+
+def refresh_statistics(connection: sa.Connection) -> None:
+    """Make `field_stats` anew, in the caller's transaction.
+
+    Counts are of all rows: the count of `file_id` is the number of files. Quartiles are of the files
+    whose headers were read, and are computed here, so that both databases give the same. Rows
+    without a base model count among ALL only.
+    """
+    counts = _counts(connection)
+    spreads: dict[tuple[str, str], Spread] = {}
+    filled = {name: counts[ALL, name] for name in _MEASURED if (ALL, name) in counts}
+    for names in _portions(filled):
+        for name, values in _scan(connection, names).items():
+            spreads |= _spreads(name, values)
+    rows = []
+    for (base_model, field), count in counts.items():
+        found = spreads.get((base_model, field), Spread())
+        quartile1, median, quartile3 = found.quartiles
+        rows.append(
+            {
+                "base_model": base_model,
+                "field": field,
+                "count": count,
+                "quartile1": quartile1,
+                "median": median,
+                "quartile3": quartile3,
+                "percentiles": found.percentiles,
+            }
+        )
+    connection.execute(sa.delete(field_stats))
+    if rows:
+        connection.execute(sa.insert(field_stats), rows)
+
+
+def quartiles(values: Sequence[float]) -> Quartiles:
+    """The quartiles of numbers in ascending order, at least one, by linear interpolation."""
+    last = len(values) - 1
+    return _between(values, last / 4), _between(values, last / 2), _between(values, last * 3 / 4)
+
+
+def percentiles(values: Sequence[float]) -> tuple[float, ...]:
+    """The numbers nearest to 0 %, 1 % … 100 % of numbers in ascending order, at least one."""
+    last = len(values) - 1
+    return tuple(values[(last * percent + 50) // 100] for percent in range(101))
+
+
+def _between(values: Sequence[float], position: float) -> float:
+    at = int(position)
+    share = position - at
+    low = values[at]
+    if not share:
+        return low
+    high = values[at + 1]
+    if isfinite(high - low):
+        return low + (high - low) * share
+    return low * (1 - share) + high * share
+
+
+def _counts(connection: sa.Connection) -> dict[tuple[str, str], int]:
+    """By base model and field, how many rows have it; fields that none has are left out."""
+    counted = [sa.func.count(loras.c[field.name]) for field in FIELDS]
+    statement = sa.select(loras.c.base_model, *counted).group_by(loras.c.base_model)
+    counts: dict[tuple[str, str], int] = {}
+    for base_model, *numbers in connection.execute(statement):
+        for field, number in zip(FIELDS, numbers, strict=True):
+            for group in _groups(base_model):
+                if number:
+                    counts[group, field.name] = counts.get((group, field.name), 0) + number
+    return counts
+
+
+def _portions(filled: Mapping[str, int]) -> Iterator[list[str]]:
+    """The columns of each scan.
+
+    Args:
+        filled: How many values each column has.
+    """
+    names: list[str] = []
+    held = 0
+    # Sparse columns are together, so that their scans pass over the rows with none of them.
+    for name, count in sorted(filled.items(), key=lambda each: each[1]):
+        if names and held + count > VALUES_PER_SCAN:
+            yield names
+            names, held = [], 0
+        names.append(name)
+        held += count
+    if names:
+        yield names
+
+
+def _scan(
+    connection: sa.Connection, names: Sequence[str]
+) -> Mapping[str, Mapping[str, "array[float]"]]:
+    """The values of some columns, by column and base model; rows without one are under ALL."""
+    columns = [loras.c[name] for name in names]
+    statement = (
+        sa.select(loras.c.base_model, *columns)
+        .where(loras.c.outcome.in_(_READ), sa.or_(*(column.is_not(None) for column in columns)))
+        .execution_options(yield_per=FETCH_ROWS)
+    )
+    found: dict[str, defaultdict[str, array[float]]] = {
+        name: defaultdict(lambda: array("d")) for name in names
+    }
+    for rows in connection.execute(statement).partitions():
+        for base_model, together in _by_base_model(rows).items():
+            for name, values in zip(names, list(zip(*together, strict=True))[1:], strict=True):
+                found[name][base_model].extend([each for each in values if each is not None])
+    return found
+
+
+def _by_base_model(rows: Iterable[Sequence[Any]]) -> dict[str, list[Sequence[Any]]]:
+    found: defaultdict[str, list[Sequence[Any]]] = defaultdict(list)
+    for row in rows:
+        found[row[0] or ALL].append(row)
+    return found
+
+
+def _spreads(
+    name: str, values: Mapping[str, "array[float]"]
+) -> Iterator[tuple[tuple[str, str], Spread]]:
+    """How the values of a column lie, by base model and field."""
+    everything: Counter[float] = Counter()
+    for base_model, some in values.items():
+        counted = Counter(some)
+        if base_model != ALL and counted:
+            yield (base_model, name), _spread(Ranked(counted))
+        everything.update(counted)
+    if everything:
+        yield (ALL, name), _spread(Ranked(everything))
+
+
+def _spread(values: Ranked) -> Spread:
+    return Spread(quartiles(values), percentiles(values))
+
+
+def _groups(base_model: str | None) -> tuple[str, ...]:
+    return (ALL, base_model) if base_model else (ALL,)

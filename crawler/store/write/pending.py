@@ -1,0 +1,149 @@
+"""Which files are still to be fetched."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from crawler.model import Outcome, Target
+from crawler.store.schema.tables import crawls, loras, walk_models
+
+#: Outcomes that a person may want to try again: the network's, and a 404, which Civitai also answers
+#: when its storage is in trouble.
+RETRIED = (Outcome.FAILED, Outcome.NOT_FOUND)
+
+
+def take_pending(
+    connection: sa.Connection,
+    *,
+    walk: str | None,
+    now: datetime,
+    limit: int,
+    exclude: Collection[int] = (),
+) -> list[Target]:
+    """Files to fetch, by id; those that were put off come when there are no others.
+
+    Args:
+        connection: May be a reader's.
+        walk: Only of models that this walk has met; None for all.
+        now: Files that must wait beyond it are left out.
+        limit: How many at most.
+        exclude: Ids to leave out, as those in flight.
+    """
+    put_off = loras.c.next_try_at.is_not(None)
+    found: list[Target] = []
+    # Two questions, each answered along the index: in one, every pending file would be sorted.
+    for kind in (~put_off, sa.and_(put_off, loras.c.next_try_at <= now)):
+        if len(found) < limit:
+            wanted = sa.and_(_pending(walk), kind)
+            found += _targets(connection, wanted, limit - len(found), exclude)
+    return found
+
+
+def _targets(
+    connection: sa.Connection,
+    wanted: sa.ColumnElement[bool],
+    limit: int,
+    exclude: Collection[int],
+) -> list[Target]:
+    statement = (
+        sa.select(
+            loras.c.file_id,
+            loras.c.version_id,
+            loras.c.file_name,
+            loras.c.base_model,
+            loras.c.size_bytes,
+            loras.c.sha256,
+            loras.c.next_try_at,
+            loras.c.attempts,
+        )
+        .where(wanted)
+        .order_by(loras.c.file_id)
+        # An IN list has a limit; so many rows more do the same.
+        .limit(limit + len(exclude))
+    )
+    rows = [row for row in connection.execute(statement) if row.file_id not in exclude]
+    return [
+        Target(
+            file_id=row.file_id,
+            version_id=row.version_id,
+            file_name=row.file_name or "",
+            base_model=row.base_model,
+            size_bytes=row.size_bytes,
+            sha256=row.sha256,
+            put_off=row.next_try_at is not None,
+            attempts=row.attempts,
+        )
+        for row in rows[:limit]
+    ]
+
+
+def count_pending(
+    connection: sa.Connection, *, walk: str | None = None, now: datetime | None = None
+) -> int:
+    """How many files are pending.
+
+    Args:
+        connection: May be a reader's.
+        walk: Only of models that this walk has met; None for all.
+        now: Only those that need not wait beyond it; None counts these too.
+    """
+    statement = sa.select(sa.func.count()).select_from(loras).where(_pending(walk))
+    if now is not None:
+        statement = statement.where(_due(now))
+    return connection.execute(statement).scalar_one()
+
+
+def retry_failed(connection: sa.Connection, *, walk: str | None, keyed: bool = False) -> int:
+    """Make files pending again that were not had; returns how many.
+
+    Args:
+        connection: In the caller's transaction.
+        walk: Only of models that this walk has met; None for all.
+        keyed: An API key is sent: wanted logins too, whatever key they were tried with.
+    """
+    retried = (*RETRIED, Outcome.LOGIN_REQUIRED) if keyed else RETRIED
+    without_end = sa.and_(
+        loras.c.outcome == Outcome.EARLY_ACCESS, loras.c.early_access_until.is_(None)
+    )
+    statement = sa.update(loras).where(sa.or_(loras.c.outcome.in_(retried), without_end))
+    if walk is not None:
+        statement = statement.where(_met_by(walk))
+    changed = statement.values(outcome=Outcome.PENDING, next_try_at=None)
+    return connection.execute(changed).rowcount
+
+
+def reopen(connection: sa.Connection, *, now: datetime, keyed: bool) -> int:
+    """Make those files pending again whose refusal may be over; returns how many.
+
+    That is early access whose end has passed, and a wanted login once a key is sent, unless one was
+    sent by the last run already.
+
+    Args:
+        connection: In the caller's transaction, before the run is noted.
+        now: The time that the end of early access is compared with.
+        keyed: Whether an API key is sent from now on.
+    """
+    over = sa.and_(loras.c.outcome == Outcome.EARLY_ACCESS, loras.c.early_access_until <= now)
+    if keyed and not _last_run_was_keyed(connection):
+        over = sa.or_(over, loras.c.outcome == Outcome.LOGIN_REQUIRED)
+    changed = sa.update(loras).where(over).values(outcome=Outcome.PENDING, next_try_at=None)
+    return connection.execute(changed).rowcount
+
+
+def _last_run_was_keyed(connection: sa.Connection) -> bool:
+    last = sa.select(crawls.c.keyed).where(crawls.c.keyed.is_not(None))
+    return bool(connection.execute(last.order_by(crawls.c.crawl_id.desc()).limit(1)).scalar())
+
+
+def _pending(walk: str | None) -> sa.ColumnElement[bool]:
+    pending = loras.c.outcome == Outcome.PENDING
+    return pending if walk is None else sa.and_(pending, _met_by(walk))
+
+
+def _due(now: datetime) -> sa.ColumnElement[bool]:
+    return sa.or_(loras.c.next_try_at.is_(None), loras.c.next_try_at <= now)
+
+
+def _met_by(walk: str) -> sa.ColumnElement[bool]:
+    return sa.exists().where(walk_models.c.walk == walk, walk_models.c.model_id == loras.c.model_id)

@@ -1,0 +1,161 @@
+"""What the site has no more: nothing is deleted, it gets `gone_at`."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from crawler.model import Model
+from crawler.store.schema.tables import loras, models, versions, walk_models
+from crawler.store.write.upserts import slices
+
+#: More of the known models than this share do not vanish between two laps: a list that lacks them is
+#: taken for a fault of the site.
+MOST_GONE = 0.5
+
+#: So few may vanish together, however few were known: a creator has removed what there was.
+FEW_GONE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """What a lap through the whole catalogue did not meet.
+
+    Attributes:
+        models: How many models that were there before.
+        believed: They are marked; otherwise they are too many, and nothing was changed.
+    """
+
+    models: int
+    believed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """What a walk met in an earlier lap, and no walk has met since its present one began.
+
+    Attributes:
+        versions: By model, those that were there before.
+        models: How many of the models were not met themselves.
+        believed: As in `Gone`.
+    """
+
+    versions: Mapping[int, Collection[int]]
+    models: int
+    believed: bool
+
+
+def note_gone(connection: sa.Connection, *, site: str, since: datetime, now: datetime) -> Gone:
+    """Mark the models, versions and files that no walk has met since a lap began.
+
+    Args:
+        connection: In the caller's transaction.
+        site: Only what is from there.
+        since: When the lap began that has met everything the site lists.
+        now: What is stored as `gone_at`.
+    """
+    here = sa.and_(models.c.site == site, models.c.gone_at.is_(None))
+    missing = sa.and_(here, models.c.last_seen_at < since)
+    number = sa.select(sa.func.count()).select_from(models)
+    known = connection.execute(number.where(here)).scalar_one()
+    unseen = connection.execute(number.where(missing)).scalar_one()
+    if not _believed(unseen, known):
+        return Gone(unseen, believed=False)
+    connection.execute(sa.update(models).where(missing).values(gone_at=now))
+    of_the_site = versions.c.model_id.in_(sa.select(models.c.model_id).where(models.c.site == site))
+    old = sa.and_(versions.c.gone_at.is_(None), versions.c.last_seen_at < since, of_the_site)
+    connection.execute(sa.update(versions).where(old).values(gone_at=now))
+    without = sa.exists().where(
+        versions.c.version_id == loras.c.version_id, versions.c.gone_at.is_not(None)
+    )
+    left = sa.and_(loras.c.site == site, loras.c.gone_at.is_(None), without)
+    connection.execute(sa.update(loras).where(left).values(gone_at=now))
+    return Gone(unseen, believed=True)
+
+
+def missed(
+    connection: sa.Connection, *, walk: str, since: datetime, listed: Sequence[Model]
+) -> Missed:
+    """What a walk of one maturity pass has not met again.
+
+    Args:
+        connection: May be a reader's.
+        walk: Its key.
+        since: When the lap began that is complete with `listed`.
+        listed: Its last models, which are not stored yet.
+    """
+    here = models.join(walk_models, walk_models.c.model_id == models.c.model_id)
+    of_the_walk = sa.and_(walk_models.c.walk == walk, models.c.gone_at.is_(None))
+    known = connection.execute(
+        sa.select(sa.func.count()).select_from(here).where(of_the_walk)
+    ).scalar_one()
+    old = sa.and_(of_the_walk, versions.c.gone_at.is_(None), versions.c.last_seen_at < since)
+    found = connection.execute(
+        sa.select(versions.c.model_id, versions.c.version_id, models.c.last_seen_at < since)
+        .select_from(here.join(versions, versions.c.model_id == models.c.model_id))
+        .where(old)
+        .order_by(versions.c.version_id)
+    )
+    last = {model.model_id: {one.version_id for one in model.versions} for model in listed}
+    by_model: dict[int, list[int]] = {}
+    unseen: set[int] = set()
+    for model_id, version_id, whole in found:
+        if version_id not in last.get(model_id, ()):
+            by_model.setdefault(model_id, []).append(version_id)
+            if whole and model_id not in last:
+                unseen.add(model_id)
+    return Missed(by_model, len(unseen), _believed(len(unseen), known))
+
+
+def note_vanished(
+    connection: sa.Connection,
+    model_ids: Sequence[int],
+    version_ids: Sequence[int],
+    now: datetime,
+) -> None:
+    """Mark models, and versions with their files, that the site has said it does not have.
+
+    Args:
+        connection: In the caller's transaction.
+        model_ids: The models; their versions are among `version_ids`.
+        version_ids: The versions.
+        now: What is stored as `gone_at`.
+    """
+    for key, ids in (
+        (models.c.model_id, model_ids),
+        (versions.c.version_id, version_ids),
+        (loras.c.version_id, version_ids),
+    ):
+        for some in slices(ids):
+            left = sa.and_(key.in_(some), key.table.c.gone_at.is_(None))
+            connection.execute(sa.update(key.table).where(left).values(gone_at=now))
+
+
+def _believed(unseen: int, known: int) -> bool:
+    return unseen <= max(FEW_GONE, known * MOST_GONE)
+
+
+def note_removed(
+    connection: sa.Connection, listed: Sequence[Model], file_ids: Collection[int], now: datetime
+) -> None:
+    """Mark the files that are not among those of their version any more.
+
+    A version without any file says nothing: the site leaves out the files of archived models.
+
+    Args:
+        connection: In the caller's transaction.
+        listed: Models as the site shows them now.
+        file_ids: All their files.
+        now: What is stored as `gone_at`.
+    """
+    told = [one.version_id for model in listed for one in model.versions if one.files]
+    stored = sa.select(loras.c.file_id).where(loras.c.gone_at.is_(None))
+    gone = [
+        file_id
+        for ids in slices(told)
+        for file_id in connection.execute(stored.where(loras.c.version_id.in_(ids))).scalars()
+        if file_id not in file_ids
+    ]
+    for ids in slices(gone):
+        connection.execute(sa.update(loras).where(loras.c.file_id.in_(ids)).values(gone_at=now))

@@ -1,0 +1,1 @@
+"""A crawl of a site on one machine: list, fetch, store."""

@@ -1,0 +1,229 @@
+"""The stages behind the list: feed, fetch, record.
+
+Each task closes the ends of the streams that it was given; the end of the input then flows downstream
+by itself. Every expected failure is a row or a SiteError, anything else tears the whole run down.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import anyio
+from anyio import to_thread
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from crawler.decode.results import result_of
+from crawler.errors import QuotaError, SiteError, UnreachableError
+from crawler.model import Fetched, Outcome, Result, Target
+from crawler.store.write import writes
+from crawler.store.write.known_bytes import KnownContent
+from crawler.sync.breaker import PUT_OFF, Outage, put_off
+from crawler.sync.duplicates_in_flight import SameContent
+from crawler.sync.logins import LoginSample
+from crawler.sync.state import RunState
+
+#: Files handed out at once: enough to keep the fetchers busy while the next ones are looked up.
+FEED_BATCH = 64
+
+#: Results stored in one transaction at most: a kill loses no more than these.
+RECORD_BATCH = 64
+
+#: A file that so often meets what is about us is put off, for it is taken first each time and must
+#: not keep a run from the others. When it happens again in a run that had others, it has failed.
+TRIES_OF_AN_ODD_FILE = 3
+
+#: A header longer than this is decoded in a thread, so that the other transfers go on.
+DECODE_IN_THREAD_BYTES = 1024 * 1024
+
+
+@dataclass(slots=True)
+class Stages:
+    """What feeding, fetching and recording share.
+
+    Attributes:
+        logins: Holds back results that want a login, until it is clear whether every file does.
+        outage: Holds back failures, until it is clear whether the site is down.
+        handed_out: Files that must not be handed out again: in flight, or held.
+        same: Files that wait for another one with the same bytes.
+        busy: Files in flight.
+        renewals: Second downloads that files in flight may spend.
+        met: How often a file met a trouble of the site in this run.
+    """
+
+    state: RunState
+    logins: LoginSample
+    outage: Outage
+    handed_out: set[int] = field(default_factory=set)
+    same: SameContent = field(default_factory=SameContent)
+    busy: int = 0
+    renewals: int = 0
+    met: Counter[int] = field(default_factory=Counter)
+
+    # --- feed -----------------------------------------------------------------------------------
+
+    async def feed(
+        self, targets: MemoryObjectSendStream[Target], results: MemoryObjectSendStream[Result]
+    ) -> None:
+        """Hand out pending files until there are none and no more can come.
+
+        What is known from another file with the same bytes goes straight to the recorder.
+        """
+        state = self.state
+        async with targets, results:
+            while not state.ending:
+                batch, known = await self._take()
+                for target in batch:
+                    content = known.get(target.file_id)
+                    if content is None and self.same.must_wait(target):
+                        continue
+                    self.handed_out.add(target.file_id)
+                    self.busy += 1
+                    if content is None:
+                        await targets.send(target)
+                    else:
+                        await results.send(await self._judge(_taken_over(target, content)))
+                if batch:
+                    continue
+                if self.busy == 0 and (state.spent or not state.tally.listing):
+                    return
+                await state.bell.wait()
+
+    async def _take(self) -> tuple[list[Target], Mapping[int, KnownContent]]:
+        limit = min(FEED_BATCH, self._affordable())
+        if limit <= 0:
+            self.state.spent = self.busy == 0
+            return [], {}
+
+        def take(
+            connection: writes.Connection,
+        ) -> tuple[list[Target], Mapping[int, KnownContent]]:
+            found = writes.take_pending(
+                connection,
+                walk=self.state.plan.walk.key,
+                now=self.state.clock(),
+                limit=limit,
+                exclude=self.handed_out | self.same.held,
+            )
+            return found, writes.known_contents(connection, found)
+
+        return await self.state.ledger.run(take)
+
+    def _affordable(self) -> int:
+        """How many more downloads may be begun; each file in flight has its one."""
+        most = self.state.plan.max_downloads
+        if most is None:
+            return FEED_BATCH
+        return most - self.state.tally.counted - self.busy - self.renewals
+
+    # --- fetch ----------------------------------------------------------------------------------
+
+    async def fetch(
+        self,
+        targets: MemoryObjectReceiveStream[Target],
+        results: MemoryObjectSendStream[Result],
+    ) -> None:
+        """Read headers; a file that meets a trouble of the site stays pending."""
+        state = self.state
+        async with targets, results:
+            async for target in targets:
+                if state.ending:
+                    self._give_back(target)
+                    continue
+                try:
+                    fetched = await self._fetch(target)
+                except SiteError as error:
+                    state.tally.counted += error.counted
+                    # A file that was put off comes last and alone: all its tries tell as much as one.
+                    if not (target.put_off and self.met[target.file_id]):
+                        state.meet(error)
+                    if (odd := self._odd_ending(target, error)) is None:
+                        self._give_back(target)
+                    else:
+                        await results.send(odd)
+                    continue
+                state.site_errors = 0
+                state.tally.add_cost(fetched)
+                if fetched.refusal is Outcome.PENDING:
+                    self._give_back(target)
+                else:
+                    await results.send(await self._judge(fetched))
+
+    async def _fetch(self, target: Target) -> Fetched:
+        """One file, within the budget of downloads also where its link must be renewed."""
+        reserved = 0
+
+        def renew() -> bool:
+            nonlocal reserved
+            if self._affordable() <= 0:
+                return False
+            reserved += 1
+            self.renewals += 1
+            return True
+
+        try:
+            return await self.state.source.fetch(target, renew=renew)
+        finally:
+            self.renewals -= reserved
+
+    def _odd_ending(self, target: Target, error: SiteError) -> Result | None:
+        """What is stored of a file that keeps meeting what is about us; None to try it again."""
+        says_nothing_of_it = isinstance(error, QuotaError | UnreachableError)
+        self.met[target.file_id] += not says_nothing_of_it
+        if says_nothing_of_it or self.met[target.file_id] < TRIES_OF_AN_ODD_FILE:
+            return None
+        now = self.state.clock()
+        failed = result_of(Fetched(target=target, refusal=Outcome.FAILED, reason=error.cause), now)
+        others_are_fine = self.outage.up and self.state.trouble is None
+        return failed if target.put_off and others_are_fine else put_off(failed, now + PUT_OFF)
+
+    async def _judge(self, fetched: Fetched) -> Result:
+        if len(fetched.prefix) > DECODE_IN_THREAD_BYTES:
+            return await to_thread.run_sync(result_of, fetched, self.state.clock())
+        return result_of(fetched, self.state.clock())
+
+    def _give_back(self, target: Target) -> None:
+        self.handed_out.discard(target.file_id)
+        self.same.end(target)
+        self.busy -= 1
+        self.state.bell.ring()
+
+    # --- record ---------------------------------------------------------------------------------
+
+    async def record(self, results: MemoryObjectReceiveStream[Result]) -> None:
+        """Store how files ended, in batches."""
+        state = self.state
+        async with results:
+            async for result in results:
+                batch = [result]
+                while len(batch) < RECORD_BATCH:
+                    try:
+                        batch.append(results.receive_nowait())
+                    except (anyio.WouldBlock, anyio.EndOfStream):
+                        break
+                await self._record(self.logins.release(batch))
+                for one in batch:
+                    self.same.end(one.target)
+                self.busy -= len(batch)
+                state.bell.ring()
+        await self._record(self.logins.rest())
+        if state.trouble is None:
+            await self._store(self.outage.rest())
+
+    async def _record(self, results: list[Result]) -> None:
+        now = self.state.clock()
+        sure = self.outage.release(results, now)
+        # First of all no new work is begun.
+        self.state.stop_for(self.logins.trouble)
+        self.state.stop_for(self.outage.trouble)
+        await self._store(sure)
+
+    async def _store(self, results: list[Result]) -> None:
+        if not results:
+            return
+        await self.state.ledger.run(lambda connection: writes.store_results(connection, results))
+        self.state.tally.add_results(results)
+        self.handed_out.difference_update(result.target.file_id for result in results)
+
+
+def _taken_over(target: Target, content: KnownContent) -> Fetched:
+    return Fetched(target=target, prefix=content.prefix, file_bytes=content.file_bytes, tries=0)

@@ -1,0 +1,183 @@
+"""A crawl on one machine: it begins where the last one ended, and survives being killed.
+
+The lister stores each page with its cursor in one transaction and leaves the files `pending`; the
+feeder hands out what is pending; the fetchers read headers; the recorder stores how each file ended.
+Nothing that matters lives in memory only: killed anywhere, the next run finds the same database and
+goes on.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import anyio
+from anyio.abc import TaskGroup, TaskStatus
+
+from crawler.errors import LoraCrawlError
+from crawler.model import Result, Target
+from crawler.model.walk import CursorState
+from crawler.sources.base import Source
+from crawler.store.write import writes
+from crawler.sync.breaker import Outage
+from crawler.sync.lister import list_catalogue
+from crawler.sync.logins import LoginSample
+from crawler.sync.pipeline import Stages
+from crawler.sync.plan import Plan
+from crawler.sync.progress import Tally
+from crawler.sync.state import RunState
+from crawler.sync.walk import Walk, begin
+from crawler.sync.writer_thread import Ledger
+
+
+def utc_now() -> datetime:
+    """The time that is stored."""
+    return datetime.now(UTC)
+
+
+async def crawl(
+    source: Source,
+    ledger: Ledger,
+    plan: Plan,
+    *,
+    tally: Tally,
+    stop: anyio.Event,
+    clock: Callable[[], datetime] = utc_now,
+) -> None:
+    """Walk, fetch and store until the walk is complete or `stop` is set.
+
+    Cancelling it loses nothing that was stored; what was in flight is pending again.
+
+    Args:
+        source: An open source.
+        ledger: The database, created and upgraded.
+        plan: What to do.
+        tally: Grows while it runs; afterwards `pending` holds what is left of this walk.
+        stop: Once set, no new work is begun, and what is in flight is finished and stored.
+        clock: Gives the stored times.
+
+    Raises:
+        StoppedError: The site is in trouble or refuses us; what was stored stays.
+        UsageError: The database was filled from another API.
+    """
+    run = RunState(source, ledger, plan, tally, stop, clock)
+    async with _entry(run):
+        begun, seen = await ledger.run(lambda connection: _begin(connection, run))
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(list_catalogue, run, begun, seen)
+                if plan.fetch_headers:
+                    await group.start(_start_fetching, run, group)
+        except BaseExceptionGroup as several:
+            raise _cause(several) from several
+    if (trouble := run.trouble or run.list_trouble) is not None:
+        raise trouble
+
+
+def _cause(several: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What to tell of the exceptions that tore the run down: one of ours, if there is one."""
+    ours = several.subgroup(LoraCrawlError)
+    found: BaseException = several if ours is None else ours
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
+
+
+async def _start_fetching(
+    run: RunState, group: TaskGroup, *, task_status: TaskStatus[None]
+) -> None:
+    stages = Stages(run, LoginSample(settled=run.plan.keyed), Outage(run.source.origin))
+    send_targets, receive_targets = anyio.create_memory_object_stream[Target](run.plan.concurrency)
+    # No longer than the fetchers are many: what waits here was counted and is lost in a kill.
+    send_results, receive_results = anyio.create_memory_object_stream[Result](run.plan.concurrency)
+    async with receive_targets, send_results:
+        group.start_soon(stages.record, receive_results)
+        for _ in range(run.plan.concurrency):
+            group.start_soon(stages.fetch, receive_targets.clone(), send_results.clone())
+        group.start_soon(stages.feed, send_targets, send_results.clone())
+        task_status.started()
+
+
+def where_it_stands(
+    connection: writes.Connection, walk: Walk, *, refresh: bool, now: datetime
+) -> tuple[dict[str, CursorState], set[int]]:
+    """The cursors to begin this run with, and the models that their lap has met.
+
+    Args:
+        connection: May be a reader's.
+        walk: The walk.
+        refresh: As in `begin`.
+        now: As in `begin`.
+    """
+    stored = writes.read_cursors(connection, walk.key)
+    lap = max((state.lap for state in stored.values()), default=0)
+    # Without a limit nobody counts them, and there may be a million.
+    seen = writes.walk_model_ids(connection, walk.key, lap) if walk.limit is not None else set()
+    begun, anew = begin(walk, stored, len(seen), refresh=refresh, now=now)
+    return begun, set() if anew else seen
+
+
+def _begin(connection: writes.Connection, run: RunState) -> tuple[dict[str, CursorState], set[int]]:
+    plan, tally = run.plan, run.tally
+    if plan.retry_failed:
+        writes.retry_failed(connection, walk=plan.walk.key, keyed=plan.keyed)
+    tally.pending = writes.count_pending(connection, walk=plan.walk.key)
+    begun, seen = where_it_stands(connection, plan.walk, refresh=plan.refresh, now=run.clock())
+    if plan.walk.limit is not None:
+        tally.limit = plan.walk.limit - len(seen)
+    return begun, seen
+
+
+@asynccontextmanager
+async def _entry(run: RunState) -> AsyncIterator[None]:
+    """The row in `crawls`: written at the beginning, completed however the run ends."""
+    crawl_id = await run.ledger.run(lambda connection: _start(connection, run))
+    cancelled = True
+    try:
+        yield
+        cancelled = False
+    finally:
+        with anyio.CancelScope(shield=True):
+            await run.ledger.run(
+                lambda connection: _finish(connection, run, crawl_id, cancelled=cancelled)
+            )
+
+
+def _start(connection: writes.Connection, run: RunState) -> int:
+    writes.reopen(connection, now=run.clock(), keyed=run.plan.keyed)
+    return writes.begin_crawl(
+        connection,
+        origin=run.plan.origin or run.source.origin,
+        walk=run.plan.walk.key,
+        now=run.clock(),
+        keyed=run.plan.keyed,
+    )
+
+
+def _ending(run: RunState) -> str:
+    """In words, once it is known how many files are left."""
+    if (trouble := run.trouble or run.list_trouble) is not None:
+        return str(trouble)
+    if run.stop.is_set():
+        return "interrupted"
+    return "download budget spent" if run.spent and run.tally.pending else "done"
+
+
+def _finish(
+    connection: writes.Connection, run: RunState, crawl_id: int, *, cancelled: bool
+) -> None:
+    run.tally.pending = writes.count_pending(connection, walk=run.plan.walk.key)
+    if run.spent and (left := run.tally.pending):
+        run.tally.notices.append(
+            f"--max-downloads is used up with {left} files still pending; the same command goes on"
+        )
+    writes.finish_crawl(
+        connection,
+        crawl_id,
+        ending="cancelled" if cancelled else _ending(run),
+        summary=run.tally.summary(),
+        now=run.clock(),
+        go_on_at=run.go_on_at,
+    )
+    # A second run that finds nothing new need not count a million rows again.
+    if run.tally.files or run.tally.new_files or run.plan.refresh:
+        writes.refresh_statistics(connection)

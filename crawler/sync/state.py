@@ -1,0 +1,89 @@
+"""What the stages of one crawl share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import anyio
+
+from crawler.errors import CursorError, QuotaError, SiteError, StoppedError
+from crawler.sources.base import Source
+from crawler.sync.plan import Plan
+from crawler.sync.progress import Tally
+from crawler.sync.writer_thread import Ledger
+
+#: Answers in a row that are about us and not about a file, after which the run stops.
+SITE_ERRORS_IN_A_ROW = 3
+
+#: How long the site's download quota counts back.
+QUOTA_TIME = timedelta(hours=24)
+
+
+class Bell:
+    """Wakes one waiting task; a ring while nobody waits is kept."""
+
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+
+    def ring(self) -> None:
+        """Something changed."""
+        self._event.set()
+
+    async def wait(self) -> None:
+        """Return once it rang since the last wait."""
+        await self._event.wait()
+        self._event = anyio.Event()
+
+
+@dataclass(slots=True)
+class RunState:
+    """One crawl while it runs.
+
+    Attributes:
+        bell: Rings when there may be something to hand out, or nothing any more.
+        site_errors: Answers in a row that were about us.
+        trouble: Why no new work is begun, None while all is well.
+        list_trouble: Why the list could not be followed to its end; what it brought is read.
+        go_on_at: When to come back, where that is known.
+        spent: The budget of downloads is used up.
+    """
+
+    source: Source
+    ledger: Ledger
+    plan: Plan
+    tally: Tally
+    stop: anyio.Event
+    clock: Callable[[], datetime]
+    bell: Bell = field(default_factory=Bell)
+    site_errors: int = 0
+    trouble: StoppedError | None = None
+    list_trouble: CursorError | None = None
+    go_on_at: datetime | None = None
+    spent: bool = False
+
+    @property
+    def ending(self) -> bool:
+        """Whether fetching begins nothing new."""
+        return self.stop.is_set() or self.trouble is not None or self.spent
+
+    @property
+    def list_is_closed(self) -> bool:
+        """Whether listing ends: on a wish, or since the site is in trouble altogether.
+
+        A spent quota leaves the lists open.
+        """
+        refused = self.trouble is not None and not isinstance(self.trouble, QuotaError)
+        return self.stop.is_set() or refused
+
+    def meet(self, error: SiteError) -> None:
+        """A file was not had for a reason that is not its own."""
+        self.site_errors += 1
+        if isinstance(error, QuotaError):
+            self.stop_for(error, self.clock() + QUOTA_TIME)
+        elif self.site_errors >= SITE_ERRORS_IN_A_ROW:
+            self.stop_for(error)
+
+    def stop_for(self, trouble: StoppedError | None, go_on_at: datetime | None = None) -> None:
+        """End the run for this reason, if it is one and the first."""
+        if trouble is not None and self.trouble is None:
+            self.trouble, self.go_on_at = trouble, go_on_at

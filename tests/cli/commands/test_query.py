@@ -1,0 +1,254 @@
+"""`query` as a command: options, formats and what goes where. Its language is tested elsewhere."""
+
+import csv
+import io
+import json
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from crawler.cli.app import app
+from crawler.cli.completion import condition
+from crawler.cli.output.safe import visible
+from crawler.store.schema.fields import FIELDS
+from tests.cli.conftest import HOSTILE_NAME
+from tests.cli.headers import Run
+
+
+def ids(stdout: str) -> list[int]:
+    return [row["file_id"] for row in json.loads(stdout)]
+
+
+def test_rows_in_a_pipe_are_tsv(run: Run, database: str) -> None:
+    result = run("query", "network_dim>=64", "--columns", "file_id,network_dim", "--db", database)
+    assert result.exit_code == 0
+    assert result.stdout == "file_id\tnetwork_dim\n5\t64\n6\t128\n"
+    assert result.stderr == ""
+
+
+def test_both_spellings_and_several_words(run: Run, database: str) -> None:
+    words = ["network_dim:16..64", "optimizer = 'AdamW8bit'", "file_id<>2"]
+    assert ids(run("query", *words, "--json", "--db", database).stdout) == [3, 4, 5]
+
+
+def test_sort_limit_and_offset(run: Run, database: str) -> None:
+    result = run(
+        "query", "--sort", "-network_dim,-file_id", "--limit", "3", "--offset", "1",
+        "--columns", "file_id", "--format", "tsv", "--db", database,
+    )  # fmt: skip
+    assert result.stdout == "file_id\n5\n4\n3\n"
+    assert "3 rows, and more match: --limit 0 for all, --count for how many\n" in result.stderr
+
+
+def test_an_answer_that_is_whole_says_nothing(run: Run, database: str) -> None:
+    for limit in ("0", "8", "50"):
+        result = run("query", "--limit", limit, "--columns", "file_id", "--db", database)
+        assert len(result.stdout.splitlines()) == 9
+        assert result.stderr == ""
+
+
+def test_a_table_has_a_footer_unless_quiet(run: Run, database: str) -> None:
+    words = ("query", "network_dim>=64", "--format", "table", "--db", database)
+    loud, quiet, first = run(*words), run(*words, "-q"), run("-q", *words)
+    assert loud.stderr == "2 rows\n"
+    assert quiet.stderr == first.stderr == ""
+    assert loud.stdout == quiet.stdout == first.stdout
+    assert loud.stdout.splitlines()[0].split()[:2] == ["file_id", "model_name"]
+
+
+def test_quiet_hides_what_the_limit_left_out(run: Run, database: str) -> None:
+    result = run("query", "--limit", "1", "-q", "--db", database)
+    assert result.stderr == ""
+
+
+def test_all_columns(run: Run, database: str) -> None:
+    for every in ("all", "*"):
+        result = run("query", "file_id=6", "--columns", every, "--json", "--db", database)
+        (row,) = json.loads(result.stdout)
+        assert list(row) == [field.name for field in FIELDS]
+        assert row["is_primary"] is True
+        assert row["model_tags"] == ["style", "stone"]
+        assert row["published_at"] == "2025-01-02 03:04:05.678000"
+        assert row["learning_rate"] == 0.0001
+
+
+@pytest.mark.parametrize("form", ["table", "jsonl"])
+def test_a_reader_that_has_seen_enough(database: str, form: str) -> None:
+    words = ["query", "--columns", "all", "--limit", "3", "--format", form, "--db", database]
+    with subprocess.Popen(
+        [sys.executable, "-m", "crawler", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=60) == 141
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_an_answer_that_finds_no_room(database: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "crawler", "query", "--db", database],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "error: the answer cannot be written: No space left on device\n"
+
+
+def test_count_is_a_number_alone(run: Run, database: str) -> None:
+    assert run("query", "network_dim:32", "--count", "--db", database).stdout == "2\n"
+    assert run("query", "--count", "--limit", "1", "--db", database).stdout == "8\n"
+    result = run("query", "network_dim:32", "--count", "--json", "--db", database)
+    assert json.loads(result.stdout) == [{"count": 2}]
+
+
+def test_groups(run: Run, database: str) -> None:
+    result = run("query", "--group-by", "network_dim", "--limit", "2", "--db", database)
+    assert result.stdout.splitlines() == ["network_dim\tcount", "32\t2", "\t2"]
+    assert "the first 2 values; --limit 0 for all" in result.stderr
+
+
+def test_options_that_change_nothing_are_told(run: Run, database: str) -> None:
+    plain = run("query", "--group-by", "network_dim", "--db", database)
+    sorted_ = run("query", "--group-by", "network_dim", "--sort", "network_dim", "--db", database)
+    shown = run("query", "--count", "--columns", "file_id", "--db", database)
+
+    assert plain.stderr == ""
+    assert sorted_.stdout == plain.stdout
+    assert sorted_.stderr == "--sort changes nothing where rows are counted\n"
+    assert (shown.stdout, shown.stderr) == (
+        "8\n",
+        "--columns changes nothing where rows are counted\n",
+    )
+
+
+def test_sparse_fields_are_named(run: Run, database: str) -> None:
+    result = run("query", "noise_offset>0.05", "reason is null", "--db", database)
+    assert result.exit_code == 0
+    assert "no row has noise_offset\n" in result.stderr
+    assert "only 12 % of the rows have reason\n" in result.stderr
+    assert "network_dim" not in run("query", "network_dim>4", "--db", database).stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["network_dmi>64"],
+        ["network_dim>'abc'"],
+        ["network_dim>"],
+        ['model_name="Prodigy"'],
+        ["--sort", "nothing"],
+        ["--columns", "file_id,file_id"],
+        ["--group-by", "model_tags"],
+        ["1; drop table loras"],
+    ],
+)
+def test_what_cannot_be_understood_gets_a_caret(run: Run, database: str, words: list[str]) -> None:
+    result = run("query", *words, "--db", database)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: ")
+    assert "^" in result.stderr
+
+
+def test_a_bad_expression_needs_no_database_to_be_told(run: Run, tmp_path: Path) -> None:
+    result = run("query", "network_dmi>64", "--db", str(tmp_path / "none.db"))
+    assert result.exit_code == 2
+    assert "network_dim" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--count", "--group-by", "optimizer"],
+        ["--json", "--format", "csv"],
+        ["--safe-csv", "--json"],
+        ["--limit", "-1"],
+        ["--format", "xml"],
+    ],
+)
+def test_options_that_make_no_sense(run: Run, database: str, words: list[str]) -> None:
+    result = run("query", *words, "--db", database)
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_no_database(run: Run, tmp_path: Path) -> None:
+    result = run("query", "--db", str(tmp_path / "none.db"))
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_hostile_names_in_every_format(run: Run, database: str) -> None:
+    for form in ("table", "tsv", "csv", "markdown", "json", "jsonl"):
+        words = ("query", "file_id=3", "--format", form, "--columns", "model_name")
+        out = run(*words, "--db", database).stdout
+        assert all(visible(line) == line for line in out.splitlines())
+    name = json.loads(out)["model_name"]
+    assert name == HOSTILE_NAME
+    safe = ("query", "file_id=3", "--safe-csv", "--columns", "model_name,file_id")
+    rows = list(csv.reader(io.StringIO(run(*safe, "--db", database).stdout)))
+    assert rows[1] == [r"'=1+1 \x1b[31m[red]Marble\u202e", "3"]
+
+
+def test_the_statement_is_ready_to_paste(run: Run, database: str, backend: str) -> None:
+    words = ("query", "network_dim>=64", "--columns", "file_id,network_dim")
+    statement = run(*words, "--sql", "--db", database).stdout
+    if backend == "sqlite":
+        path = database.removeprefix("sqlite+pysqlite:///")
+        with sqlite3.connect(path) as connection:
+            assert connection.execute(statement).fetchall() == [(5, 64), (6, 128)]
+        connection.close()
+    else:
+        result = run("sql", "-", "--db", database, text=statement)
+        assert result.stdout == "file_id\tnetwork_dim\n5\t64\n6\t128\n"
+
+
+def test_verbose_tells_the_statement(run: Run, database: str) -> None:
+    result = run("query", "network_dim>=64", "-v", "--db", database)
+    assert "SELECT" in result.stderr
+    assert "SELECT" not in result.stdout
+
+
+def completed(shell: str, words: list[str]) -> str:
+    """What the shell is told when the last word is to be completed."""
+    line = " ".join(["lora-crawl", *words])
+    asked = {
+        "_LORA_CRAWL_COMPLETE": f"complete_{shell}",
+        "_TYPER_COMPLETE_ARGS": line,
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(words)),
+    }
+    return CliRunner().invoke(app, [], prog_name="lora-crawl", env=asked).stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["query", "network_di"], "network_dim"),
+        (["query", "network_dim:64..", "opti"], "optimizer"),
+        (["query", "--columns", "file_id,network_di"], "file_id,network_dim"),
+        (["query", "--sort", "images_s"], "images_seen"),
+        (["query", "--sort", "steps,-images_s"], "steps,-images_seen"),
+        (["query", "--group-by", "opti"], "optimizer"),
+        (["fields", "network_di"], "network_dim"),
+    ],
+)
+def test_the_shell_completes_fields(shell: str, words: list[str], expected: str) -> None:
+    assert expected in completed(shell, words)
+
+
+def test_a_condition_is_completed_at_its_end() -> None:
+    assert [name for name, _ in condition("network_dim>64 and optimizer_p")] == [
+        "network_dim>64 and optimizer_path"
+    ]
+    assert condition("network_dim>") == []
+    assert len(condition("")) == len(FIELDS)

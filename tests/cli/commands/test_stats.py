@@ -1,0 +1,118 @@
+"""`stats`, on both databases."""
+
+import json
+
+import pytest
+import sqlalchemy as sa
+
+from crawler.cli.output.safe import visible
+from tests.cli.headers import Run
+
+
+def test_a_page_for_a_person(run: Run, database: str) -> None:
+    result = run("stats", "network_dim", "optimizer", "--format", "table", "--db", database)
+
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "8 files, each counted once; the headers of 6 were read, and 0 of these (0 %) say",
+        "nothing of their training.",
+        "",
+        "network_dim  rank: width of the added layers",
+        "  6 files have it (75 %): median 32, middle half 20 to 56, all from 8 to 128",
+        "  8    1  ████████████",
+        "  16   1  ████████████",
+        "  32   2  ████████████████████████",
+        "  64   1  ████████████",
+        "  128  1  ████████████",
+        "",
+        "optimizer  class name, e.g. AdamW8bit",
+        "  6 files have it (75 %)",
+        "  AdamW8bit  6  ████████████████████████",
+    ]
+    assert result.stderr == ""
+
+
+def test_rows_for_a_program(run: Run, database: str) -> None:
+    result = run("stats", "network_dim,images_seen", "--json", "--db", database)
+    dim, images = json.loads(result.stdout)
+
+    assert dim == {
+        "field": "network_dim",
+        "files": 8,
+        "headers_read": 6,
+        "no_metadata": 0,
+        "count": 6,
+        "minimum": 8,
+        "quartile1": 20.0,
+        "median": 32.0,
+        "quartile3": 56.0,
+        "maximum": 128,
+        "histogram": [
+            {"value": value, "count": count}
+            for value, count in ((8, 1), (16, 1), (32, 2), (64, 1), (128, 1))
+        ],
+    }
+    assert (images["field"], images["count"]) == ("images_seen", 6)
+
+
+def test_groups(run: Run, database: str) -> None:
+    grouped = run("stats", "network_dim", "--by", "base_model", "--json", "--db", database)
+    monthly = run("stats", "optimizer", "--by", "month", "--db", database)
+    table = run("stats", "network_dim", "--by", "month", "-f", "table", "--db", database)
+
+    (row,) = json.loads(grouped.stdout)
+    assert (row["base_model"], row["files"], row["median"]) == ("Pony", 8, 32.0)
+    assert monthly.stdout.splitlines()[1].split("\t")[:3] == ["optimizer", "2025-01", "8"]
+    assert "month    files  no metadata  have it  25 %  median  75 %  histogram" in table.stdout
+    assert "2025-01      8            0        6    20      32    56  ▄▄█▄▄" in table.stdout
+
+
+def test_every_kind_of_field_has_a_page(run: Run, database: str) -> None:
+    for by in ([], ["--by", "base_model"], ["--by", "month"]):
+        words = ("published_at", "nsfw", "training_seconds", "likes", "model_name", "gone_at")
+        result = run("stats", *words, *by, "--format", "table", "--db", database)
+        assert result.exit_code == 0
+        assert all(visible(line) == line for line in result.stdout.splitlines())
+        assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+def test_the_main_fields_unless_others_are_named(run: Run, database: str) -> None:
+    fields = [row["field"] for row in json.loads(run("stats", "--json", "--db", database).stdout)]
+
+    assert {"network_dim", "images_seen", "megapixels_seen", "training_seconds"} <= set(fields)
+
+
+def test_a_condition_picks_files(run: Run, database: str) -> None:
+    words = ("--where", "network_dim>8", "--where", "network_dim:..64")
+    (row,) = json.loads(run("stats", "network_dim", *words, "--json", "--db", database).stdout)
+    nothing = run("stats", "--where", "network_dim>999", "--format", "table", "--db", database)
+
+    assert (row["files"], row["minimum"], row["maximum"]) == (4, 16, 64)
+    assert (nothing.exit_code, nothing.stdout, nothing.stderr) == (0, "", "no file is picked\n")
+
+
+@pytest.mark.parametrize("form", ["json", "table", "tsv"])
+def test_an_empty_database(run: Run, engine: sa.Engine, form: str) -> None:
+    place = engine.url.render_as_string(hide_password=False)
+    result = run("stats", "--format", form, "--db", place)
+
+    assert result.exit_code == 0
+    assert result.stderr == "the database has no files yet\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["network_dmi"],
+        ["steps", "steps"],
+        ["steps", "model_tags"],
+        ["tags"],
+        ["--where", "steps>"],
+        ["--where", "1; drop table loras"],
+    ],
+)
+def test_what_cannot_be_understood_gets_a_caret(run: Run, database: str, words: list[str]) -> None:
+    result = run("stats", *words, "--db", database)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "^" in result.stderr

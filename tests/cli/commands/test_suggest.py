@@ -1,0 +1,139 @@
+"""`suggest`, on both databases."""
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from crawler.cli.output.safe import visible
+from crawler.store.schema.tables import loras
+from tests.cli.headers import Run
+
+
+def test_a_page_for_a_person(run: Run, database: str) -> None:
+    result = run("suggest", "--base-model", "Pony", "--db", database)
+    lines = result.stdout.splitlines()
+
+    assert result.exit_code == 0
+    assert lines[0] == "Starting recipe for Pony"
+    assert "  network_dim                  32                   6     32 33 %, 8 17 %, …" in lines
+    assert "  optimizer                    AdamW8bit            6     nobody differs" in lines
+    assert any("Too few to rely on" in line for line in lines)
+    assert any("Examples to open with lora-crawl show" in line for line in lines)
+    assert all(visible(line) == line for line in lines)
+    assert max(map(len, lines)) <= 80
+    assert result.stderr == ""
+
+
+def test_a_terminal_without_an_ellipsis_gets_another_sign(database: str) -> None:
+    words = ["suggest", "--base-model", "Pony", "--db", database]
+    done = subprocess.run(
+        [sys.executable, "-m", "crawler", *words],
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "COLUMNS": "80"},
+        capture_output=True,
+        check=True,
+    )
+    assert b"32 33 %, 8 17 %, ~\n" in done.stdout
+    assert b"\\u" not in done.stdout
+
+
+def test_the_same_as_data(run: Run, database: str) -> None:
+    result = run("suggest", "--base-model", "pony", "--images", "30", "--json", "--db", database)
+    found = json.loads(result.stdout)
+
+    assert (found["base_model"], found["images"]) == ("Pony", [15, 60])
+    assert found["known"] == {"loras": 8, "read": 6, "telling": 6}
+    assert (found["loras"], found["creators"], found["enough"]) == (6, 1, False)
+    dim = found["settings"]["network_dim"]
+    assert (dim["suggested"], dim["loras"], dim["of_loras"]) == (32, 6, 6)
+    assert dim["values"][0] == {"value": 32, "loras": 2, "share": pytest.approx(1 / 3)}
+    assert found["combinations"][0]["network_dim"] == 32
+    assert [one["file_id"] for one in found["examples"]] == [1]
+
+
+def test_files_for_sd_scripts(run: Run, database: str, tmp_path: Path) -> None:
+    folder = tmp_path / "made" / "here"
+    words = ("suggest", "--base-model", "Pony", "--db", database, "-o", str(folder))
+    first, second, forced = run(*words), run(*words), run(*words, "--force")
+    text = (folder / "config.toml").read_text(encoding="utf-8")
+
+    assert (first.exit_code, second.exit_code, forced.exit_code) == (0, 2, 0)
+    assert first.stderr.startswith(f"{folder}: config.toml, dataset.toml\n")
+    assert "--force overwrites" in second.stderr
+    assert tomllib.loads(text)["network_dim"] == 32
+    assert "network_dim = 32 # 33% of 6 LoRAs" in text
+    assert text.startswith(
+        "# Made by lora-crawl of the settings of 6 LoRAs (too few to rely on): Pony."
+    )
+    assert tomllib.loads((folder / "dataset.toml").read_text(encoding="utf-8"))["datasets"]
+
+
+@pytest.mark.parametrize(
+    ("words", "loras_left"),
+    [
+        (["--tag", "stone"], 6),
+        (["--tag", "nothing"], 0),
+        (["--creator", "StoneCutter"], 6),
+        (["--min-likes", "11"], 0),
+        (["--images", "500"], 0),
+    ],
+)
+def test_who_is_asked(run: Run, database: str, words: list[str], loras_left: int) -> None:
+    result = run("suggest", "--base-model", "Pony", *words, "--json", "--db", database)
+    page = run("suggest", "--base-model", "Pony", *words, "--db", database)
+
+    assert json.loads(result.stdout)["loras"] == loras_left
+    assert page.exit_code == 0
+    if not loras_left:
+        assert "no such LoRA" in page.stdout or "nothing is suggested" in page.stdout
+
+
+def test_nothing_to_learn_from_is_not_written(run: Run, database: str, tmp_path: Path) -> None:
+    folder = tmp_path / "none"
+    words = ("--base-model", "Pony", "--creator", "nobody", "-o", str(folder))
+    result = run("suggest", *words, "--db", database)
+
+    assert result.exit_code == 2
+    assert "The database has no such LoRA." in result.stdout
+    assert not folder.exists()
+
+
+def test_an_unknown_base_model_gets_near_names(run: Run, engine: sa.Engine, database: str) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            loras.update().where(loras.c.file_id == 8).values(base_model="Illustrious")
+        )
+    near = run("suggest", "--base-model", "Ilustrious", "--db", database)
+    far = run("suggest", "--base-model", "zzz", "--db", database)
+
+    assert (near.exit_code, far.exit_code) == (2, 2)
+    assert near.stderr.endswith("did you mean Illustrious?\n")
+    assert far.stderr.endswith("it has Pony and Illustrious\n")
+
+
+def test_an_empty_database(run: Run, engine: sa.Engine) -> None:
+    place = engine.url.render_as_string(hide_password=False)
+    result = run("suggest", "--base-model", "Pony", "--db", place)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "names no base model yet" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["--base-model", "Pony", "--images", "0"],
+        ["--base-model", "Pony", "--min-likes", "-1"],
+        ["--base-model", "Pony", "--force"],
+    ],
+)
+def test_what_makes_no_sense(run: Run, database: str, words: list[str]) -> None:
+    result = run("suggest", *words, "--db", database)
+
+    assert (result.exit_code, result.stdout) == (2, "")

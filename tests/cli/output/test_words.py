@@ -1,0 +1,114 @@
+"""Numbers, times and sizes as people say them."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from crawler.cli.output import words
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (0, "0"),
+        (1010, "1,010"),
+        (-5, "-5"),
+        (16.0, "16"),
+        (0.0005, "0.0005"),
+        (1e-05, "1e-5"),
+        (0.00015, "0.00015"),
+        (1234.5, "1,234.5"),
+        (1e300, "1e300"),
+        (float("inf"), "inf"),
+    ],
+)
+def test_numbers_lose_nothing(value: float, told: str) -> None:
+    assert words.number(value) == told
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (0.32488, "0.325"),
+        (1234.567, "1,235"),
+        (0.0, "0"),
+        (7, "7"),
+        (2.5e-06, "2.5e-6"),
+        (-0.00012345, "-0.000123"),
+    ],
+)
+def test_measured_numbers_are_cut(value: float, told: str) -> None:
+    assert words.rounded(value) == told
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (0, "0 seconds"),
+        (0.2, "less than a second"),
+        (1, "1 second"),
+        (90, "90 seconds"),
+        (656.277, "11 minutes"),
+        (5_999, "100 minutes"),
+        (6_000, "1 hour 40 minutes"),
+        (7_200, "2 hours"),
+        (100_000, "27 hours 47 minutes"),
+        (200_000, "2 days 8 hours"),
+        (172_800, "2 days"),
+    ],
+)
+def test_durations(seconds: float, told: str) -> None:
+    assert words.duration(seconds) == told
+
+
+@pytest.mark.parametrize(
+    ("length", "told"),
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (999, "999 bytes"),
+        (37_861_176, "37.9 MB"),
+        (10**16, "10,000.0 TB"),
+    ],
+)
+def test_sizes(length: int, told: str) -> None:
+    assert words.size(length) == told
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [(0.0, "0 %"), (0.001, "<1 %"), (0.124, "12 %"), (0.999, ">99 %"), (1.0, "100 %")],
+)
+def test_shares_never_say_all_or_none_when_it_is_not(part: float, told: str) -> None:
+    assert words.share(part) == told
+
+
+def test_instants_are_in_utc() -> None:
+    east = timezone(timedelta(hours=2))
+    assert words.instant(datetime(2024, 5, 1, 1, 0, tzinfo=east)) == "2024-04-30 23:00:00"
+    assert words.instant(datetime(2024, 5, 1, microsecond=5, tzinfo=UTC)) == (
+        "2024-05-01 00:00:00.000005"
+    )
+
+
+def test_lists_and_counts() -> None:
+    assert [words.listed(list("abc"[:size])) for size in range(4)] == [
+        "",
+        "a",
+        "a and b",
+        "a, b and c",
+    ]
+    assert words.count(1, "image") == "1 image"
+    assert words.count(2020, "image") == "2,020 images"
+    assert words.count(2, "body", "bodies") == "2 bodies"
+
+
+@pytest.mark.parametrize(
+    ("part", "drawn"), [(0, ""), (0.001, "▏"), (0.5, "████"), (1, "████████"), (7, "████████")]
+)
+def test_bars(part: float, drawn: str) -> None:
+    assert words.bar(part, 8) == drawn
+
+
+def test_plain_bars() -> None:
+    assert words.bar(0.5, 8, plain=True) == "####"

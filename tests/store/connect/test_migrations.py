@@ -1,0 +1,223 @@
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from crawler.store.connect import database, schema_state
+from crawler.store.connect.database import (
+    REVISION,
+    State,
+    changing_tables,
+    migrations_folder,
+    open_as_found,
+    open_for_writing,
+    state,
+    upgrade,
+)
+from crawler.store.read.loras import table_counts
+from crawler.store.schema import tables
+from crawler.store.write.writes import store_results
+from tests.factories import make_model, make_result
+from tests.stored import list_models
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(migrations_folder()))
+    return config
+
+
+def _move(engine: sa.Engine, revision: str) -> None:
+    config = _config()
+    move = command.downgrade if revision.startswith(("-", "base")) else command.upgrade
+    with changing_tables(engine) as connection:
+        config.attributes["connection"] = connection
+        move(config, revision)
+
+
+def _drift(engine: sa.Engine) -> list[object]:
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
+        return list(compare_metadata(context, tables.metadata))
+
+
+@pytest.fixture
+def bare(database_url: str) -> Iterator[sa.Engine]:
+    """A database without tables, open for writing."""
+    engine = open_as_found(database_url)
+    yield engine
+    engine.dispose()
+
+
+def test_revisions_are_one_line_of_numbers() -> None:
+    found = list(ScriptDirectory.from_config(_config()).walk_revisions())
+
+    numbers = [int(script.revision) for script in reversed(found)]
+    assert [script.revision for script in found] == [f"{n:04}" for n in reversed(numbers)]
+    assert numbers == list(range(1, len(found) + 1))
+    assert found[0].revision == REVISION
+    for script in found:
+        assert Path(script.path).name.startswith(f"{script.revision}_")
+
+
+def test_revisions_use_nothing_of_the_program() -> None:
+    for path in (migrations_folder() / "versions").glob("*.py"):
+        assert "crawler" not in path.read_text(encoding="utf-8"), path.name
+
+
+def test_each_revision_goes_up_down_and_up(bare: sa.Engine) -> None:
+    scripts = list(ScriptDirectory.from_config(_config()).walk_revisions())
+
+    for script in reversed(scripts):
+        _move(bare, script.revision)
+        _move(bare, "-1")
+        _move(bare, script.revision)
+
+    assert state(bare.url) is State.CURRENT
+
+
+def test_the_way_down_leaves_nothing(bare: sa.Engine) -> None:
+    _move(bare, "head")
+    _move(bare, "base")
+
+    assert sa.inspect(bare).get_table_names() == ["alembic_version"]
+    assert state(bare.url) is State.EMPTY
+    open_for_writing(bare.url).dispose()
+    assert state(bare.url) is State.CURRENT
+
+
+def test_the_tables_are_what_the_revisions_make(engine: sa.Engine) -> None:
+    assert _drift(engine) == []
+
+
+def test_keys_and_indexes_have_the_names_of_the_tables(engine: sa.Engine) -> None:
+    """Autogenerate does not compare them, and a later revision will drop them by name."""
+    made = sa.inspect(engine)
+
+    for name, table in tables.metadata.tables.items():
+        assert made.get_pk_constraint(name)["name"] == f"pk_{name}"
+        assert {index["name"] for index in made.get_indexes(name)} == {
+            str(index.name) for index in table.indexes
+        }
+        assert {key["name"] for key in made.get_foreign_keys(name)} == {
+            str(key.name) for key in table.foreign_key_constraints
+        }
+
+
+@pytest.fixture
+def workbench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A copy of migrations/ in which a test may write revisions."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(migrations_folder(), folder, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(database, "migrations_folder", lambda: folder)
+    return folder
+
+
+NEXT_REVISION = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("loras") as batch:
+        batch.alter_column("model_name", nullable=False, server_default="")
+        batch.add_column(sa.Column("colour", sa.Text()))
+    {more}
+
+
+def downgrade() -> None:
+    with op.batch_alter_table("loras") as batch:
+        batch.drop_column("colour")
+        batch.alter_column("model_name", nullable=True, server_default=None)
+"""
+
+
+def _store_one(engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        list_models(connection, make_model(1))
+        store_results(connection, [make_result(1)])
+
+
+def test_an_upgrade_keeps_every_row(
+    engine: sa.Engine, workbench: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _store_one(engine)
+    with engine.connect() as connection:
+        before = table_counts(connection)
+    (workbench / "versions" / "0005_next.py").write_text(NEXT_REVISION.format(more="pass"))
+    monkeypatch.setattr(schema_state, "REVISION", "0005")
+    assert state(engine.url) is State.OLD
+
+    upgraded = open_for_writing(engine.url)
+
+    assert state(upgraded.url) is State.CURRENT
+    with upgraded.connect() as connection:
+        assert table_counts(connection) == before
+        assert connection.exec_driver_sql("SELECT colour FROM loras").scalars().all() == [None]
+    upgraded.dispose()
+
+
+def test_a_failed_upgrade_changes_nothing(engine: sa.Engine, workbench: Path) -> None:
+    _store_one(engine)
+    text = NEXT_REVISION.format(more='raise RuntimeError("no")')
+    (workbench / "versions" / "0005_next.py").write_text(text)
+
+    with pytest.raises(RuntimeError, match="no"):
+        upgrade(engine)
+
+    assert state(engine.url) is State.CURRENT
+    assert _drift(engine) == []
+    with engine.connect() as connection:
+        assert table_counts(connection)["headers"] == 1
+
+
+def test_a_generated_revision_runs_and_makes_the_same_tables(
+    bare: sa.Engine, workbench: Path
+) -> None:
+    for path in (workbench / "versions").glob("*.py"):
+        path.unlink()
+    config = Config()
+    config.set_main_option("script_location", str(workbench))
+    with changing_tables(bare) as connection:
+        # A table of another library in the same database.
+        connection.exec_driver_sql("CREATE TABLE pgqueuer (id INTEGER)")
+        config.attributes["connection"] = connection
+        command.revision(config, "Generated", autogenerate=True, rev_id="0001")
+
+    [path] = (workbench / "versions").glob("*.py")
+    text = path.read_text(encoding="utf-8")
+    assert "pgqueuer" not in text
+    assert "crawler" not in text
+    upgrade(bare)
+    assert [difference for difference in _drift(bare) if "pgqueuer" not in str(difference)] == []
+
+
+def test_alembic_on_the_command_line_finds_the_database(tmp_path: Path) -> None:
+    place = tmp_path / "loras.db"
+    root = Path(__file__).parents[3]
+
+    for arguments in (("-x", f"db={place}", "upgrade", "head"), ("-x", f"db={place}", "check")):
+        done = subprocess.run(
+            [sys.executable, "-m", "alembic", *arguments],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
+    assert state(place) is State.CURRENT

@@ -1,0 +1,114 @@
+"""What docs/fields.md and `fields` say of where a column comes from, held against golden pairs."""
+
+import copy
+import fnmatch
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import pytest
+
+from crawler.decode.dialects.kohya import keys as kohya_keys
+from crawler.decode.dialects.onetrainer import config as onetrainer_config
+from crawler.decode.recipe import decode
+from crawler.model import Recipe
+from crawler.store.schema.field_notes import NOTES, written_by
+from crawler.store.schema.fields import BY_NAME, TRAINING_GROUPS
+from tests.decode.test_golden import GOLDEN, header_of
+
+CLAIMS = [(column, key) for column, notes in NOTES.items() for key in notes.keys.split()]
+
+#: Derived from other columns, none of which is a key's alone.
+DERIVED = {"effective_unet_lr", "effective_text_encoder_lr", "training_seconds", "other_settings"}
+
+
+@cache
+def pairs(trainer: str) -> tuple[dict[str, Any], ...]:
+    found = [
+        json.loads(path.read_text(encoding="utf-8")) for path in sorted(GOLDEN.glob("*/*.json"))
+    ]
+    return tuple(pair for pair in found if pair["expect"].get("trainer") == trainer)
+
+
+def without(metadata: Mapping[str, Any], key: str) -> Iterator[Mapping[str, Any]]:
+    """The metadata without a key, once for each place where the key may begin to lead into JSON."""
+    parts = key.split(".")
+    for cut in range(len(parts), 0, -1):
+        top, inside = ".".join(parts[:cut]), parts[cut:]
+        names = fnmatch.filter(metadata, top.removesuffix("[]"))
+        if not names:
+            continue
+        less = copy.deepcopy(dict(metadata))
+        if top.endswith("[]"):
+            inside = ["[]", *inside]
+        for name in names:
+            if inside:
+                take_away(less[name], inside)
+            else:
+                del less[name]
+        yield less
+
+
+def take_away(value: Any, path: list[str]) -> None:
+    """Delete what the path leads to; an adapter's settings stand behind their component's name."""
+    head, *rest = path
+    if head == "[]" and isinstance(value, list):
+        for one in value:
+            take_away(one, rest)
+    elif isinstance(value, dict):
+        opened = head.removesuffix("[]")
+        for name in [
+            one for one in value if fnmatch.fnmatch(one, opened) or one.endswith(f".{head}")
+        ]:
+            if rest:
+                take_away(value[name], ["[]", *rest] if head.endswith("[]") else rest)
+            else:
+                del value[name]
+
+
+def read(pair: Mapping[str, Any], metadata: Mapping[str, Any]) -> Recipe:
+    return decode(header_of({**pair, "metadata": metadata})).recipe
+
+
+def says_something_of_its_own(pair: Mapping[str, Any], column: str, key: str) -> bool:
+    """Whether the column is another without the key, where no further key says the same."""
+    alone = pair["metadata"]
+    for other in NOTES[column].keys.split():
+        if other != key and not key.startswith(f"{other}."):
+            alone = next(without(alone, other), alone)
+    return any(
+        getattr(read(pair, metadata), column) != getattr(read(pair, less), column)
+        for metadata in (pair["metadata"], alone)
+        for less in without(metadata, key)
+    )
+
+
+@pytest.mark.parametrize(("column", "key"), CLAIMS)
+def test_a_column_comes_from_the_keys_that_are_named(column: str, key: str) -> None:
+    assert any(
+        says_something_of_its_own(pair, column, key)
+        for trainer in written_by(key)
+        for pair in pairs(trainer)
+    )
+
+
+def test_every_key_with_a_column_of_its_own_is_named() -> None:
+    flat = [(key, column) for key, column, _ in kohya_keys.FLAT]
+    split = [(key, column) for key, column, _ in kohya_keys.SPLIT]
+    settings = [(f"ot_config.{key}", column) for key, column, _ in onetrainer_config.FLAT]
+
+    assert [
+        (key, column)
+        for key, column in [*flat, *split, *settings]
+        if key not in NOTES[column].keys.split()
+    ] == []
+
+
+def test_every_column_that_metadata_fills_has_keys() -> None:
+    columns = {
+        name for name, each in BY_NAME.items() if each.group in TRAINING_GROUPS | {"trainer"}
+    }
+
+    assert {name for name in columns if not BY_NAME[name].keys} == DERIVED | {"trainer"}
+    assert set(NOTES) <= columns

@@ -1,0 +1,226 @@
+"""Values counted, creators and evidence: the same on both databases."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from crawler.query.parser import parse
+from crawler.store.schema.fields import BY_NAME, FIELDS
+from crawler.store.schema.tables import loras, models, versions
+from crawler.store.stats.creators import Author, authors
+from crawler.store.stats.examples import Coverage, Sort, base_models, coverage_of, witnesses
+from crawler.store.stats.value_counts import (
+    Common,
+    Group,
+    Population,
+    commonest,
+    populations,
+    tally,
+)
+
+NOW = datetime(2026, 3, 4, tzinfo=UTC)
+
+
+def insert(engine: sa.Engine, *rows: dict[str, Any]) -> None:
+    """Rows of `loras`, numbered from 1, with the models and versions behind them."""
+    full: list[dict[str, Any]] = []
+    for number, row in enumerate(rows, start=1):
+        given = {
+            "file_id": number,
+            "model_id": number,
+            "version_id": row.get("model_id", number),
+            "site": "civitai",
+            "outcome": "decoded",
+            "attempts": 1,
+        }
+        full.append(dict.fromkeys(field.name for field in FIELDS) | given | row)
+    with engine.begin() as connection:
+        for model in sorted({row["model_id"] for row in full}):
+            seen = {"first_seen_at": NOW, "last_seen_at": NOW}
+            connection.execute(models.insert(), {"model_id": model, "site": "civitai"} | seen)
+        for version, row in {row["version_id"]: row for row in full}.items():
+            about = {"version_id": version, **seen}
+            about |= {name: row[name] for name in ("model_id", "published_at")}
+            connection.execute(versions.insert(), about)
+        connection.execute(loras.insert(), full)
+
+
+@pytest.fixture
+def shelf(engine: sa.Engine) -> sa.Engine:
+    """Six files of two base models and two months."""
+    may, june = datetime(2025, 5, 31, 23, 59, tzinfo=UTC), datetime(2025, 6, 1, tzinfo=UTC)
+    insert(
+        engine,
+        {"base_model": "Pony", "network_dim": 8, "optimizer": "Lion", "published_at": may},
+        {"base_model": "Pony", "network_dim": 16, "optimizer": "Adam", "published_at": may},
+        {"base_model": "Pony", "network_dim": 16, "optimizer": "Adam", "published_at": june},
+        {"base_model": "Flux", "optimizer": "Lion", "enable_bucket": True, "published_at": june},
+        {"base_model": "Flux", "outcome": "no_metadata", "published_at": june},
+        {"base_model": "", "outcome": "failed"},
+    )
+    return engine
+
+
+def tallied(engine: sa.Engine, name: str, by: Group | None, *where: str) -> dict[Any, int]:
+    tree = parse(where, BY_NAME)
+    with engine.connect() as connection, tally(connection, BY_NAME[name], tree, by) as found:
+        return {(group, value): count for group, value, count in found}
+
+
+def test_populations_tell_how_much_can_be_known(shelf: sa.Engine) -> None:
+    with shelf.connect() as connection:
+        assert populations(connection, None, None) == [Population(None, 6, 5, 1)]
+        assert Counter(populations(connection, None, "base_model")) == Counter(
+            [
+                Population("Pony", 3, 3, 0),
+                Population("Flux", 2, 2, 1),
+                Population(None, 1, 0, 0),
+            ]
+        )
+        assert Counter(populations(connection, None, "month")) == Counter(
+            [
+                Population("2025-05", 2, 2, 0),
+                Population("2025-06", 3, 3, 1),
+                Population(None, 1, 0, 0),
+            ]
+        )
+        assert populations(connection, parse(["steps>1"], BY_NAME), None) == []
+
+
+def test_equal_values_are_counted_together(shelf: sa.Engine) -> None:
+    assert tallied(shelf, "network_dim", None) == {(None, 8): 1, (None, 16): 2}
+    assert tallied(shelf, "network_dim", "base_model") == {("Pony", 8): 1, ("Pony", 16): 2}
+    assert tallied(shelf, "network_dim", "month", "optimizer:adam") == {
+        ("2025-05", 16): 1,
+        ("2025-06", 16): 1,
+    }
+    assert tallied(shelf, "published_at", None) == {(None, "2025-05"): 2, (None, "2025-06"): 3}
+    assert tallied(shelf, "seed", None) == {}
+
+
+def test_the_commonest_values_of_each_group(shelf: sa.Engine) -> None:
+    with shelf.connect() as connection:
+        texts = commonest(connection, BY_NAME["optimizer"], None, None, most=1)
+        grouped = commonest(connection, BY_NAME["optimizer"], None, "base_model", most=1)
+        truths = commonest(connection, BY_NAME["enable_bucket"], None, None, most=5)
+
+    assert texts == [Common(None, "Adam", 2, 4, 2)]
+    assert set(grouped) == {Common("Flux", "Lion", 1, 1, 1), Common("Pony", "Adam", 2, 3, 2)}
+    assert [(one.count, one.total, one.distinct) for one in truths] == [(1, 1, 1)]
+    assert truths[0].value is True
+
+
+def test_a_run_counts_once_with_the_furthest_of_its_files(engine: sa.Engine) -> None:
+    def epoch(session: str | None, images: int | None, **more: Any) -> dict[str, Any]:
+        effort = (
+            {} if images is None else {"megapixels_seen": images / 4, "training_seconds": 3600.0}
+        )
+        about = {"creator": "mason", "session_id": session, "images_seen": images, "model_id": 1}
+        return about | effort | more
+
+    insert(
+        engine,
+        epoch("a", 100),
+        epoch("a", 400),
+        epoch("b", 1000),
+        epoch("b", 200, model_id=2),
+        epoch(None, 30, model_id=3),
+        epoch(None, 60, model_id=3),
+        epoch(None, None, model_id=4),
+        epoch(None, None, model_id=4, outcome="no_metadata"),
+        epoch(None, None, model_id=5, outcome="pending"),
+        epoch("a", 2**40, model_id=6, creator="carver"),
+        epoch(None, 5, model_id=7, creator=None),
+    )
+    with engine.connect() as connection:
+        found = authors(connection, None, sort="loras", limit=0)
+        first = authors(connection, None, sort="megapixels_seen", limit=1)
+        none = authors(connection, parse(["steps>1"], BY_NAME), sort="creator", limit=0)
+
+    assert found.listed == (
+        Author("mason", 5, 9, 7 / 8, 4, 400.0, 365.0, 3.0),
+        Author("carver", 1, 1, 1.0, 1, 2.0**40, 2.0**38, 1.0),
+    )
+    assert (found.total, found.files, found.read, found.silent) == (2, 10, 9, 1)
+    assert found.nameless == 1
+    assert ([one.creator for one in first.listed], first.total) == (["carver"], 2)
+    assert (none.listed, none.total, none.nameless) == ((), 0, 0)
+
+
+def test_the_median_of_an_even_number_of_runs_lies_between(engine: sa.Engine) -> None:
+    insert(engine, *({"creator": "mason", "images_seen": images} for images in (10, 40, 20, 70)))
+    with engine.connect() as connection:
+        (author,) = authors(connection, None, sort="runs", limit=0).listed
+
+    assert author.median_images_seen == 30.0
+    assert author.megapixels_seen is author.training_hours is None
+
+
+def test_creators_who_tell_nothing_are_listed_last(engine: sa.Engine) -> None:
+    insert(
+        engine,
+        {"creator": "anvil", "outcome": "no_metadata"},
+        {"creator": "bellows", "outcome": "pending"},
+        {"creator": "chisel", "training_seconds": 1.0},
+    )
+    with engine.connect() as connection:
+        found = authors(connection, None, sort="training_hours", limit=0).listed
+
+    assert [one.creator for one in found] == ["chisel", "anvil", "bellows"]
+    assert [one.with_metadata for one in found] == [1.0, 0.0, None]
+    assert [one.runs for one in found] == [1, 0, 0]
+
+
+def test_each_lora_has_one_witness(engine: sa.Engine) -> None:
+    year = timedelta(days=365)
+    old = {"base_model": "Pony", "model_id": 1, "version_id": 10, "published_at": NOW - year}
+    new = old | {"version_id": 11, "published_at": NOW}
+    insert(
+        engine,
+        old | {"is_primary": True, "images_seen": 900},
+        new | {"is_primary": False, "images_seen": 800},
+        new | {"is_primary": True, "images_seen": 100, "likes": 7, "creator": "mason"},
+        new | {"is_primary": True, "images_seen": 200, "likes": 7, "creator": "mason"},
+        {"base_model": "Pony", "model_id": 2, "trainer": "merge-tool"},
+        {"base_model": "Pony", "model_id": 3, "outcome": "no_metadata"},
+        {"base_model": "Pony", "model_id": 4, "outcome": "pending"},
+        {"base_model": "Flux", "model_id": 5},
+    )
+    sort = Sort(base_model="Pony")
+    with engine.connect() as connection:
+        (found,) = witnesses(connection, sort, ("images_seen", "version_id", "file_id"))
+        assert coverage_of(connection, sort) == Coverage(4, 3, 2)
+        assert base_models(connection) == {"Pony": 7, "Flux": 1}
+
+    assert (found.file_id, found.likes, found.creator) == (4, 7, "mason")
+    assert found.values == (200, 11, 4)
+    assert found.published_at == NOW - year
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({}, [1, 2, 3]),
+        ({"images": (10, 40)}, [1, 2]),
+        ({"images": (41, 99)}, []),
+        ({"tag": "stone"}, [1, 3]),
+        ({"tag": "STONE"}, [1, 3]),
+        ({"creator": "MASON"}, [2]),
+        ({"min_likes": 5}, [1, 2]),
+        ({"base_model": "Pon"}, []),
+    ],
+)
+def test_who_is_asked(engine: sa.Engine, asked: dict[str, Any], expected: list[int]) -> None:
+    insert(
+        engine,
+        {"base_model": "Pony", "image_count": 10, "model_tags": ["stone"], "likes": 5},
+        {"base_model": "Pony", "image_count": 40, "creator": "Mason", "likes": 6},
+        {"base_model": "Pony", "model_tags": ["style", "stone"], "likes": 4},
+    )
+    with engine.connect() as connection:
+        found = witnesses(connection, Sort(**{"base_model": "Pony"} | asked), ())
+
+    assert [one.file_id for one in found] == expected

@@ -1,0 +1,229 @@
+"""What a list says, stored; on both databases."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from crawler.model.walk import CursorState
+from crawler.safetensors.file_names import why_not_safetensors
+from crawler.store.schema import tables
+from crawler.store.schema.tables import loras
+from crawler.store.write.writes import (
+    count_walk_models,
+    read_cursors,
+    store_results,
+    walk_model_ids,
+)
+from tests.factories import NOW, make_file, make_model, make_result, make_version
+from tests.stored import list_models, rows_of, store_models
+
+LATER = NOW + timedelta(days=1)
+
+
+def test_a_page_becomes_rows_with_its_cursor(engine: sa.Engine) -> None:
+    state = CursorState(cursor="2025-01-01|7", lap=1, ended=False)
+
+    assert store_models(engine, make_model(1), make_model(2), cursors={"general": state}) == 2
+
+    [model, _] = rows_of(engine, tables.models)
+    assert (model["site"], model["name"], model["gone_at"]) == ("civitai", "Marble", None)
+    assert model["tags"] == ["style", "stone"]
+    assert model["body"] == {"id": 1, "name": "Marble"}
+    [version, _] = rows_of(engine, tables.versions)
+    assert version["model_id"] == 1
+    assert version["trained_words"] == ["marble", "polished marble"]
+    [file, _] = rows_of(engine, loras)
+    assert file["page_url"] == "https://civitai.com/models/1?modelVersionId=1"
+    assert (file["outcome"], file["reason"], file["attempts"]) == ("pending", None, 0)
+    assert file["published_at"] == make_version(1).published_at
+    with engine.connect() as connection:
+        assert read_cursors(connection, "w") == {"general": state}
+        assert read_cursors(connection, "another") == {}
+        assert walk_model_ids(connection, "w", 1) == {1, 2}
+        assert count_walk_models(connection, "w", 1) == 2
+        assert count_walk_models(connection, "w", 2) == 0
+
+
+def test_nothing_is_stored_of_a_page_whose_transaction_fails(engine: sa.Engine) -> None:
+    def fail() -> None:
+        with engine.begin() as connection:
+            list_models(
+                connection,
+                make_model(1),
+                cursors={"general": CursorState(cursor="x", lap=1, ended=True)},
+            )
+            raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError):
+        fail()
+
+    for table in tables.metadata.sorted_tables:
+        assert rows_of(engine, table) == [], table.name
+
+
+def test_an_empty_page_still_moves_the_cursor(engine: sa.Engine) -> None:
+    for cursor in ("a", "b"):
+        store_models(engine, cursors={"general": CursorState(cursor=cursor, lap=1, ended=False)})
+
+    [row] = rows_of(engine, tables.cursors)
+    assert row["cursor"] == "b"
+
+
+def test_seeing_it_again_keeps_the_first_time_and_what_was_read(engine: sa.Engine) -> None:
+    store_models(engine, make_model(1))
+    with engine.begin() as connection:
+        store_results(connection, [make_result(1)])
+        connection.execute(sa.update(loras).values(gone_at=NOW))
+        connection.execute(sa.update(tables.models).values(gone_at=NOW))
+    [before] = rows_of(engine, loras)
+
+    changed = make_model(
+        1, name="Granite", downloads=101, versions=(make_version(1, name="v2", likes=None),)
+    )
+    assert store_models(engine, changed, lap=2, now=LATER) == 0
+
+    [after] = rows_of(engine, loras)
+    assert after == before | {
+        "model_name": "Granite",
+        "version_name": "v2",
+        "downloads": 101,
+        "gone_at": None,
+    }
+    [model] = rows_of(engine, tables.models)
+    assert (model["first_seen_at"], model["last_seen_at"]) == (NOW, LATER)
+    assert model["gone_at"] is None
+    with engine.connect() as connection:
+        assert walk_model_ids(connection, "w", 1) == set()
+        assert walk_model_ids(connection, "w", 2) == {1}
+
+
+def test_the_same_page_twice_is_stored_once(engine: sa.Engine) -> None:
+    store_models(engine, make_model(1), make_model(1))
+    before = {table.name: rows_of(engine, table) for table in tables.metadata.sorted_tables}
+
+    store_models(engine, make_model(1))
+
+    assert {table.name: rows_of(engine, table) for table in tables.metadata.sorted_tables} == before
+
+
+def test_a_file_stays_with_the_version_that_first_brought_it(engine: sa.Engine) -> None:
+    shared = make_file(9)
+    first = make_version(1, name="first", files=(shared,))
+    second = make_version(2, name="second", files=(shared, make_file(3)))
+
+    assert store_models(engine, make_model(1, versions=(first, second))) == 2
+    assert store_models(engine, make_model(1, versions=(second,)), now=LATER) == 0
+
+    assert [(row["file_id"], row["version_name"]) for row in rows_of(engine, loras)] == [
+        (3, "second"),
+        (9, "first"),
+    ]
+
+
+def test_history_has_a_row_for_each_change(engine: sa.Engine) -> None:
+    steps = [(100, 10), (100, 10), (150, 10), (None, None), (None, None), (150, 11)]
+    for day, (downloads, likes) in enumerate(steps):
+        model = make_model(1, downloads=downloads, likes=likes)
+        store_models(engine, model, now=NOW + timedelta(days=day))
+    store_models(engine, make_model(2, downloads=None, likes=None))
+
+    assert [
+        ((row["seen_at"] - NOW).days, row["downloads"], row["likes"])
+        for row in rows_of(engine, tables.stat_history)
+    ] == [(0, 100, 10), (2, 150, 10), (3, None, None), (5, 150, 11)]
+
+
+def test_only_what_may_be_safetensors_is_pending(engine: sa.Engine) -> None:
+    files = (
+        make_file(1),
+        make_file(2, name="data.zip", type="Training Data", is_primary=False),
+        make_file(3, name="old.PT", format="PickleTensor", is_primary=False),
+    )
+
+    assert store_models(engine, make_model(1, versions=(make_version(1, files=files),))) == 3
+
+    assert [(row["outcome"], row["reason"]) for row in rows_of(engine, loras)] == [
+        ("pending", None),
+        ("not_safetensors", "a .zip file by its name"),
+        ("not_safetensors", "a .pt file by its name"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "site_format", "may_be"),
+    [
+        ("a.safetensors", None, True),
+        ("a.SafeTensors", "PickleTensor", True),
+        (" a.sft ", "Other", True),
+        (".safetensors", None, True),
+        ("a.safetensors.zip", "SafeTensor", False),
+        ("a.ckpt", "SafeTensor", False),
+        ("a.GGUF", None, False),
+        ("marble v1.5", "SafeTensor", True),
+        ("marble v1.5", "PickleTensor", False),
+        ("marble", None, False),
+        ("", "SafeTensor", True),
+        ("zip", "SafeTensor", True),
+    ],
+)
+def test_names_decide_what_is_asked_for(
+    name: str,
+    site_format: str | None,
+    may_be: bool,  # noqa: FBT001 - a table of cases
+) -> None:
+    assert (why_not_safetensors(name, site_format) is None) is may_be
+
+
+def test_primary_only_takes_one_file_of_each_version(engine: sa.Engine) -> None:
+    marked = (make_file(1, is_primary=False), make_file(2))
+    unmarked = (
+        make_file(3, type="Training Data", is_primary=False),
+        make_file(4, is_primary=False),
+        make_file(5, is_primary=False),
+    )
+    model = make_model(1, versions=(make_version(1, files=marked), make_version(2, files=unmarked)))
+
+    assert store_models(engine, model, primary_only=True) == 2
+    assert [row["file_id"] for row in rows_of(engine, loras)] == [2, 4]
+    assert store_models(engine, model, primary_only=False) == 3
+
+
+def test_what_no_index_can_hold_is_left_out(engine: sa.Engine) -> None:
+    # Incompressible, so that PostgreSQL cannot squeeze it into an index either.
+    noise = "".join(chr(0x4E00 + (n * n * 7919) % 20_000) for n in range(5_000))
+    file = make_file(1, sha256=noise, autov2=f"{'a' * 64}F", autov3="abcdef012345")
+    model = make_model(
+        1, creator=noise, versions=(make_version(1, base_model=noise, files=(file,)),)
+    )
+
+    store_models(engine, model)
+
+    [row] = rows_of(engine, loras)
+    assert (row["base_model"], row["sha256"], row["autov2"]) == (None, None, None)
+    assert row["autov3"] == "ABCDEF012345"
+    assert row["creator"] == noise
+    [version] = rows_of(engine, tables.versions)
+    assert version["base_model"] == noise
+
+
+def test_early_access_is_kept_where_the_list_no_longer_tells_it(engine: sa.Engine) -> None:
+    gated = make_version(1, early_access_until=LATER)
+    store_models(engine, make_model(1, versions=(gated,)))
+
+    store_models(engine, make_model(1))
+
+    [row] = rows_of(engine, loras)
+    assert row["early_access_until"] == LATER
+
+
+def test_models_of_this_machine_have_negative_ids(engine: sa.Engine) -> None:
+    file = make_file(-7, name="mine.safetensors")
+    model = make_model(-5, versions=(make_version(-6, files=(file,)),), downloads=None, likes=None)
+
+    store_models(engine, replace(model, creator=None), site="local", origin="local")
+
+    [row] = rows_of(engine, loras)
+    assert (row["file_id"], row["version_id"], row["model_id"]) == (-7, -6, -5)
+    assert (row["site"], row["page_url"]) == ("local", None)

@@ -1,0 +1,93 @@
+"""What is left to fetch, and the runs of a crawl; on both databases."""
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from crawler.errors import UsageError
+from crawler.store.schema import tables
+from crawler.store.schema.tables import loras
+from crawler.store.write.writes import (
+    begin_crawl,
+    count_pending,
+    finish_crawl,
+    retry_failed,
+    store_results,
+    take_pending,
+)
+from tests.factories import NOW, make_model, make_result
+from tests.stored import rows_of, store_models
+
+LATER = NOW + timedelta(days=1)
+
+
+def test_pending_files_come_by_id_and_those_that_were_put_off_last(engine: sa.Engine) -> None:
+    store_models(engine, *(make_model(n) for n in (5, 3, 1, 4, 2)))
+    store_models(engine, make_model(6), walk="another")
+    with engine.begin() as connection:
+        waiting = {"outcome": "pending", "next_try_at": LATER}
+        store_results(connection, [make_result(2, b"", **waiting), make_result(3, b"")])
+
+    with engine.connect() as connection:
+        taken = take_pending(connection, walk="w", now=NOW, limit=2, exclude={1})
+        assert [target.file_id for target in taken] == [4, 5]
+        assert taken[0].file_name == "marble_4.safetensors"
+        assert (taken[0].version_id, taken[0].base_model) == (4, "Pony")
+        assert taken[0].size_bytes == 151_000_000
+        ids = [t.file_id for t in take_pending(connection, walk=None, now=LATER, limit=9)]
+        assert ids == [1, 4, 5, 6, 2]
+        assert count_pending(connection) == 5
+        assert count_pending(connection, walk="w") == 4
+        assert count_pending(connection, walk="w", now=NOW) == 3
+
+
+def test_failed_files_of_a_walk_can_be_tried_again(engine: sa.Engine) -> None:
+    store_models(engine, *(make_model(n) for n in range(1, 5)))
+    store_models(engine, make_model(5), walk="another")
+    outcomes = ["failed", "not_found", "forbidden", "decoded", "failed"]
+    with engine.begin() as connection:
+        store_results(
+            connection,
+            [make_result(n, b"", outcome=outcome) for n, outcome in enumerate(outcomes, start=1)],
+        )
+
+    with engine.begin() as connection:
+        assert retry_failed(connection, walk="w") == 2
+    assert [row["outcome"] for row in rows_of(engine, loras)] == [
+        "pending",
+        "pending",
+        "forbidden",
+        "decoded",
+        "failed",
+    ]
+    with engine.begin() as connection:
+        assert retry_failed(connection, walk=None) == 1
+
+
+def test_a_database_takes_from_one_api_only(engine: sa.Engine) -> None:
+    store_models(engine, make_model(1))
+    with engine.begin() as connection:
+        local = begin_crawl(connection, origin="local", walk="scan", now=NOW)
+        first = begin_crawl(connection, origin="https://civitai.com", walk="w", now=NOW)
+        finish_crawl(connection, first, ending="done", summary={"headers": 3}, now=LATER)
+        begin_crawl(connection, origin="local", walk="scan", now=NOW)
+        with pytest.raises(UsageError) as caught:
+            begin_crawl(connection, origin="http://127.0.0.1:8000", walk="w", now=NOW)
+
+    assert "https://civitai.com" in str(caught.value)
+    assert "http://127.0.0.1:8000" in str(caught.value)
+    rows = {row["crawl_id"]: row for row in rows_of(engine, tables.crawls)}
+    assert len(rows) == 3
+    assert rows[local]["finished_at"] is None
+    assert rows[first] == {
+        "crawl_id": first,
+        "origin": "https://civitai.com",
+        "walk": "w",
+        "started_at": NOW,
+        "finished_at": LATER,
+        "ending": "done",
+        "summary": {"headers": 3},
+        "keyed": None,
+        "go_on_at": None,
+    }

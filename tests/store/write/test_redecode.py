@@ -1,0 +1,114 @@
+"""Stored headers decoded again, one batch."""
+
+import dataclasses
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from crawler.decode.recipe import DECODER_VERSION
+from crawler.decode.verdict import Judgement, judge
+from crawler.model import Outcome
+from crawler.store.schema.tables import file_tags, headers, loras, problems
+from crawler.store.write.redecode import headers_to_decode, read_headers, store_again
+from crawler.store.write.writes import store_results
+from tests.factories import METADATA, make_header_bytes, make_model, make_result
+from tests.stored import list_models
+
+
+@pytest.fixture
+def shelf(engine: sa.Engine) -> sa.Engine:
+    """Five files; 1 to 4 have a header, those of 2 and 4 of an older decoder."""
+    with engine.begin() as connection:
+        list_models(connection, *(make_model(number) for number in range(1, 6)))
+        store_results(connection, [make_result(number) for number in (4, 3, 2, 1)])
+        old = sa.update(headers).where(headers.c.file_id.in_([2, 4]))
+        connection.execute(old.values(decoder_version=DECODER_VERSION - 1))
+    return engine
+
+
+def judgement(**changes: str) -> Judgement:
+    return judge(make_header_bytes({**METADATA, **changes}), None)
+
+
+def row(engine: sa.Engine, file_id: int) -> dict[str, Any]:
+    with engine.connect() as connection:
+        found = connection.execute(sa.select(loras).where(loras.c.file_id == file_id))
+        return dict(found.mappings().one())
+
+
+def test_what_is_old_comes_by_id(shelf: sa.Engine) -> None:
+    with shelf.connect() as connection:
+        assert headers_to_decode(connection, everything=False) == [2, 4]
+        assert headers_to_decode(connection, everything=True) == [1, 2, 3, 4]
+        assert [one.file_id for one in read_headers(connection, [4, 5, 2])] == [2, 4]
+
+
+def test_only_what_the_header_says_changes(shelf: sa.Engine) -> None:
+    before = row(shelf, 2)
+    with shelf.begin() as connection:
+        changed = store_again(
+            connection, {2: judgement(ss_network_dim="64", ss_tag_frequency="{}")}
+        )
+        assert headers_to_decode(connection, everything=False) == [4]
+        tags = sa.select(sa.func.count()).where(file_tags.c.file_id == 2)
+        assert connection.execute(tags).scalar_one() == 0
+
+    after = row(shelf, 2)
+    assert changed == {}
+    moved = {name for name in before if before[name] != after[name]}
+    assert moved == {"network_dim", "alpha_ratio", "tag_count"}
+    assert after["network_dim"] == 64
+
+
+def test_an_outcome_of_the_header_may_change(shelf: sa.Engine) -> None:
+    with shelf.begin() as connection:
+        changed = store_again(connection, {2: judge(make_header_bytes(None), None)})
+
+    assert changed == {(Outcome.DECODED, Outcome.NO_METADATA): 1}
+    assert (row(shelf, 2)["outcome"], row(shelf, 2)["network_dim"]) == ("no_metadata", None)
+    assert row(shelf, 2)["reason"]
+    with shelf.begin() as connection:
+        back = store_again(connection, {2: judgement()})
+    assert back == {(Outcome.NO_METADATA, Outcome.DECODED): 1}
+    assert row(shelf, 2)["reason"] is None
+
+
+def test_a_header_that_is_refused_now_says_nothing(shelf: sa.Engine) -> None:
+    with shelf.begin() as connection:
+        changed = store_again(connection, {2: judge(b"\x05\0\0\0\0\0\0\0nonsense", None)})
+        of_file = sa.select(sa.func.count()).where(problems.c.file_id == 2)
+        assert connection.execute(of_file).scalar_one() == 0
+
+    assert changed == {(Outcome.DECODED, Outcome.BAD_HEADER): 1}
+    assert row(shelf, 2)["tensor_rank"] is None
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FORBIDDEN, Outcome.PENDING, Outcome.FAILED])
+def test_what_happened_since_is_kept(shelf: sa.Engine, outcome: Outcome) -> None:
+    late = datetime(2027, 1, 1, tzinfo=UTC)
+    refused = make_result(2, b"", outcome=outcome, reason="since then", fetched_at=late)
+    with shelf.begin() as connection:
+        store_results(connection, [refused])
+        changed = store_again(connection, {2: judgement(ss_network_dim="64")})
+
+    found = row(shelf, 2)
+    assert changed == {}
+    assert (found["outcome"], found["reason"]) == (outcome.value, "since then")
+    assert (found["network_dim"], found["attempts"], found["fetched_at"]) == (64, 2, late)
+
+
+def test_the_stored_bytes_stay_as_they_are(shelf: sa.Engine) -> None:
+    with shelf.connect() as connection:
+        [before] = read_headers(connection, [2])
+    with shelf.begin() as connection:
+        store_again(connection, {2: judgement()})
+        [after] = read_headers(connection, [2])
+
+    assert dataclasses.astuple(after) == dataclasses.astuple(before)
+
+
+def test_no_batch_is_no_work(shelf: sa.Engine) -> None:
+    with shelf.begin() as connection:
+        assert store_again(connection, {}) == {}

@@ -1,0 +1,60 @@
+"""A sandbox, and crawls of it."""
+
+from collections.abc import Callable, Iterator
+
+import anyio
+import pytest
+import sqlalchemy as sa
+
+from crawler.http import HttpSettings, Secret, Waits
+from crawler.model import Ask, Order
+from crawler.sandbox import Catalogue, Faults, Sandbox
+from crawler.sources.civitai.client import Civitai
+from crawler.sync.plan import Plan
+from crawler.sync.progress import Tally
+from crawler.sync.run import crawl
+from crawler.sync.walk import Walk
+from crawler.sync.writer_thread import Ledger
+
+#: No test waits as long as a real crawl does before it tries again.
+WAITS = Waits(shortest=0.01, longest=0.05, longest_asked=0.05)
+
+OLDEST = Walk(ask=Ask(order=Order.OLDEST))
+
+Crawl = Callable[..., Tally]
+
+
+@pytest.fixture(scope="package")
+def sandbox() -> Iterator[Sandbox]:
+    """A catalogue of 150 models with everything the real one has, and a sound network."""
+    with Sandbox(Catalogue(150, seed=7, faults=Faults.mild())) as running:
+        yield running
+
+
+def run_crawl(
+    engine: sa.Engine,
+    sandbox: Sandbox,
+    walk: Walk = OLDEST,
+    *,
+    key: str | None = None,
+    stop: anyio.Event | None = None,
+    **plan: object,
+) -> Tally:
+    """Crawl into the database, and tell what was done."""
+    tally = Tally()
+
+    async def go() -> None:
+        settings = HttpSettings(
+            api_url=sandbox.url, api_key=Secret(key) if key else None, rate=0, waits=WAITS
+        )
+        async with Civitai(settings) as source:
+            await crawl(
+                source,
+                Ledger(engine),
+                Plan(walk=walk, keyed=key is not None, **plan),  # type: ignore[arg-type]
+                tally=tally,
+                stop=stop or anyio.Event(),
+            )
+
+    anyio.run(go)
+    return tally

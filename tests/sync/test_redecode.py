@@ -1,0 +1,144 @@
+"""Every header of a database decoded again."""
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import pytest
+import sqlalchemy as sa
+
+from crawler import redecode as module
+from crawler.decode.recipe import DECODER_VERSION
+from crawler.redecode import RedecodeTally, redecode
+from crawler.sandbox import Catalogue, Faults, Sandbox
+from crawler.store.schema import tables
+from crawler.store.schema.tables import field_stats, headers, loras
+from tests.sync.conftest import run_crawl
+from tests.sync.snapshots import snapshot
+
+#: What a decoder fills and a test may spoil.
+SPOILED = {"network_dim": None, "optimizer": "spoiled", "tensor_rank": 1}
+
+
+def again(engine: sa.Engine, going: Callable[[], bool] = lambda: True, **how: int) -> RedecodeTally:
+    tally = RedecodeTally()
+    redecode(
+        engine,
+        tally=tally,
+        going=going,
+        everything=bool(how.get("everything")),
+        processes=how.get("processes", 1),
+    )
+    return tally
+
+
+def age(engine: sa.Engine) -> None:
+    """As if an older decoder had read everything, and badly."""
+    with engine.begin() as connection:
+        connection.execute(sa.update(headers).values(decoder_version=DECODER_VERSION - 1))
+        connection.execute(sa.update(loras).where(loras.c.outcome == "decoded").values(SPOILED))
+        for name in ("datasets", "directories", "file_tags", "problems", "field_stats"):
+            connection.execute(sa.delete(tables.metadata.tables[name]))
+
+
+@pytest.fixture(scope="module")
+def small_sandbox() -> Iterator[Sandbox]:
+    with Sandbox(Catalogue(16, seed=7, faults=Faults.mild())) as running:
+        yield running
+
+
+@pytest.fixture
+def crawled(
+    engine: sa.Engine, small_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> sa.Engine:
+    """A database with several batches of headers."""
+    run_crawl(engine, small_sandbox)
+    monkeypatch.setattr(module, "BATCH", 5)
+    return engine
+
+
+def test_it_ends_with_what_a_crawl_stores(crawled: sa.Engine) -> None:
+    fresh = snapshot(crawled)
+    age(crawled)
+
+    tally = again(crawled)
+
+    assert tally.done == tally.total == len(fresh["headers"]) > 2 * module.BATCH
+    assert (tally.left, tally.damaged, tally.changed) == (0, 0, {})
+    assert snapshot(crawled) == fresh
+
+
+def test_several_processes_store_the_same(
+    crawled: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FEWEST_FOR_PROCESSES", 1)
+    fresh = snapshot(crawled)
+    age(crawled)
+
+    tally = again(crawled, processes=2)
+
+    assert tally.left == 0
+    assert snapshot(crawled) == fresh
+
+
+def test_what_is_new_is_left_alone(crawled: sa.Engine) -> None:
+    assert again(crawled).total == 0
+    assert again(crawled, everything=True).done > 0
+
+
+def test_stopped_after_any_batch_it_goes_on(crawled: sa.Engine) -> None:
+    fresh = snapshot(crawled)
+    age(crawled)
+    total = len(fresh["headers"])
+
+    runs = [again(crawled, lambda: False) for _ in range(-(-total // module.BATCH))]
+
+    assert [run.done for run in runs[:-1]] == [module.BATCH] * (len(runs) - 1)
+    assert sum(run.done for run in runs) == total
+    assert runs[0].left == total - module.BATCH
+    assert runs[-1].left == 0
+    assert snapshot(crawled) == fresh
+
+
+def test_torn_down_in_the_middle_it_goes_on(
+    crawled: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FEWEST_FOR_PROCESSES", 1)
+    fresh = snapshot(crawled)
+    age(crawled)
+    batches = itertools.count()
+
+    def second_interrupt() -> bool:
+        if next(batches):
+            raise KeyboardInterrupt
+        return True
+
+    with pytest.raises(KeyboardInterrupt):
+        again(crawled, second_interrupt, processes=2)
+
+    assert again(crawled).total == len(fresh["headers"]) - 2 * module.BATCH
+    assert snapshot(crawled) == fresh
+
+
+def test_a_damaged_header_is_told_and_left(crawled: sa.Engine) -> None:
+    age(crawled)
+    with crawled.begin() as connection:
+        first = connection.execute(sa.select(sa.func.min(headers.c.file_id))).scalar_one()
+        spoil = sa.update(headers).where(headers.c.file_id == first)
+        connection.execute(spoil.values(data=b"\x28\xb5\x2f\xfd rest"))
+
+    tally = again(crawled)
+
+    assert (tally.damaged, tally.left) == (1, 0)
+    assert str(first) in tally.sentences[0]
+    assert again(crawled).total == 1
+
+
+def test_statistics_are_made_anew(crawled: sa.Engine) -> None:
+    age(crawled)
+    again(crawled)
+
+    with crawled.connect() as connection:
+        found = sa.select(field_stats.c.count).where(
+            field_stats.c.base_model == "", field_stats.c.field == "network_dim"
+        )
+        assert connection.execute(found).scalar_one() > 0

@@ -1,0 +1,247 @@
+"""A catalogue that changes between two crawls."""
+
+from dataclasses import replace
+from typing import Any
+
+import anyio
+import pytest
+import sqlalchemy as sa
+
+from crawler.errors import SiteError
+from crawler.model import Model, Outcome
+from crawler.sandbox import Catalogue, Changes, Faults, Sandbox
+from crawler.sources.civitai.client import Civitai
+from crawler.store.schema import tables
+from crawler.store.schema.tables import loras
+from crawler.sync.walk import Walk
+from tests.sync.conftest import OLDEST, run_crawl
+from tests.sync.snapshots import snapshot
+
+WHOLE = replace(OLDEST, nsfw=True)
+
+ORIGIN = "http://sandbox.invalid"
+
+WEEK = Changes(
+    new_models=0.1,
+    new_versions=0.1,
+    new_files=0.1,
+    edited=0.1,
+    stats=0.2,
+    replaced_files=0.1,
+    gone_models=0.05,
+    gone_versions=0.1,
+)
+
+
+@pytest.fixture(scope="module")
+def before() -> Catalogue:
+    return Catalogue(120, seed=11, faults=Faults.mild())
+
+
+@pytest.fixture(scope="module")
+def after(before: Catalogue) -> Catalogue:
+    return before.later(WEEK)
+
+
+def crawl(engine: sa.Engine, stock: Catalogue, walk: Walk = WHOLE, **plan: Any) -> Any:
+    with Sandbox(stock) as sandbox:
+        return run_crawl(engine, sandbox, walk, key=sandbox.key, origin=ORIGIN, **plan)
+
+
+def outcomes(engine: sa.Engine, *, gone: bool) -> dict[int, str]:
+    shown = loras.c.gone_at.is_not(None) if gone else loras.c.gone_at.is_(None)
+    with engine.connect() as connection:
+        rows = connection.execute(sa.select(loras.c.file_id, loras.c.outcome).where(shown))
+        return {row.file_id: row.outcome for row in rows}
+
+
+def ids(engine: sa.Engine, column: sa.Column[int], *, gone: bool) -> set[int]:
+    table = column.table
+    shown = table.c.gone_at.is_not(None) if gone else table.c.gone_at.is_(None)
+    with engine.connect() as connection:
+        return set(connection.execute(sa.select(column).where(shown)).scalars())
+
+
+def test_a_refresh_ends_with_the_truth_and_marks_what_is_gone(
+    engine: sa.Engine, before: Catalogue, after: Catalogue
+) -> None:
+    crawl(engine, before)
+    old, new = before.truth(), after.truth()
+    assert outcomes(engine, gone=False) == old
+    models = ids(engine, tables.models.c.model_id, gone=False)
+
+    tally = crawl(engine, after, refresh=True)
+
+    assert outcomes(engine, gone=False) == new
+    assert outcomes(engine, gone=True).keys() == old.keys() - new.keys() != set()
+    gone_models = ids(engine, tables.models.c.model_id, gone=True)
+    assert tally.gone == len(gone_models) > 0
+    assert gone_models < models
+    assert tally.new_files == len(new.keys() - old.keys()) > 0
+    assert tally.pending == 0
+    with engine.connect() as connection:
+        kept = connection.execute(sa.select(tables.old_headers.c.file_id)).scalars().all()
+        seen = connection.execute(sa.select(tables.stat_history.c.model_id)).scalars().all()
+    assert 0 < len(kept) <= tally.replaced
+    assert len(seen) > len(set(seen))
+
+
+def test_after_a_refresh_the_database_is_that_of_a_first_crawl(
+    engine: sa.Engine, before: Catalogue, after: Catalogue
+) -> None:
+    crawl(engine, after)
+    first = snapshot(engine)
+    with engine.begin() as connection:
+        for table in reversed(tables.metadata.sorted_tables):
+            connection.execute(sa.delete(table))
+
+    crawl(engine, before)
+    crawl(engine, after, refresh=True)
+
+    again = snapshot(engine)
+    for name in ("headers", "loras", "datasets", "directories", "file_tags", "problems"):
+        assert set(map(str, first[name])) <= set(map(str, again[name])), name
+
+
+def test_an_ordinary_sync_costs_one_list_call_a_pass_and_takes_what_moved(
+    engine: sa.Engine, before: Catalogue
+) -> None:
+    moved = before.later(Changes(new_models=0.1, new_versions=0.1))
+    crawl(engine, before)
+
+    tally = crawl(engine, moved)
+
+    assert outcomes(engine, gone=False) == moved.truth()
+    assert tally.list_calls == 2
+    assert tally.files == len(moved.truth().keys() - before.truth().keys())
+
+
+def test_a_second_refresh_costs_list_calls_and_no_download(
+    engine: sa.Engine, before: Catalogue
+) -> None:
+    with Sandbox(before) as sandbox:
+        run_crawl(engine, sandbox, WHOLE, key=sandbox.key)
+        stored = snapshot(engine)
+        tally = run_crawl(engine, sandbox, WHOLE, key=sandbox.key, refresh=True)
+
+    assert (tally.files, tally.counted, tally.replaced, tally.gone) == (0, 0, 0, 0)
+    again = snapshot(engine)
+    of_the_lap = {"cursors", "walk_models"}
+    assert {name: again[name] for name in stored if name not in of_the_lap} == {
+        name: rows for name, rows in stored.items() if name not in of_the_lap
+    }
+
+
+def test_what_is_listed_again_is_not_gone_any_more(
+    engine: sa.Engine, before: Catalogue, after: Catalogue
+) -> None:
+    crawl(engine, before)
+    crawl(engine, after, refresh=True)
+    assert outcomes(engine, gone=True)
+
+    crawl(engine, before, refresh=True)
+
+    assert outcomes(engine, gone=False).keys() == before.truth().keys()
+
+
+def test_a_walk_that_shows_only_a_part_marks_nothing(
+    engine: sa.Engine, before: Catalogue, after: Catalogue
+) -> None:
+    crawl(engine, before)
+
+    for walk in (OLDEST, replace(WHOLE, limit=40)):
+        assert crawl(engine, after, walk, refresh=True).gone == 0
+
+    assert ids(engine, tables.models.c.model_id, gone=True) == set()
+
+
+def test_one_pass_marks_what_it_met_before_and_the_site_has_no_more(
+    engine: sa.Engine, before: Catalogue, after: Catalogue
+) -> None:
+    crawl(engine, before, OLDEST)
+    old, new = before.truth(mature=False), after.truth(mature=False)
+
+    tally = crawl(engine, after, OLDEST, refresh=True)
+
+    assert outcomes(engine, gone=False) == new
+    assert outcomes(engine, gone=True).keys() == old.keys() - new.keys() != set()
+    assert tally.gone == len(ids(engine, tables.models.c.model_id, gone=True)) > 0
+
+
+def test_what_became_mature_is_not_gone(engine: sa.Engine) -> None:
+    shown = Catalogue(60, seed=3, faults=Faults.plain())
+    grown_up = Catalogue(60, seed=3, faults=replace(Faults.plain(), mature_only=0.3))
+    hidden = shown.truth(mature=False).keys() - grown_up.truth(mature=False).keys()
+    assert hidden
+    crawl(engine, shown, OLDEST, fetch_headers=False)
+
+    tally = crawl(engine, grown_up, OLDEST, refresh=True, fetch_headers=False)
+
+    assert tally.gone == 0
+    assert outcomes(engine, gone=True) == {}
+    # One call for the page, and one for each model that is not on it any more.
+    with engine.connect() as connection:
+        models = sa.select(sa.func.count(loras.c.model_id.distinct()))
+        missed = connection.execute(models.where(loras.c.file_id.in_(hidden))).scalar_one()
+    assert tally.list_calls == 1 + missed
+
+
+def test_an_odd_answer_does_not_keep_the_lap_from_its_end(
+    engine: sa.Engine, before: Catalogue, after: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def odd(_self: Civitai, _model_id: int) -> Model | None:
+        raise SiteError("http://sandbox.invalid", "answers 404: a page")
+
+    crawl(engine, before, OLDEST, fetch_headers=False)
+    with monkeypatch.context() as patched:
+        patched.setattr(Civitai, "model", odd)
+        tally = crawl(engine, after, OLDEST, refresh=True, fetch_headers=False)
+
+    assert tally.gone == 0
+    assert [notice for notice in tally.notices if "was not told" in notice]
+    assert crawl(engine, after, OLDEST, refresh=True, fetch_headers=False).gone > 0
+
+
+def test_a_run_that_is_stopped_while_it_asks_asks_again(
+    engine: sa.Engine, before: Catalogue, after: Catalogue
+) -> None:
+    crawl(engine, before, OLDEST, fetch_headers=False)
+    stop = anyio.Event()
+    stop.set()
+    crawl(engine, after, OLDEST, refresh=True, fetch_headers=False, stop=stop)
+    assert outcomes(engine, gone=True) == {}
+
+    crawl(engine, after, OLDEST, refresh=True, fetch_headers=False)
+
+    old, new = before.truth(mature=False), after.truth(mature=False)
+    assert outcomes(engine, gone=True).keys() == old.keys() - new.keys()
+
+
+def test_a_list_that_lost_nearly_everything_is_not_believed(
+    engine: sa.Engine, before: Catalogue
+) -> None:
+    crawl(engine, before, fetch_headers=False)
+
+    tally = crawl(engine, Catalogue(3, seed=11, faults=Faults.plain()), refresh=True)
+
+    assert tally.gone == 0
+    assert "too many to be true" in tally.notices[0]
+    assert ids(engine, tables.models.c.model_id, gone=True) == set()
+
+
+def test_a_small_catalogue_may_lose_most_of_what_it_had(engine: sa.Engine) -> None:
+    crawl(engine, Catalogue(12, seed=4, faults=Faults.plain()), fetch_headers=False)
+
+    tally = crawl(engine, Catalogue(3, seed=4, faults=Faults.plain()), refresh=True)
+
+    assert tally.gone == 9
+
+
+def test_a_refusal_outlives_a_replaced_file(engine: sa.Engine) -> None:
+    shut = Catalogue(20, seed=2, faults=replace(Faults.plain(), downloads_disabled=1.0))
+    crawl(engine, shut)
+
+    tally = crawl(engine, shut.later(Changes(replaced_files=1.0)), refresh=True)
+
+    assert tally.replaced == 0
+    assert set(outcomes(engine, gone=False).values()) == {Outcome.DOWNLOADS_DISABLED}
