@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from crawler.query import names
+from crawler.query import fields
 from crawler.query.parser import parse
 from crawler.store.connect.database import open_for_reading
 from crawler.store.read.search import Search, coverage, search, statement_text
@@ -51,7 +51,7 @@ def question(
     words += [f"--sort={sort}"] if sort else []
     words += ["--count"] if count else []
     words += [f"--group-by={group_by}"] if group_by else []
-    order = names.order(sort, BY_NAME) if sort else ()
+    order = fields.order(sort, BY_NAME) if sort else ()
     asked = Search(
         tree=parse(expr, BY_NAME), sort=order, limit=limit, count=count, group_by=group_by
     )

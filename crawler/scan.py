@@ -5,25 +5,163 @@ what it says. Killed anywhere, the next scan finds the rest as new.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePath
 from typing import TypeVar
 
-from crawler.decode.claimed_hash import claimed_weights
-from crawler.decode.results import result_of
-from crawler.model import Fetched, LocalFile, LocalResult, Outcome, Result, Target
-from crawler.scan_hashes import hash_likely
-from crawler.scan_tally import ScanTally
-from crawler.sources.disk import LENGTH_BYTES, hash_file, read_beginning
-from crawler.sources.folders import Folder, Unseen, look_through, vanished
+from crawler.decode.modelspec import claimed_weights
+from crawler.decode.verdict import result_of
+from crawler.model import Fetched, FileHashes, LocalFile, LocalResult, Outcome, Result, Target
+from crawler.sources.disk import (
+    LENGTH_BYTES,
+    Folder,
+    Unseen,
+    hash_file,
+    look_through,
+    read_beginning,
+    vanished,
+)
 from crawler.store.connect.database import Connection, Engine, translated
 from crawler.store.read import matches
 from crawler.store.write import local_files as writes_local
 from crawler.store.write import writes
 from crawler.store.write.local_files import KnownFile
 from crawler.sync.run import utc_now
+
+#: Sentences on files and folders in trouble that are kept to be told; the rest are only counted.
+TOLD_SENTENCES = 20
+
+#: Outcomes of a sound file.
+SOUND = frozenset({Outcome.DECODED, Outcome.NO_METADATA})
+
+
+@dataclass(slots=True)
+class ScanTally:
+    """Counts that grow while a scan runs; one display reads them, the scan adds to them.
+
+    Attributes:
+        folders: Folders that were listed.
+        found: Safetensors files in them, and files that were named.
+        to_read: Of these, new or changed ones; None while folders are still being listed.
+        read: Of these, read so far.
+        to_hash: Files that may be crawled ones, which only their bytes can tell.
+        hashed: Of these, hashed so far.
+        outcomes: Files by outcome: those that were left alone, and those that are stored.
+        matched: Files that a crawl has met too, by what shows it.
+        gone: Known files that have vanished since the last scan.
+        unseen: Paths that could not be looked at.
+        troubles: These, and files that were read and are not sound.
+        sentences: The first of them in words.
+        stopping: No new work is begun.
+    """
+
+    folders: int = 0
+    found: int = 0
+    to_read: int | None = None
+    read: int = 0
+    unchanged: int = 0
+    to_hash: int = 0
+    hashed: int = 0
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    matched: Counter[str] = field(default_factory=Counter)
+    gone: int = 0
+    unseen: int = 0
+    troubles: int = 0
+    sentences: list[str] = field(default_factory=list)
+    stopping: bool = False
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """Since the scan began."""
+        return time.monotonic() - self.started
+
+    @property
+    def left(self) -> int:
+        """Files that are still to be read or hashed, as far as they are known."""
+        return (self.to_read or 0) - self.read + self.to_hash - self.hashed
+
+    @property
+    def unsound(self) -> int:
+        """Files that are no sound safetensors files, and paths that could not be looked at."""
+        files = sum(count for outcome, count in self.outcomes.items() if outcome not in SOUND)
+        return files + self.unseen
+
+    def add_unseen(self, path: str, reason: str) -> None:
+        """A path that could not be looked at."""
+        self.unseen += 1
+        self._tell(f"{path}: {reason}")
+
+    def add_read(self, one: LocalResult) -> None:
+        """A file that is stored now."""
+        result = one.result
+        self.outcomes[result.outcome] += 1
+        if result.outcome not in SOUND:
+            self._tell(f"{one.file.path}: {result.outcome}: {result.reason}")
+
+    def summary(self) -> dict[str, object]:
+        """For `crawls` and for `scan --json`."""
+        return {
+            "folders_listed": self.folders,
+            "files_found": self.found,
+            "files_read": self.read,
+            "unchanged": self.unchanged,
+            "outcomes": {outcome.value: count for outcome, count in sorted(self.outcomes.items())},
+            "matched": dict(sorted(self.matched.items())),
+            "gone": self.gone,
+            "unseen_paths": self.unseen,
+            "left": self.left,
+            "seconds": round(self.seconds, 3),
+        }
+
+    def _tell(self, sentence: str) -> None:
+        self.troubles += 1
+        if len(self.sentences) < TOLD_SENTENCES:
+            self.sentences.append(sentence)
+
+
+def hash_likely(
+    engine: Engine,
+    files: Mapping[int, LocalFile],
+    *,
+    tally: ScanTally,
+    going: Callable[[], bool],
+) -> None:
+    """Hash those of the files that may be crawled ones; each is stored at once.
+
+    Args:
+        engine: The database; the files are stored in it.
+        files: By their ids, as they looked before they were read.
+        tally: Grows while it runs.
+        going: Asked before each file; False ends it, and the next scan goes on.
+    """
+    with translated(engine.url), engine.begin() as connection:
+        likely = matches.to_be_hashed(connection, files)
+    tally.to_hash = len(likely)
+    for file_id, header_bytes in likely.items():
+        if not going():
+            return
+        hashes = _hashes(files[file_id], header_bytes)
+        if hashes is not None:
+            with translated(engine.url), engine.begin() as connection:
+                writes_local.store_hashes(connection, {file_id: hashes})
+        tally.hashed += 1
+
+
+def _hashes(file: LocalFile, header_bytes: int | None) -> FileHashes | None:
+    """None where the file cannot be read, or is no longer the one whose header was read."""
+    end = None if header_bytes is None else LENGTH_BYTES + header_bytes
+    try:
+        path = Path(file.path)
+        hashes, now = hash_file(path, header_bytes=end), path.stat()
+    except OSError:
+        return None
+    same = (now.st_size, now.st_mtime_ns) == (file.size_bytes, file.mtime_ns)
+    return hashes if same else None
+
 
 #: What is stored in one transaction at most: a kill loses no more than one of these.
 BATCH_FILES, BATCH_SECONDS = 64, 5.0

@@ -6,8 +6,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from crawler.model import Model
-from crawler.model.walk import CursorState
-from crawler.store.write.files import Stored
+from crawler.model.catalogue import CursorState
+from crawler.store.write.catalogue import Stored
 from crawler.store.write.writes import store_page
 from tests.factories import NOW
 

@@ -65,7 +65,7 @@ class _Commands(TyperGroup):
 def _message(error: LoraCrawlError) -> str:
     if not isinstance(error, QueryError):
         return f"error: {_without_default(str(error))}"
-    from crawler.query.parser import caret
+    from crawler.query.caret import caret
 
     lines = [f"error: {error.message}", caret(error), error.hint]
     return "\n".join(line for line in lines if line)

@@ -9,11 +9,9 @@ from typing import TypeVar
 
 import anyio
 
-from crawler.cli.live import live_display, shows_live
 from crawler.cli.output.console import Voice
-from crawler.cli.progress import STOPPING, picture_of, tell_now_and_then
-from crawler.cli.sync_options import Finished, Job
-from crawler.cli.sync_report import TERMS, beforehand, report, report_preview
+from crawler.cli.progress import STOPPING, live_display, picture_of, shows_live, tell_now_and_then
+from crawler.cli.sync_report import TERMS, Finished, Job, beforehand, report, report_preview
 from crawler.errors import LoraCrawlError, StoppedError
 from crawler.http import HttpSettings, Secret
 from crawler.sources.civitai.client import Civitai
@@ -24,8 +22,8 @@ from crawler.store.write.writes import read_cursors
 from crawler.sync.preview import Preview, look_ahead
 from crawler.sync.progress import Tally
 from crawler.sync.run import crawl
+from crawler.sync.state import Ledger
 from crawler.sync.walk import is_complete
-from crawler.sync.writer_thread import Ledger
 
 #: Models in the made-up catalogue of `--sandbox`: more than the limit of any first try. For a higher
 #: limit it has half as many again, for the ordinary list shows some two thirds of them.

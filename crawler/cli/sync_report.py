@@ -1,22 +1,58 @@
 """What a sync says before and after it runs."""
 
 import json
+from dataclasses import dataclass
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from crawler.cli.options import place
-from crawler.cli.output.cells import json_text
-from crawler.cli.output.console import answers
-from crawler.cli.output.words import count, duration, number, share, size
-from crawler.cli.remedies import REMEDIES
+from crawler.cli.output.cells import REMEDIES, count, duration, json_text, number, share, size
+from crawler.cli.output.console import Voice, answers
+from crawler.errors import StoppedError
 from crawler.model import Outcome
 from crawler.store.connect.url import redacted
 
 if TYPE_CHECKING:
-    from crawler.cli.sync_options import Finished, Job
     from crawler.sync.plan import Plan
     from crawler.sync.preview import Preview
     from crawler.sync.progress import Tally
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One call of `sync`.
+
+    Attributes:
+        where: The database.
+        api_url: None means a sandbox, started for this run.
+        rate: Requests a second to the API, 0 = no limit.
+        max_header: Longest header that is fetched, in bytes.
+    """
+
+    plan: "Plan"
+    where: str
+    api_url: str | None
+    key: str | None
+    rate: float
+    storage_hosts: tuple[str, ...]
+    max_header: int
+    as_json: bool
+    voice: Voice
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a crawl ended.
+
+    Attributes:
+        trouble: Why it stopped early, None when it did not.
+        interrupted: By Ctrl-C or a termination signal.
+    """
+
+    tally: "Tally"
+    trouble: StoppedError | None
+    interrupted: bool
+
 
 #: Said once to whoever crawls without a key.
 TERMS = (

@@ -1,10 +1,9 @@
 """The one client: ranges, redirects, rates, limits, and who may be asked for what."""
 
 from crawler.http.client import Http
-from crawler.http.failure import RequestError
-from crawler.http.first_range import FirstRange
-from crawler.http.ranges import HeaderBytes, read_header
+from crawler.http.ranges import FirstRange, HeaderBytes, read_header
 from crawler.http.response import MAX_REFUSAL_BYTES, Answer, Meter
+from crawler.http.retry import RequestError
 from crawler.http.settings import HttpSettings, Secret, Timeouts, Waits
 
 __all__ = [

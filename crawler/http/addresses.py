@@ -9,7 +9,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
 from crawler.errors import UsageError
-from crawler.http.failure import RequestError
+from crawler.http.retry import RequestError
 
 #: Civitai's storage: its account at Cloudflare R2 (anybody can rent names under the domain, nobody
 #: else gets this account's), its own host in front of Backblaze, and Backblaze itself, where only

@@ -18,12 +18,10 @@ from crawler.http.addresses import (
     storage_address,
     storage_rule,
 )
-from crawler.http.failure import RequestError
-from crawler.http.proxies import Proxies, system_proxies
 from crawler.http.response import Answer, Meter, translated
-from crawler.http.retry import Turn, even_turns
+from crawler.http.retry import RequestError, Turn, even_turns
 from crawler.http.settings import HttpSettings
-from crawler.http.transport import ExactTransport, request_for
+from crawler.http.transport import ExactTransport, Proxies, request_for, system_proxies
 
 #: Redirects followed from one storage host to the next; real ones need none.
 MAX_STORAGE_HOPS = 5

@@ -10,8 +10,7 @@ import aiohttp
 import httpx
 
 from crawler.http.addresses import PrivateAddressError
-from crawler.http.failure import RequestError
-from crawler.http.retry import asked_pause
+from crawler.http.retry import RequestError, asked_pause
 from crawler.http.transport import location_of
 
 #: Most bytes read of an answer that refuses: enough for an error text or a login page's beginning.

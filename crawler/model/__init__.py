@@ -1,11 +1,10 @@
 """The nouns that the stages hand to each other: frozen values without behaviour."""
 
 from crawler.model.catalogue import LORA_TYPES, Ask, File, Model, Order, Page, Version
-from crawler.model.files import Fetched, Outcome, Target
+from crawler.model.files import Fetched, FileHashes, LocalFile, LocalResult, Result, Target
 from crawler.model.header import Form, Header, Tensor, TensorTable
-from crawler.model.local import FileHashes, LocalFile, LocalResult
+from crawler.model.outcome import Outcome
 from crawler.model.recipe import Dataset, Decoded, Directory, Problem, Recipe, Weights
-from crawler.model.result import Result
 
 __all__ = [
     "LORA_TYPES",

@@ -1,25 +1,10 @@
-"""How a file ended, and what a fetcher takes in and gives back."""
+"""Files on their way through a run: targets, outcomes, results, and files of this machine."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
-
-class Outcome(StrEnum):
-    """Every file has one of these."""
-
-    PENDING = "pending"
-    DECODED = "decoded"
-    NO_METADATA = "no_metadata"
-    NOT_SAFETENSORS = "not_safetensors"
-    BAD_HEADER = "bad_header"
-    LOGIN_REQUIRED = "login_required"
-    EARLY_ACCESS = "early_access"
-    DOWNLOADS_DISABLED = "downloads_disabled"
-    FORBIDDEN = "forbidden"
-    NOT_FOUND = "not_found"
-    ARCHIVED = "archived"
-    FAILED = "failed"
+from crawler.model.outcome import Outcome
+from crawler.model.recipe import Decoded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,3 +57,80 @@ class Fetched:
     counted: int = 0
     storage_requests: int = 0
     bytes_read: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How one file ended, ready to be stored.
+
+    Attributes:
+        target: The file.
+        reason: The outcome in words, empty where the outcome says it all.
+        attempts: How often the file was asked for this time, added to what is stored.
+        transient: With `failed`: it was the network or a server, not the file.
+        next_try_at: With `pending`: not before this time. None means at once, or never again.
+        header: The 8 bytes of the length and the JSON as read, or what there was of them; empty when
+            nothing was read.
+        file_bytes: The file's true length, None when no server told it.
+        decoded: None unless the header is sound.
+    """
+
+    target: Target
+    outcome: Outcome
+    reason: str = ""
+    attempts: int = 1
+    transient: bool = False
+    next_try_at: datetime | None = None
+    fetched_at: datetime
+    early_access_until: datetime | None = None
+    header: bytes = b""
+    file_bytes: int | None = None
+    decoded: Decoded | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """An ordinary file, where it lies and how it looks from outside.
+
+    Attributes:
+        path: Absolute, its folder without symbolic links, as the system spells it.
+        mtime_ns: When it was last changed, in nanoseconds since 1970; None beyond 64 bits.
+    """
+
+    path: str
+    size_bytes: int
+    mtime_ns: int | None
+
+    @property
+    def stored_path(self) -> str:
+        r"""The path as text that both databases hold: what is no UTF-8 stands as `\udcff`."""
+        return self.path.encode("utf-8", "backslashreplace").decode()
+
+
+@dataclass(frozen=True, slots=True)
+class FileHashes:
+    """What the bytes of a file come to, in upper-case hexadecimal digits.
+
+    Attributes:
+        weights: SHA-256 of all that follows the header; None when there is no sound header.
+    """
+
+    sha256: str
+    weights: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalResult:
+    """What the writer stores for one file on this machine.
+
+    Attributes:
+        result: How reading it ended; its target's id is negative.
+        hashes: None when they were not asked for.
+        claimed_weights: SHA-256 of the weights as the header claims it, None when it claims none
+            that can be trusted.
+    """
+
+    file: LocalFile
+    result: Result
+    hashes: FileHashes | None = None
+    claimed_weights: str | None = None

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from crawler.model.files import Outcome
 from crawler.model.header import Header
+from crawler.model.outcome import Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,227 @@
 """From the words of a query to a checked tree."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from crawler.errors import QueryError
-from crawler.query.caret import WIDTH, caret
-from crawler.query.fields import Field
-from crawler.query.grammar import COMPARISONS, SIGNS, Parser
-from crawler.query.lexer import Mark, tokens
-from crawler.query.token_stream import is_sign
+from crawler.query import shorthand
+from crawler.query import types as check
+from crawler.query.caret import WIDTH
+from crawler.query.fields import TAGS, Field, Kind, clipped, nearest, unknown
+from crawler.query.lexer import Cursor, Mark, Token, is_sign, tokens
 from crawler.query.tree import And, Node, Or, walk
+from crawler.query.types import MAX_DEPTH, Part, column, constant, joined, number
 
-__all__ = ["MAX_CONDITIONS", "MAX_LENGTH", "caret", "parse"]
+#: As written -> as the tree spells it.
+COMPARISONS = {sign: sign for sign in ("=", "!=", "<", "<=", ">", ">=")} | {"==": "=", "<>": "!="}
+SIGNS = ("+", "-")
+
+#: How statements begin; somebody pasted one.
+_STATEMENTS = frozenset({"select", "with", "insert", "update", "delete", "drop", "where"})
+
+#: What may follow a complete condition, as errors say it.
+_AFTER = "and, or, or the end"
+_COMPARING = frozenset({*COMPARISONS, "is", "in", "like", "between", "not"})
+
+#: A name behind one of these may be a text whose quotes the shell took.
+_BEFORE_VALUES = frozenset({*COMPARISONS, "like", "(", ","})
+
+
+class Parser(Cursor):
+    """Reads one text from its first token to its last; a method for each rule of the grammar."""
+
+    def __init__(self, text: str, fields: Mapping[str, Field]) -> None:
+        self._fields = {**fields, TAGS.name: TAGS}
+        super().__init__(text)
+        self._depth = 0
+
+    def parse(self) -> Part:
+        """All of the text.
+
+        Raises:
+            QueryError: Without the text.
+        """
+        result = check.condition(self._disjunction())
+        if self.next.mark is not Mark.END:
+            hint = "put one of the comparisons in brackets, or ask for x between 1 and 3"
+            raise self.unexpected(_AFTER, hint if self.sees(*_COMPARING) else "")
+        return result
+
+    def _deeper(self, rule: Callable[[], Part]) -> Part:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            token = self.next
+            raise QueryError(
+                f"this is nested deeper than {MAX_DEPTH} levels", start=token.start, end=token.end
+            )
+        result = rule()
+        self._depth -= 1
+        return result
+
+    def _disjunction(self) -> Part:
+        return self._chain("or", self._conjunction, Or)
+
+    def _conjunction(self) -> Part:
+        return self._chain("and", self._negation, And)
+
+    def _chain(self, word: str, rule: Callable[[], Part], kind: type[And] | type[Or]) -> Part:
+        parts = [rule()]
+        while self.accept(word):
+            parts.append(rule())
+        if len(parts) == 1:
+            return parts[0]
+        parts = [check.condition(part) for part in parts]
+        return joined(kind(tuple(part.node for part in parts)), parts)
+
+    def _negation(self) -> Part:
+        if sign := self.accept("not"):
+            return check.negation(self._deeper(self._negation), sign.start)
+        return self._predicate()
+
+    def _predicate(self) -> Part:
+        left = self._sum()
+        if self.accept("is"):
+            negated = self.accept("not")
+            if not self.sees("null", "true", "false"):
+                raise self.unexpected("null, true or false")
+            word = self.take()
+            value = None if word.text == "null" else word.text == "true"
+            result = check.is_(left, value, word.end)
+            return check.negation(result, left.start) if negated else result
+        if self.sees(*COMPARISONS):
+            operator = COMPARISONS[self.take().text]
+            return check.comparison(operator, left, self._value_after(operator))
+        negated = self.accept("not")
+        if self.accept("in"):
+            result = check.membership(left, *self._arguments())
+        elif self.accept("like"):
+            result = check.like(left, self._factor())
+        elif self.accept("between"):
+            low = self._sum()
+            self.expect("and")
+            result = check.between(left, low, self._sum())
+        elif negated:
+            raise self.unexpected("in, like or between")
+        else:
+            return left
+        return check.negation(result, left.start) if negated else result
+
+    def _value_after(self, operator: str) -> Part:
+        if self.next.mark is Mark.END:
+            raise self.unexpected(f"a value after {operator}")
+        return self._sum()
+
+    def _sum(self) -> Part:
+        return self._operations(SIGNS, self._product)
+
+    def _product(self) -> Part:
+        return self._operations(("*", "/", "%"), self._factor)
+
+    def _operations(self, operators: tuple[str, ...], rule: Callable[[], Part]) -> Part:
+        result = rule()
+        while sign := self.accept(*operators):
+            result = check.arithmetic(sign.text, result, rule())
+        return result
+
+    def _factor(self) -> Part:
+        if sign := self.accept(*SIGNS):
+            if self.next.mark is Mark.NUMBER:
+                # The smallest whole number has no positive counterpart.
+                digits = self.take()
+                minus = sign.text.replace("+", "")
+                return number(minus + digits.text, sign.start, digits.end)
+            operand = self._deeper(self._factor)
+            return check.signed(sign.text, operand, sign.start)
+        return self._atom()
+
+    def _atom(self) -> Part:
+        token = self.next
+        match token.mark, token.text:
+            case Mark.NUMBER, text:
+                self.take()
+                return number(text, token.start, token.end)
+            case Mark.TEXT, text:
+                self.take()
+                return constant(text, Kind.TEXT, token.start, token.end)
+            case Mark.KEYWORD, "true" | "false":
+                self.take()
+                return constant(token.text == "true", Kind.BOOLEAN, token.start, token.end)
+            case Mark.SHORT, name:
+                self.take()
+                field = self._field(token, token.start + len(name))
+                return shorthand.condition(field, token.pieces, token.start)
+            case Mark.OPERATOR, "(":
+                self.take()
+                inner = self._deeper(self._disjunction)
+                return replace(inner, start=token.start, end=self.expect(")").end)
+            case Mark.NAME, name:
+                self.take()
+                return self._call(token) if self.sees("(") else self._column(token)
+            case Mark.KEYWORD, "null":
+                raise QueryError(
+                    "nothing is equal to null",
+                    start=token.start,
+                    end=token.end,
+                    hint="ask x is null or x is not null",
+                )
+        raise self.unexpected("a field or a value")
+
+    def _column(self, token: Token) -> Part:
+        field = self._field(token, token.end)
+        if field == TAGS:
+            hint = "write has(tags, '1girl') or tags:1girl"
+            raise QueryError("tags is no column", start=token.start, end=token.end, hint=hint)
+        return column(field, token.start, token.end)
+
+    def _field(self, token: Token, end: int) -> Field:
+        if field := self._fields.get(token.text):
+            return field
+        if token.text in _STATEMENTS:
+            hint = "give only what stands behind WHERE; `lora-crawl sql` runs statements"
+            raise QueryError("a condition is no statement", start=token.start, end=end, hint=hint)
+        written = self.text[token.start : end]
+        error = unknown(written, self._fields, token.start, end)
+        if self.before_last in _BEFORE_VALUES:
+            error.hint += (
+                f"; if a text is meant, write '{clipped(written)}' and, for the shell, double quotes "
+                "around the whole condition"
+            )
+        elif written == self.text.strip():
+            error.hint += "; a condition has a field and a value, e.g. base_model:Pony"
+        raise error
+
+    def _call(self, name: Token) -> Part:
+        if name.text == "has":
+            return self._has(name)
+        if name.text not in check.FUNCTIONS:
+            known = (*check.FUNCTIONS, "has")
+            near = nearest(name.text, known)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
+            message = f"there is no function named {clipped(name.text)}"
+            raise QueryError(message, start=name.start, end=name.end, hint=hint)
+        arguments, end = self._arguments()
+        return check.call(name.text, arguments, name.start, end)
+
+    def _has(self, name: Token) -> Part:
+        self.expect("(")
+        if self.next.mark is not Mark.NAME:
+            raise self.unexpected("the name of a list")
+        token = self.take()
+        field = self._field(token, token.end)
+        self.expect(",")
+        member = self._factor()
+        end = self.expect(")").end
+        subject = column(field, token.start, token.end)
+        return replace(check.has(field, subject, member, end), start=name.start)
+
+    def _arguments(self) -> tuple[list[Part], int]:
+        """Values in brackets, at least one; and where the bracket closes."""
+        self.expect("(")
+        values = [self._deeper(self._sum)]
+        while self.accept(","):
+            values.append(self._deeper(self._sum))
+        return values, self.expect(")").end
+
 
 #: Longest text of all words together, in characters. As UTF-8 it stays under the 50,000 bytes that
 #: SQLite allows for the pattern of a LIKE.

@@ -19,11 +19,10 @@ from typing import Any
 
 from crawler.query import dates
 from crawler.query import types as check
-from crawler.query.agree import instant
 from crawler.query.fields import TAGS, Field, Kind
 from crawler.query.lexer import Piece
-from crawler.query.parts import Part, column, constant, joined, mistake, number
 from crawler.query.tree import And, Comparison, Is, Like, Literal, Or
+from crawler.query.types import Part, column, constant, instant, joined, mistake, number
 
 _NUMBER = re.compile(r"-?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _TRUTH = {"true": True, "false": False, "1": True, "0": False}

@@ -11,7 +11,7 @@ import msgspec
 from crawler.errors import UsageError
 from crawler.http import Http, HttpSettings, Meter, RequestError, read_header
 from crawler.http.addresses import is_loopback_host
-from crawler.http.first_range import DEFAULT_FIRST_BYTES
+from crawler.http.ranges import DEFAULT_FIRST_BYTES
 from crawler.http.retry import persist
 from crawler.model import Fetched, File, Model, Outcome, Target, Version
 from crawler.safetensors.reader import needed_bytes

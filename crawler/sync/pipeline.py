@@ -12,15 +12,57 @@ import anyio
 from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from crawler.decode.results import result_of
+from crawler.decode.verdict import result_of
 from crawler.errors import QuotaError, SiteError, UnreachableError
 from crawler.model import Fetched, Outcome, Result, Target
 from crawler.store.write import writes
 from crawler.store.write.known_bytes import KnownContent
-from crawler.sync.breaker import PUT_OFF, Outage, put_off
-from crawler.sync.duplicates_in_flight import SameContent
-from crawler.sync.logins import LoginSample
+from crawler.sync.breaker import PUT_OFF, LoginSample, Outage, put_off
 from crawler.sync.state import RunState
+
+_Content = tuple[str, int]
+
+
+@dataclass(slots=True)
+class SameContent:
+    """Which content is being fetched, and which files wait for that.
+
+    Attributes:
+        fetched: The file that is being fetched, by content.
+        waiting: The files that wait for it, by content.
+    """
+
+    fetched: dict[_Content, int] = field(default_factory=dict)
+    waiting: dict[_Content, set[int]] = field(default_factory=dict)
+
+    @property
+    def held(self) -> set[int]:
+        """Every file that waits."""
+        return set().union(*self.waiting.values())
+
+    def must_wait(self, target: Target) -> bool:
+        """Whether a file has to wait for another one; if not, others wait for it from now on."""
+        content = _content(target)
+        if content is None:
+            return False
+        if self.fetched.setdefault(content, target.file_id) == target.file_id:
+            return False
+        self.waiting.setdefault(content, set()).add(target.file_id)
+        return True
+
+    def end(self, target: Target) -> None:
+        """A file is stored, or given back: whoever waited for it may go on."""
+        content = _content(target)
+        if content is not None and self.fetched.get(content) == target.file_id:
+            del self.fetched[content]
+            self.waiting.pop(content, None)
+
+
+def _content(target: Target) -> _Content | None:
+    if target.sha256 is None or target.size_bytes is None:
+        return None
+    return target.sha256, target.size_bytes
+
 
 #: Files handed out at once: enough to keep the fetchers busy while the next ones are looked up.
 FEED_BATCH = 64

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from crawler.model import File, Model, Outcome
-from crawler.safetensors.file_names import why_not_safetensors
+from crawler.safetensors.sniff import why_not_safetensors
 from crawler.sources.base import Source
 from crawler.store.read import loras
 from crawler.sync.plan import Plan
 from crawler.sync.run import utc_now, where_it_stands
+from crawler.sync.state import Ledger
 from crawler.sync.walk import begin, steps
-from crawler.sync.writer_thread import Ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

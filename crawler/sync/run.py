@@ -15,18 +15,16 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from crawler.errors import LoraCrawlError
 from crawler.model import Result, Target
-from crawler.model.walk import CursorState
+from crawler.model.catalogue import CursorState
 from crawler.sources.base import Source
 from crawler.store.write import writes
-from crawler.sync.breaker import Outage
+from crawler.sync.breaker import LoginSample, Outage
 from crawler.sync.lister import list_catalogue
-from crawler.sync.logins import LoginSample
 from crawler.sync.pipeline import Stages
 from crawler.sync.plan import Plan
 from crawler.sync.progress import Tally
-from crawler.sync.state import RunState
+from crawler.sync.state import Ledger, RunState
 from crawler.sync.walk import Walk, begin
-from crawler.sync.writer_thread import Ledger
 
 
 def utc_now() -> datetime:

@@ -3,14 +3,39 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import anyio
+from anyio import to_thread
 
 from crawler.errors import CursorError, QuotaError, SiteError, StoppedError
 from crawler.sources.base import Source
+from crawler.store.connect.database import Connection, Engine, translated
 from crawler.sync.plan import Plan
 from crawler.sync.progress import Tally
-from crawler.sync.writer_thread import Ledger
+
+_T = TypeVar("_T")
+
+
+class Ledger:
+    """Runs pieces of store work one after the other, each in a transaction of its own.
+
+    A piece that has begun is always finished: cancelling its task waits for the commit.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._one_at_a_time = anyio.CapacityLimiter(1)
+
+    async def run(self, work: Callable[[Connection], _T]) -> _T:
+        """Do `work` in a transaction; raises DatabaseError or StoppedError where the database fails."""
+
+        def transaction() -> _T:
+            with translated(), self._engine.begin() as connection:
+                return work(connection)
+
+        return await to_thread.run_sync(transaction, limiter=self._one_at_a_time)
+
 
 #: Answers in a row that are about us and not about a file, after which the run stops.
 SITE_ERRORS_IN_A_ROW = 3

@@ -8,7 +8,7 @@ from typer.testing import CliRunner, Result
 
 from crawler.cli.app import app
 from crawler.model import Outcome
-from crawler.model.walk import CursorState
+from crawler.model.catalogue import CursorState
 from crawler.store.write.writes import refresh_statistics, store_results
 from tests.cli.headers import Run
 from tests.factories import (

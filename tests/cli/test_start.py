@@ -10,7 +10,7 @@ import pytest
 NEEDLESS = (
     "aiohttp",
     "alembic",
-    "crawler.crawl",
+    "crawler.sync",
     "crawler.http",
     "crawler.sandbox",
     "httpx",

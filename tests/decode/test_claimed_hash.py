@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from crawler.decode.claimed_hash import claimed_weights
+from crawler.decode.modelspec import claimed_weights
 
 DIGITS = "0a" * 32
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.decode import embedded_json, problems, python_literal
+from crawler.decode import embedded_json, problems
 from crawler.decode.problems import UnreadableError
 
 PLAIN = st.recursive(
@@ -34,7 +34,7 @@ def code_of(read: Callable[[str], object], raw: str) -> str | None:
 
 @given(PLAIN)
 def test_what_python_prints_is_read_back(value: Any) -> None:
-    assert python_literal.read_literal(repr(value)) == value
+    assert embedded_json.read_literal(repr(value)) == value
 
 
 @given(PLAIN)
@@ -58,7 +58,7 @@ def test_what_json_writes_is_read_back(value: Any) -> None:
     ],
 )
 def test_literals(raw: str, value: Any) -> None:
-    assert python_literal.read_literal(raw) == value
+    assert embedded_json.read_literal(raw) == value
 
 
 @pytest.mark.parametrize(
@@ -66,12 +66,12 @@ def test_literals(raw: str, value: Any) -> None:
     ["", "(", "[1 2]", "{1}", "{'a' 1}", "{,}", "[,]", "1 2", "f()", "'open", "{[1]: 2}", "1_0"],
 )
 def test_what_is_no_literal_is_malformed(raw: str) -> None:
-    assert code_of(python_literal.read_literal, raw) == problems.MALFORMED
+    assert code_of(embedded_json.read_literal, raw) == problems.MALFORMED
 
 
 @given(st.text(st.sampled_from("[](){}'\",:\\ \x00\ud800ab1.e-x"), max_size=40))
 def test_no_text_raises_anything_else(raw: str) -> None:
-    for read in (python_literal.read_literal, embedded_json.read_json):
+    for read in (embedded_json.read_literal, embedded_json.read_json):
         assert code_of(read, raw) in {None, *problems.CODES}
 
 
@@ -89,14 +89,14 @@ def test_an_integer_of_thousands_of_digits_is_infinite() -> None:
 def test_deep_nesting_is_refused(opening: str) -> None:
     refused = {problems.TOO_DEEP, problems.NOT_JSON}
     assert code_of(embedded_json.read_json, opening * 100_000) in refused
-    assert code_of(python_literal.read_literal, opening * 50_000) == problems.TOO_DEEP
+    assert code_of(embedded_json.read_literal, opening * 50_000) == problems.TOO_DEEP
 
 
 def test_the_longest_texts_are_refused_unread() -> None:
     too_long = "[" + " " * embedded_json.MAX_JSON_CHARS
     assert code_of(embedded_json.read_json, too_long) == problems.TOO_LONG
-    too_long = "[" + " " * python_literal.MAX_LITERAL_CHARS
-    assert code_of(python_literal.read_literal, too_long) == problems.TOO_LONG
+    too_long = "[" + " " * embedded_json.MAX_LITERAL_CHARS
+    assert code_of(embedded_json.read_literal, too_long) == problems.TOO_LONG
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from crawler.query.names import columns, grouping, order
+from crawler.query.fields import columns, grouping, order
 from crawler.query.parser import MAX_CONDITIONS, MAX_LENGTH, parse
-from crawler.query.parts import MAX_DEPTH
+from crawler.query.types import MAX_DEPTH
 from crawler.store.read.search import Search, search, statement_text
 from crawler.store.schema.fields import BY_NAME
 from tests.query.expressions import ROWS

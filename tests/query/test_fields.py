@@ -1,7 +1,7 @@
 import pytest
 
 from crawler.errors import QueryError
-from crawler.query.names import columns, grouping, nearest, order
+from crawler.query.fields import columns, grouping, nearest, order
 from crawler.store.schema.fields import BY_NAME
 
 

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.errors import QueryError
+from crawler.query.caret import caret as drawn
 from crawler.query.fields import Kind
 from crawler.query.parser import MAX_CONDITIONS, MAX_LENGTH, parse
-from crawler.query.parser import caret as drawn
-from crawler.query.parts import MAX_DEPTH
 from crawler.query.tree import And, Column, Comparison, Literal, Not, names
+from crawler.query.types import MAX_DEPTH
 from crawler.store.schema.fields import BY_NAME
 
 DIM = Column("network_dim", Kind.INTEGER)

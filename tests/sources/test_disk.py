@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from crawler.model import LocalFile
-from crawler.sources.disk import hash_file
-from crawler.sources.folders import Folder, Unseen, look_through, vanished
+from crawler.sources.disk import Folder, Unseen, hash_file, look_through, vanished
 
 
 def make(path: Path, content: bytes = b"x") -> Path:

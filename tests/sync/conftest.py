@@ -13,8 +13,8 @@ from crawler.sources.civitai.client import Civitai
 from crawler.sync.plan import Plan
 from crawler.sync.progress import Tally
 from crawler.sync.run import crawl
+from crawler.sync.state import Ledger
 from crawler.sync.walk import Walk
-from crawler.sync.writer_thread import Ledger
 
 #: No test waits as long as a real crawl does before it tries again.
 WAITS = Waits(shortest=0.01, longest=0.05, longest_asked=0.05)

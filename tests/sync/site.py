@@ -13,8 +13,8 @@ from crawler.model import Ask, Fetched, Model, Order, Page, Target
 from crawler.sync.plan import Plan
 from crawler.sync.progress import Tally
 from crawler.sync.run import crawl, utc_now
+from crawler.sync.state import Ledger
 from crawler.sync.walk import Walk
-from crawler.sync.writer_thread import Ledger
 from tests.factories import make_header_bytes, make_model
 
 WALK = Walk(ask=Ask(order=Order.OLDEST))

@@ -8,7 +8,7 @@ import pytest
 
 from crawler.errors import SiteError
 from crawler.model import Ask, Fetched, Model, Order, Page, Target
-from crawler.model.walk import CursorState
+from crawler.model.catalogue import CursorState
 from crawler.sync.walk import Step, Walk, begin, steps
 
 BY_DOWNLOADS = Ask(order=Order.MOST_DOWNLOADED)

@@ -98,7 +98,7 @@ def authors(
 
 def _told(author: "Author") -> tuple[object, ...]:
     """The cells of the table: no digits that mean nothing."""
-    from crawler.cli.output.words import share
+    from crawler.cli.output.cells import share
 
     known, hours = author.with_metadata, author.training_hours
     return (
@@ -115,7 +115,7 @@ def _told(author: "Author") -> tuple[object, ...]:
 
 def _tell(found: "Authors", voice: Voice, *, picked: bool) -> None:
     """Say what the figures rest on, and what is missing from them."""
-    from crawler.cli.output.words import count, number, share
+    from crawler.cli.output.cells import count, number, share
 
     if not found.total:
         voice.notice("no file with a creator is picked" if picked else "no file has a creator")

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from crawler.cli.completion import field_name
-from crawler.cli.options import Db, Quiet, Verbose, place, voice_of
+from crawler.cli.options import Db, Quiet, Verbose, field_name, place, voice_of
 from crawler.cli.output.console import Voice, answers, open_console
 from crawler.cli.output.rows import (
     Format,
@@ -84,7 +83,7 @@ def _has(field: Field, word: str | None) -> bool:
 def _shares(names: Sequence[str], where: str, voice: Voice) -> Mapping[str, float]:
     """The share of rows that have each field; empty when there is no database to ask."""
     from crawler.store.connect.database import open_for_reading, translated
-    from crawler.store.read.fill_rates import shares
+    from crawler.store.read.search import shares
 
     try:
         engine = open_for_reading(where)
@@ -101,8 +100,8 @@ def _shares(names: Sequence[str], where: str, voice: Voice) -> Mapping[str, floa
 def _print_groups(found: Sequence[Field], shares: Mapping[str, float], *, with_keys: bool) -> None:
     from rich.text import Text
 
+    from crawler.cli.output.cells import share
     from crawler.cli.output.table import print_line
-    from crawler.cli.output.words import share
 
     with answers() as stream:
         console = open_console(stream)

@@ -11,7 +11,7 @@ from crawler.cli.output.safe import visible
 from crawler.settings import DEFAULT_API_URL
 
 if TYPE_CHECKING:
-    from crawler.cli.inputs import Reading
+    from crawler.cli.reference import Reading
 
 
 def inspect(
@@ -38,7 +38,7 @@ def inspect(
     Of a file on the net only the header travels. Exit code 1 when an input was not sound; the
     others are shown all the same.
     """
-    from crawler.cli.inputs import SOUND, read_inputs
+    from crawler.cli.reference import SOUND, read_inputs
 
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     unsound = 0
@@ -62,7 +62,7 @@ def inspect(
 
 def _write_json(readings: Iterable["Reading"], *, raw: bool) -> None:
     from crawler.cli.output.cells import json_text
-    from crawler.cli.pages.data import inspected, inspected_raw
+    from crawler.cli.pages.lora_view import inspected, inspected_raw
 
     with answers(machine=True) as stream:
         opening = "[\n"
@@ -75,8 +75,8 @@ def _write_json(readings: Iterable["Reading"], *, raw: bool) -> None:
 
 def _write_raw(readings: Iterable["Reading"], *, several: bool) -> None:
     """`key: value` lines; with several inputs each under a line `# input`."""
-    from crawler.cli.inputs import SOUND
-    from crawler.cli.pages.data import metadata_of
+    from crawler.cli.pages.lora_view import metadata_of
+    from crawler.cli.reference import SOUND
 
     with answers(machine=True) as stream:
         for number, reading in enumerate(readings):
@@ -90,8 +90,8 @@ def _write_raw(readings: Iterable["Reading"], *, several: bool) -> None:
 
 
 def _print_pages(readings: Iterable["Reading"]) -> None:
-    from crawler.cli.pages.data import page_of
     from crawler.cli.pages.lora import print_page
+    from crawler.cli.pages.lora_view import page_of
 
     with answers() as stream:
         console = open_console(stream)

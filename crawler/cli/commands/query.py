@@ -6,8 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crawler.cli.completion import condition, field_list, field_name
-from crawler.cli.options import Db, Quiet, Verbose, place, voice_of
+from crawler.cli.options import (
+    Db,
+    Quiet,
+    Verbose,
+    condition,
+    field_list,
+    field_name,
+    place,
+    voice_of,
+)
 from crawler.cli.output.console import Voice, answers
 from crawler.cli.output.rows import (
     Format,
@@ -94,7 +102,7 @@ def query(
     wanted = chosen(form, json=as_json, safe_csv=safe_csv)
     if count and group_by is not None:
         raise UsageError("--count and --group-by are two different questions")
-    from crawler.query import names
+    from crawler.query import fields
     from crawler.query.parser import parse
     from crawler.store.connect.database import open_for_reading, translated
     from crawler.store.read.search import DEFAULT_COLUMNS, Search, statement_text
@@ -107,11 +115,11 @@ def query(
     asked = Search(
         tree=parse(expr or [], BY_NAME),
         columns=DEFAULT_COLUMNS if columns is None else _columns(columns),
-        sort=() if sort is None else names.order(sort, BY_NAME),
+        sort=() if sort is None else fields.order(sort, BY_NAME),
         limit=limit,
         offset=offset,
         count=count,
-        group_by=None if group_by is None else names.grouping(group_by, BY_NAME),
+        group_by=None if group_by is None else fields.grouping(group_by, BY_NAME),
     )
     bare = count and form is None and not as_json and not safe_csv
     engine = open_for_reading(place(db))
@@ -132,7 +140,7 @@ def query(
 
 
 def _columns(text: str) -> tuple[str, ...]:
-    from crawler.query.names import columns
+    from crawler.query.fields import columns
     from crawler.store.schema.fields import BY_NAME
 
     return tuple(BY_NAME) if text.strip() == "all" else columns(text, BY_NAME)
@@ -156,7 +164,7 @@ def _print_rows(
     connection: "Connection", asked: "Search", wanted: Format, voice: Voice, *, safe_csv: bool
 ) -> None:
     """Write the rows, and say on stderr when there are more than the limit let through."""
-    from crawler.cli.output.words import count, number
+    from crawler.cli.output.cells import count, number
     from crawler.store.read.search import search
 
     # One row more than is shown tells whether the limit cut the answer.
@@ -180,7 +188,7 @@ def _tell_sparse(connection: "Connection", asked: "Search", voice: Voice) -> Non
     """Name the fields of the question that few rows have: the others cannot match."""
     if voice.quiet:
         return
-    from crawler.cli.output.words import share
+    from crawler.cli.output.cells import share
     from crawler.query.tree import names
     from crawler.store.read.search import coverage
 

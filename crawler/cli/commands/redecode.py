@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crawler.cli.options import Db, Quiet, Verbose, place, voice_of
+from crawler.cli.output.cells import count, duration, number, rounded
 from crawler.cli.output.console import Voice, answers
-from crawler.cli.output.words import count, duration, number, rounded
 
 if TYPE_CHECKING:
-    from crawler.cli.live import Picture
+    from crawler.cli.progress import Picture
     from crawler.redecode import RedecodeTally
 
 #: The exit codes of a run that left work, and of one that met damaged headers.
@@ -49,7 +49,7 @@ def redecode(
 
 
 def _redecode_in(where: str, voice: Voice, *, everything: bool, processes: int) -> "RedecodeTally":
-    from crawler.cli.at_work import at_work
+    from crawler.cli.progress import at_work
     from crawler.redecode import RedecodeTally
     from crawler.redecode import redecode as run
     from crawler.store.connect.database import open_for_reading, open_for_writing
@@ -73,7 +73,7 @@ def _redecode_in(where: str, voice: Voice, *, everything: bool, processes: int) 
 
 
 def _picture(tally: "RedecodeTally") -> "Picture":
-    from crawler.cli.at_work import progress_line
+    from crawler.cli.progress import progress_line
 
     done = tally.done + tally.damaged
     line = progress_line(done, tally.total, "header", tally.seconds)

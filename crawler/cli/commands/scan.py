@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crawler.cli.options import Db, Quiet, Verbose, place, voice_of
+from crawler.cli.output.cells import count, duration, listed, number, share
 from crawler.cli.output.console import Voice, answers, tell
-from crawler.cli.output.words import count, duration, listed, number, share
 
 if TYPE_CHECKING:
-    from crawler.cli.live import Picture
-    from crawler.scan import ScanPlan
-    from crawler.scan_tally import ScanTally
+    from crawler.cli.progress import Picture
+    from crawler.scan import ScanPlan, ScanTally
 
 #: The exit codes of a scan that left work, and of one that met what is not sound.
 _WORK_LEFT, _UNSOUND = 4, 1
@@ -72,9 +71,9 @@ def scan(
 
 def _scan_into(where: str, plan: "ScanPlan", voice: Voice) -> "tuple[ScanTally, bool]":
     """What was done, and whether nobody stopped it."""
-    from crawler.cli.at_work import at_work
+    from crawler.cli.progress import at_work
+    from crawler.scan import ScanTally
     from crawler.scan import scan as run
-    from crawler.scan_tally import ScanTally
     from crawler.store.connect.database import open_for_writing
     from crawler.store.connect.lock import sync_lock
 
@@ -94,7 +93,7 @@ def _scan_into(where: str, plan: "ScanPlan", voice: Voice) -> "tuple[ScanTally, 
 
 
 def _picture(tally: "ScanTally") -> "Picture":
-    from crawler.cli.at_work import progress_line
+    from crawler.cli.progress import progress_line
 
     looked = _looked(tally)
     if tally.to_read is None:

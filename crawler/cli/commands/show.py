@@ -25,7 +25,7 @@ def show(
         voice.detail("read from the file; the database was not asked")
     if as_json:
         from crawler.cli.output.cells import json_text
-        from crawler.cli.pages.data import shown
+        from crawler.cli.pages.lora_view import shown
 
         with answers(machine=True) as stream:
             stream.write(json_text(shown(sheet), indent=2) + "\n")

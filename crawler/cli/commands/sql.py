@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from crawler.cli.options import Db, Quiet, Verbose, place, voice_of
+from crawler.cli.output.cells import count
 from crawler.cli.output.rows import (
     Format,
     FormatOption,
@@ -14,7 +15,6 @@ from crawler.cli.output.rows import (
     chosen,
     write_rows,
 )
-from crawler.cli.output.words import count
 from crawler.errors import UsageError
 
 #: Longest statement read from stdin, in characters: SQLite itself takes a million bytes.

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from crawler.cli.completion import field_name
-from crawler.cli.options import Db, Quiet, Verbose, Where, place, voice_of
+from crawler.cli.options import Db, Quiet, Verbose, Where, field_name, place, voice_of
 from crawler.cli.output.console import answers, open_console
 from crawler.cli.output.rows import (
     Format,
@@ -18,8 +17,7 @@ from crawler.cli.output.rows import (
 )
 
 if TYPE_CHECKING:
-    from crawler.insight.distribution import Bin
-    from crawler.insight.summary import Part, Summary
+    from crawler.insight.distribution import Bin, Part, Summary
     from crawler.query.fields import Field
     from crawler.store.stats.value_counts import Population
 
@@ -67,7 +65,7 @@ def stats(
     """Count, quartiles and a histogram of fields, and how many files each figure rests on."""
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     wanted = chosen(form, json=as_json, safe_csv=safe_csv)
-    from crawler.insight.summary import groups, summary
+    from crawler.insight.distribution import groups, summary
     from crawler.query.parser import parse
     from crawler.store.connect.database import open_for_reading, translated
     from crawler.store.schema.fields import BY_NAME
@@ -98,9 +96,7 @@ def _fields(names: Sequence[str]) -> "list[Field]":
         QueryError: One is unknown, stands there twice, or holds lists or objects.
     """
     from crawler.errors import QueryError
-    from crawler.query.fields import Kind
-    from crawler.query.names import columns
-    from crawler.query.parts import WORDS
+    from crawler.query.fields import WORDS, Kind, columns
     from crawler.store.schema.fields import BY_NAME
 
     text = ",".join(names)

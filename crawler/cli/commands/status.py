@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from crawler.cli.options import Db, Quiet, Verbose, place, voice_of
+from crawler.cli.output.cells import count, instant, number, second, share, size
 from crawler.cli.output.console import answers
 from crawler.cli.output.rows import JsonOption
 from crawler.cli.output.safe import visible
-from crawler.cli.output.words import count, instant, number, second, share, size
 
 if TYPE_CHECKING:
     from crawler.store.read.status import Status
@@ -96,7 +96,7 @@ def _lines(found: "Status") -> list[str]:
 def _remedy(found: "Status", outcome: str) -> str:
     if outcome == "early_access" and found.free_at is not None:
         return f"the next is free from {second(found.free_at)} UTC"
-    from crawler.cli.remedies import REMEDIES
+    from crawler.cli.output.cells import REMEDIES
 
     return REMEDIES.get(outcome, "")
 

@@ -13,7 +13,7 @@ from crawler.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from crawler.insight.suggest.parts import Advice, Finding, Weighted
+    from crawler.insight.suggest.settings import Advice, Finding, Weighted
     from crawler.store.stats.examples import Coverage, Sort
 
 _CONFIG, _DATASET = "config.toml", "dataset.toml"
@@ -113,8 +113,8 @@ def _known(name: str, base_models: "Mapping[str, int]") -> str:
     Raises:
         UsageError: There is none; with the nearest names.
     """
-    from crawler.cli.output.words import listed
-    from crawler.query.names import clipped, nearest
+    from crawler.cli.output.cells import listed
+    from crawler.query.fields import clipped, nearest
 
     if name in base_models:
         return name
@@ -146,8 +146,8 @@ def _title(sort: "Sort") -> str:
 def _write(
     folder: Path, advice: "Advice", sort: "Sort", images: int | None, voice: Voice, *, force: bool
 ) -> None:
+    from crawler.cli.output.cells import count
     from crawler.cli.output.recipe_files import escaped, write_files
-    from crawler.cli.output.words import count
     from crawler.insight.export.text import config_text, dataset_text
     from crawler.insight.suggest.recipe import recipe_of
 

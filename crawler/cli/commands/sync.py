@@ -185,7 +185,7 @@ def sync(
     what is in flight; twice stops at once. Nothing stored is lost or doubled.
     """
     from crawler.cli.run_sync import preview, sync_into
-    from crawler.cli.sync_options import Job
+    from crawler.cli.sync_report import Job
     from crawler.model import LORA_TYPES, Ask, Order
     from crawler.sync.plan import Plan
     from crawler.sync.walk import Walk

@@ -1,21 +1,124 @@
 """The whole page of one LoRA, from its title to what nobody has a name for."""
 
+from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from crawler.cli.output.cells import count, instant, number, size
 from crawler.cli.output.table import print_line
-from crawler.cli.output.words import count, instant, number, size
 from crawler.cli.pages import layout
-from crawler.cli.pages.images import print_images
 from crawler.cli.pages.lora_view import Sheet
 from crawler.cli.pages.prose import sentences
-from crawler.cli.pages.refusal import advice
 from crawler.cli.pages.settings import print_settings
 from crawler.decode.problems import CONTRADICTED
 from crawler.model import Outcome
+
+#: What the outcome means and what can be done, for every outcome without a header.
+_ADVICE = {
+    Outcome.PENDING: "Its header was not read yet; `lora-crawl sync` goes on with what is pending.",
+    Outcome.NOT_SAFETENSORS: "Only safetensors files say in front how they were trained.",
+    Outcome.BAD_HEADER: "A program that loads LoRAs would refuse the file too; "
+    "the bytes that were read are kept.",
+    Outcome.LOGIN_REQUIRED: "The site gives this file to known users only: "
+    "`lora-crawl login` keeps an API key.",
+    Outcome.EARLY_ACCESS: "Until early access ends the file is for those who paid for it.",
+    Outcome.DOWNLOADS_DISABLED: "Its creator allows no downloads, so nothing can be read.",
+    Outcome.FORBIDDEN: "This API key has no access to the file.",
+    Outcome.NOT_FOUND: "The site lists the file and does not have it; "
+    "`lora-crawl sync --retry-failed` asks again.",
+    Outcome.ARCHIVED: "The site has put the file away.",
+    Outcome.FAILED: "`lora-crawl sync --retry-failed` asks again.",
+}
+
+
+def advice(outcome: str | None, *, local: bool) -> str:
+    """One or two sentences for a person; empty for a file that was read.
+
+    Args:
+        outcome: As in the column of that name.
+        local: The file was named by its path or URL: no `sync` will ever come to it.
+    """
+    if outcome is None or outcome not in {each.value for each in _ADVICE}:
+        return ""
+    if local and outcome not in {Outcome.NOT_SAFETENSORS, Outcome.LOGIN_REQUIRED}:
+        return ""
+    return _ADVICE[Outcome(outcome)]
+
+
+#: Rows of each list; what is left out is counted below it, and is in `--json`.
+_MOST_TAGS, _MOST_SIZES, _MOST_FOLDERS = 20, 12, 12
+
+#: Cells of the longest tag that is shown whole.
+_TAG_CELLS = 36
+
+
+def print_images(console: Console, sheet: Sheet) -> None:
+    """The folders, the sizes by bucket, and the tags by frequency, as far as they are known."""
+    _print_folders(console, sheet)
+    _print_sizes(console, sheet)
+    _print_tags(console, sheet)
+
+
+def _print_folders(console: Console, sheet: Sheet) -> None:
+    if not sheet.directories:
+        return
+    layout.heading(console, "Folders")
+    for directory in sheet.directories[:_MOST_FOLDERS]:
+        layout.setting(console, str(directory.get("name") or "(no name)"), _folder(directory))
+    _print_more(console, len(sheet.directories) - _MOST_FOLDERS, "folder")
+
+
+def _folder(directory: Mapping[str, Any]) -> str:
+    images, repeats = directory.get("image_count"), directory.get("repeats")
+    parts = []
+    if images is not None:
+        parts.append(count(images, "image"))
+    if repeats is not None:
+        parts.append(f"repeated {count(repeats, 'time')}" if repeats != 1 else "used once an epoch")
+    if directory.get("is_reg"):
+        parts.append("for regularisation")
+    if words := directory.get("class_tokens"):
+        parts.append(f"class “{words}”")
+    return ", ".join(parts) or "nothing more is known"
+
+
+def _print_sizes(console: Console, sheet: Sheet) -> None:
+    sizes: Counter[str] = Counter()
+    for dataset in sheet.datasets:
+        for bucket in dataset.get("buckets") or ():
+            match bucket:
+                case {"resolution": [int(width), int(height)], "count": int(amount)}:
+                    sizes[f"{width} × {height}"] += amount  # noqa: RUF001 -- the sign for sizes
+    if not sizes:
+        return
+    layout.heading(console, "Sizes of the images, repeats included")
+    rows = sorted(sizes.items(), key=lambda row: (-row[1], row[0]))
+    layout.bars(console, rows[:_MOST_SIZES], name_cells=_TAG_CELLS)
+    _print_more(console, len(rows) - _MOST_SIZES, "size")
+
+
+def _print_tags(console: Console, sheet: Sheet) -> None:
+    tags: Counter[str] = Counter()
+    for counts in sheet.tags.values():
+        tags.update(counts)
+    if not tags:
+        return
+    layout.heading(console, f"Tags of the captions ({number(len(tags))})")
+    rows = sorted(tags.items(), key=lambda row: (-row[1], row[0]))
+    layout.bars(console, rows[:_MOST_TAGS], name_cells=_TAG_CELLS)
+    _print_more(console, len(rows) - _MOST_TAGS, "tag")
+
+
+def _print_more(console: Console, more: int, noun: str) -> None:
+    if more > 0:
+        layout.paragraph(
+            console, f"and {count(more, f'more {noun}')}", indent=layout.INDENT, style="dim"
+        )
+
 
 #: Rows of the lists at the end of the page; the rest is counted, and is in `--json`.
 _MOST_PROBLEMS, _MOST_OTHERS = 20, 30

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from crawler.cli.reference import Reading
 from crawler.model import Decoded, Outcome, Problem
+from crawler.store.read.loras import FieldStats, LoraPage
 from crawler.store.schema.fields import FIELDS
 
 #: The columns of `loras` that a header alone can fill, in their public order.
@@ -99,3 +101,126 @@ def sheet_of(
         tags=decoded.tags,
         problems=decoded.problems,
     )
+
+
+def page_of(reading: Reading) -> Sheet:
+    """The page of a file that was just read."""
+    known = {"size_bytes": reading.file_bytes}
+    return sheet_of(
+        reading.input, reading.decoded, outcome=reading.outcome, reason=reading.reason, **known
+    )
+
+
+def inspected(reading: Reading) -> dict[str, Any]:
+    """One input of `inspect`: the same keys whatever became of it."""
+    sheet = page_of(reading)
+    return {
+        **_ending(reading),
+        **columns_of(reading.decoded),
+        **_parts(sheet),
+        "metadata": metadata_of(reading),
+    }
+
+
+def inspected_raw(reading: Reading) -> dict[str, Any]:
+    """One input of `inspect --raw`: only what the file says itself."""
+    return {**_ending(reading), "metadata": metadata_of(reading)}
+
+
+def shown(sheet: Sheet) -> dict[str, Any]:
+    """A page of `show`: every column of `loras` by its name, what belongs to it, what others have."""
+    return {
+        **sheet.row,
+        **_parts(sheet),
+        "compared_with": sheet.compared_with or None,
+        "medians": {name: _beside(sheet[name], usual) for name, usual in sheet.usual.items()},
+    }
+
+
+def _beside(value: float | None, usual: Usual) -> dict[str, float | None]:
+    return {
+        "count": usual.count,
+        "quartile1": usual.quartile1,
+        "median": usual.median,
+        "quartile3": usual.quartile3,
+        "percentile": None if value is None else usual.rank(value),
+    }
+
+
+def metadata_of(reading: Reading) -> dict[str, str] | None:
+    """The metadata as stored, sorted by key; None when there is none."""
+    if reading.decoded is None or reading.decoded.header.metadata is None:
+        return None
+    return dict(sorted(reading.decoded.header.metadata.items()))
+
+
+def _ending(reading: Reading) -> dict[str, str | None]:
+    """What became of it; without a reason that is null, as in `loras`."""
+    return {
+        "input": reading.input,
+        "outcome": reading.outcome.value,
+        "reason": reading.reason or None,
+    }
+
+
+def _parts(sheet: Sheet) -> dict[str, Any]:
+    return {
+        "datasets": [dict(each) for each in sheet.datasets],
+        "directories": [dict(each) for each in sheet.directories],
+        "tags": {name: dict(counts) for name, counts in sheet.tags.items()},
+        "problems": [asdict(problem) for problem in sheet.problems],
+    }
+
+
+#: A median of fewer LoRAs than these says nothing about what is usual.
+_FEWEST = 5
+
+
+def sheet_of_page(page: LoraPage) -> Sheet:
+    """What is stored of one file, ready to be shown.
+
+    Its numbers are compared with those of its base model, or with all where that is too rare.
+    """
+    row = page.row
+    names = [row["model_name"] or row["file_name"] or f"file {row['file_id']}"]
+    if row["version_name"]:
+        names.append(row["version_name"])
+    stats, compared_with = page.base_model_stats, row["base_model"] or ""
+    if not (usual := _usual(stats)):
+        stats, compared_with = page.all_stats, "all"
+        usual = _usual(stats)
+    return Sheet(
+        title=" · ".join(names),
+        row=row,
+        datasets=page.datasets,
+        directories=page.directories,
+        tags=_tags(page),
+        problems=[
+            Problem(problem["code"], problem["field"], problem["detail"])
+            for problem in page.problems
+        ],
+        usual=usual,
+        compared_with=compared_with if usual else "",
+        compared_files=stats["file_id"].count if usual else 0,
+    )
+
+
+def _tags(page: LoraPage) -> dict[str, dict[str, int]]:
+    """By the name of the directory; directories of one name are counted together."""
+    names = {each["number"]: each["name"] for each in page.directories}
+    tags: dict[str, dict[str, int]] = {}
+    for number, counts in page.tags.items():
+        of_directory = tags.setdefault(names.get(number, "(not listed)"), {})
+        for tag, count in counts:
+            of_directory[tag] = of_directory.get(tag, 0) + count
+    return tags
+
+
+def _usual(stats: Mapping[str, FieldStats]) -> dict[str, Usual]:
+    usual = {}
+    for name, found in stats.items():
+        quartiles = (found.quartile1, found.median, found.quartile3)
+        match quartiles:
+            case (float() as low, float() as middle, float() as high) if found.count >= _FEWEST:
+                usual[name] = Usual(found.count, low, middle, high, found.percentiles or ())
+    return usual

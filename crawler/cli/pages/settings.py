@@ -7,9 +7,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from crawler.cli.output.cells import cell, is_number
+from crawler.cli.output.cells import cell, in_short, is_number, listed, number, rounded, second
 from crawler.cli.output.safe import visible
-from crawler.cli.output.words import in_short, listed, number, rounded, second
 from crawler.cli.pages import layout
 from crawler.cli.pages.lora_view import HEADER_FIELDS, Sheet, Usual
 from crawler.query.fields import Field

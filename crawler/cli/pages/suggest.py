@@ -7,13 +7,13 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from crawler.cli.output.cells import count, number, rounded, share
 from crawler.cli.output.safe import visible
 from crawler.cli.output.table import cut, ellipsis, has_blocks, print_table
-from crawler.cli.output.words import count, number, rounded, share
 from crawler.cli.pages import layout
 from crawler.cli.pages.distribution import bin_label
 from crawler.cli.pages.settings import told
-from crawler.insight.suggest.parts import ENOUGH, Advice, Finding
+from crawler.insight.suggest.settings import ENOUGH, Advice, Finding
 from crawler.store.schema.fields import BY_NAME
 from crawler.store.stats.examples import Coverage
 

@@ -13,7 +13,7 @@ from typing import Any
 from crawler.decode import clean
 from crawler.decode.dialect_result import Reading, take
 from crawler.decode.dialects.kohya import keys as kohya_keys
-from crawler.decode.kohya_json import an_object, read_key
+from crawler.decode.embedded_json import an_object, read_key
 from crawler.model import Problem
 
 TRAINER = "ai-toolkit"

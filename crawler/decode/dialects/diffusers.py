@@ -5,9 +5,95 @@ Older releases write `{"format": "pt"}` and no more, which says nothing of who w
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
-from crawler.decode.dialect_result import Reading
-from crawler.decode.dialects import adapter_config
+from crawler.decode import clean
+from crawler.decode.dialect_result import Reading, held, take
+from crawler.decode.dialects.local_paths import model_name
+from crawler.decode.embedded_json import an_object, read_key
+from crawler.model import Problem
+
+#: Components in the order in which one stands for the file: what is denoised before what is read.
+_FIRST = ("transformer", "unet", "prior", "")
+
+#: PEFT's methods in the words of `network_algo`.
+_ALGORITHMS = {
+    "LORA": "lora",
+    "LOHA": "loha",
+    "LOKR": "lokr",
+    "OFT": "oft",
+    "BOFT": "boft",
+    "IA3": "ia3",
+}
+
+#: Settings that are columns of their own.
+_TOLD = frozenset({"r", "lora_alpha", "alpha", "lora_dropout"})
+
+#: A Hub id, or a path on the disk of whoever trained: never among the arguments.
+_BASE = "base_model_name_or_path"
+
+
+def read_adapter_config(metadata: Mapping[str, str], key: str, trainer: str) -> Reading:
+    """What a key that holds such a configuration says; nothing is said of the run."""
+    problems: list[Problem] = []
+    used: set[str] = set()
+    config = read_key(key, metadata, an_object, "network_args", problems=problems, used=used)
+    return Reading(
+        values={**columns(config or {}, problems), "trainer": trainer},
+        problems=tuple(problems),
+        used=frozenset() if problems else frozenset(used),
+    )
+
+
+def columns(config: Mapping[str, Any], problems: list[Problem]) -> Mapping[str, Any]:
+    """Columns of `Recipe` by name.
+
+    The rank is that of the denoiser; layers that differ from it stand in `network_args` under
+    `rank_pattern` and `alpha_pattern`, further components under their names. Settings that are off
+    (null, false or empty) are left out.
+    """
+    components: dict[str, dict[str, Any]] = {}
+    for key, value in config.items():
+        component, _, name = key.rpartition(".")
+        components.setdefault(component, {})[name] = value
+    main = next((name for name in _FIRST if name in components), next(iter(components), ""))
+    settings = components.pop(main, {})
+    arguments = {name: value for name, value in _set(settings).items() if name not in _TOLD}
+    arguments |= {name: _set(others) for name, others in components.items() if _set(others)}
+    alpha = settings.get("lora_alpha", settings.get("alpha"))
+    return {
+        "network_dim": take(clean.integer, settings.get("r"), "network_dim", problems),
+        "network_alpha": take(clean.number, alpha, "network_alpha", problems),
+        "network_dropout": take(
+            clean.number, settings.get("lora_dropout"), "network_dropout", problems
+        ),
+        "network_algo": _algorithm(settings, problems),
+        "network_args": held(arguments, "network_args", problems) or None,
+        "sd_model_name": take(model_name, settings.get(_BASE), "sd_model_name", problems),
+    }
+
+
+def _set(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What is not off, but the base. A 0 is kept: it is a number that somebody gave."""
+    return {
+        name: value
+        for name, value in settings.items()
+        if name != _BASE and value is not False and value not in (None, "", [], {})
+    }
+
+
+def _algorithm(settings: Mapping[str, Any], problems: list[Problem]) -> str | None:
+    """None where neither the method nor an alpha of LoRA is given, or whether it is DoRA is not."""
+    method = take(clean.string, settings.get("peft_type"), "network_algo", problems)
+    if method is None and "lora_alpha" in settings:
+        method = "LORA"
+    found = _ALGORITHMS.get(method or "")
+    before = len(problems)
+    decomposed = take(clean.boolean, settings.get("use_dora"), "network_algo", problems)
+    if len(problems) > before:
+        return None
+    return "dora" if found == "lora" and decomposed else found
+
 
 TRAINER = "diffusers"
 
@@ -25,4 +111,4 @@ def matches(metadata: Mapping[str, str]) -> bool:
 
 def read(metadata: Mapping[str, str]) -> Reading:
     """The adapter's rank, alpha and further settings."""
-    return adapter_config.read(metadata, KEY, TRAINER)
+    return read_adapter_config(metadata, KEY, TRAINER)

@@ -13,7 +13,7 @@ from crawler.decode import clean
 from crawler.decode.dialect_result import Reading, take
 from crawler.decode.dialects.kohya import keys as kohya_keys
 from crawler.decode.dialects.kohya import network as kohya_network
-from crawler.decode.dialects.kohya.totals import SHARED_COLUMNS
+from crawler.decode.dialects.kohya.datasets import SHARED_COLUMNS
 from crawler.decode.dialects.local_paths import base_name
 from crawler.model import Dataset, Directory, Problem
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from crawler.decode import clean
 from crawler.decode.dialect_result import Reading, held, take
-from crawler.decode.dialects import adapter_config, diffusers
+from crawler.decode.dialects import diffusers
 from crawler.decode.dialects.kohya import network as kohya_network
-from crawler.decode.kohya_json import an_object, read_key
+from crawler.decode.embedded_json import an_object, read_key
 from crawler.model import Problem
 
 TRAINER = "simpletuner"
@@ -48,7 +48,7 @@ def read(metadata: Mapping[str, str]) -> Reading:
     problems: list[Problem] = []
     used: set[str] = set()
     values: dict[str, Any] = {"trainer": TRAINER}
-    for key, columns in ((diffusers.KEY, adapter_config.columns), (_LYCORIS, _lycoris)):
+    for key, columns in ((diffusers.KEY, diffusers.columns), (_LYCORIS, _lycoris)):
         found: list[Problem] = []
         config = read_key(key, metadata, an_object, "network_args", problems=found, used=used)
         if config is not None:

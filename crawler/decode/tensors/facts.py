@@ -10,8 +10,7 @@ from typing import Final
 
 from crawler.decode import clean
 from crawler.decode.problems import OUT_OF_RANGE
-from crawler.decode.tensors.algorithms import Layers, layers_of
-from crawler.decode.tensors.gathering import columns_of, count_forms, gather
+from crawler.decode.tensors.algorithms import Layers, columns_of, count_forms, gather, layers_of
 from crawler.decode.tensors.match import architecture
 from crawler.model import Form, Header, Problem, Weights
 

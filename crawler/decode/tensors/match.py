@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
-from crawler.decode.tensors import flux, signatures
+from crawler.decode.tensors import signatures
 from crawler.decode.tensors.algorithms import Layers
 from crawler.decode.tensors.layer_names import UNET_STARTS
 from crawler.decode.tensors.signatures import Block, Blocks
@@ -107,7 +107,7 @@ def _stack(layers: Layers, paths: str, blocks: Blocks) -> None:
 
 
 _FAMILIES: Final[tuple[Callable[[Blocks], str | None], ...]] = (
-    flux.named,
+    signatures.named,
     signatures.of_transformer_blocks,
     signatures.of_blocks,
     signatures.of_layers,

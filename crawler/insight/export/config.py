@@ -1,5 +1,6 @@
 """config.toml: the options of a training script, told by what a file says."""
 
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -7,11 +8,125 @@ from typing import Any
 from crawler.decode import clean
 from crawler.decode.problems import UnreadableError
 from crawler.insight.export import network as recipe_network
-from crawler.insight.export.length import length
-from crawler.insight.export.models import models
-from crawler.insight.export.parts import Kind, Note, Option, Section, Value
+from crawler.insight.export.parts import Kind, Note, Option, Section, Value, placeholder
 from crawler.insight.export.scripts import EXTRAS, Script
 from crawler.model import Decoded
+
+
+def length(decoded: Decoded, notes: list[Note]) -> list[Option]:
+    """`max_train_steps` where it is known, else `max_train_epochs`; never both."""
+    recipe = decoded.recipe
+    found = _planned(decoded, notes)
+    if recipe.gradient_accumulation_steps is not None:
+        found.append(Option("gradient_accumulation_steps", recipe.gradient_accumulation_steps))
+    if recipe.epoch is not None and recipe.num_epochs is not None:
+        early = recipe.epoch < recipe.num_epochs
+        if early and (recipe.steps is None or recipe.steps != recipe.max_train_steps):
+            text = (
+                f"the whole run is written, of {recipe.num_epochs:,} epochs;"
+                f" this file was saved in epoch {recipe.epoch:,}"
+            )
+            notes.append(Note(Kind.ASSUMED, "length", text))
+    _note_devices(decoded, notes)
+    return found
+
+
+def _planned(decoded: Decoded, notes: list[Note]) -> list[Option]:
+    recipe = decoded.recipe
+    if recipe.max_train_steps is not None:
+        return [Option("max_train_steps", recipe.max_train_steps)]
+    if recipe.num_epochs is not None:
+        return [Option("max_train_epochs", recipe.num_epochs)]
+    if recipe.steps is not None:
+        text = f"{recipe.steps:,}, the steps of this file; how many were planned is not told"
+        notes.append(Note(Kind.ASSUMED, "max_train_steps", text))
+        return [Option("max_train_steps", recipe.steps)]
+    text = "neither steps nor epochs are told; sd-scripts would do 1,600 steps"
+    notes.append(Note(Kind.MISSING, "max_train_steps", text))
+    return []
+
+
+def _note_devices(decoded: Decoded, notes: list[Note]) -> None:
+    """Say how many devices worked together, or that it is unknown."""
+    recipe = decoded.recipe
+    batch, whole = recipe.batch_size, recipe.total_batch_size
+    if batch is None:
+        return
+    if whole is None:
+        text = "how many trained together; with more than one, a step saw more images"
+        notes.append(Note(Kind.MISSING, "devices", text))
+        return
+    each = batch * (recipe.gradient_accumulation_steps or 1)
+    devices, rest = divmod(whole, each) if each > 0 else (1, 0)
+    if devices > 1 and rest == 0:
+        text = f"{devices:,} trained together: start as many processes, or raise the batch size"
+        notes.append(Note(Kind.ASSUMED, "devices", text))
+
+
+#: A model on Hugging Face, which sd-scripts fetches by itself.
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+
+#: How a name ends that is a file's, and so no model on Hugging Face.
+_FILES = (".safetensors", ".ckpt", ".pt", ".sft", ".bin")
+
+
+def models(decoded: Decoded, script: Script, notes: list[Note]) -> list[Option]:
+    """The base model, the VAE, and the further files that the script asks for."""
+    recipe = decoded.recipe
+    found = [_base(decoded, notes)]
+    if recipe.vae_name is not None:
+        remark = _known_as(recipe.vae_name)
+        found.append(Option("vae", placeholder(recipe.vae_name), remark))
+        notes.append(Note(Kind.MISSING, "vae", f"the path of the VAE; {remark}"))
+    for name in script.models:
+        if name != "vae" or recipe.vae_name is None:
+            found.append(Option(name, placeholder(name), "a file that the script asks for"))
+            notes.append(
+                Note(Kind.MISSING, name, f"the path of a file that {script.file} asks for")
+            )
+    if recipe.v2 is not None or script.base == "sd2":
+        found.append(Option("v2", recipe.v2 is True or script.base == "sd2"))
+    if script.base in {"sd1", "sd2", "sdxl"} and _predicts_velocity(decoded):
+        found.append(Option("v_parameterization", value=True))
+    if "model_type" in script.extras:
+        found.append(Option("model_type", "chroma" if script.base == "chroma" else "flux"))
+    return [*found, *_clip_skip(decoded)]
+
+
+def _base(decoded: Decoded, notes: list[Note]) -> Option:
+    recipe = decoded.recipe
+    name, option = recipe.sd_model_name, "pretrained_model_name_or_path"
+    if name is None:
+        notes.append(Note(Kind.MISSING, option, "the model that was trained on, not even its name"))
+        return Option(option, placeholder("base model"), "the model that was trained on")
+    hashes = {"SHA-256": recipe.sd_model_sha256, "AutoV1": recipe.sd_model_hash}
+    told = [f"{kind} {value}" for kind, value in hashes.items() if value]
+    if _HUB_ID.fullmatch(name) and not told and not name.casefold().endswith(_FILES):
+        notes.append(Note(Kind.ASSUMED, option, f"{name}, taken for a model on Hugging Face"))
+        return Option(option, name, "on Hugging Face")
+    remark = ", ".join([_known_as(name), *told])
+    notes.append(Note(Kind.MISSING, option, f"the path of the model that was trained on; {remark}"))
+    return Option(option, placeholder(name), remark)
+
+
+def _known_as(name: str) -> str:
+    return f"it was called {clean.quote(name)}"
+
+
+def _predicts_velocity(decoded: Decoded) -> bool:
+    """Whether the base predicts velocity, by sd-scripts' name for it or by the model spec."""
+    version = decoded.recipe.base_model_version or ""
+    metadata = decoded.header.metadata or {}
+    return version.endswith("_v") or metadata.get("modelspec.prediction_type") == "v"
+
+
+def _clip_skip(decoded: Decoded) -> list[Option]:
+    value = decoded.recipe.clip_skip
+    if value is None:
+        layer = (decoded.header.metadata or {}).get("modelspec.encoder_layer", "")
+        value = int(layer) if re.fullmatch("[0-9]{1,2}", layer, re.ASCII) else None
+    return [] if value is None else [Option("clip_skip", value)]
+
 
 Reader = Callable[[Any], Value | None]
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from crawler.decode import clean
+from crawler.decode.embedded_json import read_literal
 from crawler.decode.problems import UnreadableError
-from crawler.decode.python_literal import read_literal
 from crawler.insight.export.parts import DatasetTable, Kind, Note, Option, Value, placeholder
 from crawler.insight.export.scripts import Script
 from crawler.model import Dataset, Decoded, Directory

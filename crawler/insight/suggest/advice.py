@@ -15,8 +15,18 @@ from itertools import accumulate
 from typing import Any
 
 from crawler.insight.distribution import Bin, bins, scale
-from crawler.insight.suggest.parts import MAX_VALUES, Advice, Example, Finding, Weighted
-from crawler.insight.suggest.settings import CHARTED, COMBINED, REQUIRED, SETTINGS, Setting
+from crawler.insight.suggest.settings import (
+    CHARTED,
+    COMBINED,
+    MAX_VALUES,
+    REQUIRED,
+    SETTINGS,
+    Advice,
+    Example,
+    Finding,
+    Setting,
+    Weighted,
+)
 from crawler.store.stats.examples import Witness
 
 #: What a month is, over the years.

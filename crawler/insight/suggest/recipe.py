@@ -11,7 +11,7 @@ from types import MappingProxyType
 from crawler.errors import UsageError
 from crawler.insight.export.parts import DatasetTable, Export, Kind, Option
 from crawler.insight.export.recipe import export
-from crawler.insight.suggest.parts import Advice, Finding
+from crawler.insight.suggest.settings import Advice, Finding
 from crawler.model import Dataset, Decoded, Directory, Header, Outcome, Recipe, Weights
 
 #: Options of sd-scripts that go by another name than the setting behind them.

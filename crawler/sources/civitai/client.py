@@ -6,15 +6,53 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from crawler.decode import clean
 from crawler.errors import CursorError, QuotaError, SiteError, UnreachableError, UsageError
 from crawler.http import FirstRange, Http, HttpSettings, RequestError
 from crawler.http.addresses import api_address
 from crawler.http.retry import Turn, persist
-from crawler.model import Ask, Fetched, Model, Page, Target
+from crawler.model import Ask, Fetched, Model, Order, Page, Target
 from crawler.sources.civitai import payload as shapes
 from crawler.sources.civitai import refusals as words
 from crawler.sources.civitai.download import Reading, fetch_header
-from crawler.sources.civitai.parameters import parameters
+
+#: Models on one page, the most that the site gives.
+PAGE_MODELS = 100
+
+_SORT = {
+    Order.OLDEST: "Oldest",
+    Order.MOST_DOWNLOADED: "Most Downloaded",
+    Order.HIGHEST_RATED: "Highest Rated",
+}
+
+
+def parameters(ask: Ask, cursor: str | None) -> Iterable[tuple[str, str]]:
+    """Names and values of the query, in their order.
+
+    Raises:
+        UsageError: A filter holds bytes that are no UTF-8, which no address can.
+    """
+    for text in (*ask.base_models, ask.creator, ask.tag, ask.search):
+        if text is not None and clean.text(text) != text:
+            raise UsageError(f"{clean.quote(text)} is no text in UTF-8, so it cannot be asked for")
+    yield "limit", str(PAGE_MODELS)
+    for model_type in ask.types:
+        yield "types", model_type
+    yield "sort", _SORT[ask.order]
+    yield "period", "AllTime"
+    yield "nsfw", "true" if ask.mature else "false"
+    for base_model in ask.base_models:
+        yield "baseModels", base_model
+    named = (
+        ("username", ask.creator),
+        ("tag", ask.tag),
+        ("query", ask.search),
+        ("cursor", cursor),
+    )
+    for name, value in named:
+        if value is not None:
+            yield name, value
+
 
 #: How often a list or a model is asked for before the site is said to be in trouble.
 LIST_TRIES = 5

@@ -19,7 +19,7 @@ from crawler.http.retry import persist
 from crawler.model import Fetched, Outcome, Target
 from crawler.safetensors.reader import needed_bytes
 from crawler.sources.civitai import refusals as words
-from crawler.sources.civitai.values import moment
+from crawler.sources.civitai.payload import moment
 
 #: How often a file is asked for before it is given up.
 FILE_TRIES = 3

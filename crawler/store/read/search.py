@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -11,12 +11,28 @@ import sqlalchemy as sa
 
 from crawler.errors import UsageError
 from crawler.query.fields import TAGS
-from crawler.query.parts import INT64
 from crawler.query.sql import Schema, condition
 from crawler.query.tree import Node
-from crawler.store.read.fill_rates import shares
-from crawler.store.schema.tables import file_tags, loras, tags
+from crawler.query.types import INT64
+from crawler.store.schema.tables import ALL, field_stats, file_tags, loras, tags
 from crawler.store.schema.types import json_type, type_of
+
+
+def shares(connection: sa.Connection, names: Iterable[str]) -> dict[str, float]:
+    """The share of rows, 0 to 1, that have each field; empty before the first statistics.
+
+    Caption tags stand for `tag_count`, which the rows with tags have.
+    """
+    found = connection.execute(
+        sa.select(field_stats.c.field, field_stats.c.count).where(field_stats.c.base_model == ALL)
+    )
+    counts: dict[str, int] = dict(iter(found))
+    files = counts.get("file_id", 0)
+    if not files:
+        return {}
+    sources = {name: "tag_count" if name == TAGS.name else name for name in names}
+    return {name: counts.get(source, 0) / files for name, source in sources.items()}
+
 
 #: What `query` shows unless told otherwise: fits a terminal of 80 columns.
 DEFAULT_COLUMNS = (

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from crawler.errors import UsageError
-from crawler.model.walk import CursorState
+from crawler.model.catalogue import CursorState
 from crawler.store.schema.tables import crawls, cursors, models, walk_models
 from crawler.store.stats.field_stats import refresh_statistics
 from crawler.store.write.catalogue import store_page

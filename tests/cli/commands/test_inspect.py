@@ -208,7 +208,7 @@ def test_the_library_has_the_last_word_on_a_file(
     """Ours and the library's have never differed, so a refusal of its alone is made up."""
     path = write_lora(tmp_path / "lantern.safetensors", LANTERN)
     assert refused_by_library(path) is None
-    monkeypatch.setattr("crawler.cli.inputs.refused_by_library", lambda _: "a dtype of tomorrow")
+    monkeypatch.setattr("crawler.cli.reference.refused_by_library", lambda _: "a dtype of tomorrow")
 
     result = run("inspect", str(path), "--json")
 

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from crawler.cli.app import app
-from crawler.cli.completion import condition
+from crawler.cli.options import condition
 from crawler.cli.output.safe import visible
 from crawler.store.schema.fields import FIELDS
 from tests.cli.conftest import HOSTILE_NAME

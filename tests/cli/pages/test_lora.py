@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from crawler.cli.output.console import open_console
-from crawler.cli.pages.lora import print_page
+from crawler.cli.pages.lora import advice, print_page
 from crawler.cli.pages.lora_view import Sheet, Usual
 from crawler.cli.pages.prose import sentences
-from crawler.cli.pages.refusal import advice
 from crawler.model import Outcome, Problem
 
 STORIES: list[tuple[dict[str, Any], list[str]]] = [

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from crawler.decode import kohya_json, problems
+from crawler.decode import embedded_json, problems
 from crawler.decode.dialect_result import MAX_PER_FIELD
 from crawler.decode.recipe import decode
 from crawler.model import Decoded, Header, Outcome
@@ -121,7 +121,7 @@ def test_deep_nesting_where_data_is_expected() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "field"),
     [
-        ("ss_datasets", [{}] * (kohya_json.MAX_DATASETS + 1), "datasets"),
+        ("ss_datasets", [{}] * (embedded_json.MAX_DATASETS + 1), "datasets"),
         ("ss_datasets", [{"subsets": [{}] * 6_000}] * 2, "datasets"),
         ("ss_dataset_dirs", {str(n): {} for n in range(10_001)}, "directories"),
         ("ss_bucket_info", {"buckets": {str(n): {} for n in range(1_001)}}, "datasets.buckets"),

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.decode.tensors.algorithms import Layers, layers_of
+from crawler.decode.tensors.algorithms import Layers, columns_of, gather, layers_of
 from crawler.decode.tensors.facts import read_weights
-from crawler.decode.tensors.gathering import columns_of, gather
 from crawler.model import Header, Tensor, Weights
 from tests.decode.tensors import tensor_lists as lists
 

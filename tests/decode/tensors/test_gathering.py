@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crawler.decode.tensors.algorithms import columns_of, gather
 from crawler.decode.tensors.facts import read_weights
-from crawler.decode.tensors.gathering import columns_of, gather
-from crawler.decode.tensors.naming import TAILS, split_name
+from crawler.decode.tensors.layer_names import TAILS, split_name
 from crawler.model import Header, Tensor
 from crawler.safetensors.usual_reader import read_usual
 from tests.decode.tensors import base_models

@@ -10,9 +10,15 @@ from crawler.errors import UsageError
 from crawler.insight.export.parts import PLACEHOLDER
 from crawler.insight.export.text import config_text, dataset_text
 from crawler.insight.suggest.advice import COLUMNS, MONTH, advise
-from crawler.insight.suggest.parts import ENOUGH, MAX_VALUES, Advice
 from crawler.insight.suggest.recipe import recipe_of
-from crawler.insight.suggest.settings import COMBINED, REQUIRED, SETTINGS
+from crawler.insight.suggest.settings import (
+    COMBINED,
+    ENOUGH,
+    MAX_VALUES,
+    REQUIRED,
+    SETTINGS,
+    Advice,
+)
 from crawler.store.schema.fields import BY_NAME
 from crawler.store.stats.examples import Witness
 from tests.insight.export import sd_scripts

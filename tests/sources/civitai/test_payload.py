@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.model import File, Page
+from crawler.sources.civitai import payload
 from crawler.sources.civitai import payload as shapes
-from crawler.sources.civitai import values
 
 
 def page_of(*items: object, **metadata: object) -> Page:
@@ -252,7 +252,7 @@ def test_early_access_ends_when_one_of_three_fields_says(
     ],
 )
 def test_times_are_utc_or_unknown(text: object, expected: datetime | None) -> None:
-    assert values.moment(text) == expected
+    assert payload.moment(text) == expected
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,7 @@ from crawler.decode.dialects.kohya import keys as kohya_keys
 from crawler.decode.dialects.onetrainer import config as onetrainer_config
 from crawler.decode.recipe import decode
 from crawler.model import Recipe
-from crawler.store.schema.field_notes import NOTES, written_by
-from crawler.store.schema.fields import BY_NAME, TRAINING_GROUPS
+from crawler.store.schema.fields import BY_NAME, NOTES, TRAINING_GROUPS, written_by
 from tests.decode.test_golden import GOLDEN, header_of
 
 CLAIMS = [(column, key) for column, notes in NOTES.items() for key in notes.keys.split()]

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from crawler.model.walk import CursorState
-from crawler.safetensors.file_names import why_not_safetensors
+from crawler.model.catalogue import CursorState
+from crawler.safetensors.sniff import why_not_safetensors
 from crawler.store.schema import tables
 from crawler.store.schema.tables import loras
 from crawler.store.write.writes import (

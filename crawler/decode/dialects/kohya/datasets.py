@@ -5,18 +5,146 @@ A run without `--dataset_config` writes flat keys, `ss_dataset_dirs`, `ss_reg_da
 summary without the regularisation folders, never to be added to it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from crawler.decode import clean, kohya_json
+import msgspec
+
+from crawler.decode import clean, embedded_json
 from crawler.decode.dialect_result import held, take
-from crawler.decode.dialects.kohya import tags as kohya_tags
-from crawler.decode.dialects.kohya import totals as kohya_totals
-from crawler.decode.dialects.kohya.totals import SHARED_COLUMNS
-from crawler.decode.kohya_json import object_or_empty, read_key
+from crawler.decode.embedded_json import an_object, object_or_empty, read_clean_json, read_key
 from crawler.decode.problems import OUT_OF_RANGE, WRONG_SHAPE, UnreadableError
 from crawler.model import Dataset, Directory, Problem
+
+Tags = Mapping[str, Mapping[str, int]]
+
+_KEY = "ss_tag_frequency"
+_COUNTS = dict[str, dict[str, Annotated[int, msgspec.Meta(ge=0, le=clean.MAX_INTEGER)]]]
+_DECODER = msgspec.json.Decoder(_COUNTS)
+
+
+def read_tags(
+    metadata: Mapping[str, str],
+    items: Iterable[Any],
+    problems: list[Problem],
+    used: set[str],
+) -> Tags:
+    """The tags of `ss_tag_frequency`; when it is missing or cannot be read, those of the datasets.
+
+    Args:
+        metadata: As it stands in the header.
+        items: The datasets of `ss_datasets`. A folder that several of them name counts once, as in
+            sd-scripts' own summary.
+        problems: Gets what cannot be held.
+        used: Gets the keys that were read.
+    """
+    if quick := read_clean_json(metadata.get(_KEY, ""), _DECODER):
+        used.add(_KEY)
+        return quick
+    whole = read_key(_KEY, metadata, an_object, "tags", problems=problems, used=used)
+    if whole is not None:
+        return _counted(whole, problems)
+    merged: dict[str, Mapping[str, int]] = {}
+    for item in items:
+        frequency = item.get("tag_frequency") if isinstance(item, dict) else None
+        if isinstance(frequency, dict):
+            for folder, counts in _counted(frequency, problems).items():
+                merged.setdefault(folder, counts)
+    return merged
+
+
+def _counted(frequency: Mapping[str, Any], problems: list[Problem]) -> dict[str, dict[str, int]]:
+    """The counts, checked one by one; what is no count is left out with a problem."""
+    counted: dict[str, dict[str, int]] = {}
+    for folder, tags in frequency.items():
+        counts = counted.setdefault(clean.text(folder), {})
+        for tag, value in object_or_empty(tags, "tags", problems).items():
+            count = take(_count, value, "tags", problems)
+            if count is not None:
+                counts[clean.text(tag)] = count
+    return counted
+
+
+def _count(value: object) -> int:
+    count = clean.integer(value)
+    if count is None or count < 0:
+        raise UnreadableError(OUT_OF_RANGE, f"{clean.quote(value)} is no count")
+    return count
+
+
+#: Columns that a dataset and the file share.
+SHARED_COLUMNS = (
+    "resolution_width",
+    "resolution_height",
+    "batch_size",
+    "enable_bucket",
+    "bucket_no_upscale",
+    "min_bucket_reso",
+    "max_bucket_reso",
+)
+#: Settings of a subset that are columns of the file, with their readers.
+_SUBSET_COLUMNS = {
+    "shuffle_caption": clean.boolean,
+    "keep_tokens": clean.integer,
+    "flip_aug": clean.boolean,
+    "color_aug": clean.boolean,
+    "random_crop": clean.boolean,
+}
+
+
+def columns(
+    datasets: Sequence[Dataset],
+    directories: Sequence[Directory],
+    tags: Mapping[str, Mapping[str, int]],
+    problems: list[Problem],
+) -> Mapping[str, Any]:
+    """Columns of `Recipe` by name. No tag at all means that none were counted, not that there are 0."""
+    values: dict[str, Any] = {"image_count": _image_count(directories)}
+    if datasets:
+        values |= _main_columns(datasets, directories, problems)
+    values["tag_count"] = len(set().union(*tags.values())) or None
+    return values
+
+
+def _image_count(directories: Iterable[Directory]) -> int | None:
+    """Distinct training images.
+
+    A folder of the same name and size in several datasets is one folder trained at several
+    resolutions (sd-scripts counts its tags once for the same reason).
+    """
+    counts: dict[tuple[str, int], dict[int | None, int]] = {}
+    for one in directories:
+        if one.image_count is not None and not one.is_reg:
+            by_dataset = counts.setdefault((one.name, one.image_count), {})
+            by_dataset[one.dataset_number] = by_dataset.get(one.dataset_number, 0) + 1
+    if not counts:
+        return None
+    total = sum(size * max(times.values()) for (_, size), times in counts.items())
+    return total if total <= clean.MAX_INTEGER else None
+
+
+def _main_columns(
+    datasets: Iterable[Dataset], directories: Iterable[Directory], problems: list[Problem]
+) -> Mapping[str, Any]:
+    """What the dataset with most images says, and in it the subset with most images."""
+    subsets: dict[int | None, list[Directory]] = {}
+    for directory in directories:
+        if not directory.is_reg:
+            subsets.setdefault(directory.dataset_number, []).append(directory)
+
+    def images(dataset: Dataset) -> tuple[int, int]:
+        distinct = sum(one.image_count or 0 for one in subsets.get(dataset.number, ()))
+        return distinct, dataset.num_train_images or 0
+
+    main = max(datasets, key=images)
+    values = {name: getattr(main, name) for name in SHARED_COLUMNS}
+    if of_main := subsets.get(main.number):
+        settings = max(of_main, key=lambda one: one.image_count or 0).settings or {}
+        for name, reader in _SUBSET_COLUMNS.items():
+            values[name] = take(reader, settings.get(name), name, problems)
+    return values
+
 
 _DATASET_READERS = {
     "num_train_images": clean.integer,
@@ -65,16 +193,16 @@ def read(metadata: Mapping[str, str], flat: Mapping[str, Any]) -> Data:
     problems: list[Problem] = []
     used: set[str] = set()
     items = read_key(
-        "ss_datasets", metadata, kohya_json.datasets, "datasets", problems=problems, used=used
+        "ss_datasets", metadata, embedded_json.datasets, "datasets", problems=problems, used=used
     )
     if not items:
         datasets, directories = _flat_run(metadata, flat, problems, used)
     else:
         datasets, directories = _configured_run(items, problems)
         used |= metadata.keys() & {"ss_dataset_dirs", "ss_reg_dataset_dirs"}
-    tags = kohya_tags.read(metadata, items or (), problems, used)
+    tags = read_tags(metadata, items or (), problems, used)
     return Data(
-        values=kohya_totals.columns(datasets, directories, tags, problems),
+        values=columns(datasets, directories, tags, problems),
         datasets=datasets,
         directories=directories,
         tags=tags,
@@ -104,7 +232,7 @@ def _flat_run(
     """One dataset made of the flat keys, where there are any, and its folders."""
     where = "datasets.buckets"
     info = read_key(
-        "ss_bucket_info", metadata, kohya_json.an_object, where, problems=problems, used=used
+        "ss_bucket_info", metadata, embedded_json.an_object, where, problems=problems, used=used
     )
     shared = {name: flat.get(name) for name in SHARED_COLUMNS}
     dataset = Dataset(
@@ -118,7 +246,7 @@ def _flat_run(
     directories: list[Directory] = []
     for key, is_reg in (("ss_dataset_dirs", False), ("ss_reg_dataset_dirs", True)):
         folders = read_key(
-            key, metadata, kohya_json.folders, "directories", problems=problems, used=used
+            key, metadata, embedded_json.folders, "directories", problems=problems, used=used
         )
         for name, value in (folders or {}).items():
             fields = {**object_or_empty(value, "directories", problems), "image_dir": name}
@@ -138,7 +266,7 @@ def _configured_run(
     for number, item in enumerate(items):
         fields = object_or_empty(item, "datasets", problems)
         datasets.append(_dataset(fields, number, problems))
-        for subset in kohya_json.subsets(item):
+        for subset in embedded_json.subsets(item):
             fields = object_or_empty(subset, "directories", problems)
             directories.append(_directory(fields, len(directories), number, problems))
     return tuple(datasets), tuple(directories)
@@ -173,7 +301,7 @@ def _buckets(info: object, problems: list[Problem]) -> dict[str, Any]:
     )
     if fields.get("buckets") is None:
         return {"mean_img_ar_error": error}
-    listed = take(kohya_json.buckets, fields["buckets"], "datasets.buckets", problems)
+    listed = take(embedded_json.buckets, fields["buckets"], "datasets.buckets", problems)
     buckets: list[Mapping[str, Any]] = []
     for value in (listed or {}).values():
         bucket = object_or_empty(value, "datasets.buckets", problems)

@@ -3,16 +3,140 @@
 Source: `modules/util/config/TrainConfig.py`, of several versions: what changed is read either way.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from crawler.decode import clean
-from crawler.decode.dialect_result import take
-from crawler.decode.dialects.local_paths import base_name, model_name
+from crawler.decode.dialect_result import held, take
+from crawler.decode.dialects.local_paths import base_name, model_name, without_folders
 from crawler.decode.dialects.onetrainer import names as onetrainer_names
-from crawler.decode.dialects.onetrainer import rates as onetrainer_rates
-from crawler.decode.dialects.onetrainer.names import Family
-from crawler.decode.dialects.onetrainer.settings import Config
+from crawler.decode.dialects.onetrainer.names import ALGORITHMS, PATHS, Config, Family
+from crawler.model import Problem
+
+
+def rate_columns(
+    config: Config, family: Family | None, denoiser: Mapping[str, Any], base: float | None
+) -> Mapping[str, Any]:
+    """A part without a rate of its own has the base rate, one that is not trained the rate 0."""
+    if family is None:
+        return {}
+    own = [
+        _rate(config.part(name), "text_encoder_lr", config.problems)
+        for name in family.encoder_names
+    ]
+    rates = [base if rate is None else rate for rate in own]
+    several = any(rate is not None for rate in own) and None not in rates
+    return {
+        "unet_lr": _rate(denoiser, "unet_lr", config.problems),
+        "text_encoder_lr": rates[0] if several else None,
+        "text_encoder_lrs": tuple(rates) if several else None,
+        "caption_dropout_rate": _caption_dropout(config, family.encoder_names),
+    }
+
+
+def _rate(part: Mapping[str, Any], column: str, problems: list[Problem]) -> float | None:
+    if part.get("train") is False or part.get("include") is False:
+        return 0.0
+    return take(clean.number, part.get("learning_rate"), column, problems)
+
+
+def _caption_dropout(config: Config, encoders: Iterable[str]) -> float | None:
+    """The chance to train without a caption; several encoders drop it each by itself."""
+    name = "caption_dropout_rate"
+    rates = [
+        take(clean.number, config.part(one).get("dropout_probability"), name, config.problems)
+        for one in encoders
+    ]
+    return rates[0] if len(rates) == 1 or set(rates) == {0.0} else None
+
+
+def schedule(config: Config) -> Mapping[str, Any]:
+    """The curve's name; a warmup of at most 1 is a share, above it counts batches."""
+    name = config.read("learning_rate_scheduler", clean.string, "lr_scheduler")
+    if name == "CUSTOM":
+        name = config.read("custom_learning_rate_scheduler", clean.string, "lr_scheduler")
+    elif name is not None:
+        name = name.lower()
+    values: dict[str, Any] = {"lr_scheduler": name}
+    warmup = config.read("learning_rate_warmup_steps", clean.number, "lr_warmup_steps")
+    if warmup is not None and 0 < warmup <= 1:
+        values["lr_warmup_ratio"] = warmup
+    elif warmup is not None:
+        batches = take(clean.integer, warmup, "lr_warmup_steps", config.problems)
+        each = take(clean.integer, config.settings.get("gradient_accumulation_steps"), "", [])
+        if batches is not None:
+            values["lr_warmup_steps"] = max(batches, 0) // max(each or 1, 1)
+    return values
+
+
+def optimizer(config: Config) -> Mapping[str, Any]:
+    """Its class and its settings: every number, and the switches that are not as they come."""
+    settings = config.settings.get("optimizer")
+    if not isinstance(settings, dict):
+        name = config.read("optimizer", clean.string, "optimizer")
+        return {"optimizer": onetrainer_names.OPTIMIZERS.get(name or "", name)}
+    before = len(config.problems)
+    name = take(clean.string, settings.get("optimizer"), "optimizer", config.problems)
+    arguments = {
+        key: value
+        for key, value in settings.items()
+        if key != "optimizer" and not key.startswith("__") and value not in (None, {}, "")
+        if not isinstance(value, bool) or value != (key in onetrainer_names.ON_BY_DEFAULT)
+    }
+    kept = held(arguments, "optimizer_args", config.problems)
+    if len(config.problems) == before:
+        config.told.add("optimizer")
+    return {
+        "optimizer": onetrainer_names.OPTIMIZERS.get(name or "", name),
+        "optimizer_args": kept or None,
+    }
+
+
+#: Beginnings of the settings of each method; LoHa has those of LoRA.
+_OWN = {"LORA": ("lora_",), "LOHA": ("lora_",), "LOKR": ("lokr_",), "OFT_2": ("oft_", "dora_oft")}
+_ANY = ("lora_", "lokr_", "oft_", "dora_oft")
+
+#: Which layers have a network at all: names that belong to it, a preset, whether they are patterns.
+_LAYERS = "layer_filter"
+
+#: The rank of each method, and the switch that splits its weights into size and direction. OFT is
+#: told its blocks in place of a rank, and its alpha has no effect.
+_RANK = {"LORA": "lora_rank", "LOHA": "lora_rank", "LOKR": "lokr_dim"}
+_DECOMPOSED = {"LORA": "lora_decompose", "LOKR": "lokr_weight_decompose"}
+
+
+def network_columns(config: Config) -> Mapping[str, Any]:
+    """Columns of `Recipe` by name; none when what was trained is no network."""
+    if config.settings.get("training_method", "LORA") != "LORA":
+        return {}
+    config.told.add("training_method")
+    before = len(config.problems)
+    method = config.read("peft_type", clean.string, "network_algo")
+    if method is None and len(config.problems) == before and "lora_rank" in config.settings:
+        method = "LORA"  # the only one before there was a choice
+    if method not in _OWN:
+        return {}
+    values: dict[str, Any] = {"network_algo": ALGORITHMS[method]}
+    if method in _RANK:
+        values["network_dim"] = config.read(_RANK[method], clean.integer, "network_dim")
+        values["network_alpha"] = config.read("lora_alpha", clean.number, "network_alpha")
+    if method in _DECOMPOSED and config.read(_DECOMPOSED[method], clean.boolean, "network_algo"):
+        values["network_algo"] = "dora"
+    values["network_dropout"] = config.read("dropout_probability", clean.number, "network_dropout")
+    told = {_RANK.get(method), "lora_alpha", _DECOMPOSED.get(method)}
+    arguments = {
+        name: value
+        for name, value in config.settings.items()
+        if name.startswith((*_OWN[method], _LAYERS)) and value not in (None, "")
+        if name not in told
+    }
+    values["network_args"] = (
+        without_folders(held(arguments, "network_args", config.problems), PATHS) or None
+    )
+    if len(config.problems) == before:
+        config.told.update(name for name in config.settings if name.startswith((*_ANY, _LAYERS)))
+    return values
+
 
 #: Key, column, reader.
 FLAT: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
@@ -51,9 +175,9 @@ def columns(config: Config) -> Mapping[str, Any]:
             values[column] = config.read(name, reader, column)
     family = onetrainer_names.family(values.get("base_model_version"))
     denoiser = _denoiser(config, family)
-    for columns_of in (onetrainer_rates.schedule, onetrainer_rates.optimizer, _loss, _precision):
+    for columns_of in (schedule, optimizer, _loss, _precision):
         values |= columns_of(config)
-    values |= onetrainer_rates.columns(config, family, denoiser, values.get("learning_rate"))
+    values |= rate_columns(config, family, denoiser, values.get("learning_rate"))
     values |= _flow(config, family, denoiser)
     values |= _memory(config, denoiser)
     values |= _names(config)

@@ -1,0 +1,20 @@
+"""How a file ended."""
+
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """Every file has one of these."""
+
+    PENDING = "pending"
+    DECODED = "decoded"
+    NO_METADATA = "no_metadata"
+    NOT_SAFETENSORS = "not_safetensors"
+    BAD_HEADER = "bad_header"
+    LOGIN_REQUIRED = "login_required"
+    EARLY_ACCESS = "early_access"
+    DOWNLOADS_DISABLED = "downloads_disabled"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    ARCHIVED = "archived"
+    FAILED = "failed"
