@@ -1,6 +1,6 @@
 """The nouns that the stages hand to each other: frozen values without behaviour."""
 
-from crawler.model.catalogue import LORA_TYPES, Ask, File, Model, Order, Page, Version
+from crawler.model.catalogue import LORA_TYPES, File, ListQuery, Model, Order, Page, Version
 from crawler.model.files import Fetched, FileHashes, LocalFile, LocalResult, Result, Target
 from crawler.model.header import Form, Header, Tensor, TensorTable
 from crawler.model.outcome import Outcome
@@ -8,7 +8,6 @@ from crawler.model.recipe import Dataset, Decoded, Directory, Problem, Recipe, W
 
 __all__ = [
     "LORA_TYPES",
-    "Ask",
     "Dataset",
     "Decoded",
     "Directory",
@@ -17,6 +16,7 @@ __all__ = [
     "FileHashes",
     "Form",
     "Header",
+    "ListQuery",
     "LocalFile",
     "LocalResult",
     "Model",

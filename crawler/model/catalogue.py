@@ -19,7 +19,7 @@ class Order(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class ListQuery:
     """One question to a catalogue: an order, filters, and one of the two maturity passes.
 
     Attributes:

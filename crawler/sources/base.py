@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from crawler.model import Ask, Fetched, Model, Page, Target
+from crawler.model import Fetched, ListQuery, Model, Page, Target
 
 
 class Source(Protocol):
@@ -17,7 +17,7 @@ class Source(Protocol):
     def origin(self) -> str:
         """The API this source reads, in one spelling; a database remembers it."""
 
-    async def page(self, ask: Ask, cursor: str | None) -> Page:
+    async def page(self, ask: ListQuery, cursor: str | None) -> Page:
         """The page at `cursor`, the first one for None."""
 
     async def model(self, model_id: int) -> Model | None:

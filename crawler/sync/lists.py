@@ -12,7 +12,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from crawler.errors import CursorError
-from crawler.model import Ask, Model, Order, Page
+from crawler.model import ListQuery, Model, Order, Page
 from crawler.sources.base import Source
 
 #: The order in which a list is read that stands still and cannot be narrowed: the site's cursor holds
@@ -30,7 +30,7 @@ class Asking:
     source: Source
     calls: int = 0
 
-    async def page(self, ask: Ask, cursor: str | None) -> Page:
+    async def page(self, ask: ListQuery, cursor: str | None) -> Page:
         """As `Source.page`."""
         self.calls += 1
         return await self.source.page(ask, cursor)
@@ -63,7 +63,7 @@ class Stretch:
 
 
 async def follow(
-    asking: Asking, ask: Ask, cursor: str | None, *, until: str | None = None
+    asking: Asking, ask: ListQuery, cursor: str | None, *, until: str | None = None
 ) -> AsyncGenerator[Stretch]:
     """A list from `cursor` to its end, or as far as a place that lies ahead.
 
@@ -124,7 +124,7 @@ async def follow(
 
 async def _around(
     asking: Asking,
-    ask: Ask,
+    ask: ListQuery,
     cursor: str | None,
     asked: Collection[str | None],
     exit_: str | None,
@@ -158,7 +158,7 @@ async def _around(
     yield Stretch(at=cursor, behind=exit_ or cursor, ended=exit_ is None)
 
 
-async def _narrower(asking: Asking, ask: Ask) -> tuple[Ask, ...]:
+async def _narrower(asking: Asking, ask: ListQuery) -> tuple[ListQuery, ...]:
     """Lists that together hold what this one holds; empty when it cannot be narrowed."""
     if len(ask.types) > 1:
         return tuple(replace(ask, types=(one,)) for one in ask.types)
@@ -168,7 +168,7 @@ async def _narrower(asking: Asking, ask: Ask) -> tuple[Ask, ...]:
     return ()
 
 
-async def _first_model(asking: Asking, ask: Ask, cursor: str) -> int | None:
+async def _first_model(asking: Asking, ask: ListQuery, cursor: str) -> int | None:
     """The id of the first model of a list at a place; None when it holds none from there on."""
     async with aclosing(follow(asking, ask, cursor)) as pieces:
         async for piece in pieces:
@@ -178,7 +178,7 @@ async def _first_model(asking: Asking, ask: Ask, cursor: str) -> int | None:
 
 
 async def _moves_on(
-    asking: Asking, ask: Ask, cursor: str | None, asked: Collection[str | None]
+    asking: Asking, ask: ListQuery, cursor: str | None, asked: Collection[str | None]
 ) -> bool:
     """Whether a list goes on from a place without coming back to where it was."""
     page = await asking.page(ask, cursor)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-from crawler.model import LORA_TYPES, Ask, Model, Order
+from crawler.model import LORA_TYPES, ListQuery, Model, Order
 from crawler.model.catalogue import CursorState
 from crawler.sources.base import Source
 from crawler.sync.lists import Asking, Stretch, follow
@@ -88,12 +88,12 @@ class Walk:
     Attributes:
         ask: The question; its `mature` is set per pass.
         nsfw: Both passes instead of the general one.
-        model_ids: Ask for these models one by one instead of listing.
+        model_ids: ListQuery for these models one by one instead of listing.
         limit: The walk ends after so many distinct models of the order; None means all.
         primary_only: Only each version's primary file is taken.
     """
 
-    ask: Ask
+    ask: ListQuery
     nsfw: bool = False
     model_ids: tuple[int, ...] = ()
     limit: int | None = None
@@ -116,7 +116,7 @@ class Walk:
         return json.dumps({name: value for name, value in asked.items() if value}, sort_keys=True)
 
     @property
-    def passes(self) -> dict[str, Ask]:
+    def passes(self) -> dict[str, ListQuery]:
         """The maturity passes by name."""
         asks = {GENERAL: replace(self.ask, mature=False)}
         if self.nsfw:

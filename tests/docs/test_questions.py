@@ -12,7 +12,7 @@ import typer.main
 from typer.testing import CliRunner, Result
 
 from crawler.cli.app import app
-from crawler.model import Ask, Order
+from crawler.model import ListQuery, Order
 from crawler.sandbox import Catalogue, Faults, Sandbox
 from crawler.store.connect.database import open_for_writing
 from crawler.store.schema.tables import loras, metadata
@@ -119,7 +119,7 @@ def crawled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.Engine]:
     engine = open_for_writing(tmp_path_factory.mktemp("crawled") / "loras.db")
     with Sandbox(Catalogue(2_000, faults=Faults.mild())) as site:
         run_crawl(engine, site, Walk(ask=OLDEST.ask, model_ids=NAMED_MODELS))
-        run_crawl(engine, site, Walk(ask=Ask(order=Order.MOST_DOWNLOADED), limit=MODELS))
+        run_crawl(engine, site, Walk(ask=ListQuery(order=Order.MOST_DOWNLOADED), limit=MODELS))
     yield engine
     engine.dispose()
 

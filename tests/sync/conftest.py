@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from crawler.http import HttpSettings, Secret, Waits
-from crawler.model import Ask, Order
+from crawler.model import ListQuery, Order
 from crawler.sandbox import Catalogue, Faults, Sandbox
 from crawler.sources.civitai.client import Civitai
 from crawler.sync.plan import Plan
@@ -19,7 +19,7 @@ from crawler.sync.walk import Walk
 #: No test waits as long as a real crawl does before it tries again.
 WAITS = Waits(shortest=0.01, longest=0.05, longest_asked=0.05)
 
-OLDEST = Walk(ask=Ask(order=Order.OLDEST))
+OLDEST = Walk(ask=ListQuery(order=Order.OLDEST))
 
 Crawl = Callable[..., Tally]
 

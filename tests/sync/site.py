@@ -9,7 +9,7 @@ import anyio
 import sqlalchemy as sa
 
 from crawler.errors import CursorError
-from crawler.model import Ask, Fetched, Model, Order, Page, Target
+from crawler.model import Fetched, ListQuery, Model, Order, Page, Target
 from crawler.sync.plan import Plan
 from crawler.sync.progress import Tally
 from crawler.sync.run import crawl, utc_now
@@ -17,7 +17,7 @@ from crawler.sync.state import Ledger
 from crawler.sync.walk import Walk
 from tests.factories import make_header_bytes, make_model
 
-WALK = Walk(ask=Ask(order=Order.OLDEST))
+WALK = Walk(ask=ListQuery(order=Order.OLDEST))
 
 PAGE = 4
 
@@ -48,7 +48,7 @@ class Site:
     asked: list[str | None] = field(default_factory=list)
     origin: str = "http://site.invalid"
 
-    async def page(self, ask: Ask, cursor: str | None) -> Page:
+    async def page(self, ask: ListQuery, cursor: str | None) -> Page:
         assert not ask.mature
         self.asked.append(cursor)
         if self.page_trouble is not None:

@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.errors import SiteError
-from crawler.model import LORA_TYPES, Ask, Fetched, Model, Order, Page, Target, Version
+from crawler.model import LORA_TYPES, Fetched, ListQuery, Model, Order, Page, Target, Version
 from crawler.sync.lists import Asking, Stretch, follow
 
 PAGE = 3
 
 BASES = ("Pony", "SDXL 1.0", "Wan Video")
 
-OLDEST = Ask(order=Order.OLDEST)
+OLDEST = ListQuery(order=Order.OLDEST)
 
 #: More list calls than any of these catalogues needs.
 ENDLESS = 1_000
@@ -44,9 +44,9 @@ class Shop:
     known_bases: tuple[str, ...] = BASES
     circles: bool = False
     origin: str = "http://shop.invalid"
-    asked: list[tuple[Ask, str | None]] = field(default_factory=list)
+    asked: list[tuple[ListQuery, str | None]] = field(default_factory=list)
 
-    async def page(self, ask: Ask, cursor: str | None) -> Page:
+    async def page(self, ask: ListQuery, cursor: str | None) -> Page:
         self.asked.append((ask, cursor))
         assert len(self.asked) < ENDLESS
         found = [one for one in self.listed if one.type in ask.types]
@@ -73,7 +73,7 @@ class Shop:
         raise AssertionError((target, renew))
 
 
-def followed(shop: Shop, ask: Ask = OLDEST, cursor: str | None = None) -> list[Stretch]:
+def followed(shop: Shop, ask: ListQuery = OLDEST, cursor: str | None = None) -> list[Stretch]:
     async def collect() -> list[Stretch]:
         return [stretch async for stretch in follow(Asking(shop), ask, cursor)]
 
@@ -160,7 +160,7 @@ def test_a_block_in_a_narrower_list_does_not_end_the_way_around_too_early() -> N
 
 def test_a_block_that_nothing_narrows_is_read_in_another_order() -> None:
     shop = Shop([*(Listed(number, 5) for number in range(10, 30)), Listed(90, 9)])
-    narrow = Ask(order=Order.OLDEST, types=("LORA",), base_models=("Pony",))
+    narrow = ListQuery(order=Order.OLDEST, types=("LORA",), base_models=("Pony",))
 
     found = followed(shop, narrow)
 

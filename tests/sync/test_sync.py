@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from crawler.errors import UsageError
-from crawler.model import Ask, Order, Outcome
+from crawler.model import ListQuery, Order, Outcome
 from crawler.sandbox import Catalogue, Faults, Sandbox
 from crawler.store.schema import tables
 from crawler.store.schema.tables import loras
@@ -65,7 +65,7 @@ def test_a_second_crawl_changes_nothing(engine: sa.Engine, sandbox: Sandbox) -> 
 def test_a_limit_stores_that_many_models_and_can_be_raised(
     engine: sa.Engine, sandbox: Sandbox
 ) -> None:
-    most = replace(OLDEST, ask=Ask(order=Order.MOST_DOWNLOADED))
+    most = replace(OLDEST, ask=ListQuery(order=Order.MOST_DOWNLOADED))
 
     run_crawl(engine, sandbox, replace(most, limit=30))
     assert model_count(engine) == 30
@@ -79,7 +79,7 @@ def test_a_limit_stores_that_many_models_and_can_be_raised(
 
 def test_a_limit_takes_the_most_downloaded_of_both_passes(engine: sa.Engine) -> None:
     catalogue = Catalogue(200, seed=9, faults=replace(Faults.plain(), mature_only=0.5))
-    most = replace(OLDEST, ask=Ask(order=Order.MOST_DOWNLOADED), nsfw=True)
+    most = replace(OLDEST, ask=ListQuery(order=Order.MOST_DOWNLOADED), nsfw=True)
     with Sandbox(catalogue) as sandbox:
         run_crawl(engine, sandbox, replace(most, limit=20), fetch_headers=False)
         with engine.connect() as connection:
@@ -158,7 +158,7 @@ def test_a_few_wanted_logins_are_outcomes(engine: sa.Engine) -> None:
 
 def test_a_walk_reads_only_the_files_of_its_own_models(engine: sa.Engine, sandbox: Sandbox) -> None:
     run_crawl(engine, sandbox, fetch_headers=False)
-    few = replace(OLDEST, ask=Ask(order=Order.MOST_DOWNLOADED), limit=3)
+    few = replace(OLDEST, ask=ListQuery(order=Order.MOST_DOWNLOADED), limit=3)
 
     tally = run_crawl(engine, sandbox, few)
 

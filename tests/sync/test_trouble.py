@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from crawler.errors import QuotaError, SiteError
-from crawler.model import Ask, Order, Outcome, Page
+from crawler.model import ListQuery, Order, Outcome, Page
 from crawler.store.schema.tables import crawls, loras
 from crawler.sync.walk import Walk
 from tests.sync.site import Site, run
@@ -92,10 +92,10 @@ def test_a_list_that_goes_in_a_circle_does_not_keep_its_files_from_being_read(
     engine: sa.Engine,
 ) -> None:
     class Circle(Site):
-        async def page(self, ask: Ask, cursor: str | None) -> Page:
+        async def page(self, ask: ListQuery, cursor: str | None) -> Page:
             return replace(await super().page(ask, cursor), next_cursor="1")
 
-    walk = Walk(ask=Ask(order=Order.MOST_DOWNLOADED))
+    walk = Walk(ask=ListQuery(order=Order.MOST_DOWNLOADED))
     site = Circle()
 
     with pytest.raises(SiteError, match="circle"):

@@ -7,12 +7,12 @@ import anyio
 import pytest
 
 from crawler.errors import SiteError
-from crawler.model import Ask, Fetched, Model, Order, Page, Target
+from crawler.model import Fetched, ListQuery, Model, Order, Page, Target
 from crawler.model.catalogue import CursorState
 from crawler.sync.walk import Step, Walk, begin, steps
 
-BY_DOWNLOADS = Ask(order=Order.MOST_DOWNLOADED)
-OLDEST = Ask(order=Order.OLDEST)
+BY_DOWNLOADS = ListQuery(order=Order.MOST_DOWNLOADED)
+OLDEST = ListQuery(order=Order.OLDEST)
 
 
 def model(model_id: int, downloads: int | None = 0) -> Model:
@@ -29,7 +29,7 @@ class Shelf:
     asked: list[tuple[bool, str | None]] = field(default_factory=list)
     origin: str = "http://shelf.invalid"
 
-    async def page(self, ask: Ask, cursor: str | None) -> Page:
+    async def page(self, ask: ListQuery, cursor: str | None) -> Page:
         self.asked.append((ask.mature, cursor))
         pages = self.mature if ask.mature else self.general
         number = int(cursor or 0)
@@ -165,7 +165,7 @@ def test_a_finished_oldest_walk_asks_again_from_its_last_page() -> None:
 
 
 @pytest.mark.parametrize("ask", [BY_DOWNLOADS, replace(OLDEST, search="marble")])
-def test_a_finished_walk_that_does_not_grow_at_its_end_begins_a_new_lap(ask: Ask) -> None:
+def test_a_finished_walk_that_does_not_grow_at_its_end_begins_a_new_lap(ask: ListQuery) -> None:
     shelf = Shelf([[model(1)], [model(2)]])
     walk = Walk(ask=ask)
     before = walked(shelf, walk)[-1].cursors

@@ -186,7 +186,7 @@ def sync(
     """
     from crawler.cli.run_sync import preview, sync_into
     from crawler.cli.sync_report import Job
-    from crawler.model import LORA_TYPES, Ask, Order
+    from crawler.model import LORA_TYPES, ListQuery, Order
     from crawler.sync.plan import Plan
     from crawler.sync.walk import Walk
 
@@ -195,7 +195,7 @@ def sync(
     if model and (limit or order or base_model or type_ or creator or tag or search):
         raise UsageError("--model names the models to read: leave the other filters out")
     key = None if sandbox else api_key()
-    ask = Ask(
+    ask = ListQuery(
         order=Order(order or (OrderName.MOST_DOWNLOADED if limit else OrderName.OLDEST)),
         types=tuple(dict.fromkeys(one.value for one in type_)) if type_ else LORA_TYPES,
         base_models=tuple(dict.fromkeys(base_model or ())),

@@ -11,7 +11,7 @@ from crawler.errors import CursorError, QuotaError, SiteError, UnreachableError,
 from crawler.http import FirstRange, Http, HttpSettings, RequestError
 from crawler.http.addresses import api_address
 from crawler.http.retry import Turn, persist
-from crawler.model import Ask, Fetched, Model, Order, Page, Target
+from crawler.model import Fetched, ListQuery, Model, Order, Page, Target
 from crawler.sources.civitai import payload as shapes
 from crawler.sources.civitai import refusals as words
 from crawler.sources.civitai.download import Reading, fetch_header
@@ -26,7 +26,7 @@ _SORT = {
 }
 
 
-def parameters(ask: Ask, cursor: str | None) -> Iterable[tuple[str, str]]:
+def parameters(ask: ListQuery, cursor: str | None) -> Iterable[tuple[str, str]]:
     """Names and values of the query, in their order.
 
     Raises:
@@ -139,7 +139,7 @@ class Civitai:
         """The API's address in one spelling; civitai.com, .red and .green are one."""
         return self._origin
 
-    async def page(self, ask: Ask, cursor: str | None) -> Page:
+    async def page(self, ask: ListQuery, cursor: str | None) -> Page:
         """The page at `cursor`, the first one for None.
 
         Raises:
@@ -253,7 +253,7 @@ class Civitai:
             raise SiteError(where, error.cause, words.LATER_ADVICE) from None
 
     def _list_error(
-        self, path: str, ask: Ask, cursor: str | None, got: _Refused
+        self, path: str, ask: ListQuery, cursor: str | None, got: _Refused
     ) -> SiteError | UsageError:
         if got.status == HTTPStatus.NOT_FOUND and not got.is_page and ask.creator is not None:
             return UsageError(f"the site knows no creator {ask.creator!r}")

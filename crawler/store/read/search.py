@@ -64,8 +64,8 @@ class Search:
             `file_id` decides among equals.
         limit: Most rows, 0 for all.
         offset: Rows passed over first.
-        count: Ask for the number of rows and nothing else.
-        group_by: Ask for how many rows there are of each value of this field, the most first.
+        count: ListQuery for the number of rows and nothing else.
+        group_by: ListQuery for how many rows there are of each value of this field, the most first.
     """
 
     tree: Node | None = None

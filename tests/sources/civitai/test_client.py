@@ -8,7 +8,7 @@ import pytest
 
 from crawler.errors import CursorError, LoraCrawlError, QuotaError, SiteError, UsageError
 from crawler.http import HttpSettings, Secret, Timeouts, Waits
-from crawler.model import Ask, Order
+from crawler.model import ListQuery, Order
 from crawler.sources.civitai.client import Civitai, origin_of
 from tests.http.raw_server import Handler, RawServer, always, answer, json_answer
 
@@ -38,11 +38,11 @@ async def site(handler: Handler) -> AsyncIterator[tuple[Civitai, RawServer]]:
 
 
 async def error_of(
-    handler: Handler, ask: Ask | None = None, cursor: str | None = None
+    handler: Handler, ask: ListQuery | None = None, cursor: str | None = None
 ) -> LoraCrawlError:
     async with site(handler) as (civitai, _):
         with pytest.raises(LoraCrawlError) as caught:
-            await civitai.page(ask or Ask(order=Order.OLDEST), cursor)
+            await civitai.page(ask or ListQuery(order=Order.OLDEST), cursor)
     assert KEY not in str(caught.value)
     return caught.value
 
@@ -63,7 +63,7 @@ def test_an_origin_has_one_spelling(url: str, origin: str) -> None:
 
 
 async def test_a_question_is_asked_as_the_site_understands_it() -> None:
-    ask = Ask(
+    ask = ListQuery(
         order=Order.MOST_DOWNLOADED,
         types=("LORA", "DoRA"),
         base_models=("SD 1.5", "Pony"),
@@ -74,7 +74,7 @@ async def test_a_question_is_asked_as_the_site_understands_it() -> None:
     )
     async with site(always(json_answer(EMPTY))) as (civitai, server):
         await civitai.page(ask, "12|3 4")
-        await civitai.page(Ask(order=Order.OLDEST), None)
+        await civitai.page(ListQuery(order=Order.OLDEST), None)
         first, second = (urlsplit(request.target) for request in server.requests)
     assert first.path == "/api/v1/models"
     assert parse_qsl(first.query) == [
@@ -103,7 +103,7 @@ async def test_an_empty_page_with_a_cursor_is_a_page() -> None:
         civitai,
         _,
     ):
-        page = await civitai.page(Ask(order=Order.OLDEST), "8")
+        page = await civitai.page(ListQuery(order=Order.OLDEST), "8")
     assert (page.models, page.next_cursor) == ((), "9")
 
 
@@ -124,7 +124,7 @@ async def test_an_empty_page_with_a_cursor_is_a_page() -> None:
 )
 async def test_a_passing_fault_is_asked_again_and_a_lasting_one_is_the_sites(fault: bytes) -> None:
     async with site(always(fault, fault, fault, fault, json_answer(EMPTY))) as (civitai, server):
-        assert (await civitai.page(Ask(order=Order.OLDEST), None)).models == ()
+        assert (await civitai.page(ListQuery(order=Order.OLDEST), None)).models == ()
         assert len(server.requests) == 5
     error = await error_of(always(fault))
     assert isinstance(error, SiteError)
@@ -151,7 +151,7 @@ async def test_a_page_of_html_is_named_by_its_title() -> None:
 async def test_what_is_about_us_is_a_site_error_at_once(fault: bytes, word: str) -> None:
     async with site(always(fault)) as (civitai, server):
         with pytest.raises(SiteError, match=word):
-            await civitai.page(Ask(order=Order.OLDEST), None)
+            await civitai.page(ListQuery(order=Order.OLDEST), None)
         assert len(server.requests) == 1
 
 
@@ -167,10 +167,10 @@ async def test_a_refusal_of_us_is_believed_when_it_came_three_times(
 ) -> None:
     async with site(always(fault)) as (civitai, server):
         with pytest.raises(SiteError, match=word):
-            await civitai.page(Ask(order=Order.OLDEST), None)
+            await civitai.page(ListQuery(order=Order.OLDEST), None)
         assert len(server.requests) == 3
     async with site(always(fault, fault, json_answer({"items": []}))) as (civitai, server):
-        assert (await civitai.page(Ask(order=Order.OLDEST), None)).models == ()
+        assert (await civitai.page(ListQuery(order=Order.OLDEST), None)).models == ()
         assert len(server.requests) == 3
 
 
@@ -197,14 +197,14 @@ async def test_a_used_up_quota_is_told_apart() -> None:
 
 async def test_an_unknown_creator_is_a_usage_error() -> None:
     fault = always(json_answer({"message": "User not found"}, 404))
-    error = await error_of(fault, Ask(order=Order.OLDEST, creator="nobody"))
+    error = await error_of(fault, ListQuery(order=Order.OLDEST, creator="nobody"))
     assert isinstance(error, UsageError)
     assert "'nobody'" in str(error)
     assert isinstance(await error_of(fault), SiteError)
 
 
 async def test_an_unknown_tag_gets_an_unfiltered_list_and_is_a_usage_error() -> None:
-    ask = Ask(order=Order.OLDEST, tag="Style")
+    ask = ListQuery(order=Order.OLDEST, tag="Style")
     other = {"items": [{"id": 1, "tags": ["anime"]}, {"id": 2}], "metadata": {}}
     error = await error_of(always(json_answer(other)), ask)
     assert isinstance(error, UsageError)
@@ -243,7 +243,7 @@ async def test_a_site_out_of_reach_is_a_site_error_with_advice() -> None:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         async with Civitai(settings(url)) as civitai:
             with pytest.raises(SiteError, match="no connection") as caught:
-                await civitai.page(Ask(order=Order.OLDEST), None)
+                await civitai.page(ListQuery(order=Order.OLDEST), None)
     assert "--api-url" in caught.value.advice
     assert caught.value.url == url + "/api/v1/models"
 
