@@ -21,7 +21,7 @@ from pathlib import Path
 import orjson
 
 from crawler.decode.verdict import judge
-from crawler.model import Outcome
+from crawler.model.outcome import READ
 from crawler.safetensors.reader import LENGTH_BYTES, parse_header
 from crawler.sandbox import headers
 from crawler.sandbox.chance import dice_for
@@ -99,7 +99,7 @@ def real(folder: Path) -> Iterator[tuple[str, Sample]]:
         data = path.read_bytes()
         length = int.from_bytes(data[:LENGTH_BYTES], "little")
         sample = Sample(data[: LENGTH_BYTES + length], None)
-        if judge(sample.prefix, None).outcome in (Outcome.DECODED, Outcome.NO_METADATA):
+        if judge(sample.prefix, None).outcome in READ:
             yield path.name, sample
 
 

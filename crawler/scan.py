@@ -15,6 +15,7 @@ from typing import TypeVar
 from crawler.decode.modelspec import claimed_weights
 from crawler.decode.verdict import result_of
 from crawler.model import Fetched, FileHashes, LocalFile, LocalResult, Outcome, Result, Target
+from crawler.model.outcome import READ
 from crawler.sources.disk import (
     LENGTH_BYTES,
     Folder,
@@ -33,9 +34,6 @@ from crawler.sync.run import utc_now
 
 #: Sentences on files and folders in trouble that are kept to be told; the rest are only counted.
 TOLD_SENTENCES = 20
-
-#: Outcomes of a sound file.
-SOUND = frozenset({Outcome.DECODED, Outcome.NO_METADATA})
 
 
 @dataclass(slots=True)
@@ -87,7 +85,7 @@ class ScanTally:
     @property
     def unsound(self) -> int:
         """Files that are no sound safetensors files, and paths that could not be looked at."""
-        files = sum(count for outcome, count in self.outcomes.items() if outcome not in SOUND)
+        files = sum(count for outcome, count in self.outcomes.items() if outcome not in READ)
         return files + self.unseen
 
     def add_unseen(self, path: str, reason: str) -> None:
@@ -99,7 +97,7 @@ class ScanTally:
         """A file that is stored now."""
         result = one.result
         self.outcomes[result.outcome] += 1
-        if result.outcome not in SOUND:
+        if result.outcome not in READ:
             self._tell(f"{one.file.path}: {result.outcome}: {result.reason}")
 
     def summary(self) -> dict[str, object]:

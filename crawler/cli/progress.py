@@ -12,7 +12,7 @@ import anyio
 from crawler.cli.output.cells import bar, count, duration, number, rounded, size
 from crawler.cli.output.console import Voice, open_console
 from crawler.errors import StoppedError
-from crawler.model import Outcome
+from crawler.model.outcome import READ
 from crawler.sync.progress import Tally
 
 #: Seconds between two lines where no terminal shows a live display.
@@ -122,9 +122,6 @@ STOPPING = "stopping: finishing what is in flight; Ctrl-C again stops at once"
 
 #: Seconds after which a rate and a remaining time say something.
 _SETTLED_SECONDS = 2
-
-#: Outcomes of a sound header.
-READ = (Outcome.DECODED, Outcome.NO_METADATA)
 
 
 def listing_line(tally: Tally) -> str:

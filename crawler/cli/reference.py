@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 from crawler.decode.verdict import judge
 from crawler.errors import SiteError, UsageError
 from crawler.model import Decoded, Outcome
+from crawler.model.outcome import READ
 from crawler.settings import api_key
 from crawler.sources.disk import read_beginning, refused_by_library
 
 if TYPE_CHECKING:
     from crawler.cli.pages.lora_view import Sheet
     from crawler.decode.verdict import Judgement
-
-#: Outcomes of a file whose header is sound.
-SOUND = frozenset({Outcome.DECODED, Outcome.NO_METADATA})
 
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 
@@ -66,7 +64,7 @@ def read_path(text: str) -> Reading:
     try:
         beginning = read_beginning(path)
         judged = judge(beginning.prefix, beginning.file_bytes)
-        if judged.outcome in SOUND:
+        if judged.outcome in READ:
             refused = refused_by_library(path)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or str(error)
@@ -178,7 +176,7 @@ def _judge_stored(ref: str, where: str) -> "tuple[str, Judgement]":
             file_id = find_file(connection, ref)
             sheet = sheet_of_page(lora(connection, file_id))
             outcome = Outcome(sheet["outcome"])
-            if outcome not in {Outcome.DECODED, Outcome.NO_METADATA}:
+            if outcome not in READ:
                 return sheet.title, Judgement(outcome, sheet["reason"] or "", None)
             return sheet.title, judge(stored_header(connection, file_id), None)
     finally:
@@ -188,7 +186,7 @@ def _judge_stored(ref: str, where: str) -> "tuple[str, Judgement]":
 def _read_sound(ref: str) -> "Reading":
 
     reading = read_path(ref)
-    if reading.outcome not in SOUND:
+    if reading.outcome not in READ:
         known = "" if Path(ref).exists() else "; REF is an id, a hash, an address or a path"
         raise UsageError(f"{ref}: {reading.outcome}: {reading.reason}{known}")
     return reading

@@ -18,3 +18,10 @@ class Outcome(StrEnum):
     NOT_FOUND = "not_found"
     ARCHIVED = "archived"
     FAILED = "failed"
+
+
+#: The file has a sound header, with or without training metadata.
+READ = frozenset({Outcome.DECODED, Outcome.NO_METADATA})
+
+#: The file's own bytes decided the outcome. The same bytes give the same outcome again.
+FROM_BYTES = READ | {Outcome.BAD_HEADER, Outcome.NOT_SAFETENSORS}

@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from crawler.model import Fetched, Outcome, Result
+from crawler.model.outcome import READ
 
 #: Sentences about unreadable items that are kept to be told; the rest are only counted.
 TOLD_SENTENCES = 20
@@ -57,7 +58,7 @@ class Tally:
     @property
     def headers(self) -> int:
         """Sound headers that were read."""
-        return self.outcomes[Outcome.DECODED] + self.outcomes[Outcome.NO_METADATA]
+        return sum(self.outcomes[outcome] for outcome in READ)
 
     @property
     def seconds(self) -> float:

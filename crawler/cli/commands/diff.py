@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 #: Columns of the answer in the formats that programs read.
 _COLUMNS = ("field", "a", "b")
 
-_READ = frozenset({"decoded", "no_metadata"})
-
 
 def diff(
     ctx: typer.Context,
@@ -82,9 +80,11 @@ def _sheet(ref: str, where: str) -> "Sheet":
 
 def _tell(voice: Voice, refs: tuple[str, str], sheets: "list[Sheet]", *, differs: bool) -> None:
     """Say why there may be little to see."""
+    from crawler.model.outcome import READ
+
     for ref, sheet in zip(refs, sheets, strict=True):
         outcome = sheet["outcome"]
-        if outcome not in _READ:
+        if outcome not in READ:
             reason = f": {sheet['reason']}" if sheet["reason"] else ""
             voice.notice(f"{ref}: its header was not read, it is {outcome}{reason}")
     if not differs:

@@ -38,7 +38,8 @@ def inspect(
     Of a file on the net only the header travels. Exit code 1 when an input was not sound; the
     others are shown all the same.
     """
-    from crawler.cli.reference import SOUND, read_inputs
+    from crawler.cli.reference import read_inputs
+    from crawler.model.outcome import READ
 
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     unsound = 0
@@ -46,7 +47,7 @@ def inspect(
     def readings() -> Iterator["Reading"]:
         nonlocal unsound
         for reading in read_inputs(inputs, api_url=api_url or DEFAULT_API_URL):
-            unsound += reading.outcome not in SOUND
+            unsound += reading.outcome not in READ
             yield reading
 
     if as_json:
@@ -76,7 +77,7 @@ def _write_json(readings: Iterable["Reading"], *, raw: bool) -> None:
 def _write_raw(readings: Iterable["Reading"], *, several: bool) -> None:
     """`key: value` lines; with several inputs each under a line `# input`."""
     from crawler.cli.pages.lora_view import metadata_of
-    from crawler.cli.reference import SOUND
+    from crawler.model.outcome import READ
 
     with answers(machine=True) as stream:
         for number, reading in enumerate(readings):
@@ -85,7 +86,7 @@ def _write_raw(readings: Iterable["Reading"], *, several: bool) -> None:
                 stream.write(f"{gap}# {visible(reading.input)}\n")
             for key, value in (metadata_of(reading) or {}).items():
                 stream.write(f"{visible(key)}: {visible(value)}\n")
-            if reading.outcome not in SOUND:
+            if reading.outcome not in READ:
                 tell(f"{reading.input}: {reading.outcome}: {reading.reason}")
 
 

@@ -102,10 +102,12 @@ def _remedy(found: "Status", outcome: str) -> str:
 
 
 def _reasons(found: "Status", outcome: str) -> list[tuple[str, int]]:
+    from crawler.model.outcome import READ
+
     reasons = [
         (reason, amount)
         for (of, reason), amount in found.reasons.items()
-        if of == outcome and outcome not in ("decoded", "no_metadata")
+        if of == outcome and outcome not in READ
     ]
     return reasons[:_SHOWN_REASONS]
 

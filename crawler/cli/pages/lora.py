@@ -16,6 +16,7 @@ from crawler.cli.pages.prose import sentences
 from crawler.cli.pages.settings import print_settings
 from crawler.decode.problems import CONTRADICTED
 from crawler.model import Outcome
+from crawler.model.outcome import READ
 
 #: What the outcome means and what can be done, for every outcome without a header.
 _ADVICE = {
@@ -129,14 +130,12 @@ _MOST_NAME_CELLS = 42
 #: Trigger words and site tags shown on the page.
 _MOST_WORDS = 20
 
-_READ = {Outcome.DECODED.value, Outcome.NO_METADATA.value}
-
 
 def print_page(console: Console, sheet: Sheet) -> None:
     """Print everything that is worth a person's look, and only what is there."""
     layout.paragraph(console, sheet.title, style="bold")
     _print_origin(console, sheet)
-    if sheet["outcome"] not in _READ:
+    if sheet["outcome"] not in READ:
         _print_refusal(console, sheet)
         return
     layout.blank(console)

@@ -9,6 +9,7 @@ import zstandard
 
 from crawler.errors import DatabaseError, UsageError
 from crawler.model import Outcome
+from crawler.model.outcome import READ
 from crawler.store.read.refs import find_file
 from crawler.store.read.status import Status, status
 from crawler.store.schema import tables
@@ -151,7 +152,7 @@ def header_lengths(connection: sa.Connection) -> dict[str | None, tuple[int, ...
     statement = (
         sa.select(loras.c.base_model, sample.c.length)
         .join(sample, sample.c.file_id == loras.c.file_id)
-        .where(loras.c.outcome.in_((Outcome.DECODED, Outcome.NO_METADATA)))
+        .where(loras.c.outcome.in_(READ))
     )
     lengths: dict[str | None, list[int]] = {}
     for base_model, length in connection.execute(statement):

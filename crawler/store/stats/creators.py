@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from crawler.model import Outcome
+from crawler.model.outcome import READ
 from crawler.query.tree import Node
 from crawler.store.read.search import condition_on
 from crawler.store.schema.tables import loras
@@ -132,7 +133,7 @@ def _outcome(outcome: Outcome) -> sa.ColumnElement[bool]:
 
 
 def _read() -> sa.ColumnElement[bool]:
-    return sa.or_(_outcome(Outcome.DECODED), _outcome(Outcome.NO_METADATA))
+    return loras.c.outcome.in_(READ)
 
 
 def _files(picked: sa.ColumnElement[bool]) -> sa.Subquery:

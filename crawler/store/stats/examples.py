@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from crawler.model import Outcome
+from crawler.model.outcome import READ
 from crawler.query.tree import Has, Node, Or
 from crawler.query.types import ASCII_LOWER
 from crawler.store.read.search import condition_on
@@ -86,7 +87,7 @@ def base_models(connection: sa.Connection) -> dict[str, int]:
 def coverage_of(connection: sa.Connection, sort: Sort) -> Coverage:
     """How much is known of the LoRAs of a sort; `images` is left aside, since only headers tell it."""
     decoded = loras.c.outcome == Outcome.DECODED
-    read = sa.or_(decoded, loras.c.outcome == Outcome.NO_METADATA)
+    read = loras.c.outcome.in_(READ)
     statement = sa.select(
         sa.func.count(loras.c.model_id.distinct()),
         sa.func.count(sa.case((read, loras.c.model_id)).distinct()),

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from crawler.model import Outcome
+from crawler.model.outcome import READ
 from crawler.query.fields import Kind
 from crawler.store.schema.fields import FIELDS
 from crawler.store.schema.tables import ALL, field_stats, loras
@@ -31,9 +31,6 @@ _MEASURED = tuple(
     for field in FIELDS
     if field.kind in {Kind.INTEGER, Kind.NUMBER} and field.name not in _NAMES
 )
-
-#: The files whose headers were read.
-_READ = (Outcome.DECODED, Outcome.NO_METADATA)
 
 Quartiles = tuple[float, float, float]
 
@@ -165,7 +162,7 @@ def _scan(
     columns = [loras.c[name] for name in names]
     statement = (
         sa.select(loras.c.base_model, *columns)
-        .where(loras.c.outcome.in_(_READ), sa.or_(*(column.is_not(None) for column in columns)))
+        .where(loras.c.outcome.in_(READ), sa.or_(*(column.is_not(None) for column in columns)))
         .execution_options(yield_per=FETCH_ROWS)
     )
     found: dict[str, defaultdict[str, array[float]]] = {

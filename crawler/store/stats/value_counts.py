@@ -13,6 +13,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from crawler.model import Outcome
+from crawler.model.outcome import READ
 from crawler.query.fields import Field, Kind
 from crawler.query.tree import Node
 from crawler.store.read.search import condition_on
@@ -23,9 +24,6 @@ Group = Literal["base_model", "month"]
 
 #: Rows fetched at a time.
 _FETCH_ROWS = 5_000
-
-#: The files whose headers were read.
-_READ = (Outcome.DECODED, Outcome.NO_METADATA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ class Common:
 def populations(connection: sa.Connection, tree: Node | None, by: Group | None) -> list[Population]:
     """Every group among the rows for which `tree` holds; in no order, none where there is no row."""
     group = _group(by, connection.dialect.name)
-    read = sa.func.count(sa.case((loras.c.outcome.in_(_READ), 1)))
+    read = sa.func.count(sa.case((loras.c.outcome.in_(READ), 1)))
     silent = sa.func.count(sa.case((loras.c.outcome == Outcome.NO_METADATA, 1)))
     statement = (
         sa.select(group.label("group"), sa.func.count(), read, silent)

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from crawler.errors import DatabaseError
-from crawler.model import Outcome, Target
+from crawler.model import Target
+from crawler.model.outcome import FROM_BYTES
 from crawler.store.read.loras import unpacked
 from crawler.store.schema.tables import headers, loras
 from crawler.store.write.upserts import slices
-
-#: Outcomes of bytes that were read: the header that is stored is that of the hash that is listed.
-_READ = (Outcome.DECODED, Outcome.NO_METADATA, Outcome.BAD_HEADER, Outcome.NOT_SAFETENSORS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ def known_contents(connection: sa.Connection, targets: Sequence[Target]) -> dict
         other.c.sha256 == loras.c.sha256,
         other.c.size_bytes == loras.c.size_bytes,
         other.c.file_id != loras.c.file_id,
-        other.c.outcome.in_(_READ),
+        other.c.outcome.in_(FROM_BYTES),
     )
     first = (
         sa.select(loras.c.file_id, sa.func.min(other.c.file_id).label("other_id"))

@@ -9,13 +9,10 @@ import sqlalchemy as sa
 from crawler.decode.recipe import DECODER_VERSION
 from crawler.decode.verdict import Judgement
 from crawler.model import Outcome
+from crawler.model.outcome import FROM_BYTES
 from crawler.store.schema.tables import headers, loras
 from crawler.store.write.results import replace_parts, training_columns
 from crawler.store.write.upserts import slices
-
-#: Outcomes that come of the header alone. The others tell of something that happened since, as a
-#: file that was replaced and waits, or may not be downloaded any more: they stay.
-_JUDGED = (Outcome.DECODED, Outcome.NO_METADATA, Outcome.BAD_HEADER, Outcome.NOT_SAFETENSORS)
 
 #: The columns are those of the rows that it is executed with.
 _AGAIN = sa.update(loras).where(loras.c.file_id == sa.bindparam("again_id"))
@@ -73,7 +70,7 @@ def store_again(
         for row in connection.execute(found.where(loras.c.file_id.in_(ids))):
             one = judged[row.file_id]
             ending = {"outcome": row.outcome, "reason": row.reason}
-            if row.outcome in _JUDGED:
+            if row.outcome in FROM_BYTES:
                 ending = {"outcome": one.outcome, "reason": one.reason or None}
                 changed[Outcome(row.outcome), one.outcome] += row.outcome != one.outcome
             rows.append({"again_id": row.file_id} | ending | training_columns(one.decoded))
