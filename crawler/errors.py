@@ -78,7 +78,7 @@ class SiteError(StoppedError):
         advice: What to do, may be empty.
 
     Attributes:
-        counted: Downloads that the site counted before it came to this.
+        counted_downloads: Downloads that the site counted before it came to this.
     """
 
     def __init__(self, url: str, cause: str, advice: str = "") -> None:
@@ -86,7 +86,7 @@ class SiteError(StoppedError):
         self.url = url
         self.cause = cause
         self.advice = advice
-        self.counted = 0
+        self.counted_downloads = 0
 
 
 class QuotaError(SiteError):

@@ -20,7 +20,7 @@ def list_models(connection: sa.Connection, *models: Model, **changes: Any) -> St
         "site": "civitai",
         "origin": "https://civitai.com",
         "walk": "w",
-        "lap": 1,
+        "pass_number": 1,
         "cursors": NO_CURSORS,
         "now": NOW,
     }

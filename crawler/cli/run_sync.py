@@ -22,7 +22,7 @@ from crawler.store.write.writes import read_cursors
 from crawler.sync.preview import Preview, look_ahead
 from crawler.sync.progress import Tally
 from crawler.sync.run import crawl
-from crawler.sync.state import Ledger
+from crawler.sync.state import WriterThread
 from crawler.sync.walk import is_complete
 
 #: Models in the made-up catalogue of `--sandbox`: more than the limit of any first try. For a higher
@@ -115,7 +115,7 @@ def _source(job: Job, api_url: str, engine: Engine | None) -> Civitai:
 
 async def _look_ahead(job: Job, api_url: str, engine: Engine | None) -> Preview:
     async with _source(job, api_url, engine) as source:
-        return await look_ahead(source, Ledger(engine) if engine else None, job.plan)
+        return await look_ahead(source, WriterThread(engine) if engine else None, job.plan)
 
 
 async def _sync(job: Job, api_url: str, engine: Engine) -> Finished:
@@ -128,7 +128,7 @@ async def _sync(job: Job, api_url: str, engine: Engine) -> Finished:
                 group.start_soon(_watch_signals, stop, group.cancel_scope, tally, job.voice)
                 group.start_soon(tell_now_and_then, tally, job.voice)
                 try:
-                    await crawl(source, Ledger(engine), job.plan, tally=tally, stop=stop)
+                    await crawl(source, WriterThread(engine), job.plan, tally=tally, stop=stop)
                 except LoraCrawlError as error:
                     # Let out of the group here, it would come out wrapped as one of several.
                     trouble = error

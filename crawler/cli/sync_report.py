@@ -173,7 +173,7 @@ def _outcome_line(outcome: Outcome, amount: int, total: int, width: int) -> str:
 def _cost(tally: "Tally") -> str:
     return ", ".join(
         (
-            count(tally.counted, "counted download"),
+            count(tally.counted_downloads, "counted download"),
             count(tally.list_calls, "list call"),
             f"{size(tally.bytes_read)} read",
         )

@@ -18,7 +18,7 @@ from crawler.http.addresses import (
     storage_address,
     storage_rule,
 )
-from crawler.http.response import Answer, Meter, translated
+from crawler.http.response import Meter, Response, translated
 from crawler.http.retry import RequestError, Turn, even_turns
 from crawler.http.settings import HttpSettings
 from crawler.http.transport import ExactTransport, Proxies, request_for, system_proxies
@@ -92,8 +92,8 @@ class Http:
         *,
         span: tuple[int, int] | None = None,
         compressed: bool = False,
-    ) -> AsyncIterator[Answer]:
-        """The API's answer to one GET, whatever its status; a redirect is an answer like any other.
+    ) -> AsyncIterator[Response]:
+        """The API's response to one GET, whatever its status; a redirect is a response like any other.
 
         Args:
             path: Below the API's address, beginning with a slash.
@@ -102,7 +102,7 @@ class Http:
             compressed: Whether the body may travel compressed; never a file's.
 
         Raises:
-            RequestError: No answer came, or its body failed while it was read.
+            RequestError: No response came, or its body failed while it was read.
         """
         text = self.base + path
         if query := urlencode(list(parameters), quote_via=quote):
@@ -112,9 +112,9 @@ class Http:
             headers["Authorization"] = f"Bearer {self.settings.api_key.reveal()}"
         url = yarl.URL(text, encoded=True)
         await self._admitted()
-        async with self._sent(url, headers, span, Meter(), compressed=compressed) as answer:
-            self._heed(answer)
-            yield answer
+        async with self._sent(url, headers, span, Meter(), compressed=compressed) as response:
+            self._heed(response)
+            yield response
 
     @asynccontextmanager
     async def storage(
@@ -125,8 +125,8 @@ class Http:
         *,
         meter: Meter,
         watch: Callable[[str], None] | None = None,
-    ) -> AsyncIterator[Answer]:
-        """A storage host's answer to a GET of the bytes from `first` to `last`, both included.
+    ) -> AsyncIterator[Response]:
+        """A storage host's response to a GET of the bytes from `first` to `last`, both included.
 
         Redirects from storage to storage are followed; each address is checked before it is asked.
 
@@ -138,7 +138,7 @@ class Http:
             watch: Sees where a redirect leads before that is checked or asked, and may raise.
 
         Raises:
-            RequestError: An address may not be asked, no answer came, or its body failed.
+            RequestError: An address may not be asked, no response came, or its body failed.
         """
         headers = {"User-Agent": self.settings.storage_user_agent, "Accept": "*/*"}
         for _ in range(MAX_STORAGE_HOPS + 1):
@@ -146,11 +146,11 @@ class Http:
             if url.origin() == self.api_url.origin():
                 await self._admitted()
             meter.storage_requests += 1
-            async with self._sent(url, headers, (first, last), meter) as answer:
-                if answer.status not in REDIRECTS:
-                    yield answer
+            async with self._sent(url, headers, (first, last), meter) as response:
+                if response.status not in REDIRECTS:
+                    yield response
                     return
-                raw = followed(answer.location, url)
+                raw = followed(response.location, url)
             if watch is not None:
                 watch(raw)
         raise RequestError("the download is sent from host to host without an end", again=False)
@@ -162,10 +162,10 @@ class Http:
             await asyncio.sleep(left)
             await self._turn()
 
-    def _heed(self, answer: Answer) -> None:
+    def _heed(self, response: Response) -> None:
         """Keep every request back, not this one's next try alone, where the API asks to wait."""
-        if answer.status in _BUSY and answer.asked_pause is not None:
-            pause = min(answer.asked_pause, self.settings.waits.longest_asked)
+        if response.status in _BUSY and response.retry_after is not None:
+            pause = min(response.retry_after, self.settings.waits.longest_asked)
             until = asyncio.get_running_loop().time() + pause
             self._closed_until = max(self._closed_until, until)
 
@@ -178,7 +178,7 @@ class Http:
         meter: Meter,
         *,
         compressed: bool = False,
-    ) -> AsyncIterator[Answer]:
+    ) -> AsyncIterator[Response]:
         if self._client is None:
             raise RuntimeError("the client is not open")
         headers = {**headers, "Accept-Encoding": "gzip" if compressed else "identity"}
@@ -191,7 +191,7 @@ class Http:
                 with translated(host):
                     response = await self._client.send(request, stream=True)
                 async with aclosing(response):
-                    yield Answer(response, meter, unpacked=compressed)
+                    yield Response(response, meter, unpacked=compressed)
         except TimeoutError:
             if clock.expired():
                 raise RequestError(f"{host} is too slow") from None

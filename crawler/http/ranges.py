@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from crawler.errors import HeaderError
-from crawler.http.response import Answer
+from crawler.http.response import Response
 from crawler.http.retry import RequestError
 
 #: Asked for until enough headers were seen: most LoRA headers are shorter.
@@ -26,7 +26,7 @@ MAX_BASE_MODELS = 1000
 #: The share of files that one request must do for; the others take a second one.
 PERCENTILE = 98
 
-#: Steps and bounds of the answer, in bytes.
+#: Steps and bounds of the response, in bytes.
 STEP_BYTES = 16 * 1024
 LEAST_BYTES = 32 * 1024
 MOST_BYTES = 2 * 1024 * 1024
@@ -63,7 +63,7 @@ class FirstRange:
 SNIFF_BYTES = 4096
 
 #: Opens the bytes from the first to the last index, both included.
-OpenRange = Callable[[int, int], AbstractAsyncContextManager[Answer]]
+OpenRange = Callable[[int, int], AbstractAsyncContextManager[Response]]
 
 _CONTENT_RANGE = re.compile(r"bytes\s+(\d{1,19})-(\d{1,19})/(?:(\d{1,19})|\*)", re.IGNORECASE)
 _EMPTY_RANGE = re.compile(r"bytes\s+\*/(\d{1,19})", re.IGNORECASE)
@@ -107,16 +107,16 @@ async def read_header(
     Raises:
         RequestError: The server failed, refused or contradicted itself, or the header is too long.
     """
-    async with open_range(0, first_bytes - 1) as answer:
-        start, file_bytes = await _first(answer, first_bytes, needed, max_header)
+    async with open_range(0, first_bytes - 1) as response:
+        start, file_bytes = await _first(response, first_bytes, needed, max_header)
     try:
         end = _end(start, file_bytes, needed, max_header)
     except HeaderError:
         return HeaderBytes(start[:SNIFF_BYTES], file_bytes)
     if end <= len(start):
         return HeaderBytes(start[:end], file_bytes)
-    async with open_range(len(start), end - 1) as answer:
-        rest = await _rest(answer, len(start), end, file_bytes)
+    async with open_range(len(start), end - 1) as response:
+        rest = await _rest(response, len(start), end, file_bytes)
     return HeaderBytes(start + rest, file_bytes)
 
 
@@ -132,35 +132,35 @@ def _end(start: bytes, file_bytes: int | None, needed: Needed, max_header: int) 
 
 
 async def _first(
-    answer: Answer, asked: int, needed: Needed, max_header: int
+    response: Response, asked: int, needed: Needed, max_header: int
 ) -> tuple[bytes, int | None]:
     """What came of asking for the first bytes, and the file's length."""
-    if answer.status == _NOT_SATISFIABLE:
-        told = _EMPTY_RANGE.fullmatch(answer.header("Content-Range").strip())
+    if response.status == _NOT_SATISFIABLE:
+        told = _EMPTY_RANGE.fullmatch(response.header("Content-Range").strip())
         if told is None:
-            raise RequestError(f"{answer.host} gives no bytes and does not say how many it has")
+            raise RequestError(f"{response.host} gives no bytes and does not say how many it has")
         if int(told[1]) > 0:
-            raise RequestError(f"{answer.host} has the bytes and does not give them")
+            raise RequestError(f"{response.host} has the bytes and does not give them")
         return b"", 0
-    _demand_plain(answer)
-    if answer.status == _OK:
-        return await _whole(answer, needed, max_header)
-    first, last, file_bytes = _span(answer)
+    _demand_plain(response)
+    if response.status == _OK:
+        return await _whole(response, needed, max_header)
+    first, last, file_bytes = _span(response)
     if first != 0 or last >= asked:
-        raise RequestError(f"{answer.host} sends bytes {first} to {last}, not the first {asked}")
+        raise RequestError(f"{response.host} sends bytes {first} to {last}, not the first {asked}")
     if last + 1 < min(asked, SNIFF_BYTES, file_bytes or 0):
-        raise RequestError(f"{answer.host} sends only {last + 1} of the bytes asked for")
-    return await _exactly(answer, last + 1), file_bytes
+        raise RequestError(f"{response.host} sends only {last + 1} of the bytes asked for")
+    return await _exactly(response, last + 1), file_bytes
 
 
-async def _whole(answer: Answer, needed: Needed, max_header: int) -> tuple[bytes, int | None]:
+async def _whole(response: Response, needed: Needed, max_header: int) -> tuple[bytes, int | None]:
     """The beginning of a whole file, up to the header's end."""
-    file_bytes = answer.content_length
+    file_bytes = response.content_length
     gathered = bytearray()
     goal = SNIFF_BYTES
     known = False
     while True:
-        while len(gathered) < goal and (piece := await answer.piece()):
+        while len(gathered) < goal and (piece := await response.piece()):
             gathered += piece
         if len(gathered) < goal:  # the file ends here
             break
@@ -171,77 +171,81 @@ async def _whole(answer: Answer, needed: Needed, max_header: int) -> tuple[bytes
         except HeaderError:
             return bytes(gathered[:SNIFF_BYTES]), file_bytes
         known = True
-    if file_bytes is None and answer.is_chunked:
+    if file_bytes is None and response.is_chunked:
         file_bytes = len(gathered)
     if file_bytes is None and known:
-        raise RequestError(f"{answer.host} cut its answer short")
+        raise RequestError(f"{response.host} cut its response short")
     return bytes(gathered), file_bytes
 
 
-async def _rest(answer: Answer, start: int, end: int, file_bytes: int | None) -> bytes:
+async def _rest(response: Response, start: int, end: int, file_bytes: int | None) -> bytes:
     """The bytes from `start` up to `end` of the same file."""
-    _demand_plain(answer)
-    if answer.status == _OK:
-        _demand_same(answer, file_bytes, answer.content_length)
-        return await _behind(answer, start, end)
-    first, last, total = _span(answer)
+    _demand_plain(response)
+    if response.status == _OK:
+        _demand_same(response, file_bytes, response.content_length)
+        return await _behind(response, start, end)
+    first, last, total = _span(response)
     if (first, last) != (start, end - 1):
-        raise RequestError(f"{answer.host} sends bytes {first} to {last}, not {start} to {end - 1}")
-    _demand_same(answer, file_bytes, total)
-    return await _exactly(answer, end - start)
+        raise RequestError(
+            f"{response.host} sends bytes {first} to {last}, not {start} to {end - 1}"
+        )
+    _demand_same(response, file_bytes, total)
+    return await _exactly(response, end - start)
 
 
-async def _exactly(answer: Answer, count: int) -> bytes:
+async def _exactly(response: Response, count: int) -> bytes:
     """A body of so many bytes; raises RequestError when there are more or fewer."""
     gathered = bytearray()
-    while piece := await answer.piece():
+    while piece := await response.piece():
         gathered += piece
         if len(gathered) > count:
-            raise RequestError(f"{answer.host} sends more bytes than it announced")
+            raise RequestError(f"{response.host} sends more bytes than it announced")
     if len(gathered) < count:
-        raise RequestError(f"{answer.host} cut its answer short")
+        raise RequestError(f"{response.host} cut its response short")
     return bytes(gathered)
 
 
-async def _behind(answer: Answer, start: int, end: int) -> bytes:
+async def _behind(response: Response, start: int, end: int) -> bytes:
     """The bytes from `start` up to `end` of a body that begins with the file; the rest is not kept."""
     gathered = bytearray()
     passed = 0
     while passed < end:
-        piece = await answer.piece()
+        piece = await response.piece()
         if not piece:
-            raise RequestError(f"{answer.host} cut its answer short")
+            raise RequestError(f"{response.host} cut its response short")
         gathered += piece[max(0, start - passed) : end - passed]
         passed += len(piece)
     return bytes(gathered)
 
 
-def _span(answer: Answer) -> tuple[int, int, int | None]:
-    """First byte, last byte and file length of a partial answer."""
-    if answer.status != _PARTIAL:
-        raise answer.refusal()
-    found = _CONTENT_RANGE.fullmatch(answer.header("Content-Range").strip())
+def _span(response: Response) -> tuple[int, int, int | None]:
+    """First byte, last byte and file length of a partial response."""
+    if response.status != _PARTIAL:
+        raise response.refusal()
+    found = _CONTENT_RANGE.fullmatch(response.header("Content-Range").strip())
     if found is None:
-        raise RequestError(f"{answer.host} does not say which bytes it sends")
+        raise RequestError(f"{response.host} does not say which bytes it sends")
     first, last = int(found[1]), int(found[2])
     total = int(found[3]) if found[3] else None
     if last < first or (total is not None and last >= total):
-        raise RequestError(f"{answer.host} sends bytes {first} to {last} of {total}")
-    if answer.content_length not in (None, last - first + 1):
+        raise RequestError(f"{response.host} sends bytes {first} to {last} of {total}")
+    if response.content_length not in (None, last - first + 1):
         raise RequestError(
-            f"{answer.host} announces {answer.content_length} bytes for another range"
+            f"{response.host} announces {response.content_length} bytes for another range"
         )
     return first, last, total
 
 
-def _demand_plain(answer: Answer) -> None:
-    encoding = answer.header("Content-Encoding").strip().lower()
-    if answer.status in (_OK, _PARTIAL) and encoding not in ("", "identity"):
-        raise RequestError(f"{answer.host} sends a file compressed, which its ranges do not allow")
+def _demand_plain(response: Response) -> None:
+    encoding = response.header("Content-Encoding").strip().lower()
+    if response.status in (_OK, _PARTIAL) and encoding not in ("", "identity"):
+        raise RequestError(
+            f"{response.host} sends a file compressed, which its ranges do not allow"
+        )
 
 
-def _demand_same(answer: Answer, before: int | None, now: int | None) -> None:
+def _demand_same(response: Response, before: int | None, now: int | None) -> None:
     if before is not None and now is not None and before != now:
         raise RequestError(
-            f"{answer.host} gives the file {now:,} bytes, and {before:,} a moment before"
+            f"{response.host} gives the file {now:,} bytes, and {before:,} a moment before"
         )

@@ -1,4 +1,4 @@
-"""One answer of a server, read in pieces and within limits."""
+"""One response of a server, read in pieces and within limits."""
 
 import os
 import re
@@ -10,10 +10,10 @@ import aiohttp
 import httpx
 
 from crawler.http.addresses import PrivateAddressError
-from crawler.http.retry import RequestError, asked_pause
+from crawler.http.retry import RequestError, retry_after
 from crawler.http.transport import location_of
 
-#: Most bytes read of an answer that refuses: enough for an error text or a login page's beginning.
+#: Most bytes read of a response that refuses: enough for an error text or a login page's beginning.
 MAX_REFUSAL_BYTES = 64 * 1024
 
 #: Statuses below 500 after which the same request may succeed later.
@@ -29,18 +29,18 @@ class Meter:
     """Counts what travelled for one file.
 
     Attributes:
-        counted: Downloads that the site counted: links it resolved.
+        counted_downloads: Downloads that the site counted: links it resolved.
         storage_requests: Requests to storage hosts.
         bytes_read: Body bytes that travelled from storage.
     """
 
-    counted: int = 0
+    counted_downloads: int = 0
     storage_requests: int = 0
     bytes_read: int = 0
 
 
-class Answer:
-    """The head of an answer, and its body as a stream. Left early, the connection is closed.
+class Response:
+    """The head of a response, and its body as a stream. Left early, the connection is closed.
 
     Args:
         response: Not read yet; whoever has it closes it.
@@ -82,9 +82,9 @@ class Answer:
         return "chunked" in self.header("Transfer-Encoding").lower()
 
     @property
-    def asked_pause(self) -> float | None:
+    def retry_after(self) -> float | None:
         """Seconds that the server asks to wait, None when it does not."""
-        return asked_pause(self.header("Retry-After") or None)
+        return retry_after(self.header("Retry-After") or None)
 
     def header(self, name: str) -> str:
         """The first value of a header, empty without one."""
@@ -133,7 +133,7 @@ class Answer:
         return RequestError(
             f"{self.host} answers {self.status}",
             again=passing,
-            after=self.asked_pause,
+            after=self.retry_after,
             status=self.status,
         )
 
@@ -168,7 +168,7 @@ def _meaning(host: str, error: Exception) -> RequestError:
         case TimeoutError():
             what = "is too slow"
         case aiohttp.ClientPayloadError():
-            what = "cut its answer short"
+            what = "cut its response short"
         case aiohttp.ServerDisconnectedError() | OSError():
             what = "closed the connection"
         case other:

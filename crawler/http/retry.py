@@ -16,7 +16,7 @@ from crawler.http.settings import Waits
 
 
 class RequestError(LoraCrawlError):
-    """One request that brought no usable answer. A source turns it into a SiteError or an outcome.
+    """One request that brought no usable response. A source turns it into a SiteError or an outcome.
 
     Its text names hosts and causes, never a query, a signature or a key.
 
@@ -72,7 +72,7 @@ async def _at_once() -> None:
     pass
 
 
-def asked_pause(retry_after: str | None, now: datetime | None = None) -> float | None:
+def retry_after(retry_after: str | None, now: datetime | None = None) -> float | None:
     """The seconds that a `Retry-After` asks for, which may be a number or a date; None without one."""
     if retry_after is None:
         return None
@@ -98,7 +98,7 @@ def pause(waits: Waits, failures: int, asked: float | None) -> float:
     return random.uniform(max(waits.shortest, grown / 2), grown)  # noqa: S311 - jitter
 
 
-async def persist(
+async def with_retries(
     once: Callable[[], Coroutine[object, object, T]],
     *,
     tries: int,

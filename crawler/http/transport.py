@@ -85,7 +85,7 @@ MAX_HEADER_LINE_BYTES = 32 * 1024
 #: that is not wanted; so much still lets 640 KB a second through over a way of 100 ms.
 RECEIVE_BYTES = 64 * 1024
 
-#: Where a request carries its address, and an answer its `Location`, past httpx.
+#: Where a request carries its address, and a response its `Location`, past httpx.
 _ADDRESS = "address"
 _LOCATION = "location"
 
@@ -117,7 +117,7 @@ def request_for(url: yarl.URL, headers: Mapping[str, str]) -> httpx.Request:
 
 
 def location_of(response: httpx.Response) -> bytes:
-    """The `Location` of an answer as it came, empty without one."""
+    """The `Location` of a response as it came, empty without one."""
     location: bytes = response.extensions[_LOCATION]
     return location
 
@@ -149,7 +149,7 @@ class ExactTransport(AiohttpTransport):
         super().__init__(verify=context, client=self._session)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """The head of the answer; its body comes as it is on the wire."""
+        """The head of the response; its body comes as it is on the wire."""
         url: yarl.URL = request.extensions[_ADDRESS]
         timeout = request.extensions["timeout"]
         headers = [(name.decode(), value.decode()) for name, value in request.headers.raw]

@@ -135,14 +135,14 @@ class CursorState:
 
     Attributes:
         cursor: Where the pass goes on; None at its beginning. At an ended pass: its last page.
-        lap: How often the walk began anew, from 1.
-        ended: The pass saw the end of the list in this lap.
-        began_at: When this lap began; None when nobody noted it.
-        refreshing: The lap was begun to meet again what is known.
+        pass_number: How often the walk began anew, from 1.
+        ended: The pass saw the end of the list in this pass.
+        began_at: When this pass began; None when nobody noted it.
+        refreshing: The pass was begun to meet again what is known.
     """
 
     cursor: str | None
-    lap: int
+    pass_number: int
     ended: bool
     began_at: datetime | None = None
     refreshing: bool = False

@@ -13,7 +13,7 @@ class Target:
 
     Attributes:
         sha256: Of its bytes as the site gives it, None when it gives none.
-        put_off: It was put off, because the site seemed to be down.
+        deferred: It was put off, because the site seemed to be down.
         attempts: How often it was asked for in earlier runs.
     """
 
@@ -23,7 +23,7 @@ class Target:
     base_model: str | None = None
     size_bytes: int | None = None
     sha256: str | None = None
-    put_off: bool = False
+    deferred: bool = False
     attempts: int = 0
 
 
@@ -41,7 +41,7 @@ class Fetched:
         file_bytes: The file's true length from Content-Range or Content-Length, None when not given.
         early_access_until: With `early_access`, when the site named a date.
         tries: How often the file was asked for.
-        counted: Downloads that the site counted for this: resolved links.
+        counted_downloads: Downloads that the site counted for this: resolved links.
         storage_requests: Requests to storage hosts.
         bytes_read: Body bytes that travelled from storage.
     """
@@ -54,7 +54,7 @@ class Fetched:
     file_bytes: int | None = None
     early_access_until: datetime | None = None
     tries: int = 1
-    counted: int = 0
+    counted_downloads: int = 0
     storage_requests: int = 0
     bytes_read: int = 0
 

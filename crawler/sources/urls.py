@@ -12,7 +12,7 @@ from crawler.errors import UsageError
 from crawler.http import Http, HttpSettings, Meter, RequestError, read_header
 from crawler.http.addresses import is_loopback_host
 from crawler.http.ranges import DEFAULT_FIRST_BYTES
-from crawler.http.retry import persist
+from crawler.http.retry import with_retries
 from crawler.model import Fetched, File, Model, Outcome, Target, Version
 from crawler.safetensors.reader import needed_bytes
 from crawler.sources.civitai.client import DEFAULT_MAX_HEADER_BYTES, Civitai, origin_of
@@ -20,7 +20,7 @@ from crawler.sources.civitai.client import DEFAULT_MAX_HEADER_BYTES, Civitai, or
 #: How often an address is asked before it is given up.
 _TRIES = 3
 
-#: Longest answer to the question which model a version belongs to, in bytes.
+#: Longest response to the question which model a version belongs to, in bytes.
 _MAX_VERSION_BYTES = 8 * 1024 * 1024
 
 _ID = re.compile(r"[0-9]{1,18}")
@@ -136,13 +136,13 @@ async def _model_of(version_id: int, settings: HttpSettings) -> int | None:
 
     async def once() -> Any:
         path = f"/api/v1/model-versions/{version_id}"
-        async with Http(settings) as http, http.api(path, compressed=True) as answer:
-            if answer.status != 200:  # noqa: PLR2004  (OK)
-                raise answer.refusal()
-            return msgspec.json.decode(await answer.body(_MAX_VERSION_BYTES))
+        async with Http(settings) as http, http.api(path, compressed=True) as response:
+            if response.status != 200:  # noqa: PLR2004  (OK)
+                raise response.refusal()
+            return msgspec.json.decode(await response.body(_MAX_VERSION_BYTES))
 
     try:
-        found = await persist(once, tries=_TRIES, waits=settings.waits)
+        found = await with_retries(once, tries=_TRIES, waits=settings.waits)
     except (RequestError, msgspec.MsgspecError):
         return None
     model_id = found.get("modelId") if isinstance(found, dict) else None
@@ -165,7 +165,7 @@ async def _from_anywhere(address: str) -> Fetched:
             max_header=DEFAULT_MAX_HEADER_BYTES,
         )
         try:
-            got = await persist(read, tries=_TRIES, waits=settings.waits)
+            got = await with_retries(read, tries=_TRIES, waits=settings.waits)
         except RequestError as error:
             return _refused(_OUTCOMES.get(error.status or 0, Outcome.FAILED), error.cause)
     return Fetched(

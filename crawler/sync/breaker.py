@@ -15,7 +15,7 @@ FAILURES_IN_A_ROW = 10
 TRIES_IN_DOUBT = 12
 
 #: How long a file is put off that alone was refused as if it were us.
-PUT_OFF = timedelta(hours=1)
+DEFERRED_FOR = timedelta(hours=1)
 
 
 @dataclass(slots=True)
@@ -62,14 +62,14 @@ class Outage:
                     self.held.clear()
                 released.append(result)
             elif self.down:
-                released.append(put_off(result, now))
-            elif result.target.put_off and (self.up or _tries(result) >= TRIES_IN_DOUBT):
+                released.append(defer(result, now))
+            elif result.target.deferred and (self.up or _tries(result) >= TRIES_IN_DOUBT):
                 released.append(result)
             else:
                 self.held.append(result)
                 if len(self.held) >= FAILURES_IN_A_ROW:
                     self.down = True
-                    released += [put_off(one, now) for one in self.held]
+                    released += [defer(one, now) for one in self.held]
         return released
 
     def rest(self) -> list[Result]:
@@ -81,7 +81,7 @@ def _tries(result: Result) -> int:
     return result.target.attempts + result.attempts
 
 
-def put_off(result: Result, until: datetime) -> Result:
+def defer(result: Result, until: datetime) -> Result:
     """A file that was not had, for reasons that need not be its own: it stays pending until then."""
     return replace(result, outcome=Outcome.PENDING, next_try_at=until)
 

@@ -15,8 +15,8 @@ from crawler.sync.walk import Step, steps
 
 
 @dataclass(frozen=True, slots=True)
-class LapEnd:
-    """A lap that is complete once its last step is stored.
+class PassEnd:
+    """A pass that is complete once its last step is stored.
 
     Attributes:
         since: When it began.
@@ -33,8 +33,8 @@ class LapEnd:
     asked: bool = True
 
 
-async def end_of_lap(state: RunState, step: Step) -> LapEnd | None:
-    """The lap that ends with a step, which is not stored yet; None when it goes on.
+async def end_of_pass(state: RunState, step: Step) -> PassEnd | None:
+    """The pass that ends with a step, which is not stored yet; None when it goes on.
 
     Raises:
         UnreachableError: There is no connection to the site.
@@ -44,25 +44,25 @@ async def end_of_lap(state: RunState, step: Step) -> LapEnd | None:
     if since is None:
         return None
     if walk.nsfw:
-        return LapEnd(since)
-    missed = await state.ledger.run(
+        return PassEnd(since)
+    missed = await state.writer.run(
         lambda connection: writes.missed(
             connection, walk=walk.key, since=since, listed=step.models
         )
     )  # fmt: skip
     if not missed.believed:
-        return LapEnd(since, missed)
+        return PassEnd(since, missed)
     models: list[int] = []
     versions: list[int] = []
     for model_id, were_there in missed.versions.items():
         if state.list_is_closed:
-            return LapEnd(since, missed, asked=False)
+            return PassEnd(since, missed, asked=False)
         try:
             model = await state.source.model(model_id)
         except UnreachableError:
             raise
         except SiteError as error:
-            # An odd answer must not keep the lap from its end for ever: nothing is said of these.
+            # An odd answer must not keep the pass from its end for ever: nothing is said of these.
             state.tally.notices.append(
                 f"whether {model_id} and others are gone was not told: {error.url} {error.cause}"
             )
@@ -72,21 +72,21 @@ async def end_of_lap(state: RunState, step: Step) -> LapEnd | None:
         versions += [version_id for version_id in were_there if version_id not in there]
         if model is None:
             models.append(model_id)
-    return LapEnd(since, missed, tuple(models), tuple(versions))
+    return PassEnd(since, missed, tuple(models), tuple(versions))
 
 
-def store_gone(connection: writes.Connection, lap: LapEnd, *, site: str, now: datetime) -> Gone:
-    """Mark what is gone, in the transaction that stores the lap's last step."""
-    if lap.missed is None:
-        return writes.note_gone(connection, site=site, since=lap.since, now=now)
-    if not lap.missed.believed:
-        return Gone(lap.missed.models, believed=False)
-    writes.note_vanished(connection, lap.models, lap.versions, now)
-    return Gone(len(lap.models), believed=True)
+def store_gone(connection: writes.Connection, ended: PassEnd, *, site: str, now: datetime) -> Gone:
+    """Mark what is gone, in the transaction that stores the pass's last step."""
+    if ended.missed is None:
+        return writes.note_gone(connection, site=site, since=ended.since, now=now)
+    if not ended.missed.believed:
+        return Gone(ended.missed.models, believed=False)
+    writes.note_vanished(connection, ended.models, ended.versions, now)
+    return Gone(len(ended.models), believed=True)
 
 
 def _complete_since(cursors: Mapping[str, CursorState]) -> datetime | None:
-    """When the lap began that has met everything; None when it has not, or nobody knows."""
+    """When the pass began that has met everything; None when it has not, or nobody knows."""
     began = [one.began_at for one in cursors.values() if one.ended]
     known = [moment for moment in began if moment is not None]
     return min(known) if len(known) == len(cursors) else None
@@ -98,16 +98,16 @@ async def list_catalogue(state: RunState, begun: Mapping[str, CursorState], seen
     Args:
         state: Of the run.
         begun: The cursors to begin with, by pass.
-        seen: The models that this lap has met.
+        seen: The models that this pass has met.
     """
     try:
         async with aclosing(steps(state.source, state.plan.walk, begun, seen)) as walking:
             async for step in walking:
-                lap = await end_of_lap(state, step)
-                if lap is not None and not lap.asked:
+                ended = await end_of_pass(state, step)
+                if ended is not None and not ended.asked:
                     # Not stored, the last page is read again by the next run, which asks then.
                     return
-                await _store(state, step, begun, lap)
+                await _store(state, step, begun, ended)
                 if state.list_is_closed:
                     return
     except CursorError as error:
@@ -116,14 +116,14 @@ async def list_catalogue(state: RunState, begun: Mapping[str, CursorState], seen
         state.stop_for(error)
     finally:
         state.tally.listing = False
-        state.bell.ring()
+        state.wakeup.notify()
 
 
 async def _store(
-    state: RunState, step: Step, begun: Mapping[str, CursorState], lap: LapEnd | None
+    state: RunState, step: Step, begun: Mapping[str, CursorState], ended: PassEnd | None
 ) -> None:
-    stored, gone = await state.ledger.run(
-        lambda connection: _write(connection, state, step, begun, lap)
+    stored, gone = await state.writer.run(
+        lambda connection: _write(connection, state, step, begun, ended)
     )  # fmt: skip
     tally = state.tally
     tally.add_listed(stored.new, stored.replaced)
@@ -132,7 +132,7 @@ async def _store(
     tally.add_unreadable(step.unreadable)
     if gone is not None:
         tally.add_gone(gone.models, believed=gone.believed)
-    state.bell.ring()
+    state.wakeup.notify()
 
 
 def _write(
@@ -140,12 +140,12 @@ def _write(
     state: RunState,
     step: Step,
     begun: Mapping[str, CursorState],
-    lap: LapEnd | None,
+    ended: PassEnd | None,
 ) -> tuple[Stored, Gone | None]:
     plan = state.plan
     cursors = step.cursors
-    if lap is not None:
-        # Whoever asks again from the end of a lap has not met everything since it began.
+    if ended is not None:
+        # Whoever asks again from the end of a pass has not met everything since it began.
         cursors = {name: replace(one, began_at=None) for name, one in cursors.items()}
     stored = writes.store_page(
         connection,
@@ -153,16 +153,16 @@ def _write(
         site=plan.site,
         origin=plan.origin or state.source.origin,
         walk=plan.walk.key,
-        lap=max((one.lap for one in begun.values()), default=1),
+        pass_number=max((one.pass_number for one in begun.values()), default=1),
         cursors=cursors,
         primary_only=plan.walk.primary_only,
         now=_seen_at(state.clock(), begun),
     )
-    if lap is None:
+    if ended is None:
         return stored, None
-    return stored, store_gone(connection, lap, site=plan.site, now=state.clock())
+    return stored, store_gone(connection, ended, site=plan.site, now=state.clock())
 
 
 def _seen_at(now: datetime, begun: Mapping[str, CursorState]) -> datetime:
-    """Now, but never before the lap began: a clock that was set back must not hide what was seen."""
+    """Now, but never before the pass began: a clock that was set back must not hide what was seen."""
     return max([now, *(one.began_at for one in begun.values() if one.began_at is not None)])

@@ -1,4 +1,4 @@
-"""The stages behind the list: feed, fetch, record.
+"""The pipeline behind the list: feed, fetch, record.
 
 Each task closes the ends of the streams that it was given; the end of the input then flows downstream
 by itself. Every expected failure is a row or a SiteError, anything else tears the whole run down.
@@ -17,14 +17,14 @@ from crawler.errors import QuotaError, SiteError, UnreachableError
 from crawler.model import Fetched, Outcome, Result, Target
 from crawler.store.write import writes
 from crawler.store.write.known_bytes import KnownContent
-from crawler.sync.breaker import PUT_OFF, LoginSample, Outage, put_off
+from crawler.sync.breaker import DEFERRED_FOR, LoginSample, Outage, defer
 from crawler.sync.state import RunState
 
 _Content = tuple[str, int]
 
 
 @dataclass(slots=True)
-class SameContent:
+class DuplicatesInFlight:
     """Which content is being fetched, and which files wait for that.
 
     Attributes:
@@ -79,14 +79,14 @@ DECODE_IN_THREAD_BYTES = 1024 * 1024
 
 
 @dataclass(slots=True)
-class Stages:
+class Pipeline:
     """What feeding, fetching and recording share.
 
     Attributes:
         logins: Holds back results that want a login, until it is clear whether every file does.
         outage: Holds back failures, until it is clear whether the site is down.
         handed_out: Files that must not be handed out again: in flight, or held.
-        same: Files that wait for another one with the same bytes.
+        duplicates: Files that wait for another one with the same bytes.
         busy: Files in flight.
         renewals: Second downloads that files in flight may spend.
         met: How often a file met a trouble of the site in this run.
@@ -96,7 +96,7 @@ class Stages:
     logins: LoginSample
     outage: Outage
     handed_out: set[int] = field(default_factory=set)
-    same: SameContent = field(default_factory=SameContent)
+    duplicates: DuplicatesInFlight = field(default_factory=DuplicatesInFlight)
     busy: int = 0
     renewals: int = 0
     met: Counter[int] = field(default_factory=Counter)
@@ -116,7 +116,7 @@ class Stages:
                 batch, known = await self._take()
                 for target in batch:
                     content = known.get(target.file_id)
-                    if content is None and self.same.must_wait(target):
+                    if content is None and self.duplicates.must_wait(target):
                         continue
                     self.handed_out.add(target.file_id)
                     self.busy += 1
@@ -126,14 +126,14 @@ class Stages:
                         await results.send(await self._judge(_taken_over(target, content)))
                 if batch:
                     continue
-                if self.busy == 0 and (state.spent or not state.tally.listing):
+                if self.busy == 0 and (state.budget_used or not state.tally.listing):
                     return
-                await state.bell.wait()
+                await state.wakeup.wait()
 
     async def _take(self) -> tuple[list[Target], Mapping[int, KnownContent]]:
         limit = min(FEED_BATCH, self._affordable())
         if limit <= 0:
-            self.state.spent = self.busy == 0
+            self.state.budget_used = self.busy == 0
             return [], {}
 
         def take(
@@ -144,18 +144,18 @@ class Stages:
                 walk=self.state.plan.walk.key,
                 now=self.state.clock(),
                 limit=limit,
-                exclude=self.handed_out | self.same.held,
+                exclude=self.handed_out | self.duplicates.held,
             )
             return found, writes.known_contents(connection, found)
 
-        return await self.state.ledger.run(take)
+        return await self.state.writer.run(take)
 
     def _affordable(self) -> int:
         """How many more downloads may be begun; each file in flight has its one."""
         most = self.state.plan.max_downloads
         if most is None:
             return FEED_BATCH
-        return most - self.state.tally.counted - self.busy - self.renewals
+        return most - self.state.tally.counted_downloads - self.busy - self.renewals
 
     # --- fetch ----------------------------------------------------------------------------------
 
@@ -174,10 +174,10 @@ class Stages:
                 try:
                     fetched = await self._fetch(target)
                 except SiteError as error:
-                    state.tally.counted += error.counted
+                    state.tally.counted_downloads += error.counted_downloads
                     # A file that was put off comes last and alone: all its tries tell as much as one.
-                    if not (target.put_off and self.met[target.file_id]):
-                        state.meet(error)
+                    if not (target.deferred and self.met[target.file_id]):
+                        state.record_site_error(error)
                     if (odd := self._odd_ending(target, error)) is None:
                         self._give_back(target)
                     else:
@@ -216,7 +216,7 @@ class Stages:
         now = self.state.clock()
         failed = result_of(Fetched(target=target, refusal=Outcome.FAILED, reason=error.cause), now)
         others_are_fine = self.outage.up and self.state.trouble is None
-        return failed if target.put_off and others_are_fine else put_off(failed, now + PUT_OFF)
+        return failed if target.deferred and others_are_fine else defer(failed, now + DEFERRED_FOR)
 
     async def _judge(self, fetched: Fetched) -> Result:
         if len(fetched.prefix) > DECODE_IN_THREAD_BYTES:
@@ -225,9 +225,9 @@ class Stages:
 
     def _give_back(self, target: Target) -> None:
         self.handed_out.discard(target.file_id)
-        self.same.end(target)
+        self.duplicates.end(target)
         self.busy -= 1
-        self.state.bell.ring()
+        self.state.wakeup.notify()
 
     # --- record ---------------------------------------------------------------------------------
 
@@ -244,9 +244,9 @@ class Stages:
                         break
                 await self._record(self.logins.release(batch))
                 for one in batch:
-                    self.same.end(one.target)
+                    self.duplicates.end(one.target)
                 self.busy -= len(batch)
-                state.bell.ring()
+                state.wakeup.notify()
         await self._record(self.logins.rest())
         if state.trouble is None:
             await self._store(self.outage.rest())
@@ -262,7 +262,7 @@ class Stages:
     async def _store(self, results: list[Result]) -> None:
         if not results:
             return
-        await self.state.ledger.run(lambda connection: writes.store_results(connection, results))
+        await self.state.writer.run(lambda connection: writes.store_results(connection, results))
         self.state.tally.add_results(results)
         self.handed_out.difference_update(result.target.file_id for result in results)
 

@@ -11,9 +11,9 @@ class Plan:
 
     Attributes:
         origin: What the database remembers as its API; None means the source's own.
-        keyed: An API key is sent, so that a wanted login is the file's own business.
+        has_api_key: An API key is sent, so that a wanted login is the file's own business.
         fetch_headers: Otherwise the walk only lists.
-        refresh: The walk begins a new lap, in which everything known is met again.
+        refresh: The walk begins a new pass, in which everything known is met again.
         retry_failed: Files that ended `failed` or `not_found` are pending again.
         max_downloads: Counted downloads that this run may cost; None means as many as it takes.
         concurrency: Files fetched at the same time.
@@ -22,7 +22,7 @@ class Plan:
     walk: Walk
     site: str = "civitai"
     origin: str | None = None
-    keyed: bool = False
+    has_api_key: bool = False
     fetch_headers: bool = True
     refresh: bool = False
     retry_failed: bool = False

@@ -9,7 +9,7 @@ from crawler.sources.base import Source
 from crawler.store.read import loras
 from crawler.sync.plan import Plan
 from crawler.sync.run import utc_now, where_it_stands
-from crawler.sync.state import Ledger
+from crawler.sync.state import WriterThread
 from crawler.sync.walk import begin, steps
 
 
@@ -35,12 +35,12 @@ class Preview:
     to_read: int
 
 
-async def look_ahead(source: Source, ledger: Ledger | None, plan: Plan) -> Preview:
+async def look_ahead(source: Source, writer: WriterThread | None, plan: Plan) -> Preview:
     """List what a sync would list, if that has an end in sight, else the first page.
 
     Args:
         source: An open source.
-        ledger: The database as it is; None when there is none yet.
+        writer: The database as it is; None when there is none yet.
         plan: What the sync would do.
 
     Raises:
@@ -48,10 +48,10 @@ async def look_ahead(source: Source, ledger: Ledger | None, plan: Plan) -> Previ
     """
     walk = plan.walk
     ends = walk.limit is not None or bool(walk.model_ids)
-    if ledger is None:
+    if writer is None:
         (begun, _), seen = begin(walk, {}, 0), set[int]()
     else:
-        begun, seen = await ledger.run(
+        begun, seen = await writer.run(
             lambda connection: where_it_stands(
                 connection, walk, refresh=plan.refresh, now=utc_now()
             )
@@ -71,8 +71,8 @@ async def look_ahead(source: Source, ledger: Ledger | None, plan: Plan) -> Previ
         if file.is_primary or not walk.primary_only
     }
     outcomes: Mapping[int, Outcome] = {}
-    if ledger is not None:
-        outcomes = await ledger.run(lambda connection: loras.outcomes_of(connection, list(files)))
+    if writer is not None:
+        outcomes = await writer.run(lambda connection: loras.outcomes_of(connection, list(files)))
     return _counted(files, outcomes, complete=ends, list_calls=calls, models=len(models))
 
 

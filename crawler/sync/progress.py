@@ -23,7 +23,7 @@ class Tally:
         same_content: Files whose header was taken from another one with the same bytes.
         outcomes: Files that ended in this run, by outcome.
         pending: Files of this walk that are still to be read; exact when the crawl is over.
-        counted: Downloads that the site counted.
+        counted_downloads: Downloads that the site counted.
         bytes_read: From storage hosts.
         unreadable: Items of lists that had no usable id, or ids the site does not have.
         sentences: The first of them in words.
@@ -41,7 +41,7 @@ class Tally:
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     pending: int = 0
     listing: bool = True
-    counted: int = 0
+    counted_downloads: int = 0
     storage_requests: int = 0
     bytes_read: int = 0
     unreadable: int = 0
@@ -72,7 +72,7 @@ class Tally:
 
     def add_cost(self, fetched: Fetched) -> None:
         """What fetching a file cost, whether or not anything came of it."""
-        self.counted += fetched.counted
+        self.counted_downloads += fetched.counted_downloads
         self.storage_requests += fetched.storage_requests
         self.bytes_read += fetched.bytes_read
 
@@ -113,7 +113,7 @@ class Tally:
             "outcomes": {outcome.value: count for outcome, count in sorted(self.outcomes.items())},
             "pending": self.pending,
             "same_content": self.same_content,
-            "counted_downloads": self.counted,
+            "counted_downloads": self.counted_downloads,
             "storage_requests": self.storage_requests,
             "bytes_read": self.bytes_read,
             "unreadable_items": self.unreadable,

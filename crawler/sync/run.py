@@ -20,10 +20,10 @@ from crawler.sources.base import Source
 from crawler.store.write import writes
 from crawler.sync.breaker import LoginSample, Outage
 from crawler.sync.lister import list_catalogue
-from crawler.sync.pipeline import Stages
+from crawler.sync.pipeline import Pipeline
 from crawler.sync.plan import Plan
 from crawler.sync.progress import Tally
-from crawler.sync.state import Ledger, RunState
+from crawler.sync.state import RunState, WriterThread
 from crawler.sync.walk import Walk, begin
 
 
@@ -34,7 +34,7 @@ def utc_now() -> datetime:
 
 async def crawl(
     source: Source,
-    ledger: Ledger,
+    writer: WriterThread,
     plan: Plan,
     *,
     tally: Tally,
@@ -47,7 +47,7 @@ async def crawl(
 
     Args:
         source: An open source.
-        ledger: The database, created and upgraded.
+        writer: The database, created and upgraded.
         plan: What to do.
         tally: Grows while it runs; afterwards `pending` holds what is left of this walk.
         stop: Once set, no new work is begun, and what is in flight is finished and stored.
@@ -57,9 +57,9 @@ async def crawl(
         StoppedError: The site is in trouble or refuses us; what was stored stays.
         UsageError: The database was filled from another API.
     """
-    run = RunState(source, ledger, plan, tally, stop, clock)
+    run = RunState(source, writer, plan, tally, stop, clock)
     async with _entry(run):
-        begun, seen = await ledger.run(lambda connection: _begin(connection, run))
+        begun, seen = await writer.run(lambda connection: _begin(connection, run))
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(list_catalogue, run, begun, seen)
@@ -83,22 +83,22 @@ def _cause(several: BaseExceptionGroup[BaseException]) -> BaseException:
 async def _start_fetching(
     run: RunState, group: TaskGroup, *, task_status: TaskStatus[None]
 ) -> None:
-    stages = Stages(run, LoginSample(settled=run.plan.keyed), Outage(run.source.origin))
+    pipeline = Pipeline(run, LoginSample(settled=run.plan.has_api_key), Outage(run.source.origin))
     send_targets, receive_targets = anyio.create_memory_object_stream[Target](run.plan.concurrency)
     # No longer than the fetchers are many: what waits here was counted and is lost in a kill.
     send_results, receive_results = anyio.create_memory_object_stream[Result](run.plan.concurrency)
     async with receive_targets, send_results:
-        group.start_soon(stages.record, receive_results)
+        group.start_soon(pipeline.record, receive_results)
         for _ in range(run.plan.concurrency):
-            group.start_soon(stages.fetch, receive_targets.clone(), send_results.clone())
-        group.start_soon(stages.feed, send_targets, send_results.clone())
+            group.start_soon(pipeline.fetch, receive_targets.clone(), send_results.clone())
+        group.start_soon(pipeline.feed, send_targets, send_results.clone())
         task_status.started()
 
 
 def where_it_stands(
     connection: writes.Connection, walk: Walk, *, refresh: bool, now: datetime
 ) -> tuple[dict[str, CursorState], set[int]]:
-    """The cursors to begin this run with, and the models that their lap has met.
+    """The cursors to begin this run with, and the models that their pass has met.
 
     Args:
         connection: May be a reader's.
@@ -107,9 +107,13 @@ def where_it_stands(
         now: As in `begin`.
     """
     stored = writes.read_cursors(connection, walk.key)
-    lap = max((state.lap for state in stored.values()), default=0)
+    pass_number = max((state.pass_number for state in stored.values()), default=0)
     # Without a limit nobody counts them, and there may be a million.
-    seen = writes.walk_model_ids(connection, walk.key, lap) if walk.limit is not None else set()
+    seen = (
+        writes.walk_model_ids(connection, walk.key, pass_number)
+        if walk.limit is not None
+        else set()
+    )
     begun, anew = begin(walk, stored, len(seen), refresh=refresh, now=now)
     return begun, set() if anew else seen
 
@@ -117,7 +121,7 @@ def where_it_stands(
 def _begin(connection: writes.Connection, run: RunState) -> tuple[dict[str, CursorState], set[int]]:
     plan, tally = run.plan, run.tally
     if plan.retry_failed:
-        writes.retry_failed(connection, walk=plan.walk.key, keyed=plan.keyed)
+        writes.retry_failed(connection, walk=plan.walk.key, has_api_key=plan.has_api_key)
     tally.pending = writes.count_pending(connection, walk=plan.walk.key)
     begun, seen = where_it_stands(connection, plan.walk, refresh=plan.refresh, now=run.clock())
     if plan.walk.limit is not None:
@@ -128,26 +132,26 @@ def _begin(connection: writes.Connection, run: RunState) -> tuple[dict[str, Curs
 @asynccontextmanager
 async def _entry(run: RunState) -> AsyncIterator[None]:
     """The row in `crawls`: written at the beginning, completed however the run ends."""
-    crawl_id = await run.ledger.run(lambda connection: _start(connection, run))
+    crawl_id = await run.writer.run(lambda connection: _start(connection, run))
     cancelled = True
     try:
         yield
         cancelled = False
     finally:
         with anyio.CancelScope(shield=True):
-            await run.ledger.run(
+            await run.writer.run(
                 lambda connection: _finish(connection, run, crawl_id, cancelled=cancelled)
             )
 
 
 def _start(connection: writes.Connection, run: RunState) -> int:
-    writes.reopen(connection, now=run.clock(), keyed=run.plan.keyed)
+    writes.reopen(connection, now=run.clock(), has_api_key=run.plan.has_api_key)
     return writes.begin_crawl(
         connection,
         origin=run.plan.origin or run.source.origin,
         walk=run.plan.walk.key,
         now=run.clock(),
-        keyed=run.plan.keyed,
+        has_api_key=run.plan.has_api_key,
     )
 
 
@@ -157,14 +161,14 @@ def _ending(run: RunState) -> str:
         return str(trouble)
     if run.stop.is_set():
         return "interrupted"
-    return "download budget spent" if run.spent and run.tally.pending else "done"
+    return "download budget spent" if run.budget_used and run.tally.pending else "done"
 
 
 def _finish(
     connection: writes.Connection, run: RunState, crawl_id: int, *, cancelled: bool
 ) -> None:
     run.tally.pending = writes.count_pending(connection, walk=run.plan.walk.key)
-    if run.spent and (left := run.tally.pending):
+    if run.budget_used and (left := run.tally.pending):
         run.tally.notices.append(
             f"--max-downloads is used up with {left} files still pending; the same command goes on"
         )

@@ -17,7 +17,7 @@ from crawler.sync.progress import Tally
 _T = TypeVar("_T")
 
 
-class Ledger:
+class WriterThread:
     """Runs pieces of store work one after the other, each in a transaction of its own.
 
     A piece that has begun is always finished: cancelling its task waits for the commit.
@@ -44,13 +44,13 @@ SITE_ERRORS_IN_A_ROW = 3
 QUOTA_TIME = timedelta(hours=24)
 
 
-class Bell:
+class Wakeup:
     """Wakes one waiting task; a ring while nobody waits is kept."""
 
     def __init__(self) -> None:
         self._event = anyio.Event()
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Something changed."""
         self._event.set()
 
@@ -65,31 +65,31 @@ class RunState:
     """One crawl while it runs.
 
     Attributes:
-        bell: Rings when there may be something to hand out, or nothing any more.
+        wakeup: Rings when there may be something to hand out, or nothing any more.
         site_errors: Answers in a row that were about us.
         trouble: Why no new work is begun, None while all is well.
         list_trouble: Why the list could not be followed to its end; what it brought is read.
         go_on_at: When to come back, where that is known.
-        spent: The budget of downloads is used up.
+        budget_used: The budget of downloads is used up.
     """
 
     source: Source
-    ledger: Ledger
+    writer: WriterThread
     plan: Plan
     tally: Tally
     stop: anyio.Event
     clock: Callable[[], datetime]
-    bell: Bell = field(default_factory=Bell)
+    wakeup: Wakeup = field(default_factory=Wakeup)
     site_errors: int = 0
     trouble: StoppedError | None = None
     list_trouble: CursorError | None = None
     go_on_at: datetime | None = None
-    spent: bool = False
+    budget_used: bool = False
 
     @property
     def ending(self) -> bool:
         """Whether fetching begins nothing new."""
-        return self.stop.is_set() or self.trouble is not None or self.spent
+        return self.stop.is_set() or self.trouble is not None or self.budget_used
 
     @property
     def list_is_closed(self) -> bool:
@@ -100,7 +100,7 @@ class RunState:
         refused = self.trouble is not None and not isinstance(self.trouble, QuotaError)
         return self.stop.is_set() or refused
 
-    def meet(self, error: SiteError) -> None:
+    def record_site_error(self, error: SiteError) -> None:
         """A file was not had for a reason that is not its own."""
         self.site_errors += 1
         if isinstance(error, QuotaError):

@@ -25,7 +25,7 @@ Rank: TypeAlias = tuple[int, datetime]
 
 
 @dataclass(slots=True)
-class Pass:
+class MaturityPass:
     """One maturity pass while it is being read.
 
     Attributes:
@@ -116,7 +116,7 @@ class Walk:
         return json.dumps({name: value for name, value in asked.items() if value}, sort_keys=True)
 
     @property
-    def passes(self) -> dict[str, ListQuery]:
+    def maturity_passes(self) -> dict[str, ListQuery]:
         """The maturity passes by name."""
         asks = {GENERAL: replace(self.ask, mature=False)}
         if self.nsfw:
@@ -130,7 +130,7 @@ class Walk:
 
     @property
     def is_whole(self) -> bool:
-        """Whether a lap of this walk meets everything that its maturity passes show.
+        """Whether a pass of this walk meets everything that its maturity passes show.
 
         Only in the order `oldest`, for statistics move models past a cursor while others are read.
         """
@@ -148,7 +148,7 @@ class Step:
     """A piece of the walk, to be stored in one transaction.
 
     Attributes:
-        distinct: How many of them this lap had not met before.
+        distinct: How many of them this pass had not met before.
         cursors: By pass; true once `models` are stored.
         unreadable: Sentences about items that had no usable id.
         list_calls: Requests that this step took.
@@ -163,7 +163,7 @@ class Step:
 
 def is_complete(walk: Walk, stored: Mapping[str, CursorState]) -> bool:
     """Whether its cursors, as the last run left them, say that a walk came to the end of its list."""
-    return all(name in stored and stored[name].ended for name in walk.passes)
+    return all(name in stored and stored[name].ended for name in walk.maturity_passes)
 
 
 def begin(
@@ -177,30 +177,32 @@ def begin(
     """Where a run of this walk begins.
 
     A walk that was interrupted goes on. A finished one that grows at its end asks again from its last
-    cursor: whatever is new or changed stands behind it. Any other finished one begins a new lap, and so does
-    every one that is to be refreshed, unless the lap that was interrupted was begun for that.
+    cursor: whatever is new or changed stands behind it. Any other finished one begins a new pass, and so does
+    every one that is to be refreshed, unless the pass that was interrupted was begun for that.
 
     Args:
         walk: The walk.
         stored: Its cursors as the last run left them, empty before the first.
-        seen: How many distinct models the current lap has met.
+        seen: How many distinct models the current pass has met.
         refresh: Everything is to be met again, from the beginning.
-        now: When a new lap begins.
+        now: When a new pass begins.
 
     Returns:
-        The cursors to begin with, and whether that is a new lap (nothing of it seen yet).
+        The cursors to begin with, and whether that is a new pass (nothing of it seen yet).
     """
-    lap = max((state.lap for state in stored.values()), default=0)
+    pass_number = max((state.pass_number for state in stored.values()), default=0)
     ended = is_complete(walk, stored)
     reached = walk.limit is not None and seen >= walk.limit
     refreshing = any(state.refreshing for state in stored.values())
     anew = (ended or not refreshing) if refresh else ended and not walk.grows_at_its_end
     if not stored or reached or anew:
-        fresh = CursorState(cursor=None, lap=lap + 1, ended=False, began_at=now, refreshing=refresh)
-        return dict.fromkeys(walk.passes, fresh), True
+        fresh = CursorState(
+            cursor=None, pass_number=pass_number + 1, ended=False, began_at=now, refreshing=refresh
+        )
+        return dict.fromkeys(walk.maturity_passes, fresh), True
     begun = {
-        name: stored.get(name, CursorState(cursor=None, lap=lap, ended=False))
-        for name in walk.passes
+        name: stored.get(name, CursorState(cursor=None, pass_number=pass_number, ended=False))
+        for name in walk.maturity_passes
     }
     if ended:
         begun = {name: replace(state, ended=False) for name, state in begun.items()}
@@ -216,7 +218,7 @@ async def steps(
         source: The site.
         walk: What to ask for.
         begun: The cursors to begin with, by pass.
-        seen: The models that this lap has met; grows as the walk goes on.
+        seen: The models that this pass has met; grows as the walk goes on.
 
     Raises:
         SiteError: The site is in trouble, or its cursor goes in a circle.
@@ -231,11 +233,11 @@ async def steps(
     distinct = calls = 0
     reached = False
     async with AsyncExitStack() as stack:
-        passes: dict[str, Pass] = {}
-        for name, ask in walk.passes.items():
+        passes: dict[str, MaturityPass] = {}
+        for name, ask in walk.maturity_passes.items():
             stretches = follow(asking, ask, begun[name].cursor)
             await stack.enter_async_context(aclosing(stretches))
-            passes[name] = Pass(ask.order, stretches, begun[name])
+            passes[name] = MaturityPass(ask.order, stretches, begun[name])
         while not reached:
             served = next((p for p in passes.values() if not p.queue and not p.state.ended), None)
             if served is not None:

@@ -66,7 +66,7 @@ def database(engine: sa.Engine) -> str:
             connection,
             *models,
             walk="oldest",
-            cursors={"sfw": CursorState(cursor=None, lap=1, ended=True)},
+            cursors={"sfw": CursorState(cursor=None, pass_number=1, ended=True)},
         )
         store_results(connection, results)
         refresh_statistics(connection)

@@ -73,8 +73,8 @@ class RawServer:
             headers = {name.lower(): value.strip() for name, _, value in pairs}
             request = Request(head, method, target, headers)
             self.requests.append(request)
-            if answer := await self.handler(request, writer):
-                writer.write(answer)
+            if response := await self.handler(request, writer):
+                writer.write(response)
             await writer.drain()
             writer.close()
             await writer.wait_closed()
@@ -82,8 +82,10 @@ class RawServer:
             writer.transport.abort()
 
 
-def answer(status: int = 200, body: bytes = b"", headers: Mapping[str, str] | None = None) -> bytes:
-    """A whole answer with its length; a header of None's text is left out."""
+def response(
+    status: int = 200, body: bytes = b"", headers: Mapping[str, str] | None = None
+) -> bytes:
+    """A whole response with its length; a header of None's text is left out."""
     lines = {"Content-Length": str(len(body)), "Connection": "close", **(headers or {})}
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     return f"HTTP/1.1 {status} Text\r\n{head}\r\n".encode("latin-1") + body
@@ -92,9 +94,9 @@ def answer(status: int = 200, body: bytes = b"", headers: Mapping[str, str] | No
 def json_answer(
     value: object, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> bytes:
-    """An answer in JSON."""
+    """A response in JSON."""
     kind = {"Content-Type": "application/json", **(headers or {})}
-    return answer(status, msgspec.json.encode(value), kind)
+    return response(status, msgspec.json.encode(value), kind)
 
 
 def always(*answers: bytes) -> Handler:
@@ -117,9 +119,9 @@ def ranged(body: bytes) -> Handler:
 
 
 def part(body: bytes, first: int, last: int) -> bytes:
-    """The answer to a range of a file."""
+    """The response to a range of a file."""
     if first >= len(body):
-        return answer(416, headers={"Content-Range": f"bytes */{len(body)}"})
+        return response(416, headers={"Content-Range": f"bytes */{len(body)}"})
     last = min(last, len(body) - 1)
     where = {"Content-Range": f"bytes {first}-{last}/{len(body)}"}
-    return answer(206, body[first : last + 1], where)
+    return response(206, body[first : last + 1], where)

@@ -9,7 +9,7 @@ import pytest
 from crawler.errors import UsageError
 from crawler.http import Http, HttpSettings, RequestError, Waits
 from tests.http.asking import KEY, ODD, get, settings
-from tests.http.raw_server import RawServer, always, answer, json_answer, part
+from tests.http.raw_server import RawServer, always, json_answer, part, response
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +23,7 @@ async def test_an_address_goes_out_byte_for_byte() -> None:
 
 async def test_a_redirected_address_goes_out_byte_for_byte_too() -> None:
     async with RawServer(always(part(b"x", 0, 0)), "127.0.0.2") as last:
-        hop = always(answer(307, headers={"Location": last.url + ODD}))
+        hop = always(response(307, headers={"Location": last.url + ODD}))
         async with RawServer(hop) as server, Http(settings(server.url)) as http:
             await get(http, server.url + "/first")
         assert last.requests[0].target == ODD
@@ -69,7 +69,7 @@ def test_the_api_is_asked_by_a_name_that_no_browser_has() -> None:
 
 async def test_the_api_redirects_and_is_not_followed() -> None:
     async with RawServer(always(json_answer({}))) as other:
-        moved = always(answer(301, headers={"Location": other.url + "/api"}))
+        moved = always(response(301, headers={"Location": other.url + "/api"}))
         async with (
             RawServer(moved) as api,
             Http(settings(api.url)) as http,
@@ -84,7 +84,7 @@ async def test_the_api_redirects_and_is_not_followed() -> None:
     ["http://[bad", "http://999.1.1.1/", "https://xn--zz--zz.example/", "//", "x" * 20_000],
 )
 async def test_an_answer_is_had_wherever_it_leads(location: str) -> None:
-    moved = always(answer(302, b"moved", {"Location": location}))
+    moved = always(response(302, b"moved", {"Location": location}))
     async with (
         RawServer(moved) as api,
         Http(settings(api.url)) as http,
@@ -114,7 +114,7 @@ async def test_neither_cookies_nor_netrc_are_sent(
 
 async def test_a_list_may_travel_compressed_and_is_measured_unpacked() -> None:
     packed = gzip.compress(bytes(1_000_000))
-    given = always(answer(200, packed, {"Content-Encoding": "gzip"}))
+    given = always(response(200, packed, {"Content-Encoding": "gzip"}))
     async with RawServer(given) as api, Http(settings(api.url)) as http:
         async with http.api("/api/v1/models", compressed=True) as found:
             assert await found.body(1_000_000) == bytes(1_000_000)
@@ -127,7 +127,7 @@ async def test_a_list_may_travel_compressed_and_is_measured_unpacked() -> None:
 @pytest.mark.parametrize("encoding", ["gzip, gzip", "deflate", "zstd", "br"])
 async def test_only_what_was_asked_for_is_unpacked(encoding: str) -> None:
     packed = gzip.compress(gzip.compress(b"{}"))
-    given = always(answer(200, packed, {"Content-Encoding": encoding}))
+    given = always(response(200, packed, {"Content-Encoding": encoding}))
     async with (
         RawServer(given) as api,
         Http(settings(api.url)) as http,
@@ -137,7 +137,7 @@ async def test_only_what_was_asked_for_is_unpacked(encoding: str) -> None:
 
 
 async def test_a_list_that_is_packed_wrongly_is_no_answer() -> None:
-    given = always(answer(200, b"{}", {"Content-Encoding": "gzip"}))
+    given = always(response(200, b"{}", {"Content-Encoding": "gzip"}))
     async with RawServer(given) as api, Http(settings(api.url)) as http:
         with pytest.raises(RequestError, match="does not speak HTTP rightly"):
             async with http.api("/api/v1/models", compressed=True) as found:
@@ -146,7 +146,7 @@ async def test_a_list_that_is_packed_wrongly_is_no_answer() -> None:
 
 async def test_a_beginning_takes_no_more_than_it_is_told() -> None:
     async with (
-        RawServer(always(answer(500, bytes(500_000)))) as api,
+        RawServer(always(response(500, bytes(500_000)))) as api,
         Http(settings(api.url)) as http,
         http.api("/x") as found,
     ):
@@ -193,7 +193,7 @@ async def test_every_request_to_the_api_waits_as_long_as_one_answer_asks_for(sta
         turns += 1
 
     waits = Waits(shortest=0, longest=0, longest_asked=0.5)
-    busy = always(answer(status, headers={"Retry-After": "9"}), json_answer({}))
+    busy = always(response(status, headers={"Retry-After": "9"}), json_answer({}))
     async with (
         RawServer(busy) as api,
         Http(settings(api.url, waits=waits), turn=turn) as http,
@@ -236,7 +236,7 @@ async def test_a_plain_request_goes_through_the_proxy_unchanged(
 async def test_an_encrypted_request_asks_the_proxy_for_a_tunnel_and_shows_it_no_key(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with RawServer(always(answer(403))) as proxy:
+    async with RawServer(always(response(403))) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"moth:sesame@127.0.0.1:{proxy.port}")
         async with Http(settings("https://api.lantern.example")) as http:
             with pytest.raises(RequestError, match="the proxy answers 403") as caught:

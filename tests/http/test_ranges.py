@@ -9,7 +9,7 @@ import pytest
 
 from crawler.http import HeaderBytes, Http, HttpSettings, Meter, RequestError, Timeouts, read_header
 from crawler.safetensors.reader import needed_bytes
-from tests.http.raw_server import Handler, RawServer, Request, always, answer, part, ranged
+from tests.http.raw_server import Handler, RawServer, Request, always, part, ranged, response
 
 pytestmark = pytest.mark.anyio
 
@@ -126,7 +126,7 @@ async def test_a_second_answer_that_is_the_whole_file_is_read_past_the_known_par
 
     async def handler(request: Request, _writer: asyncio.StreamWriter) -> bytes:
         first, last = request.span
-        return part(file, first, last) if first == 0 else answer(200, file)
+        return part(file, first, last) if first == 0 else response(200, file)
 
     assert await read(handler, meter=meter) == HeaderBytes(file[:100_000], len(file))
     assert meter.bytes_read < FIRST + 300_000
@@ -141,7 +141,7 @@ async def test_a_header_beyond_the_limit_is_not_read() -> None:
     got = await read(ranged(lora(1_000_000)), max_header=999_992)
     assert len(got.prefix) == 1_000_000
     with pytest.raises(RequestError, match="--max-header"):
-        await read(always(answer(200, lora(1_000_000))), max_header=1000)
+        await read(always(response(200, lora(1_000_000))), max_header=1000)
 
 
 FILE = lora(50_000)
@@ -151,21 +151,21 @@ LENGTH = len(FILE)
 @pytest.mark.parametrize(
     ("handler", "word"),
     [
-        (always(answer(206, FILE[:FIRST])), "which bytes"),
-        (always(answer(206, FILE[:10], {"Content-Range": "bytes 0-9"})), "which bytes"),
-        (always(answer(206, FILE[:10], {"Content-Range": "bytes 10-19/900"})), "10 to 19"),
-        (always(answer(206, FILE[:10], {"Content-Range": "bytes 0-9/9"})), "0 to 9 of 9"),
-        (always(answer(206, FILE[:10], {"Content-Range": "bytes 9-0/900"})), "9 to 0"),
-        (always(answer(206, FILE[:10], {"Content-Range": "bytes 0-19/900"})), "another range"),
-        (always(answer(206, FILE[:10], {"Content-Range": f"bytes 0-9/{LENGTH}"})), "only 10"),
+        (always(response(206, FILE[:FIRST])), "which bytes"),
+        (always(response(206, FILE[:10], {"Content-Range": "bytes 0-9"})), "which bytes"),
+        (always(response(206, FILE[:10], {"Content-Range": "bytes 10-19/900"})), "10 to 19"),
+        (always(response(206, FILE[:10], {"Content-Range": "bytes 0-9/9"})), "0 to 9 of 9"),
+        (always(response(206, FILE[:10], {"Content-Range": "bytes 9-0/900"})), "9 to 0"),
+        (always(response(206, FILE[:10], {"Content-Range": "bytes 0-19/900"})), "another range"),
+        (always(response(206, FILE[:10], {"Content-Range": f"bytes 0-9/{LENGTH}"})), "only 10"),
         (
-            always(answer(206, FILE, {"Content-Range": f"bytes 0-{LENGTH - 1}/{LENGTH}"})),
+            always(response(206, FILE, {"Content-Range": f"bytes 0-{LENGTH - 1}/{LENGTH}"})),
             "not the first",
         ),
         (
             always(
-                answer(206, FILE[:FIRST], {"Content-Range": f"bytes 0-{FIRST - 1}/{LENGTH}"}),
-                answer(206, FILE[:99], {"Content-Range": f"bytes 0-98/{LENGTH}"}),
+                response(206, FILE[:FIRST], {"Content-Range": f"bytes 0-{FIRST - 1}/{LENGTH}"}),
+                response(206, FILE[:99], {"Content-Range": f"bytes 0-98/{LENGTH}"}),
             ),
             "0 to 98",
         ),
@@ -173,24 +173,24 @@ LENGTH = len(FILE)
             always(part(FILE, 0, FIRST - 1), part(FILE + b"x", FIRST, 49_999)),
             "a moment before",
         ),
-        (always(part(FILE, 0, FIRST - 1), answer(200, FILE + b"x")), "a moment before"),
-        (always(part(FILE, 0, FIRST - 1), answer(416)), "answers 416"),
-        (always(answer(416, headers={"Content-Range": "bytes */900"})), "does not give them"),
-        (always(answer(416)), "does not say how many"),
-        (always(answer(200, FILE, {"Content-Encoding": "gzip"})), "compressed"),
-        (always(answer(206, b"", {"Content-Encoding": "br"})), "compressed"),
-        (always(answer(200, FILE[:40_000], {"Content-Length": str(LENGTH)})), "cut"),
+        (always(part(FILE, 0, FIRST - 1), response(200, FILE + b"x")), "a moment before"),
+        (always(part(FILE, 0, FIRST - 1), response(416)), "answers 416"),
+        (always(response(416, headers={"Content-Range": "bytes */900"})), "does not give them"),
+        (always(response(416)), "does not say how many"),
+        (always(response(200, FILE, {"Content-Encoding": "gzip"})), "compressed"),
+        (always(response(206, b"", {"Content-Encoding": "br"})), "compressed"),
+        (always(response(200, FILE[:40_000], {"Content-Length": str(LENGTH)})), "cut"),
         (always(part(FILE, 0, FIRST - 1)[:-5]), "cut"),
         (always(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + FILE[:40_000]), "cut"),
         (always(b"SSH-2.0-OpenSSH\r\n\r\n"), "does not speak HTTP"),
         (always(b""), "closed the connection"),
-        (always(answer(503, headers={"Retry-After": "7"})), "answers 503"),
-        (always(answer(404)), "answers 404"),
-        (always(answer(304)), "answers 304"),
-        (always(answer(302, headers={"Location": "/f"})), "from host to host"),
-        (always(answer(302, headers={"Location": "https://10.0.0.1/f"})), "private address"),
-        (always(answer(302, headers={"Location": "https://evil.example/f"})), "evil.example"),
-        (always(answer(302)), "cannot be read"),
+        (always(response(503, headers={"Retry-After": "7"})), "answers 503"),
+        (always(response(404)), "answers 404"),
+        (always(response(304)), "answers 304"),
+        (always(response(302, headers={"Location": "/f"})), "from host to host"),
+        (always(response(302, headers={"Location": "https://10.0.0.1/f"})), "private address"),
+        (always(response(302, headers={"Location": "https://evil.example/f"})), "evil.example"),
+        (always(response(302)), "cannot be read"),
     ],
 )
 async def test_a_server_that_contradicts_itself_is_not_believed(
@@ -203,7 +203,7 @@ async def test_a_server_that_contradicts_itself_is_not_believed(
 async def test_another_try_is_worth_it_after_a_fault_and_not_after_a_refusal() -> None:
     for status, again in [(500, True), (503, True), (429, True), (404, False), (400, False)]:
         with pytest.raises(RequestError) as caught:
-            await read(always(answer(status, headers={"Retry-After": "7"})))
+            await read(always(response(status, headers={"Retry-After": "7"})))
         assert (caught.value.status, caught.value.again, caught.value.after) == (status, again, 7)
 
 
@@ -235,6 +235,6 @@ def test_a_small_range_is_given_less_time_than_a_large_one() -> None:
 
 async def test_a_redirect_from_storage_to_storage_is_followed() -> None:
     async with RawServer(ranged(FILE), "127.0.0.2") as other:
-        got = await read(always(answer(302, headers={"Location": other.url + "/f?a=%2f"})))
+        got = await read(always(response(302, headers={"Location": other.url + "/f?a=%2f"})))
         assert got == HeaderBytes(FILE[:50_000], LENGTH)
         assert {request.target for request in other.requests} == {"/f?a=%2f"}

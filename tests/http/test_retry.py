@@ -8,7 +8,7 @@ import pytest
 
 from crawler.errors import UsageError
 from crawler.http import RequestError, Waits
-from crawler.http.retry import asked_pause, even_turns, pause, persist
+from crawler.http.retry import even_turns, pause, retry_after, with_retries
 
 
 class FastSelector(selectors.DefaultSelector):
@@ -108,7 +108,7 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
     ],
 )
 def test_retry_after_is_a_number_or_a_date(text: str | None, seconds: float | None) -> None:
-    assert asked_pause(text, NOW) == seconds
+    assert retry_after(text, NOW) == seconds
 
 
 def test_pauses_grow_from_one_to_thirty_seconds() -> None:
@@ -134,7 +134,7 @@ def test_tries_end_with_the_last_error_or_at_once_when_they_are_of_no_use() -> N
             raise RequestError("no", again=again)
 
         with pytest.raises(RequestError):
-            await persist(once, tries=4, waits=Waits())
+            await with_retries(once, tries=4, waits=Waits())
         return times
 
     times = run(scenario(again=True))
@@ -157,7 +157,7 @@ async def tried(*troubles: Exception, waits: Waits, tries: int = 4) -> tuple[obj
         slept.append(seconds)
 
     try:
-        return await persist(once, tries=tries, waits=waits, sleep=sleep), slept
+        return await with_retries(once, tries=tries, waits=waits, sleep=sleep), slept
     except (RequestError, ValueError) as error:
         return error, slept
 

@@ -6,14 +6,14 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 
 from crawler.errors import UsageError
-from crawler.http import Answer, Http, HttpSettings, Meter, RequestError, Secret
+from crawler.http import Http, HttpSettings, Meter, RequestError, Response, Secret
 from tests.http.asking import KEY, ODD, SIGNATURE, get, settings
-from tests.http.raw_server import RawServer, Request, always, answer, part
+from tests.http.raw_server import RawServer, Request, always, part, response
 
 pytestmark = pytest.mark.anyio
 
 
-async def refused(ask: AbstractAsyncContextManager[Answer]) -> None:
+async def refused(ask: AbstractAsyncContextManager[Response]) -> None:
     async with ask as found:
         await found.body(1000)
         raise found.refusal()
@@ -35,8 +35,8 @@ async def test_no_error_and_no_log_shows_the_key_or_a_signature(
     told: pytest.LogCaptureFixture,
 ) -> None:
     garbage = always(b"HTTP/1.1 boo\r\n\r\n")
-    cut = always(answer(200, b"x", {"Content-Length": "9"}))
-    odd = always(answer(503, b"x", {"Location": ODD, "Set-Cookie": SIGNATURE}))
+    cut = always(response(200, b"x", {"Content-Length": "9"}))
+    odd = always(response(503, b"x", {"Location": ODD, "Set-Cookie": SIGNATURE}))
     texts = []
     for handler in (silent, garbage, cut, always(b""), odd):
         async with RawServer(handler) as server, Http(settings(server.url)) as http:
@@ -57,7 +57,9 @@ async def test_the_log_names_what_is_asked_without_its_query(
     told: pytest.LogCaptureFixture,
 ) -> None:
     async with RawServer(always(part(b"x", 0, 0)), "127.0.0.2") as storage:
-        moved = always(answer(302, headers={"Location": f"/next?s={SIGNATURE}"}), part(b"x", 0, 0))
+        moved = always(
+            response(302, headers={"Location": f"/next?s={SIGNATURE}"}), part(b"x", 0, 0)
+        )
         async with RawServer(moved) as server, Http(settings(server.url)) as http:
             await get(http, f"{server.url}/model/1?s={SIGNATURE}")
             await get(http, f"{storage.url}/model/2?s={SIGNATURE}")

@@ -133,7 +133,7 @@ def read(address: str, api_url: str, key: str | None = None) -> Fetched:
 def test_addresses_of_the_site(site: Site, path: str, download: str) -> None:
     got = read(site.url + path, site.url)
     assert (got.refusal, got.prefix, got.file_bytes) == (None, HEADER, len(CONTENT))
-    assert got.counted == 1
+    assert got.counted_downloads == 1
     assert [asked for asked in site.asked if "download" in asked] == [download]
 
 

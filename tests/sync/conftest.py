@@ -13,7 +13,7 @@ from crawler.sources.civitai.client import Civitai
 from crawler.sync.plan import Plan
 from crawler.sync.progress import Tally
 from crawler.sync.run import crawl
-from crawler.sync.state import Ledger
+from crawler.sync.state import WriterThread
 from crawler.sync.walk import Walk
 
 #: No test waits as long as a real crawl does before it tries again.
@@ -50,8 +50,8 @@ def run_crawl(
         async with Civitai(settings) as source:
             await crawl(
                 source,
-                Ledger(engine),
-                Plan(walk=walk, keyed=key is not None, **plan),  # type: ignore[arg-type]
+                WriterThread(engine),
+                Plan(walk=walk, has_api_key=key is not None, **plan),  # type: ignore[arg-type]
                 tally=tally,
                 stop=stop or anyio.Event(),
             )

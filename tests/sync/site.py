@@ -13,7 +13,7 @@ from crawler.model import Fetched, ListQuery, Model, Order, Page, Target
 from crawler.sync.plan import Plan
 from crawler.sync.progress import Tally
 from crawler.sync.run import crawl, utc_now
-from crawler.sync.state import Ledger
+from crawler.sync.state import WriterThread
 from crawler.sync.walk import Walk
 from tests.factories import make_header_bytes, make_model
 
@@ -24,7 +24,7 @@ PAGE = 4
 
 def sound(target: Target, **changes: Any) -> Fetched:
     """A header that was read."""
-    given: dict[str, Any] = {"prefix": make_header_bytes(), "counted": 1}
+    given: dict[str, Any] = {"prefix": make_header_bytes(), "counted_downloads": 1}
     return Fetched(target=target, **given | changes)
 
 
@@ -79,10 +79,12 @@ def run(
 ) -> Tally:
     """Crawl the site into the database, one file at a time unless the plan says otherwise."""
     tally = Tally()
-    wanted = Plan(**{"walk": WALK, "keyed": True, "concurrency": 1} | plan)
+    wanted = Plan(**{"walk": WALK, "has_api_key": True, "concurrency": 1} | plan)
 
     async def go() -> None:
-        await crawl(site, Ledger(engine), wanted, tally=tally, stop=anyio.Event(), clock=clock)
+        await crawl(
+            site, WriterThread(engine), wanted, tally=tally, stop=anyio.Event(), clock=clock
+        )
 
     anyio.run(go)
     return tally

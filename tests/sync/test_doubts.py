@@ -32,7 +32,7 @@ def outcomes(engine: sa.Engine) -> dict[int, str]:
 
 
 def failed(target: Target, **changes: Any) -> Fetched:
-    given: dict[str, Any] = {"reason": DOWN, "transient": True, "tries": 3, "counted": 1}
+    given: dict[str, Any] = {"reason": DOWN, "transient": True, "tries": 3, "counted_downloads": 1}
     return Fetched(target=target, refusal=Outcome.FAILED, **given | changes)
 
 
@@ -170,12 +170,14 @@ def test_early_access_is_tried_again_once_it_is_over(engine: sa.Engine) -> None:
 
 def test_a_wanted_login_is_tried_again_once_a_key_is_there(engine: sa.Engine) -> None:
     site = Site(answer=refused(Outcome.LOGIN_REQUIRED))
-    run(engine, site, keyed=False)
+    run(engine, site, has_api_key=False)
 
-    assert run(engine, site, keyed=False).files == 0
-    assert run(engine, site, keyed=True).outcomes == {Outcome.LOGIN_REQUIRED: 12}
-    assert run(engine, site, keyed=True).files == 0
-    assert run(engine, Site(), keyed=True, retry_failed=True).outcomes == {Outcome.DECODED: 12}
+    assert run(engine, site, has_api_key=False).files == 0
+    assert run(engine, site, has_api_key=True).outcomes == {Outcome.LOGIN_REQUIRED: 12}
+    assert run(engine, site, has_api_key=True).files == 0
+    assert run(engine, Site(), has_api_key=True, retry_failed=True).outcomes == {
+        Outcome.DECODED: 12
+    }
 
 
 @pytest.mark.parametrize(
@@ -187,7 +189,7 @@ def test_what_is_refused_for_good_is_never_asked_for_again(
     run(engine, Site(answer=refused(outcome)))
 
     again = Site()
-    run(engine, again, keyed=True, retry_failed=True, refresh=True)
+    run(engine, again, has_api_key=True, retry_failed=True, refresh=True)
 
     assert again.fetched == []
 
@@ -230,7 +232,7 @@ def test_the_same_bytes_under_several_ids_are_fetched_once(engine: sa.Engine) ->
     tally = run(engine, site, concurrency=4)
 
     assert sorted(site.fetched) == [1, 3, 5, 6]
-    assert (tally.counted, tally.same_content, tally.pending) == (4, 2, 0)
+    assert (tally.counted_downloads, tally.same_content, tally.pending) == (4, 2, 0)
     assert tally.outcomes == {Outcome.DECODED: 6}
     told = rows(engine, loras.c.attempts, loras.c.network_dim, loras.c.reason)
     assert [one[0] for one in told] == [1, 0, 1, 0, 1, 1]
@@ -246,7 +248,7 @@ def test_a_file_that_comes_later_is_taken_from_the_known_one(engine: sa.Engine) 
     tally = run(engine, later, max_downloads=1)
 
     assert later.fetched == []
-    assert (tally.counted, tally.same_content, tally.pending) == (0, 1, 0)
+    assert (tally.counted_downloads, tally.same_content, tally.pending) == (0, 1, 0)
 
 
 def test_bytes_that_could_not_be_had_under_one_id_are_asked_for_under_the_next(
@@ -289,12 +291,12 @@ def test_a_budget_is_never_passed_where_links_must_be_renewed(
         if target.file_id % 2:
             return sound(target)
         if renew():
-            return sound(target, counted=2)
-        return Fetched(target=target, refusal=Outcome.PENDING, reason="stale", counted=1)
+            return sound(target, counted_downloads=2)
+        return Fetched(target=target, refusal=Outcome.PENDING, reason="stale", counted_downloads=1)
 
     tally = run(engine, Site(answer=stale), max_downloads=budget, concurrency=4)
 
-    assert tally.counted <= budget
+    assert tally.counted_downloads <= budget
     assert tally.pending > 0
     assert set(outcomes(engine).values()) <= {Outcome.PENDING, Outcome.DECODED}
     assert run(engine, Site(answer=stale)).pending == 0
@@ -310,7 +312,7 @@ def test_a_replaced_file_is_read_again_and_its_old_header_kept(engine: sa.Engine
 
     tally = run(engine, site)
 
-    assert (tally.replaced, tally.counted, tally.pending) == (1, 1, 0)
+    assert (tally.replaced, tally.counted_downloads, tally.pending) == (1, 1, 0)
     assert rows(engine, loras.c.network_dim, loras.c.sha256) == [(8, "CD")]
     with engine.connect() as connection:
         assert loras.stored_header(connection, 1) == other

@@ -124,7 +124,7 @@ def test_a_second_refresh_costs_list_calls_and_no_download(
         stored = snapshot(engine)
         tally = run_crawl(engine, sandbox, WHOLE, key=sandbox.key, refresh=True)
 
-    assert (tally.files, tally.counted, tally.replaced, tally.gone) == (0, 0, 0, 0)
+    assert (tally.files, tally.counted_downloads, tally.replaced, tally.gone) == (0, 0, 0, 0)
     again = snapshot(engine)
     of_the_lap = {"cursors", "walk_models"}
     assert {name: again[name] for name in stored if name not in of_the_lap} == {

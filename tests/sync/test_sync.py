@@ -36,7 +36,7 @@ def test_a_crawl_ends_with_the_truth(engine: sa.Engine) -> None:
 
     assert outcomes(engine) == catalogue.truth(mature=False, key=False)
     assert tally.pending == 0
-    assert tally.counted == seen.downloads
+    assert tally.counted_downloads == seen.downloads
     assert Counter(seen.counted.values()).keys() == {1}
     assert seen.key_leaks == 0
 
@@ -58,7 +58,7 @@ def test_a_second_crawl_changes_nothing(engine: sa.Engine, sandbox: Sandbox) -> 
     again = run_crawl(engine, sandbox)
 
     assert snapshot(engine) == before
-    assert (again.counted, again.files, again.new_files) == (0, 0, 0)
+    assert (again.counted_downloads, again.files, again.new_files) == (0, 0, 0)
     assert again.list_calls == 1
 
 
@@ -95,7 +95,7 @@ def test_listing_alone_leaves_the_files_pending_and_costs_no_download(
     engine: sa.Engine, sandbox: Sandbox
 ) -> None:
     listed = run_crawl(engine, sandbox, fetch_headers=False)
-    assert listed.counted == 0
+    assert listed.counted_downloads == 0
     assert listed.pending > 100
     assert set(outcomes(engine).values()) <= {Outcome.PENDING, Outcome.NOT_SAFETENSORS}
 
@@ -108,7 +108,7 @@ def test_a_download_budget_is_kept_and_the_rest_stays_pending(
     engine: sa.Engine, sandbox: Sandbox
 ) -> None:
     first = run_crawl(engine, sandbox, max_downloads=10)
-    assert first.counted == 10
+    assert first.counted_downloads == 10
     assert first.pending > 0
 
     rest = run_crawl(engine, sandbox)

@@ -69,14 +69,14 @@ def test_a_page_is_one_step_with_the_cursor_behind_it() -> None:
     found = walked(Shelf([[model(1), model(2)], [model(3)]]), Walk(ask=OLDEST))
 
     assert [[one.model_id for one in step.models] for step in found] == [[1, 2], [3]]
-    assert found[0].cursors == {"general": CursorState(cursor="1", lap=1, ended=False)}
+    assert found[0].cursors == {"general": CursorState(cursor="1", pass_number=1, ended=False)}
     assert found[0].list_calls == 1
 
 
 def test_the_end_is_a_missing_cursor_and_the_last_page_is_kept() -> None:
     found = walked(Shelf([[model(1)], [model(2)]]), Walk(ask=OLDEST))
 
-    assert found[-1].cursors == {"general": CursorState(cursor="1", lap=1, ended=True)}
+    assert found[-1].cursors == {"general": CursorState(cursor="1", pass_number=1, ended=True)}
 
 
 def test_empty_pages_are_passed_and_their_cursors_stored() -> None:
@@ -99,7 +99,7 @@ def test_a_limit_ends_inside_a_page_and_keeps_that_page() -> None:
     found = walked(shelf, Walk(ask=OLDEST, limit=3))
 
     assert ids(found) == [1, 2, 3]
-    assert found[-1].cursors["general"] == CursorState(cursor="1", lap=1, ended=False)
+    assert found[-1].cursors["general"] == CursorState(cursor="1", pass_number=1, ended=False)
 
 
 def test_a_limit_counts_distinct_models() -> None:
@@ -161,7 +161,7 @@ def test_a_finished_oldest_walk_asks_again_from_its_last_page() -> None:
 
     assert ids(found) == [2, 3, 4]
     assert grown.asked == [(False, "1"), (False, "2")]
-    assert found[-1].cursors["general"].lap == 1
+    assert found[-1].cursors["general"].pass_number == 1
 
 
 @pytest.mark.parametrize("ask", [BY_DOWNLOADS, replace(OLDEST, search="marble")])
@@ -173,7 +173,7 @@ def test_a_finished_walk_that_does_not_grow_at_its_end_begins_a_new_lap(ask: Lis
     found = walked(shelf, walk, stored=before, seen={1, 2})
 
     assert ids(found) == [1, 2]
-    assert found[-1].cursors["general"].lap == 2
+    assert found[-1].cursors["general"].pass_number == 2
 
 
 def test_a_limit_that_was_reached_is_walked_anew_and_a_higher_one_goes_on() -> None:
@@ -193,7 +193,9 @@ def test_a_cursor_that_comes_back_is_an_error_and_no_endless_loop() -> None:
 
     with pytest.raises(SiteError, match="goes in a circle"):
         walked(
-            shelf, Walk(ask=OLDEST), stored={"general": CursorState(cursor="0", lap=1, ended=False)}
+            shelf,
+            Walk(ask=OLDEST),
+            stored={"general": CursorState(cursor="0", pass_number=1, ended=False)},
         )
 
 

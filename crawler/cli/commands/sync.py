@@ -212,7 +212,7 @@ def sync(
             primary_only=files is FileChoice.PRIMARY,
         ),
         origin=SANDBOX_ORIGIN if sandbox else None,
-        keyed=key is not None,
+        has_api_key=key is not None,
         fetch_headers=not no_headers,
         refresh=refresh,
         retry_failed=retry_failed,

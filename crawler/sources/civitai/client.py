@@ -10,7 +10,7 @@ from crawler.decode import clean
 from crawler.errors import CursorError, QuotaError, SiteError, UnreachableError, UsageError
 from crawler.http import FirstRange, Http, HttpSettings, RequestError
 from crawler.http.addresses import api_address
-from crawler.http.retry import Turn, persist
+from crawler.http.retry import Turn, with_retries
 from crawler.model import Fetched, ListQuery, Model, Order, Page, Target
 from crawler.sources.civitai import payload as shapes
 from crawler.sources.civitai import refusals as words
@@ -89,7 +89,7 @@ def origin_of(api_url: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Refused:
-    """An answer that refuses what was asked, for good."""
+    """A response that refuses what was asked, for good."""
 
     status: int
     text: str
@@ -223,21 +223,21 @@ class Civitai:
 
         async def once() -> _T | _Refused:
             nonlocal blocked
-            async with self._http.api(path, asked, compressed=True) as answer:
-                if answer.status != HTTPStatus.OK:
-                    body = await answer.beginning()
+            async with self._http.api(path, asked, compressed=True) as response:
+                if response.status != HTTPStatus.OK:
+                    body = await response.beginning()
                     text = words.said(body)
-                    if answer.status == HTTPStatus.TOO_MANY_REQUESTS and words.is_quota(text):
+                    if response.status == HTTPStatus.TOO_MANY_REQUESTS and words.is_quota(text):
                         raise QuotaError(self._http.base + path, text, words.QUOTA_ADVICE)
-                    refusal = answer.refusal()
+                    refusal = response.refusal()
                     if refusal.again and not words.is_page_cap(text):
                         raise refusal
-                    blocked += answer.status in _BLOCKED
-                    if answer.status in _BLOCKED and blocked < REFUSALS_IN_A_ROW:
+                    blocked += response.status in _BLOCKED
+                    if response.status in _BLOCKED and blocked < REFUSALS_IN_A_ROW:
                         raise RequestError(refusal.cause)
-                    is_page = words.is_page(answer.header("Content-Type"), body)
-                    return _Refused(answer.status, text, is_page)
-                body = await answer.body(MAX_LIST_BYTES)
+                    is_page = words.is_page(response.header("Content-Type"), body)
+                    return _Refused(response.status, text, is_page)
+                body = await response.body(MAX_LIST_BYTES)
                 try:
                     return read(shapes.parse(body))
                 except shapes.ShapeError as error:
@@ -245,7 +245,7 @@ class Civitai:
                     raise RequestError(f"answers nonsense: {said}") from None
 
         try:
-            return await persist(once, tries=LIST_TRIES, waits=self._http.settings.waits)
+            return await with_retries(once, tries=LIST_TRIES, waits=self._http.settings.waits)
         except RequestError as error:
             where = self._http.base + path
             if error.unreachable:

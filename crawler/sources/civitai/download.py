@@ -11,11 +11,11 @@ from http import HTTPStatus
 import yarl
 
 from crawler.errors import QuotaError, SiteError, UnreachableError
-from crawler.http import Answer, HeaderBytes, Http, Meter, RequestError, read_header
+from crawler.http import HeaderBytes, Http, Meter, RequestError, Response, read_header
 from crawler.http.addresses import followed
 from crawler.http.client import REDIRECTS
 from crawler.http.ranges import OpenRange
-from crawler.http.retry import persist
+from crawler.http.retry import with_retries
 from crawler.model import Fetched, Outcome, Target
 from crawler.safetensors.reader import needed_bytes
 from crawler.sources.civitai import refusals as words
@@ -35,10 +35,10 @@ _NO_FILE = frozenset({404, 410})
 _LOGIN_PATH = re.compile(r"/login(?:/|$)", re.IGNORECASE)
 _PAGE_PATH = re.compile(r"/(?:models|model-versions)/\d+(?:/|$)")
 
-Asking = Callable[..., AbstractAsyncContextManager[Answer]]
+Asking = Callable[..., AbstractAsyncContextManager[Response]]
 
 
-class Refusal(RequestError):  # noqa: N818 - an answer of the site, not a fault of ours
+class Refusal(RequestError):  # noqa: N818 - a response of the site, not a fault of ours
     """The site gives no bytes of this file.
 
     Args:
@@ -102,19 +102,19 @@ async def fetch_header(
 
     try:
         try:
-            got = await persist(once, tries=FILE_TRIES, waits=http.settings.waits)
+            got = await with_retries(once, tries=FILE_TRIES, waits=http.settings.waits)
             fetched = Fetched(target=target, prefix=got.prefix, file_bytes=got.file_bytes)
         except RequestError as error:
             if link is None and error.unreachable:
                 raise UnreachableError(http.base, error.cause, words.REACH_ADVICE) from None
             fetched = _refused(target, tries, error)
     except SiteError as error:
-        error.counted = meter.counted
+        error.counted_downloads = meter.counted_downloads
         raise
     return replace(
         fetched,
         tries=tries,
-        counted=meter.counted,
+        counted_downloads=meter.counted_downloads,
         storage_requests=meter.storage_requests,
         bytes_read=meter.bytes_read,
     )
@@ -124,38 +124,38 @@ async def _resolve(http: Http, target: Target, reading: Reading, meter: Meter) -
     """The signed address of a file, or its header where the API itself sends the bytes."""
     path = f"/api/download/models/{target.version_id}"
     ask = partial(http.api, path, [("fileId", str(target.file_id))])
-    async with ask(span=(0, reading.first_bytes - 1)) as answer:
-        if answer.status in REDIRECTS:
-            return _link(answer, http, path, meter)
-        if answer.status not in _FOUND:
-            raise await _refusal(answer, http.base + path)
-        content_type = answer.header("Content-Type").lower()
+    async with ask(span=(0, reading.first_bytes - 1)) as response:
+        if response.status in REDIRECTS:
+            return _link(response, http, path, meter)
+        if response.status not in _FOUND:
+            raise await _refusal(response, http.base + path)
+        content_type = response.header("Content-Type").lower()
         if "html" in content_type or "json" in content_type:
-            raise _no_file(http.base + path, content_type, await answer.beginning())
-        meter.counted += 1
-        return await _read(_reopening(answer, ask, meter), reading)
+            raise _no_file(http.base + path, content_type, await response.beginning())
+        meter.counted_downloads += 1
+        return await _read(_reopening(response, ask, meter), reading)
 
 
-def _reopening(answer: Answer, ask: Asking, meter: Meter) -> OpenRange:
+def _reopening(response: Response, ask: Asking, meter: Meter) -> OpenRange:
     """Ranges of a file that the API itself sends: the first is open, a further one is asked for."""
 
     @asynccontextmanager
-    async def open_range(first: int, last: int) -> AsyncIterator[Answer]:
+    async def open_range(first: int, last: int) -> AsyncIterator[Response]:
         if first == 0:
-            yield answer
+            yield response
             return
-        meter.counted += 1
+        meter.counted_downloads += 1
         async with ask(span=(first, last)) as more:
             yield more
 
     return open_range
 
 
-def _link(answer: Answer, http: Http, path: str, meter: Meter) -> str:
+def _link(response: Response, http: Http, path: str, meter: Meter) -> str:
     """Where a redirect of the download link leads, if it leads to the file."""
-    url = followed(answer.location, yarl.URL(http.base + path))
+    url = followed(response.location, yarl.URL(http.base + path))
     _no_page(http, url)
-    meter.counted += 1
+    meter.counted_downloads += 1
     return url
 
 
@@ -173,7 +173,7 @@ def _no_page(http: Http, url: str) -> None:
 
 
 def _no_file(url: str, content_type: str, body: bytes) -> Refusal | SiteError:
-    """What an answer is that ends well and holds no file; a page that is no login is about us."""
+    """What a response is that ends well and holds no file; a page that is no login is about us."""
     if words.is_page(content_type, body):
         if words.is_login_page(body):
             return Refusal(Outcome.LOGIN_REQUIRED, "the site shows a login page for the file")
@@ -182,10 +182,10 @@ def _no_file(url: str, content_type: str, body: bytes) -> Refusal | SiteError:
 
 
 async def _refusal(  # noqa: PLR0911 - one line for each row of the site's table of errors
-    answer: Answer, url: str
+    response: Response, url: str
 ) -> Refusal | RequestError | SiteError:
     """What an error of the download link means."""
-    status, body = answer.status, await answer.beginning()
+    status, body = response.status, await response.beginning()
     text = words.said(body)
     match status:
         case HTTPStatus.UNAUTHORIZED if "disabled downloads" in text:
@@ -202,16 +202,16 @@ async def _refusal(  # noqa: PLR0911 - one line for each row of the site's table
             return _forbidden(body, text) or words.blocked(url, status, text)
         case HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS:
             return words.blocked(url, status, text)
-    return _other(answer, text)
+    return _other(response, text)
 
 
-def _other(answer: Answer, text: str) -> Refusal | RequestError:
+def _other(response: Response, text: str) -> Refusal | RequestError:
     """An error that says nothing of this file in particular."""
-    refused = answer.refusal()
+    refused = response.refusal()
     if refused.again:
         return refused
     words_of_it = f": {text}" if text else ""
-    return Refusal(Outcome.FAILED, f"the site answers {answer.status}{words_of_it}")
+    return Refusal(Outcome.FAILED, f"the site answers {response.status}{words_of_it}")
 
 
 def _forbidden(body: bytes, text: str) -> Refusal | None:
@@ -236,7 +236,7 @@ async def _read(open_range: OpenRange, reading: Reading) -> HeaderBytes:
 
 
 def _refused(target: Target, tries: int, error: RequestError) -> Fetched:
-    # An answer that is final reads the same, whatever went wrong before it came.
+    # A response that is final reads the same, whatever went wrong before it came.
     times = f" (tried {tries} times)" if error.again else ""
     return Fetched(
         target=target,

@@ -39,7 +39,7 @@ _ADVICE = {401: LOGIN_ADVICE, 403: BLOCKED_ADVICE, 429: LATER_ADVICE, 451: REGIO
 
 
 def is_page(content_type: str, body: bytes) -> bool:
-    """Whether an answer is an HTML page, by what it says of itself or by how it begins."""
+    """Whether a response is an HTML page, by what it says of itself or by how it begins."""
     return "html" in content_type.lower() or _PAGE.match(body) is not None
 
 
@@ -85,7 +85,7 @@ def is_about_cursor(words: str) -> bool:
 
 
 def blocked(url: str, status: int, text: str) -> SiteError:
-    """The SiteError of an answer that refuses us, or that makes no sense at this place."""
+    """The SiteError of a response that refuses us, or that makes no sense at this place."""
     advice = _ADVICE.get(status, REACH_ADVICE)
     return SiteError(url, f"answers {status}" + (f": {text}" if text else ""), advice)
 

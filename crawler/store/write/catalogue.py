@@ -244,7 +244,7 @@ def store_page(
     site: str,
     origin: str,
     walk: str,
-    lap: int,
+    pass_number: int,
     cursors: Mapping[str, CursorState],
     primary_only: bool = False,
     now: datetime,
@@ -262,7 +262,7 @@ def store_page(
         site: `civitai` or `local`.
         origin: The API's address, with which the address of a model's page begins.
         walk: The key of the walk, under which its cursors and the models it met are kept.
-        lap: The lap of the walk in which it met them.
+        pass_number: The pass of the walk in which it met them.
         cursors: By maturity pass; true once this is stored.
         primary_only: Leave out new files that the site does not offer first.
         now: When they were listed.
@@ -285,7 +285,7 @@ def store_page(
     stored = store_files(
         connection, distinct, site=site, origin=origin, primary_only=primary_only, now=now
     )
-    met = [{"walk": walk, "model_id": model.model_id, "lap": lap} for model in distinct]
+    met = [{"walk": walk, "model_id": model.model_id, "lap": pass_number} for model in distinct]
     upsert(connection, tables.walk_models, met)
     _store_cursors(connection, walk, cursors, now)
     return stored
@@ -299,7 +299,7 @@ def _store_cursors(
             "walk": walk,
             "maturity": maturity,
             "cursor": state.cursor,
-            "lap": state.lap,
+            "lap": state.pass_number,
             "ended": state.ended,
             "updated_at": now,
             "lap_began_at": state.began_at,

@@ -105,7 +105,7 @@ def store_local(connection: sa.Connection, read: Sequence[LocalResult], *, now: 
         site=SITE,
         origin=SITE,
         walk=WALK,
-        lap=1,
+        pass_number=1,
         cursors={},
         now=now,
     )

@@ -30,10 +30,10 @@ def take_pending(
         limit: How many at most.
         exclude: Ids to leave out, as those in flight.
     """
-    put_off = loras.c.next_try_at.is_not(None)
+    deferred = loras.c.next_try_at.is_not(None)
     found: list[Target] = []
     # Two questions, each answered along the index: in one, every pending file would be sorted.
-    for kind in (~put_off, sa.and_(put_off, loras.c.next_try_at <= now)):
+    for kind in (~deferred, sa.and_(deferred, loras.c.next_try_at <= now)):
         if len(found) < limit:
             wanted = sa.and_(_pending(walk), kind)
             found += _targets(connection, wanted, limit - len(found), exclude)
@@ -71,7 +71,7 @@ def _targets(
             base_model=row.base_model,
             size_bytes=row.size_bytes,
             sha256=row.sha256,
-            put_off=row.next_try_at is not None,
+            deferred=row.next_try_at is not None,
             attempts=row.attempts,
         )
         for row in rows[:limit]
@@ -94,15 +94,15 @@ def count_pending(
     return connection.execute(statement).scalar_one()
 
 
-def retry_failed(connection: sa.Connection, *, walk: str | None, keyed: bool = False) -> int:
+def retry_failed(connection: sa.Connection, *, walk: str | None, has_api_key: bool = False) -> int:
     """Make files pending again that were not had; returns how many.
 
     Args:
         connection: In the caller's transaction.
         walk: Only of models that this walk has met; None for all.
-        keyed: An API key is sent: wanted logins too, whatever key they were tried with.
+        has_api_key: An API key is sent: wanted logins too, whatever key they were tried with.
     """
-    retried = (*RETRIED, Outcome.LOGIN_REQUIRED) if keyed else RETRIED
+    retried = (*RETRIED, Outcome.LOGIN_REQUIRED) if has_api_key else RETRIED
     without_end = sa.and_(
         loras.c.outcome == Outcome.EARLY_ACCESS, loras.c.early_access_until.is_(None)
     )
@@ -113,7 +113,7 @@ def retry_failed(connection: sa.Connection, *, walk: str | None, keyed: bool = F
     return connection.execute(changed).rowcount
 
 
-def reopen(connection: sa.Connection, *, now: datetime, keyed: bool) -> int:
+def reopen(connection: sa.Connection, *, now: datetime, has_api_key: bool) -> int:
     """Make those files pending again whose refusal may be over; returns how many.
 
     That is early access whose end has passed, and a wanted login once a key is sent, unless one was
@@ -122,10 +122,10 @@ def reopen(connection: sa.Connection, *, now: datetime, keyed: bool) -> int:
     Args:
         connection: In the caller's transaction, before the run is noted.
         now: The time that the end of early access is compared with.
-        keyed: Whether an API key is sent from now on.
+        has_api_key: Whether an API key is sent from now on.
     """
     over = sa.and_(loras.c.outcome == Outcome.EARLY_ACCESS, loras.c.early_access_until <= now)
-    if keyed and not _last_run_was_keyed(connection):
+    if has_api_key and not _last_run_was_keyed(connection):
         over = sa.or_(over, loras.c.outcome == Outcome.LOGIN_REQUIRED)
     changed = sa.update(loras).where(over).values(outcome=Outcome.PENDING, next_try_at=None)
     return connection.execute(changed).rowcount

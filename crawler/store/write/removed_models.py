@@ -10,7 +10,7 @@ from crawler.model import Model
 from crawler.store.schema.tables import loras, models, versions, walk_models
 from crawler.store.write.upserts import slices
 
-#: More of the known models than this share do not vanish between two laps: a list that lacks them is
+#: More of the known models than this share do not vanish between two passes: a list that lacks them is
 #: taken for a fault of the site.
 MOST_GONE = 0.5
 
@@ -20,7 +20,7 @@ FEW_GONE = 20
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """What a lap through the whole catalogue did not meet.
+    """What a pass through the whole catalogue did not meet.
 
     Attributes:
         models: How many models that were there before.
@@ -33,7 +33,7 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """What a walk met in an earlier lap, and no walk has met since its present one began.
+    """What a walk met in an earlier pass, and no walk has met since its present one began.
 
     Attributes:
         versions: By model, those that were there before.
@@ -47,12 +47,12 @@ class Missed:
 
 
 def note_gone(connection: sa.Connection, *, site: str, since: datetime, now: datetime) -> Gone:
-    """Mark the models, versions and files that no walk has met since a lap began.
+    """Mark the models, versions and files that no walk has met since a pass began.
 
     Args:
         connection: In the caller's transaction.
         site: Only what is from there.
-        since: When the lap began that has met everything the site lists.
+        since: When the pass began that has met everything the site lists.
         now: What is stored as `gone_at`.
     """
     here = sa.and_(models.c.site == site, models.c.gone_at.is_(None))
@@ -82,7 +82,7 @@ def missed(
     Args:
         connection: May be a reader's.
         walk: Its key.
-        since: When the lap began that is complete with `listed`.
+        since: When the pass began that is complete with `listed`.
         listed: Its last models, which are not stored yet.
     """
     here = models.join(walk_models, walk_models.c.model_id == models.c.model_id)

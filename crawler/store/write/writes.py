@@ -47,7 +47,12 @@ LOCAL = "local"
 
 
 def begin_crawl(
-    connection: Connection, *, origin: str, walk: str, now: datetime, keyed: bool | None = None
+    connection: Connection,
+    *,
+    origin: str,
+    walk: str,
+    now: datetime,
+    has_api_key: bool | None = None,
 ) -> int:
     """Note that a crawl of `origin`, an API in one spelling or LOCAL, begins; returns its number.
 
@@ -56,7 +61,7 @@ def begin_crawl(
         origin: What is crawled.
         walk: The key of the walk.
         now: When it begins.
-        keyed: Whether an API key is sent; None where there is no API.
+        has_api_key: Whether an API key is sent; None where there is no API.
 
     Raises:
         UsageError: The database was filled from another API.
@@ -67,7 +72,7 @@ def begin_crawl(
             f"this database was filled from {filled_from} and takes nothing from {origin};"
             " give another one with --db"
         )
-    row = sa.insert(crawls).values(origin=origin, walk=walk, started_at=now, keyed=keyed)
+    row = sa.insert(crawls).values(origin=origin, walk=walk, started_at=now, keyed=has_api_key)
     return int(connection.execute(row.returning(crawls.c.crawl_id)).scalar_one())
 
 
@@ -111,7 +116,7 @@ def read_cursors(connection: Connection, walk: str) -> dict[str, CursorState]:
     return {
         row.maturity: CursorState(
             cursor=row.cursor,
-            lap=row.lap,
+            pass_number=row.lap,
             ended=row.ended,
             began_at=row.lap_began_at,
             refreshing=bool(row.refreshing),
@@ -120,18 +125,18 @@ def read_cursors(connection: Connection, walk: str) -> dict[str, CursorState]:
     }
 
 
-def walk_model_ids(connection: Connection, walk: str, lap: int) -> set[int]:
-    """The models that a walk has met in this lap."""
-    return set(connection.execute(_met(walk, lap)).scalars())
+def walk_model_ids(connection: Connection, walk: str, pass_number: int) -> set[int]:
+    """The models that a walk has met in this pass."""
+    return set(connection.execute(_met(walk, pass_number)).scalars())
 
 
-def count_walk_models(connection: Connection, walk: str, lap: int) -> int:
-    """How many models a walk has met in this lap."""
-    met = _met(walk, lap).subquery()
+def count_walk_models(connection: Connection, walk: str, pass_number: int) -> int:
+    """How many models a walk has met in this pass."""
+    met = _met(walk, pass_number).subquery()
     return connection.execute(sa.select(sa.func.count()).select_from(met)).scalar_one()
 
 
-def _met(walk: str, lap: int) -> sa.Select[int]:
+def _met(walk: str, pass_number: int) -> sa.Select[int]:
     return sa.select(walk_models.c.model_id).where(
-        walk_models.c.walk == walk, walk_models.c.lap == lap
+        walk_models.c.walk == walk, walk_models.c.lap == pass_number
     )

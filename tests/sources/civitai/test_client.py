@@ -10,7 +10,7 @@ from crawler.errors import CursorError, LoraCrawlError, QuotaError, SiteError, U
 from crawler.http import HttpSettings, Secret, Timeouts, Waits
 from crawler.model import ListQuery, Order
 from crawler.sources.civitai.client import Civitai, origin_of
-from tests.http.raw_server import Handler, RawServer, always, answer, json_answer
+from tests.http.raw_server import Handler, RawServer, always, json_answer, response
 
 pytestmark = pytest.mark.anyio
 
@@ -112,13 +112,13 @@ async def test_an_empty_page_with_a_cursor_is_a_page() -> None:
     [
         BUSY,
         json_answer({"error": "slow down"}, 429),
-        answer(500, HTML),
-        answer(504, HTML),
-        answer(200, HTML, {"Content-Type": "text/html"}),
-        answer(200, b'{"items": [', {"Content-Type": "application/json"}),
+        response(500, HTML),
+        response(504, HTML),
+        response(200, HTML, {"Content-Type": "text/html"}),
+        response(200, b'{"items": [', {"Content-Type": "application/json"}),
         json_answer({"items": None}),
         json_answer({"error": "no items here"}),
-        answer(200, b"{}", {"Content-Length": "90"}),
+        response(200, b"{}", {"Content-Length": "90"}),
         b"",
     ],
 )
@@ -132,20 +132,20 @@ async def test_a_passing_fault_is_asked_again_and_a_lasting_one_is_the_sites(fau
 
 
 async def test_a_page_of_html_is_named_by_its_title() -> None:
-    error = await error_of(always(answer(200, HTML)))
+    error = await error_of(always(response(200, HTML)))
     assert "answers nonsense: an HTML page, “Just a moment...”" in str(error)
 
 
 @pytest.mark.parametrize(
     ("fault", "word"),
     [
-        (answer(401, b'{"error": "Unauthorized"}'), "lora-crawl login"),
+        (response(401, b'{"error": "Unauthorized"}'), "lora-crawl login"),
         (
             json_answer({"error": "You've requested too many pages, please use cursors"}, 429),
             "cursors",
         ),
-        (answer(404, HTML), "--api-url"),
-        (answer(301, headers={"Location": "https://elsewhere.example/"}), "301"),
+        (response(404, HTML), "--api-url"),
+        (response(301, headers={"Location": "https://elsewhere.example/"}), "301"),
     ],
 )
 async def test_what_is_about_us_is_a_site_error_at_once(fault: bytes, word: str) -> None:
@@ -158,7 +158,7 @@ async def test_what_is_about_us_is_a_site_error_at_once(fault: bytes, word: str)
 @pytest.mark.parametrize(
     ("fault", "word"),
     [
-        (answer(403, b"error code: 1010"), "1010"),
+        (response(403, b"error code: 1010"), "1010"),
         (json_answer({"error": "not in your region", "code": "REGION_BLOCKED"}, 451), "region"),
     ],
 )
@@ -180,7 +180,7 @@ async def test_a_refusal_of_us_is_believed_when_it_came_three_times(
         (json_answer({"BaseModel": ["Pony", "SD 1.5", "Pony", 5, ""]}), ("Pony", "SD 1.5")),
         (json_answer({"ModelType": ["LORA"]}), ()),
         (json_answer(["Pony"]), ()),
-        (answer(404, HTML), ()),
+        (response(404, HTML), ()),
     ],
 )
 async def test_the_base_models_are_what_the_site_enumerates(
@@ -267,9 +267,9 @@ async def test_a_model_that_is_not_there_is_none() -> None:
         assert await civitai.model(2**31) is None
         assert await civitai.model(-5) is None
         assert len(server.requests) == 1
-    async with site(always(answer(404, b"Not Found"))) as (civitai, _):
+    async with site(always(response(404, b"Not Found"))) as (civitai, _):
         assert await civitai.model(5) is None
-    async with site(always(answer(404, HTML))) as (civitai, _):
+    async with site(always(response(404, HTML))) as (civitai, _):
         with pytest.raises(SiteError):
             await civitai.model(5)
 

@@ -17,10 +17,10 @@ from tests.http.raw_server import (
     RawServer,
     Request,
     always,
-    answer,
     json_answer,
     part,
     ranged,
+    response,
 )
 
 pytestmark = pytest.mark.anyio
@@ -37,7 +37,7 @@ PATHS = {
 TARGET = Target(file_id=91, version_id=81, file_name="paper_lantern.safetensors", base_model="Pony")
 HTML = b"<!doctype html><html><head><title>Civitai</title></head><body>A page</body></html>"
 LOGIN_PAGE = b"<html><head><title>Sign in | Civitai</title></head></html>"
-FORBIDDEN = answer(403, b"<Error><Code>AccessDenied</Code></Error>")
+FORBIDDEN = response(403, b"<Error><Code>AccessDenied</Code></Error>")
 
 
 def lora(header_bytes: int, body_bytes: int = 64) -> bytes:
@@ -50,7 +50,7 @@ FILE = lora(5000, 20_000)
 
 
 def link(url: str, status: int = 307) -> bytes:
-    return answer(status, b"Redirecting", {"Location": url})
+    return response(status, b"Redirecting", {"Location": url})
 
 
 @asynccontextmanager
@@ -98,7 +98,7 @@ async def test_a_header_costs_one_link_and_one_range(style: str, status: int) ->
         prefix=FILE[:5000],
         file_bytes=len(FILE),
         tries=1,
-        counted=1,
+        counted_downloads=1,
         storage_requests=1,
         bytes_read=len(FILE),
     )
@@ -117,7 +117,7 @@ async def test_a_long_header_takes_a_second_range_of_the_same_link() -> None:
     ):
         fetched = await civitai.fetch(TARGET)
         assert fetched.prefix == file[:400_000]
-        assert (fetched.counted, fetched.storage_requests, len(api.requests)) == (1, 2, 1)
+        assert (fetched.counted_downloads, fetched.storage_requests, len(api.requests)) == (1, 2, 1)
         assert [request.target for request in storage.requests] == [PATHS["b2"]] * 2
         assert storage.requests[1].span == (288 * 1024, 399_999)
 
@@ -170,7 +170,7 @@ EARLY = {
             Outcome.LOGIN_REQUIRED,
             "logged in",
         ),
-        (answer(401), Outcome.LOGIN_REQUIRED, "login"),
+        (response(401), Outcome.LOGIN_REQUIRED, "login"),
         (json_answer(EARLY, 403), Outcome.EARLY_ACCESS, "until 2026-09-01"),
         (json_answer({"error": "Early Access"}, 403), Outcome.EARLY_ACCESS, "early access"),
         (
@@ -190,9 +190,9 @@ EARLY = {
         (link("/model-versions/81"), Outcome.EARLY_ACCESS, "page"),
         (link("/models/71?modelVersionId=81"), Outcome.EARLY_ACCESS, "page"),
         (link("https://civitai.com/model-versions/81"), Outcome.EARLY_ACCESS, "page"),
-        (answer(200, LOGIN_PAGE, {"Content-Type": "text/html"}), Outcome.LOGIN_REQUIRED, "login"),
+        (response(200, LOGIN_PAGE, {"Content-Type": "text/html"}), Outcome.LOGIN_REQUIRED, "login"),
         (json_answer({"error": "odd"}), Outcome.FAILED, "odd"),
-        (answer(307), Outcome.FAILED, "cannot be read"),
+        (response(307), Outcome.FAILED, "cannot be read"),
         (link("http://[bad"), Outcome.FAILED, "cannot be read"),
     ],
 )
@@ -211,7 +211,7 @@ async def test_the_end_of_early_access_is_kept() -> None:
 async def test_a_missing_file_is_asked_for_three_times() -> None:
     missing = json_answer({"error": "File not found"}, 404)
     fetched = await fetch(always(missing))
-    assert (fetched.refusal, fetched.tries, fetched.counted) == (Outcome.NOT_FOUND, 3, 0)
+    assert (fetched.refusal, fetched.tries, fetched.counted_downloads) == (Outcome.NOT_FOUND, 3, 0)
     async with RawServer(ranged(FILE), "127.0.0.2") as storage:
         fetched = await fetch(always(missing, missing, link(storage.url + PATHS["r2"])))
     assert (fetched.prefix, fetched.tries) == (FILE[:5000], 3)
@@ -219,22 +219,22 @@ async def test_a_missing_file_is_asked_for_three_times() -> None:
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503])
 async def test_a_passing_fault_of_the_site_is_asked_again(status: int) -> None:
-    busy = answer(status, HTML, {"Retry-After": "2"})
+    busy = response(status, HTML, {"Retry-After": "2"})
     fetched = await fetch(always(busy))
     assert (fetched.refusal, fetched.tries) == (Outcome.FAILED, 3)
     assert str(status) in fetched.reason
     async with RawServer(ranged(FILE), "127.0.0.2") as storage:
         fetched = await fetch(always(busy, link(storage.url + PATHS["r2"])))
-    assert (fetched.prefix, fetched.tries, fetched.counted) == (FILE[:5000], 2, 1)
+    assert (fetched.prefix, fetched.tries, fetched.counted_downloads) == (FILE[:5000], 2, 1)
 
 
 @pytest.mark.parametrize(
     ("reply", "word"),
     [
         (json_answer({"error": "Forbidden"}, 403), "Forbidden"),
-        (answer(403, b"error code: 1010", {"Content-Type": "text/plain"}), "1010"),
-        (answer(403, HTML, {"Content-Type": "text/html"}), "HTML page"),
-        (answer(200, HTML, {"Content-Type": "text/html"}), "“Civitai”"),
+        (response(403, b"error code: 1010", {"Content-Type": "text/plain"}), "1010"),
+        (response(403, HTML, {"Content-Type": "text/html"}), "HTML page"),
+        (response(200, HTML, {"Content-Type": "text/html"}), "“Civitai”"),
         (json_answer({"error": "legal restrictions", "code": "REGION_BLOCKED"}, 451), "region"),
     ],
 )
@@ -262,7 +262,7 @@ async def test_a_site_out_of_reach_is_a_site_error_and_storage_out_of_reach_is_n
             with pytest.raises(SiteError, match="no connection"):
                 await civitai.fetch(TARGET)
         fetched = await fetch(always(link(url + PATHS["r2"])))
-    assert (fetched.refusal, fetched.tries, fetched.counted) == (Outcome.FAILED, 3, 1)
+    assert (fetched.refusal, fetched.tries, fetched.counted_downloads) == (Outcome.FAILED, 3, 1)
     assert "no connection to 127.0.0.1" in fetched.reason
 
 
@@ -283,7 +283,7 @@ async def test_a_link_to_an_unknown_host_is_not_asked(url: str, word: str) -> No
             "b2.civitai.com"  # plain http is no known storage, though an API on loopback may use it
         )
     fetched = await fetch(always(link(f"{url}?sig={SIGNATURE}")))
-    assert (fetched.refusal, fetched.tries, fetched.counted) == (Outcome.FAILED, 1, 1)
+    assert (fetched.refusal, fetched.tries, fetched.counted_downloads) == (Outcome.FAILED, 1, 1)
     assert fetched.storage_requests == 0
     assert word in fetched.reason
     assert "sesame" not in fetched.reason
@@ -296,10 +296,10 @@ async def test_a_stale_link_is_resolved_again_once() -> None:
     async with RawServer(storage, "127.0.0.2") as server:
         old, fresh = link(server.url + PATHS["b2"]), link(server.url + PATHS["b2"] + "&fresh=1")
         fetched = await fetch(always(old, fresh))
-        assert (fetched.prefix, fetched.tries, fetched.counted) == (FILE[:5000], 2, 2)
+        assert (fetched.prefix, fetched.tries, fetched.counted_downloads) == (FILE[:5000], 2, 2)
         assert fetched.storage_requests == 2
         fetched = await fetch(always(old))
-        assert (fetched.refusal, fetched.tries, fetched.counted) == (Outcome.FAILED, 2, 2)
+        assert (fetched.refusal, fetched.tries, fetched.counted_downloads) == (Outcome.FAILED, 2, 2)
         assert "answers 403" in fetched.reason
 
 
@@ -307,12 +307,12 @@ async def test_a_stale_link_is_resolved_again_once() -> None:
 async def test_a_file_that_storage_does_not_have_is_not_found_after_three_tries(
     status: int,
 ) -> None:
-    gone = answer(status, b"<Error><Code>NoSuchKey</Code></Error>")
+    gone = response(status, b"<Error><Code>NoSuchKey</Code></Error>")
     fetched = await fetch_from(always(gone))
-    assert (fetched.refusal, fetched.tries, fetched.counted) == (Outcome.NOT_FOUND, 3, 1)
+    assert (fetched.refusal, fetched.tries, fetched.counted_downloads) == (Outcome.NOT_FOUND, 3, 1)
     assert f"answers {status}" in fetched.reason
     fetched = await fetch_from(always(gone, part(FILE, 0, 300_000)))
-    assert (fetched.prefix, fetched.tries, fetched.counted) == (FILE[:5000], 2, 1)
+    assert (fetched.prefix, fetched.tries, fetched.counted_downloads) == (FILE[:5000], 2, 1)
 
 
 @pytest.mark.parametrize(
@@ -320,17 +320,17 @@ async def test_a_file_that_storage_does_not_have_is_not_found_after_three_tries(
     [
         part(FILE, 0, 300_000)[:-100],
         part(FILE, 0, 300_000)[:30],
-        answer(503, headers={"Retry-After": "1"}),
-        answer(200, FILE, {"Content-Encoding": "gzip"}),
+        response(503, headers={"Retry-After": "1"}),
+        response(200, FILE, {"Content-Encoding": "gzip"}),
         b"",
     ],
 )
 async def test_a_fault_of_storage_is_tried_again_by_the_same_link(fault: bytes) -> None:
     good = part(FILE, 0, 300_000)
     fetched = await fetch_from(always(fault, fault, good))
-    assert (fetched.prefix, fetched.tries, fetched.counted) == (FILE[:5000], 3, 1)
+    assert (fetched.prefix, fetched.tries, fetched.counted_downloads) == (FILE[:5000], 3, 1)
     fetched = await fetch_from(always(fault))
-    assert (fetched.refusal, fetched.tries, fetched.counted) == (Outcome.FAILED, 3, 1)
+    assert (fetched.refusal, fetched.tries, fetched.counted_downloads) == (Outcome.FAILED, 3, 1)
     assert fetched.storage_requests == 3
     assert fetched.reason.endswith("(tried 3 times)")
 
@@ -341,7 +341,7 @@ async def test_a_fault_of_storage_is_tried_again_by_the_same_link(fault: bytes) 
 async def test_what_is_no_lora_is_handed_over_to_be_judged(body: bytes) -> None:
     fetched = await fetch_from(ranged(body))
     assert (fetched.refusal, fetched.prefix, fetched.file_bytes) == (None, body, len(body))
-    fetched = await fetch_from(always(answer(200, body, {"Content-Type": "text/html"})))
+    fetched = await fetch_from(always(response(200, body, {"Content-Type": "text/html"})))
     assert (fetched.refusal, fetched.prefix) == (None, body)
 
 
@@ -371,13 +371,13 @@ def typed(raw: bytes, headers: Mapping[str, str]) -> bytes:
 async def test_a_file_that_the_api_itself_sends_is_read_like_any_other() -> None:
     file = lora(400_000, 3_000_000)
     octets = {"Content-Type": "application/octet-stream"}
-    fetched = await fetch(always(typed(answer(200, file), octets)))
+    fetched = await fetch(always(typed(response(200, file), octets)))
     assert (fetched.prefix, fetched.file_bytes) == (file[:400_000], len(file))
-    assert (fetched.counted, fetched.storage_requests) == (1, 0)
+    assert (fetched.counted_downloads, fetched.storage_requests) == (1, 0)
 
     fetched = await fetch(ranged(file))
     assert (fetched.prefix, fetched.file_bytes) == (file[:400_000], len(file))
-    assert (fetched.counted, fetched.storage_requests) == (2, 0)
+    assert (fetched.counted_downloads, fetched.storage_requests) == (2, 0)
 
 
 async def test_a_fetch_that_is_cancelled_leaves_nothing_open() -> None:
@@ -394,6 +394,6 @@ async def test_a_fetch_that_is_cancelled_leaves_nothing_open() -> None:
 
 async def test_a_final_answer_reads_the_same_after_a_failure_before_it() -> None:
     final = json_answer({"error": "You do not have access to download this file"}, 403)
-    first, later = await fetch(always(final)), await fetch(always(answer(500), final))
+    first, later = await fetch(always(final)), await fetch(always(response(500), final))
     assert (first.tries, later.tries) == (1, 2)
     assert (first.refusal, first.reason) == (later.refusal, later.reason)

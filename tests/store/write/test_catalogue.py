@@ -23,7 +23,7 @@ LATER = NOW + timedelta(days=1)
 
 
 def test_a_page_becomes_rows_with_its_cursor(engine: sa.Engine) -> None:
-    state = CursorState(cursor="2025-01-01|7", lap=1, ended=False)
+    state = CursorState(cursor="2025-01-01|7", pass_number=1, ended=False)
 
     assert store_models(engine, make_model(1), make_model(2), cursors={"general": state}) == 2
 
@@ -52,7 +52,7 @@ def test_nothing_is_stored_of_a_page_whose_transaction_fails(engine: sa.Engine) 
             list_models(
                 connection,
                 make_model(1),
-                cursors={"general": CursorState(cursor="x", lap=1, ended=True)},
+                cursors={"general": CursorState(cursor="x", pass_number=1, ended=True)},
             )
             raise RuntimeError("killed")
 
@@ -65,7 +65,9 @@ def test_nothing_is_stored_of_a_page_whose_transaction_fails(engine: sa.Engine) 
 
 def test_an_empty_page_still_moves_the_cursor(engine: sa.Engine) -> None:
     for cursor in ("a", "b"):
-        store_models(engine, cursors={"general": CursorState(cursor=cursor, lap=1, ended=False)})
+        store_models(
+            engine, cursors={"general": CursorState(cursor=cursor, pass_number=1, ended=False)}
+        )
 
     [row] = rows_of(engine, tables.cursors)
     assert row["cursor"] == "b"
@@ -82,7 +84,7 @@ def test_seeing_it_again_keeps_the_first_time_and_what_was_read(engine: sa.Engin
     changed = make_model(
         1, name="Granite", downloads=101, versions=(make_version(1, name="v2", likes=None),)
     )
-    assert store_models(engine, changed, lap=2, now=LATER) == 0
+    assert store_models(engine, changed, pass_number=2, now=LATER) == 0
 
     [after] = rows_of(engine, loras)
     assert after == before | {
