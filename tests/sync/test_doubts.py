@@ -315,8 +315,8 @@ def test_a_replaced_file_is_read_again_and_its_old_header_kept(engine: sa.Engine
     assert (tally.replaced, tally.counted_downloads, tally.pending) == (1, 1, 0)
     assert rows(engine, loras.c.network_dim, loras.c.sha256) == [(8, "CD")]
     with engine.connect() as connection:
-        assert loras.stored_header(connection, 1) == other
-        assert loras.old_headers(connection, 1) == (make_header_bytes(),)
+        assert reads.stored_header(connection, 1) == other
+        assert reads.old_headers(connection, 1) == (make_header_bytes(),)
 
 
 def test_a_clock_that_goes_backwards_loses_and_hides_nothing(engine: sa.Engine) -> None:
