@@ -21,8 +21,9 @@ from pathlib import Path
 import orjson
 
 from crawler.decode.verdict import judge
+from crawler.model.header import LENGTH_BYTES
 from crawler.model.outcome import READ
-from crawler.safetensors.reader import LENGTH_BYTES, parse_header
+from crawler.safetensors.reader import parse_header
 from crawler.sandbox import headers
 from crawler.sandbox.chance import dice_for
 from crawler.sandbox.kohya import metadata

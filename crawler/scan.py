@@ -15,9 +15,9 @@ from typing import TypeVar
 from crawler.decode.modelspec import claimed_weights
 from crawler.decode.verdict import result_of
 from crawler.model import Fetched, FileHashes, LocalFile, LocalResult, Outcome, Result, Target
+from crawler.model.header import LENGTH_BYTES
 from crawler.model.outcome import READ
 from crawler.sources.disk import (
-    LENGTH_BYTES,
     Folder,
     Unseen,
     hash_file,

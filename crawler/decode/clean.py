@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from crawler.decode import problems
 from crawler.decode.problems import UnreadableError
+from crawler.model.int64 import INT64
 
 #: Deepest nesting of a JSON value that is kept; what lies deeper becomes None. Real metadata
 #: nests 6 deep.
@@ -26,9 +27,6 @@ MAX_NUMBER_CHARS = 64
 
 #: How much of a value a message quotes, in characters, the ellipsis included.
 MAX_QUOTE_CHARS = 80
-
-#: Bounds of the integers that both databases hold.
-MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 
 #: Unix seconds between which a training can have happened: the years 2000 to 2099.
 MIN_SECONDS, MAX_SECONDS = 946_684_800, 4_102_444_800
@@ -63,7 +61,7 @@ def json_value(value: Any, depth: int = MAX_DEPTH) -> Any:
         return text(value)
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    if isinstance(value, int) and not MIN_INTEGER <= value <= MAX_INTEGER:
+    if isinstance(value, int) and value not in INT64:
         return None
     if isinstance(value, dict):
         pairs = value.items()
@@ -77,7 +75,7 @@ def quote(value: object) -> str:
     """The value in quotation marks, storable and cut to MAX_QUOTE_CHARS; containers by kind only."""
     if isinstance(value, dict | list | tuple):
         return "an object" if isinstance(value, dict) else "a list"
-    if isinstance(value, int) and not MIN_INTEGER <= value <= MAX_INTEGER:
+    if isinstance(value, int) and value not in INT64:
         return "an integer beyond 64 bits"  # Python itself refuses to print the longest of them
     spelt = value if isinstance(value, str) else str(value)
     if len(spelt) > MAX_QUOTE_CHARS:
@@ -114,7 +112,7 @@ def integer(value: object) -> int | None:
     if isinstance(value, str) and len(value) <= _SURE_DIGITS and value.isascii():
         if value.isdigit():
             return int(value)
-    elif type(value) is int and MIN_INTEGER <= value <= MAX_INTEGER:
+    elif type(value) is int and value in INT64:
         return value
     return _integer(value)
 
@@ -140,7 +138,7 @@ def _integer(value: object) -> int | None:
         return None
     else:
         raise UnreadableError(problems.NOT_A_NUMBER, f"{quote(value)} is no number")
-    if not MIN_INTEGER <= whole <= MAX_INTEGER:
+    if whole not in INT64:
         raise UnreadableError(problems.OUT_OF_RANGE, f"{quote(value)} is beyond 64 bits")
     return whole
 
@@ -165,7 +163,7 @@ def number(value: object) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise UnreadableError(problems.NOT_A_NUMBER, f"{quote(value)} is no number")
-    if isinstance(value, int) and not MIN_INTEGER <= value <= MAX_INTEGER:
+    if isinstance(value, int) and value not in INT64:
         raise UnreadableError(problems.OUT_OF_RANGE, f"{quote(value)} is beyond 64 bits")
     if not math.isfinite(value):
         raise UnreadableError(problems.NOT_FINITE, f"{quote(value)} is not finite")

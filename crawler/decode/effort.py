@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from crawler.decode.clean import MAX_INTEGER
 from crawler.decode.dialect_result import problem
 from crawler.decode.problems import IMPOSSIBLE_TIME, OUT_OF_RANGE
 from crawler.model import Dataset, Problem
+from crawler.model.int64 import MAX_INT64
 
 #: Longest training that is believed; beyond it a clock was wrong.
 MAX_TRAINING = timedelta(days=30)
@@ -74,7 +74,7 @@ def _area(values: Mapping[str, Any]) -> float | None:
 def _holds(value: Any) -> bool:
     if isinstance(value, float):
         return math.isfinite(value)
-    return not isinstance(value, int) or abs(value) <= MAX_INTEGER
+    return not isinstance(value, int) or abs(value) <= MAX_INT64
 
 
 def _steps(values: Mapping[str, Any]) -> int | None:

@@ -7,6 +7,9 @@ from itertools import pairwise
 
 import msgspec
 
+#: Bytes in front of the header that hold its length: an unsigned integer, little-endian.
+LENGTH_BYTES = 8
+
 
 class Tensor(msgspec.Struct, frozen=True, gc=False):
     """One entry of the header; a struct because headers hold thousands and are read in bulk.
@@ -103,4 +106,4 @@ class Header:
     @property
     def file_bytes(self) -> int:
         """How long the whole file must be."""
-        return 8 + self.length + self.body_bytes
+        return LENGTH_BYTES + self.length + self.body_bytes

@@ -21,6 +21,7 @@ from typing import Any, assert_never
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import Grouping
 
+from crawler.model.int64 import MIN_INT64
 from crawler.query.fields import Kind
 from crawler.query.tree import (
     And,
@@ -41,7 +42,7 @@ from crawler.query.tree import (
     Or,
     kind_of,
 )
-from crawler.query.types import ASCII_LOWER, INT64, LARGEST_OPERAND, NUMBERS, SMALLEST_OPERAND
+from crawler.query.types import ASCII_LOWER, LARGEST_OPERAND, NUMBERS, SMALLEST_OPERAND
 
 Element = sa.ColumnElement[Any]
 Truth = sa.ColumnElement[bool]
@@ -249,7 +250,7 @@ def call(
         values = as_floats(values, node.arguments)
     if node.function == "abs" and node.kind is Kind.INTEGER:
         # The smallest whole number has no positive counterpart: both databases would give up.
-        values = [sa.func.nullif(values[0], sa.literal(INT64.start, sa.BigInteger()))]
+        values = [sa.func.nullif(values[0], sa.literal(MIN_INT64, sa.BigInteger()))]
     if node.function == "round" and on_postgresql:
         exact = sa.cast(sa.cast(values[0], sa.Text()), sa.Numeric())
         return sa.cast(sa.func.round(exact, sa.type_coerce(values[1], sa.Integer())), sa.Double())

@@ -12,6 +12,7 @@ from string import ascii_lowercase, ascii_uppercase
 from typing import TypeAlias
 
 from crawler.errors import QueryError
+from crawler.model.int64 import INT64
 from crawler.query import dates
 from crawler.query.fields import TAGS, WORDS, Field, Kind
 from crawler.query.tree import (
@@ -49,7 +50,6 @@ _FIELD_EXPONENT = 60
 #: What a literal may be made of; a time is first a text.
 Constant: TypeAlias = bool | int | float | str
 
-INT64 = range(-(2**63), 2**63)
 INT64_BITS = 63
 
 NUMBERS = frozenset({Kind.INTEGER, Kind.NUMBER})

@@ -12,7 +12,7 @@ import msgspec
 
 from crawler.errors import HeaderError
 from crawler.model import Tensor
-from crawler.safetensors.layout import DTYPE_BITS, MAX_INTEGER, unknown_dtype
+from crawler.safetensors.layout import DTYPE_BITS, MAX_U64, unknown_dtype
 from crawler.safetensors.sniff import quoted
 
 #: Containers that may be open at once: serde_json gives up at the 128th.
@@ -86,7 +86,6 @@ _MEMBER = token(_KEY)
 _AFTER = token(rf"([\]}}]*+){BLANK}(,?+)")
 _SEPARATOR = token(r"([,\]}])")
 
-_MAX_U64 = 2**64 - 1
 _MAX_I32 = 2**31 - 1
 _EXPONENT_DIGITS = 10
 
@@ -210,7 +209,7 @@ def _gather(significand: int, digits: bytes) -> tuple[int, int]:
     leading = len(digits) - len(digits.lstrip(b"0")) if significand == 0 else 0
     for taken in range(leading, len(digits)):
         longer = 10 * significand + digits[taken] - ord("0")
-        if longer > _MAX_U64:
+        if longer > MAX_U64:
             return significand, taken
         significand = longer
     return significand, len(digits)
@@ -368,7 +367,7 @@ def _integers(raw: bytes, at: int, name: str) -> tuple[tuple[int, ...], int]:
     if found is None:
         raise _wrong(raw, at, name, "has a shape or offsets that are no list of sizes", depth=2)
     numbers = tuple(int(digits[0]) for digits in _DIGITS.finditer(raw, *found.span()))
-    if max(numbers, default=0) > MAX_INTEGER:
+    if max(numbers, default=0) > MAX_U64:
         raise HeaderError("invalid_tensor", f"tensor {quoted(name)} has a size beyond 64 bits")
     return numbers, found.end()
 

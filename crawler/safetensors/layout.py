@@ -9,7 +9,7 @@ from crawler.model import Tensor
 from crawler.safetensors.sniff import quoted
 
 #: The largest integer that the format holds: sizes and offsets are 64 bits without a sign.
-MAX_INTEGER = 2**64 - 1
+MAX_U64 = 2**64 - 1
 
 #: Bits of one element of each type that the format knows.
 DTYPE_BITS: Mapping[str, int] = MappingProxyType(
@@ -61,7 +61,7 @@ def body_bytes(tensors: Mapping[str, Tensor]) -> int:
         if (
             begin != end
             or len(shape) > _FEW_DIMENSIONS
-            or not 0 < 8 * (stop - begin) == math.prod(shape) * bits <= MAX_INTEGER
+            or not 0 < 8 * (stop - begin) == math.prod(shape) * bits <= MAX_U64
         ):
             _demand_sound(name, tensor, end)
         end = stop
@@ -82,8 +82,8 @@ def _offsets(item: tuple[str, Tensor]) -> tuple[int, int]:
 def _demand_sound(name: str, tensor: Tensor, due: int) -> None:
     """Raise unless the tensor begins where it is due and has the bytes that type and shape ask for."""
     begin, stop = tensor.data_offsets
-    if begin != due or stop < begin or stop > MAX_INTEGER:
-        far = max(begin, stop) > MAX_INTEGER
+    if begin != due or stop < begin or stop > MAX_U64:
+        far = max(begin, stop) > MAX_U64
         place = "beyond 64 bits" if far else f"at bytes {begin:,} to {stop:,}"
         raise HeaderError(
             "invalid_offset", f"tensor {quoted(name)} lies {place}, expected at {due:,}"
@@ -94,10 +94,10 @@ def _demand_sound(name: str, tensor: Tensor, due: int) -> None:
     elements = 1
     for size in tensor.shape:
         elements *= size
-        if elements > MAX_INTEGER or size > MAX_INTEGER:
+        if elements > MAX_U64 or size > MAX_U64:
             raise _overflow(name)
     bits = elements * DTYPE_BITS[tensor.dtype]
-    if bits > MAX_INTEGER:
+    if bits > MAX_U64:
         raise _overflow(name)
     if bits % 8:
         raise HeaderError("misaligned", f"tensor {quoted(name)} has {bits:,} bits, no whole bytes")

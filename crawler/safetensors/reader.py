@@ -18,6 +18,8 @@ import msgspec
 
 from crawler.errors import HeaderError
 from crawler.model import Header, Tensor
+from crawler.model.header import LENGTH_BYTES
+from crawler.model.int64 import MAX_INT64
 from crawler.safetensors.exact_reader import read_exactly
 from crawler.safetensors.layout import body_bytes
 from crawler.safetensors.sniff import foreign_format, quoted
@@ -26,11 +28,8 @@ from crawler.safetensors.usual_reader import read_usual
 #: Longest header in bytes that the format allows, without the 8 bytes of its length.
 MAX_HEADER_BYTES = 100_000_000
 
-#: Bytes of the length in front of the header: an unsigned integer, little-endian.
-LENGTH_BYTES = 8
-
 #: Longest file there can be, in bytes: file systems count with 63 bits. Keeps every offset storable.
-MAX_FILE_BYTES = 2**63 - 1
+MAX_FILE_BYTES = MAX_INT64
 
 #: Quotation marks of an entry that has nothing but its name, its three fields and its dtype.
 _QUOTES_PER_TENSOR = 10

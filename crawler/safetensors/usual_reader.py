@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from crawler.model import Form, TensorTable
-from crawler.safetensors.layout import DTYPE_BITS, MAX_INTEGER
+from crawler.safetensors.layout import DTYPE_BITS, MAX_U64
 
 #: Most sides of a usual shape, which keep products short; real ones have five.
 _MAX_SIDES: Final = 8
@@ -103,7 +103,7 @@ class _Sizes(dict[bytes, int]):
         shape = tuple(map(int, found[2].split(self._spelling.comma))) if found[2] else ()
         bits = DTYPE_BITS.get(dtype, 0)
         # A zero must not hide that the other sides are too long.
-        if bits == 0 or prod(side or 1 for side in shape) * bits > MAX_INTEGER:
+        if bits == 0 or prod(side or 1 for side in shape) * bits > MAX_U64:
             raise ValueError("nothing usual")
         size_bytes, rest = divmod(prod(shape) * bits, 8)
         if rest:
@@ -166,7 +166,7 @@ def _tensors(text: bytes, spelling: _Spelling) -> TensorTable | None:
     written = heads[1::2]
     sizes = _Sizes(spelling)
     bounds = list(accumulate(map(sizes.__getitem__, written), initial=0))
-    if bounds[-1] > MAX_INTEGER or offsets != _offsets(bounds, spelling):
+    if bounds[-1] > MAX_U64 or offsets != _offsets(bounds, spelling):
         return None
     around = heads[::2]
     ends = _ends_of_first_layer(_names(around[:_MAX_ENDS], "", spelling))

@@ -13,13 +13,11 @@ from safetensors import SafetensorError, safe_open
 
 from crawler.errors import HeaderError
 from crawler.model import FileHashes, LocalFile
+from crawler.model.int64 import INT64
 from crawler.safetensors.reader import needed_bytes
 
 #: Bytes read at first: enough to know other formats by, and most headers of small LoRAs.
 _FIRST_BYTES = 4096
-
-#: Bytes of the length in front of a header.
-LENGTH_BYTES = 8
 
 #: Bytes hashed at a time: enough that Python's share of the time is nothing.
 _HASH_BYTES = 1024 * 1024
@@ -110,9 +108,6 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 #: The suffixes of safetensors files, in lower case.
 SUFFIXES = (".safetensors", ".sft")
-
-#: Nanoseconds that both databases hold; a file system may name times beyond them.
-_INT64 = range(-(2**63), 2**63)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +208,7 @@ def _look_at(folder: str, name: str) -> LocalFile | Unseen:
     if not stat.S_ISREG(found.st_mode):
         return Unseen(str(path), "it is no ordinary file")
     mtime = found.st_mtime_ns
-    return LocalFile(str(path), found.st_size, mtime if mtime in _INT64 else None)
+    return LocalFile(str(path), found.st_size, mtime if mtime in INT64 else None)
 
 
 def _reason(error: OSError | ValueError) -> str:

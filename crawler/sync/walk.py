@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from crawler.model import LORA_TYPES, ListQuery, Model, Order
 from crawler.model.catalogue import CursorState
+from crawler.model.int64 import MIN_INT64
 from crawler.sources.base import Source
 from crawler.sync.lists import Asking, Stretch, follow
 
@@ -40,7 +41,7 @@ class MaturityPass:
     state: CursorState
     queue: deque[tuple[Rank, Model]] = field(default_factory=deque)
     stretch: Stretch | None = None
-    last_rank: Rank = (-(2**63), _LONG_AGO)
+    last_rank: Rank = (MIN_INT64, _LONG_AGO)
 
     @property
     def next_rank(self) -> Rank:

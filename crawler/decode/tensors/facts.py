@@ -13,9 +13,7 @@ from crawler.decode.problems import OUT_OF_RANGE
 from crawler.decode.tensors.algorithms import Layers, columns_of, count_forms, gather, layers_of
 from crawler.decode.tensors.match import architecture
 from crawler.model import Form, Header, Problem, Weights
-
-#: Largest integer that both databases hold.
-_MAX_INTEGER: Final = 2**63 - 1
+from crawler.model.int64 import MAX_INT64
 
 #: Sides of a shape up to which the product of huge numbers costs nothing; real tensors have five.
 _MANY_SIDES: Final = 8
@@ -76,7 +74,7 @@ def _long_product(shape: tuple[int, ...]) -> int:
     size = 1
     for side in shape:
         size *= side
-        if not -_MAX_INTEGER <= size <= _MAX_INTEGER:
+        if not -MAX_INT64 <= size <= MAX_INT64:
             break
     return size
 
@@ -114,7 +112,7 @@ def _any(signs: Iterable[bool]) -> bool | None:
 
 
 def _storable(field: str, number: int | None, problems: list[Problem]) -> int | None:
-    if number is None or -_MAX_INTEGER <= number <= _MAX_INTEGER:
+    if number is None or -MAX_INT64 <= number <= MAX_INT64:
         return number
     problems.append(Problem(OUT_OF_RANGE, field, "the number is larger than 64 bits can hold"))
     return None

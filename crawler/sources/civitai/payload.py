@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from crawler.decode import clean
 from crawler.model import File, Model, Page, Version
+from crawler.model.int64 import INT64, MAX_INT64
 
 #: Bytes of the unit in which sizes are given.
 KIB = 1024
@@ -39,7 +40,7 @@ def whole(value: Any) -> int | None:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         return None
-    return value if clean.MIN_INTEGER <= value <= clean.MAX_INTEGER else None
+    return value if value in INT64 else None
 
 
 def identity(value: Any) -> int | None:
@@ -60,7 +61,7 @@ def size_bytes(kib: Any) -> int | None:
         size = float(kib) * KIB if isinstance(kib, int | float | str) else math.nan
     except (ValueError, OverflowError):
         return None
-    if isinstance(kib, bool) or not 0 <= size <= clean.MAX_INTEGER // 2:
+    if isinstance(kib, bool) or not 0 <= size <= MAX_INT64 // 2:
         return None
     return round(size)
 

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from crawler.errors import DatabaseError
+from crawler.model.int64 import INT64
 from crawler.store.connect.url import redacted
 
 #: How long a statement waits for another program's transaction, in seconds. A sync stores a page
@@ -20,8 +21,6 @@ CONNECT_TIMEOUT = 10
 
 #: SQLite's errors for a database in WAL mode whose folder cannot be written.
 _NO_WAL = ("SQLITE_READONLY", "SQLITE_CANTOPEN")
-
-_INT64 = range(-(2**63), 2**63)
 
 
 def sqlite_reader(url: sa.URL) -> sa.Engine:
@@ -159,4 +158,4 @@ def _json_value(text: str | bytes) -> Any:
 def _number(digits: str) -> int | float:
     """PostgreSQL writes 1e300 in full: what no 64-bit integer can be was a float."""
     number = int(digits)
-    return number if number in _INT64 else float(digits)
+    return number if number in INT64 else float(digits)

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import sqlalchemy as sa
 
 from crawler.errors import UsageError
+from crawler.model.int64 import INT64
 from crawler.store.schema.tables import crawls, loras
 
 #: The site's own names; a database filled from another API also knows that one.
@@ -16,7 +17,6 @@ _SITES = frozenset({"civitai.com", "civitai.red", "civitai.green"})
 _NAMED_FILES = 5
 
 _ID = re.compile(r"-?[0-9]{1,19}")
-_INT64 = range(-(2**63), 2**63)
 _HASHES = {"sha256": 64, "autov2": 10, "autov3": 64}
 _HEX = re.compile("[0-9A-F]+")
 
@@ -53,7 +53,7 @@ def find_file(connection: sa.Connection, ref: str) -> int:
 
 def _number(digits: str) -> int:
     number = int(digits)
-    if number not in _INT64:
+    if number not in INT64:
         raise UsageError(f"{digits} is too large for an id")
     return number
 

@@ -10,10 +10,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from crawler.errors import UsageError
+from crawler.model.int64 import INT64, MAX_INT64
 from crawler.query.fields import TAGS
 from crawler.query.sql import Schema, condition
 from crawler.query.tree import Node
-from crawler.query.types import INT64
 from crawler.store.schema.tables import ALL, field_stats, file_tags, loras, tags
 from crawler.store.schema.types import json_type, type_of
 
@@ -172,7 +172,7 @@ def _statement(asked: Search, dialect: str) -> sa.Select[Any]:
         statement = statement.order_by(*_order(asked.sort))
     if asked.offset:
         # SQLite has no offset without a limit.
-        return statement.limit(asked.limit or INT64[-1]).offset(asked.offset)
+        return statement.limit(asked.limit or MAX_INT64).offset(asked.offset)
     return statement.limit(asked.limit) if asked.limit else statement
 
 

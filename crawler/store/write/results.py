@@ -10,6 +10,8 @@ import zstandard
 
 from crawler.decode.recipe import DECODER_VERSION
 from crawler.model import Dataset, Decoded, Directory, Outcome, Recipe, Result, Weights
+from crawler.model.header import LENGTH_BYTES
+from crawler.model.int64 import INT64
 from crawler.store.schema import tables
 from crawler.store.schema.tables import loras
 from crawler.store.schema.types import UtcTime
@@ -17,9 +19,6 @@ from crawler.store.write.upserts import insert_new, slices, upsert
 
 #: zstd's level: 182 KB of header become 16 KB in 0.3 ms, and higher ones save little.
 ZSTD_LEVEL = 3
-
-#: Bytes of the length in front of a header.
-_LENGTH_BYTES = 8
 
 #: The columns that a header fills.
 TRAINING_COLUMNS = tuple(
@@ -136,8 +135,8 @@ def _ending(result: Result) -> dict[str, Any]:
 
 
 def _header_row(result: Result) -> dict[str, Any]:
-    length = int.from_bytes(result.header[:_LENGTH_BYTES], "little")
-    told = len(result.header) >= _LENGTH_BYTES and length < 2**63
+    length = int.from_bytes(result.header[:LENGTH_BYTES], "little")
+    told = len(result.header) >= LENGTH_BYTES and length in INT64
     return {
         "file_id": result.target.file_id,
         "length": length if told else None,

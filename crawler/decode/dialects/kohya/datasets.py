@@ -16,11 +16,12 @@ from crawler.decode.dialect_result import held, take
 from crawler.decode.embedded_json import an_object, object_or_empty, read_clean_json, read_key
 from crawler.decode.problems import OUT_OF_RANGE, WRONG_SHAPE, UnreadableError
 from crawler.model import Dataset, Directory, Problem
+from crawler.model.int64 import MAX_INT64
 
 Tags = Mapping[str, Mapping[str, int]]
 
 _KEY = "ss_tag_frequency"
-_COUNTS = dict[str, dict[str, Annotated[int, msgspec.Meta(ge=0, le=clean.MAX_INTEGER)]]]
+_COUNTS = dict[str, dict[str, Annotated[int, msgspec.Meta(ge=0, le=MAX_INT64)]]]
 _DECODER = msgspec.json.Decoder(_COUNTS)
 
 
@@ -121,7 +122,7 @@ def _image_count(directories: Iterable[Directory]) -> int | None:
     if not counts:
         return None
     total = sum(size * max(times.values()) for (_, size), times in counts.items())
-    return total if total <= clean.MAX_INTEGER else None
+    return total if total <= MAX_INT64 else None
 
 
 def _main_columns(
