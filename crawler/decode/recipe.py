@@ -22,6 +22,7 @@ from crawler.decode.dialects.onetrainer import dialect as onetrainer
 from crawler.decode.problems import TOO_LONG
 from crawler.decode.tensors.facts import read_weights
 from crawler.model import Decoded, Header, Outcome, Problem, Recipe
+from crawler.model.recipe import TRAINING
 
 #: Counted up whenever a header may decode to something else; stored beside every header.
 DECODER_VERSION = 3
@@ -45,24 +46,6 @@ MAX_LEFT_OUT = 20
 
 #: All of `other_settings` together, in characters: rows of `loras` are read by the thousand.
 MAX_SETTINGS_CHARS = 262_144
-
-#: Attributes that say nothing of the training by themselves: the trainer's name and labels, what no
-#: column takes, what is derived. One of the others filled makes a file `decoded`.
-NOT_TRAINING = frozenset(
-    {
-        "trainer",
-        "trainer_version",
-        "output_name",
-        "training_comment",
-        "session_id",
-        "other_settings",
-        "images_seen",
-        "images_seen_is_lower_bound",
-        "megapixels_seen",
-        "seconds_per_image",
-        "alpha_ratio",
-    }
-)
 
 
 class Dialect(Protocol):
@@ -103,12 +86,10 @@ def decode(header: Header) -> Decoded:
     derived, effort_problems = effort.derive(reading.values, reading.datasets)
     recipe = Recipe(**{**reading.values, **derived, "other_settings": other})
     contradictions = disagreements(recipe, weights)
-    told = any(
-        value is not None and name not in NOT_TRAINING for name, value in reading.values.items()
-    )
+    trained = any(reading.values.get(name) is not None for name in TRAINING)
     return Decoded(
         header=header,
-        outcome=Outcome.DECODED if told else Outcome.NO_METADATA,
+        outcome=Outcome.DECODED if trained else Outcome.NO_METADATA,
         recipe=recipe,
         weights=weights,
         datasets=reading.datasets,

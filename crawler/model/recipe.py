@@ -6,7 +6,7 @@ case a Problem tells why.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -187,6 +187,15 @@ class Recipe:
     megapixels_seen: float | None = None
     seconds_per_image: float | None = None
     alpha_ratio: float | None = None
+
+
+_NAMES = [attribute.name for attribute in fields(Recipe)]
+
+#: The attributes of the groups network to time, without the leftovers: these show how a file was
+#: trained. A file is `decoded` when its metadata fills at least one of them.
+TRAINING = frozenset(_NAMES[_NAMES.index("network_module") : _NAMES.index("images_seen")]) - {
+    "other_settings"
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -459,8 +459,3 @@ def _field(group: str, row: tuple[str, Kind, str, str]) -> Field:
 FIELDS: tuple[Field, ...] = tuple(_field(group, row) for group, rows in _ROWS for row in rows)
 
 BY_NAME: dict[str, Field] = {field.name: field for field in FIELDS}
-
-#: Groups whose columns come from the metadata: one filled makes a file `decoded`.
-TRAINING_GROUPS = frozenset(
-    {"network", "rates", "length", "data", "loss and noise", "machine", "time"}
-)

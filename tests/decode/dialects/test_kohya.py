@@ -8,7 +8,6 @@ from crawler.decode import problems, recipe
 from crawler.decode.dialects.kohya import keys as kohya_keys
 from crawler.decode.recipe import decode
 from crawler.model import Decoded, Header, Outcome, Recipe
-from crawler.store.schema.fields import FIELDS, TRAINING_GROUPS
 
 
 def read(**metadata: Any) -> Decoded:
@@ -24,12 +23,6 @@ def found(decoded: Decoded) -> set[tuple[str, str]]:
 def test_every_column_read_is_an_attribute_of_the_recipe() -> None:
     names = {field.name for field in dataclasses.fields(Recipe)}
     assert {column for _, column, _ in kohya_keys.FLAT} <= names
-
-
-def test_what_does_not_count_as_training_is_what_the_fields_say() -> None:
-    names = {field.name for field in dataclasses.fields(Recipe)}
-    training = {field.name for field in FIELDS if field.group in TRAINING_GROUPS}
-    assert names - recipe.NOT_TRAINING == training - {"other_settings"}
 
 
 @pytest.mark.parametrize("metadata", [None, {}])

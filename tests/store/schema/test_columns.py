@@ -10,9 +10,10 @@ import pytest
 import sqlalchemy as sa
 
 from crawler.model import Dataset, Directory, Problem, Recipe, Weights
+from crawler.model.recipe import TRAINING
 from crawler.query.fields import Kind
 from crawler.store.schema import tables
-from crawler.store.schema.fields import BY_NAME, FIELDS, TRAINING_GROUPS
+from crawler.store.schema.fields import BY_NAME, FIELDS
 
 
 def test_columns_of_loras_are_the_fields(engine: sa.Engine) -> None:
@@ -44,7 +45,15 @@ def test_every_training_field_is_an_attribute() -> None:
     filled = {field.name for noun in (Recipe, Weights) for field in dataclasses.fields(noun)}
 
     assert filled == {field.name for field in FIELDS if field.group != "what it is"}
-    assert {field.group for field in FIELDS} > TRAINING_GROUPS
+
+
+def test_a_value_in_the_groups_network_to_time_makes_a_file_decoded() -> None:
+    groups = list(dict.fromkeys(field.group for field in FIELDS))
+    groups = groups[groups.index("network") : groups.index("time") + 1]
+
+    assert {field.name for field in FIELDS if field.group in groups} == TRAINING | {
+        "other_settings"
+    }
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from crawler.decode.dialects.kohya import keys as kohya_keys
 from crawler.decode.dialects.onetrainer import config as onetrainer_config
 from crawler.decode.recipe import decode
 from crawler.model import Recipe
-from crawler.store.schema.fields import BY_NAME, NOTES, TRAINING_GROUPS, written_by
+from crawler.model.recipe import TRAINING
+from crawler.store.schema.fields import BY_NAME, NOTES, written_by
 from tests.decode.test_golden import GOLDEN, header_of
 
 CLAIMS = [(column, key) for column, notes in NOTES.items() for key in notes.keys.split()]
@@ -105,9 +106,8 @@ def test_every_key_with_a_column_of_its_own_is_named() -> None:
 
 
 def test_every_column_that_metadata_fills_has_keys() -> None:
-    columns = {
-        name for name, each in BY_NAME.items() if each.group in TRAINING_GROUPS | {"trainer"}
-    }
+    of_trainer = {name for name, each in BY_NAME.items() if each.group == "trainer"}
+    columns = TRAINING | of_trainer | {"other_settings"}
 
     assert {name for name in columns if not BY_NAME[name].keys} == DERIVED | {"trainer"}
     assert set(NOTES) <= columns
