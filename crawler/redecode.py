@@ -19,7 +19,7 @@ from crawler.decode.verdict import Judgement, judge
 from crawler.errors import DatabaseError, StoppedError
 from crawler.model import Header, Outcome
 from crawler.store.connect.database import Engine, translated
-from crawler.store.read.loras import unpacked
+from crawler.store.read.headers import unpacked
 from crawler.store.write import redecode as store
 from crawler.store.write import writes
 from crawler.store.write.redecode import StoredHeader

@@ -130,7 +130,8 @@ def read_sheet(ref: str, where: str) -> "Sheet":
         return page_of(_read_sound(ref))
     from crawler.cli.pages.lora_view import sheet_of_page
     from crawler.store.connect.database import open_for_reading, translated
-    from crawler.store.read.loras import find_file, lora
+    from crawler.store.read.loras import lora
+    from crawler.store.read.refs import find_file
 
     engine = open_for_reading(where)
     try:
@@ -168,7 +169,9 @@ def _judge_stored(ref: str, where: str) -> "tuple[str, Judgement]":
     from crawler.decode.verdict import Judgement, judge
     from crawler.model import Outcome
     from crawler.store.connect.database import open_for_reading, translated
-    from crawler.store.read.loras import find_file, lora, stored_header
+    from crawler.store.read.headers import stored_header
+    from crawler.store.read.loras import lora
+    from crawler.store.read.refs import find_file
 
     engine = open_for_reading(where)
     try:

@@ -11,7 +11,7 @@ from crawler.query.fields import Field, Kind
 from crawler.query.tree import Node
 from crawler.store.connect.database import Connection
 from crawler.store.stats.field_stats import Ranked, quartiles
-from crawler.store.stats.value_counts import Group, Population, commonest, populations, tally
+from crawler.store.stats.value_counts import Group, Population, commonest, populations, value_counts
 
 #: A value, and how many rows have it (or what they weigh together).
 Counted = Mapping[float, int]
@@ -277,7 +277,7 @@ def _numbers(
     by: Group | None,
     among: Sequence[Population],
 ) -> Summary:
-    with tally(connection, field, tree, by) as rows:
+    with value_counts(connection, field, tree, by) as rows:
         found = _by_group(rows)
     on = scale(pooled(found.values()), clock=field.unit == "s")
     parts = []
@@ -294,7 +294,7 @@ def _times(
     by: Group | None,
     among: Sequence[Population],
 ) -> Summary:
-    with tally(connection, field, tree, by) as rows:
+    with value_counts(connection, field, tree, by) as rows:
         found = _by_group(rows)
     if len(pooled(found.values())) > _MAX_MONTHS:
         found = _by_group(

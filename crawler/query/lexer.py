@@ -187,7 +187,7 @@ def _bare(text: str, start: int) -> Piece:
     return Piece(text[start:end], quoted=False, start=start, end=end)
 
 
-class Cursor:
+class TokenStream:
     """Goes through a text once, from its first token to its END.
 
     Raises:

@@ -8,7 +8,7 @@ from crawler.query import shorthand
 from crawler.query import types as check
 from crawler.query.caret import WIDTH
 from crawler.query.fields import TAGS, Field, Kind, clipped, nearest, unknown
-from crawler.query.lexer import Cursor, Mark, Token, is_sign, tokens
+from crawler.query.lexer import Mark, Token, TokenStream, is_sign, tokens
 from crawler.query.tree import And, Node, Or, walk
 from crawler.query.types import MAX_DEPTH, Part, column, constant, joined, number
 
@@ -27,7 +27,7 @@ _COMPARING = frozenset({*COMPARISONS, "is", "in", "like", "between", "not"})
 _BEFORE_VALUES = frozenset({*COMPARISONS, "like", "(", ","})
 
 
-class Parser(Cursor):
+class Parser(TokenStream):
     """Reads one text from its first token to its last; a method for each rule of the grammar."""
 
     def __init__(self, text: str, fields: Mapping[str, Field]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from crawler.model import File, Model, Outcome
 from crawler.safetensors.sniff import why_not_safetensors
 from crawler.sources.base import Source
-from crawler.store.read import loras
+from crawler.store.read.status import outcomes_of
 from crawler.sync.plan import Plan
 from crawler.sync.run import utc_now, where_it_stands
 from crawler.sync.state import WriterThread
@@ -72,7 +72,7 @@ async def look_ahead(source: Source, writer: WriterThread | None, plan: Plan) ->
     }
     outcomes: Mapping[int, Outcome] = {}
     if writer is not None:
-        outcomes = await writer.run(lambda connection: loras.outcomes_of(connection, list(files)))
+        outcomes = await writer.run(lambda connection: outcomes_of(connection, list(files)))
     return _counted(files, outcomes, complete=ends, list_calls=calls, models=len(models))
 
 

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 
 from crawler.errors import QuotaError, SiteError, UnreachableError
 from crawler.model import Fetched, Outcome, Target
-from crawler.store.read import loras as reads
-from crawler.store.schema.tables import crawls, headers, loras
+from crawler.store.read.headers import stored_header, unpacked
+from crawler.store.read.status import status
+from crawler.store.schema.tables import crawls, headers, loras, old_headers
 from crawler.sync.breaker import FAILURES_IN_A_ROW
 from tests.factories import NOW, make_file, make_header_bytes, make_model, make_version
 from tests.sync.site import Site, run, sound
@@ -59,7 +60,7 @@ def test_failures_in_a_row_are_the_sites_and_the_files_stay_pending(engine: sa.E
     attempts = [row[0] for row in rows(engine, loras.c.attempts)]
     assert attempts == [3] * FAILURES_IN_A_ROW + [0] * (12 - FAILURES_IN_A_ROW)
     with engine.connect() as connection:
-        found = reads.status(connection, NOW)
+        found = status(connection, NOW)
     assert (found.waiting, found.due) == (0, 12)
     assert found.closed_until is None
 
@@ -133,7 +134,7 @@ def test_a_file_that_alone_meets_a_trouble_of_the_site_is_put_off_once(engine: s
     assert site.fetched.count(5) == 3
     assert outcomes(engine)[5] == Outcome.PENDING
     with engine.connect() as connection:
-        assert reads.status(connection, NOW).go_on_at == NOW + HOUR
+        assert status(connection, NOW).go_on_at == NOW + HOUR
 
     alone = run(engine, Site(answer=answer), clock=at(NOW + HOUR), refresh=True)
     assert (alone.models, alone.files, alone.pending) == (12, 0, 1)
@@ -162,7 +163,7 @@ def test_early_access_is_tried_again_once_it_is_over(engine: sa.Engine) -> None:
     site = Site(answer=refused(Outcome.EARLY_ACCESS, early_access_until=until))
     run(engine, site, clock=at(NOW))
     with engine.connect() as connection:
-        assert reads.status(connection, NOW).free_at == until
+        assert status(connection, NOW).free_at == until
 
     assert run(engine, Site(), clock=at(until - HOUR / 2)).files == 0
     assert run(engine, Site(), clock=at(until)).outcomes == {Outcome.DECODED: 12}
@@ -201,11 +202,11 @@ def test_a_spent_quota_says_when_to_go_on(engine: sa.Engine) -> None:
         run(engine, Site(trouble=lambda _: spent), clock=at(NOW))
 
     with engine.connect() as connection:
-        assert reads.status(connection, NOW).closed_until == NOW + 24 * HOUR
-        assert reads.status(connection, NOW + 24 * HOUR).closed_until is None
+        assert status(connection, NOW).closed_until == NOW + 24 * HOUR
+        assert status(connection, NOW + 24 * HOUR).closed_until is None
     run(engine, Site(), clock=at(NOW))
     with engine.connect() as connection:
-        assert reads.status(connection, NOW).closed_until is None
+        assert status(connection, NOW).closed_until is None
 
 
 # --- costs --------------------------------------------------------------------------------------
@@ -315,8 +316,9 @@ def test_a_replaced_file_is_read_again_and_its_old_header_kept(engine: sa.Engine
     assert (tally.replaced, tally.counted_downloads, tally.pending) == (1, 1, 0)
     assert rows(engine, loras.c.network_dim, loras.c.sha256) == [(8, "CD")]
     with engine.connect() as connection:
-        assert reads.stored_header(connection, 1) == other
-        assert reads.old_headers(connection, 1) == (make_header_bytes(),)
+        assert stored_header(connection, 1) == other
+        (old,) = connection.scalars(sa.select(old_headers.c.data)).all()
+        assert unpacked(old, 1) == make_header_bytes()
 
 
 def test_a_clock_that_goes_backwards_loses_and_hides_nothing(engine: sa.Engine) -> None:

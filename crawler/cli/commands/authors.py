@@ -18,7 +18,7 @@ from crawler.cli.output.rows import (
 )
 
 if TYPE_CHECKING:
-    from crawler.store.stats.creators import Author, Authors
+    from crawler.store.stats.creators import Creator, Creators
 
 
 class Sort(StrEnum):
@@ -85,35 +85,35 @@ def authors(
     engine = open_for_reading(place(db))
     try:
         with translated(engine.url), engine.connect() as connection:
-            found = effort.authors(connection, tree, sort=sort.value, limit=limit)
+            found = effort.creators(connection, tree, sort=sort.value, limit=limit)
     finally:
         engine.dispose()
     if wanted is not Format.TABLE:
-        names = [field.name for field in fields(effort.Author)]
+        names = [field.name for field in fields(effort.Creator)]
         write_rows(names, map(astuple, found.listed), wanted, safe_csv=safe_csv)
     elif found.listed:
         write_rows(_HEADS, map(_told, found.listed), wanted)
     _tell(found, voice, picked=bool(where))
 
 
-def _told(author: "Author") -> tuple[object, ...]:
+def _told(creator: "Creator") -> tuple[object, ...]:
     """The cells of the table: no digits that mean nothing."""
     from crawler.cli.output.cells import share
 
-    known, hours = author.with_metadata, author.training_hours
+    known, hours = creator.with_metadata, creator.training_hours
     return (
-        *(author.creator, author.loras, author.files),
+        *(creator.creator, creator.loras, creator.files),
         None if known is None else share(known).rjust(len("metadata")),
-        author.runs,
+        creator.runs,
         *(
             None if value is None else round(value)
-            for value in (author.median_images_seen, author.megapixels_seen)
+            for value in (creator.median_images_seen, creator.megapixels_seen)
         ),
         None if hours is None else round(hours, 1),
     )
 
 
-def _tell(found: "Authors", voice: Voice, *, picked: bool) -> None:
+def _tell(found: "Creators", voice: Voice, *, picked: bool) -> None:
     """Say what the figures rest on, and what is missing from them."""
     from crawler.cli.output.cells import count, number, share
 
@@ -126,11 +126,11 @@ def _tell(found: "Authors", voice: Voice, *, picked: bool) -> None:
             f"{number(shown)} of {creators}, --limit 0 for all" if shown < found.total else creators
         )
         voice.notice(f"{more}; {count(found.files, 'file')}")
-    if found.silent:
+    if found.no_metadata:
         voice.notice(
-            f"{number(found.silent)} of {count(found.read, 'file')} whose headers were read"
-            f" ({share(found.silent / found.read)}) say nothing of their training:"
+            f"{number(found.no_metadata)} of {count(found.read, 'file')} whose headers were read"
+            f" ({share(found.no_metadata / found.read)}) say nothing of their training:"
             " their work is missing here"
         )
-    if found.nameless:
-        voice.notice(f"{count(found.nameless, 'file')} without a creator left out")
+    if found.without_creator:
+        voice.notice(f"{count(found.without_creator, 'file')} without a creator left out")

@@ -53,7 +53,7 @@ def info(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Ve
         resolve,
         translated,
     )
-    from crawler.store.read.loras import table_counts
+    from crawler.store.read.status import table_counts
 
     url = resolve(place(db))
     engine = open_for_reading(place(db))

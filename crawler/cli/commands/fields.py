@@ -83,7 +83,7 @@ def _has(field: Field, word: str | None) -> bool:
 def _shares(names: Sequence[str], where: str, voice: Voice) -> Mapping[str, float]:
     """The share of rows that have each field; empty when there is no database to ask."""
     from crawler.store.connect.database import open_for_reading, translated
-    from crawler.store.read.search import shares
+    from crawler.store.read.search import fill_rates
 
     try:
         engine = open_for_reading(where)
@@ -92,7 +92,7 @@ def _shares(names: Sequence[str], where: str, voice: Voice) -> Mapping[str, floa
         return {}
     try:
         with translated(engine.url), engine.connect() as connection:
-            return shares(connection, names)
+            return fill_rates(connection, names)
     finally:
         engine.dispose()
 

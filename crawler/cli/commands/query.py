@@ -190,12 +190,12 @@ def _tell_sparse(connection: "Connection", asked: "Search", voice: Voice) -> Non
         return
     from crawler.cli.output.cells import share
     from crawler.query.tree import names
-    from crawler.store.read.search import coverage
+    from crawler.store.read.search import sparse_fields
 
     fields = dict.fromkeys(names(asked.tree) if asked.tree else ())
     fields |= dict.fromkeys(name for name, _ in asked.sort)
     if asked.group_by is not None:
         fields[asked.group_by] = None
-    for name, part in coverage(connection, list(fields)):
+    for name, part in sparse_fields(connection, list(fields)):
         few = f"only {share(part)} of the rows have" if part else "no row has"
         voice.notice(f"{few} {name}")

@@ -128,7 +128,7 @@ def _print_page(among: "Sequence[Population]", found: "Iterator[Summary]", by: s
 def _row(summary: "Summary", part: "Part", by: str | None) -> list[Any]:
     population, spread = part.population, part.spread
     group = [] if by is None else [population.group]
-    counts = (population.files, population.read, population.silent, part.count)
+    counts = (population.files, population.read, population.no_metadata, part.count)
     numbers: tuple[float | None, ...] = (None,) * 5
     if spread is not None:
         quartiles = (spread.quartile1, spread.median, spread.quartile3)

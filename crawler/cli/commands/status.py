@@ -32,12 +32,12 @@ def status(
     """What is done, pending and refused, what the crawl cost, and when to go on."""
     from crawler.cli.output.cells import json_text
     from crawler.store.connect.database import open_for_reading
-    from crawler.store.read import loras
+    from crawler.store.read.status import status as read_status
 
     engine = open_for_reading(place(db))
     try:
         with engine.connect() as connection:
-            found = loras.status(connection, datetime.now(UTC))
+            found = read_status(connection, datetime.now(UTC))
     finally:
         engine.dispose()
     with answers(machine=as_json) as out:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from crawler.insight.suggest.settings import Advice, Finding, Weighted
-    from crawler.store.stats.examples import Coverage, Sort
+    from crawler.store.stats.examples import Coverage, Selection
 
 _CONFIG, _DATASET = "config.toml", "dataset.toml"
 
@@ -88,21 +88,23 @@ def suggest(
     engine = open_for_reading(place(db))
     try:
         with translated(engine.url), engine.connect() as connection:
-            sort = examples.Sort(
+            selection = examples.Selection(
                 base_model=_known(base_model, examples.base_models(connection)),
                 images=None if images is None else (-(-images // _ALIKE), images * _ALIKE),
                 tag=tag,
                 creator=creator,
                 min_likes=min_likes,
             )
-            coverage = examples.coverage_of(connection, sort)
-            advice = advise(examples.witnesses(connection, sort, COLUMNS), datetime.now(UTC))
+            coverage = examples.coverage_of(connection, selection)
+            advice = advise(
+                examples.find_examples(connection, selection, COLUMNS), datetime.now(UTC)
+            )
     finally:
         engine.dispose()
     if output is not None and advice.loras:
         # First, since whoever reads the page may close the pipe early.
-        _write(output, advice, sort, images, voice, force=force)
-    _print(sort, coverage, advice, as_json=as_json)
+        _write(output, advice, selection, images, voice, force=force)
+    _print(selection, coverage, advice, as_json=as_json)
     if output is not None and not advice.loras:
         raise UsageError(f"nothing is written to {output}: there is no LoRA to learn from")
 
@@ -129,22 +131,28 @@ def _known(name: str, base_models: "Mapping[str, int]") -> str:
     raise UsageError(f"no LoRA here has the base model {clipped(name)}\n{offer}")
 
 
-def _title(sort: "Sort") -> str:
-    parts = [sort.base_model]
-    if sort.images is not None:
-        low, high = sort.images
+def _title(selection: "Selection") -> str:
+    parts = [selection.base_model]
+    if selection.images is not None:
+        low, high = selection.images
         parts.append(f"{low:,} to {high:,} images")
-    if sort.tag is not None:
-        parts.append(f"tag {sort.tag}")
-    if sort.creator is not None:
-        parts.append(f"by {sort.creator}")
-    if sort.min_likes:
-        parts.append(f"{sort.min_likes:,} likes or more")
+    if selection.tag is not None:
+        parts.append(f"tag {selection.tag}")
+    if selection.creator is not None:
+        parts.append(f"by {selection.creator}")
+    if selection.min_likes:
+        parts.append(f"{selection.min_likes:,} likes or more")
     return ", ".join(parts)
 
 
 def _write(
-    folder: Path, advice: "Advice", sort: "Sort", images: int | None, voice: Voice, *, force: bool
+    folder: Path,
+    advice: "Advice",
+    selection: "Selection",
+    images: int | None,
+    voice: Voice,
+    *,
+    force: bool,
 ) -> None:
     from crawler.cli.output.cells import count
     from crawler.cli.output.recipe_files import escaped, write_files
@@ -153,7 +161,7 @@ def _write(
 
     made = recipe_of(advice, images)
     loras = count(advice.loras, "LoRA") + ("" if advice.is_enough else " (too few to rely on)")
-    source = f"the settings of {loras}: {_title(sort)}"
+    source = f"the settings of {loras}: {_title(selection)}"
     texts = {_CONFIG: escaped(config_text(made, source)), _DATASET: escaped(dataset_text(made))}
     write_files(folder, texts, force=force)
     voice.notice(f"{folder}: {', '.join(texts)}")
@@ -161,26 +169,28 @@ def _write(
         voice.notice(f"{note.subject}: {note.text}")
 
 
-def _print(sort: "Sort", coverage: "Coverage", advice: "Advice", *, as_json: bool) -> None:
+def _print(
+    selection: "Selection", coverage: "Coverage", advice: "Advice", *, as_json: bool
+) -> None:
     if as_json:
         from crawler.cli.output.cells import json_text
 
         with answers(machine=True) as stream:
-            stream.write(json_text(_data(sort, coverage, advice), indent=2) + "\n")
+            stream.write(json_text(_data(selection, coverage, advice), indent=2) + "\n")
         return
     from crawler.cli.pages.suggest import print_advice
 
     with answers() as stream:
-        print_advice(open_console(stream), _title(sort), coverage, advice)
+        print_advice(open_console(stream), _title(selection), coverage, advice)
 
 
-def _data(sort: "Sort", coverage: "Coverage", advice: "Advice") -> dict[str, Any]:
+def _data(selection: "Selection", coverage: "Coverage", advice: "Advice") -> dict[str, Any]:
     from dataclasses import asdict
 
     from crawler.insight.suggest.settings import COMBINED
 
     return {
-        **asdict(sort),
+        **asdict(selection),
         "known": asdict(coverage),
         "loras": advice.loras,
         "creators": advice.creators,
@@ -195,12 +205,12 @@ def _data(sort: "Sort", coverage: "Coverage", advice: "Advice") -> dict[str, Any
         ],
         "examples": [
             {
-                "file_id": one.witness.file_id,
-                "model_name": one.witness.model_name,
-                "creator": one.witness.creator,
-                "likes_per_month": one.monthly,
+                "file_id": one.file_id,
+                "model_name": one.model_name,
+                "creator": one.creator,
+                "likes_per_month": monthly,
             }
-            for one in advice.examples
+            for one, monthly in advice.examples
         ],
     }
 

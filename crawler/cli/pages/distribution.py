@@ -33,7 +33,7 @@ _COVERAGE = ("files", "no metadata", "have it")
 def print_population(console: Console, among: Sequence[Population]) -> None:
     """How many files all figures are of, and how many of them cannot say anything."""
     files, read, silent = (
-        sum(getattr(one, name) for one in among) for name in ("files", "read", "silent")
+        sum(getattr(one, name) for one in among) for name in ("files", "read", "no_metadata")
     )
     text = f"{count(files, 'file')}, each counted once; the headers of {number(read)} were read"
     if read:
@@ -128,7 +128,7 @@ def _print_values(console: Console, summary: Summary, by: str) -> None:
 def _coverage(part: Part) -> tuple[str | None, int, int, int]:
     """The group, its files, those that say nothing of their training, those that have the field."""
     population = part.population
-    return population.group, population.files, population.silent, part.count
+    return population.group, population.files, population.no_metadata, part.count
 
 
 def bin_label(field: Field, one: Bin) -> str:

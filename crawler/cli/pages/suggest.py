@@ -169,11 +169,11 @@ def _print_examples(console: Console, advice: Advice) -> None:
     layout.heading(console, "Examples to open with lora-crawl show")
     rows = [
         (
-            one.witness.file_id,
-            round(one.monthly, 1),
-            one.witness.model_name,
-            one.witness.creator,
+            one.file_id,
+            round(monthly, 1),
+            one.model_name,
+            one.creator,
         )
-        for one in advice.examples
+        for one, monthly in advice.examples
     ]
     print_table(console, ("file_id", "likes a month", "model", "creator"), rows)

@@ -22,12 +22,11 @@ from crawler.insight.suggest.settings import (
     REQUIRED,
     SETTINGS,
     Advice,
-    Example,
     Finding,
     Setting,
     Weighted,
 )
-from crawler.store.stats.examples import Witness
+from crawler.store.stats.examples import Example
 
 #: What a month is, over the years.
 MONTH = timedelta(days=365.25 / 12)
@@ -35,15 +34,15 @@ MONTH = timedelta(days=365.25 / 12)
 #: An optional setting is suggested when LoRAs with this share of the weight set it.
 _MOST = 0.5
 
-#: The columns that witnesses must bring, in this order.
+#: The columns that examples must bring, in this order.
 COLUMNS = tuple(setting.name for setting in SETTINGS)
 
 
 @dataclass(frozen=True, slots=True)
 class _Votes:
-    """The witnesses that count, by number, with their weights and, column by column, their values."""
+    """The examples that count, by number, with their weights and, column by column, their values."""
 
-    witnesses: Sequence[Witness]
+    examples: Sequence[Example]
     weights: Sequence[float]
     columns: Mapping[str, Sequence[Any]]
 
@@ -52,25 +51,25 @@ class _Votes:
         return sum(self.weights[number] for number in numbers)
 
 
-def advise(witnesses: Sequence[Witness], now: datetime) -> Advice:
+def advise(examples: Sequence[Example], now: datetime) -> Advice:
     """The starting recipe.
 
     Args:
-        witnesses: One for each LoRA, with the values of COLUMNS.
+        examples: One for each LoRA, with the values of COLUMNS.
         now: Aware; months are counted up to it.
     """
-    weights = [_monthly(witness, now) for witness in witnesses]
+    weights = [_monthly(example, now) for example in examples]
     is_weighted = any(weights)
     kept = [at for at, weight in enumerate(weights) if weight or not is_weighted]
     votes = _Votes(
-        witnesses=[witnesses[at] for at in kept],
+        examples=[examples[at] for at in kept],
         weights=[weights[at] if is_weighted else 1.0 for at in kept],
         columns={
-            name: [witnesses[at].values[place] for at in kept] for place, name in enumerate(COLUMNS)
+            name: [examples[at].values[place] for at in kept] for place, name in enumerate(COLUMNS)
         },
     )
     ranked = sorted(
-        range(len(kept)), key=lambda at: (-votes.weights[at], votes.witnesses[at].file_id)
+        range(len(kept)), key=lambda at: (-votes.weights[at], votes.examples[at].file_id)
     )
     findings: dict[str, Finding] = {}
     for setting in SETTINGS:
@@ -79,7 +78,7 @@ def advise(witnesses: Sequence[Witness], now: datetime) -> Advice:
             findings[setting.name] = finding
     return Advice(
         loras=len(kept),
-        creators=len({witness.creator for witness in votes.witnesses}),
+        creators=len({example.creator for example in votes.examples}),
         weightless=len(weights) - len(kept),
         is_weighted=is_weighted,
         half=_half([votes.weights[at] for at in ranked]),
@@ -90,12 +89,12 @@ def advise(witnesses: Sequence[Witness], now: datetime) -> Advice:
     )
 
 
-def _monthly(witness: Witness, now: datetime) -> float:
+def _monthly(example: Example, now: datetime) -> float:
     """Likes a month; 0 where nothing is known."""
-    if not witness.likes or witness.likes < 0 or witness.published_at is None:
+    if not example.likes or example.likes < 0 or example.published_at is None:
         return 0.0
     # The likes of a first week are no measure of a month.
-    return witness.likes / max((now - witness.published_at) / MONTH, 1.0)
+    return example.likes / max((now - example.published_at) / MONTH, 1.0)
 
 
 def _find(setting: Setting, votes: _Votes, findings: Mapping[str, Finding]) -> Finding | None:
@@ -178,8 +177,8 @@ def _half(weights: Sequence[float]) -> int:
 
 def _top_creator(votes: _Votes) -> tuple[str | None, float] | None:
     weights: dict[str | None, float] = defaultdict(float)
-    for witness, weight in zip(votes.witnesses, votes.weights, strict=True):
-        weights[witness.creator] += weight
+    for example, weight in zip(votes.examples, votes.weights, strict=True):
+        weights[example.creator] += weight
     if not weights:
         return None
     name = min(weights, key=lambda name: (-weights[name], name or ""))
@@ -198,10 +197,10 @@ def _combinations(votes: _Votes) -> tuple[Weighted, ...]:
     return tuple((shared or found)[:MAX_VALUES])
 
 
-def _examples(votes: _Votes, ranked: Sequence[int]) -> tuple[Example, ...]:
+def _examples(votes: _Votes, ranked: Sequence[int]) -> tuple[tuple[Example, float], ...]:
     """The weightiest LoRAs; a second one of the same creator says little new."""
     firsts: dict[str | None, int] = {}
     for at in ranked:
-        firsts.setdefault(votes.witnesses[at].creator, at)
+        firsts.setdefault(votes.examples[at].creator, at)
     chosen = list(firsts.values())[:MAX_VALUES]
-    return tuple(Example(votes.witnesses[at], votes.weights[at]) for at in chosen)
+    return tuple((votes.examples[at], votes.weights[at]) for at in chosen)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crawler.insight.distribution import Bin
-from crawler.store.stats.examples import Witness
+from crawler.store.stats.examples import Example
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,14 +174,6 @@ class Finding:
     histogram: tuple[Bin, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A LoRA worth opening; `monthly` is its likes a month."""
-
-    witness: Witness
-    monthly: float
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
     """A starting recipe and its grounds.
@@ -195,7 +187,7 @@ class Advice:
         top_creator: Whoever has most of the weight, and their part of it; None without LoRAs.
         findings: By setting; without those that the recipe has no use for.
         combinations: Whole ones, in the order of COMBINED; the weightiest first.
-        examples: The most liked a month, one of each creator.
+        examples: The best liked, one of each creator, each with its likes per month.
     """
 
     loras: int
@@ -206,7 +198,7 @@ class Advice:
     top_creator: tuple[str | None, float] | None
     findings: Mapping[str, Finding]
     combinations: tuple[Weighted, ...]
-    examples: tuple[Example, ...]
+    examples: tuple[tuple[Example, float], ...]
 
     @property
     def is_enough(self) -> bool:

@@ -18,7 +18,7 @@ from crawler.store.schema.tables import ALL, field_stats, file_tags, loras, tags
 from crawler.store.schema.types import json_type, type_of
 
 
-def shares(connection: sa.Connection, names: Iterable[str]) -> dict[str, float]:
+def fill_rates(connection: sa.Connection, names: Iterable[str]) -> dict[str, float]:
     """The share of rows, 0 to 1, that have each field; empty before the first statistics.
 
     Caption tags stand for `tag_count`, which the rows with tags have.
@@ -145,14 +145,14 @@ def condition_on(tree: Node | None, dialect: str) -> sa.ColumnElement[bool]:
     return condition(tree, Schema(dialect, columns, type_of, has))
 
 
-def coverage(connection: sa.Connection, names: Sequence[str]) -> list[tuple[str, float]]:
+def sparse_fields(connection: sa.Connection, names: Sequence[str]) -> list[tuple[str, float]]:
     """The fields among `names` that few rows have, each with the share of rows that have it.
 
     The shares are those of `field_stats`, else of the first _SAMPLE rows: no scan of the table.
     """
     if not names:
         return []
-    found = shares(connection, names) or _sampled(connection, names)
+    found = fill_rates(connection, names) or _sampled(connection, names)
     return [(name, found[name]) for name in names if found[name] < FEW]
 
 

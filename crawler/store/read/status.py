@@ -1,6 +1,6 @@
 """How a crawl stands: what is done, what is left, what it cost."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,8 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from crawler.model import Outcome
-from crawler.store.schema.tables import crawls, headers, loras, models, versions
+from crawler.store.schema.tables import crawls, headers, loras, metadata, models, versions
 from crawler.store.write.pending import count_pending
+from crawler.store.write.upserts import slices
 
 #: Reasons that are told apart; some of them quote what was met, and there is no end to them.
 MAX_REASONS = 50
@@ -101,6 +102,25 @@ def status(connection: sa.Connection, now: datetime) -> Status:
         last_crawl=runs[-1] if runs else None,
         spent=_added_up(runs),
     )
+
+
+def outcomes_of(connection: sa.Connection, file_ids: Sequence[int]) -> dict[int, Outcome]:
+    """The outcomes of those of these files that are stored."""
+    found: dict[int, Outcome] = {}
+    for ids in slices(file_ids):
+        rows = connection.execute(
+            sa.select(loras.c.file_id, loras.c.outcome).where(loras.c.file_id.in_(ids))
+        )
+        found |= {file_id: Outcome(outcome) for file_id, outcome in rows}
+    return found
+
+
+def table_counts(connection: sa.Connection) -> dict[str, int]:
+    """How many rows each table has, by name."""
+    return {
+        name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+        for name, table in sorted(metadata.tables.items())
+    }
 
 
 def _closed_until(runs: list[Crawl], now: datetime) -> datetime | None:

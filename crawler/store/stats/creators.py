@@ -24,7 +24,7 @@ _SECONDS_PER_HOUR = 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Author:
+class Creator:
     """A creator and the work in the files that were picked.
 
     Attributes:
@@ -50,7 +50,7 @@ class Author:
 
 
 @dataclass(frozen=True, slots=True)
-class Authors:
+class Creators:
     """Creators in an order.
 
     Attributes:
@@ -58,25 +58,25 @@ class Authors:
         total: How many there are.
         files: Files of all of them.
         read: Of these, files whose header was read.
-        silent: Of those read, files without a word on their training.
-        nameless: Files that were picked too but have no creator, like those on this machine.
+        no_metadata: Of those read, files without a word on their training.
+        without_creator: Files that were picked too but have no creator, like those on this machine.
     """
 
-    listed: tuple[Author, ...]
+    listed: tuple[Creator, ...]
     total: int
     files: int
     read: int
-    silent: int
-    nameless: int
+    no_metadata: int
+    without_creator: int
 
 
-def authors(connection: sa.Connection, tree: Node | None, *, sort: str, limit: int) -> Authors:
+def creators(connection: sa.Connection, tree: Node | None, *, sort: str, limit: int) -> Creators:
     """The creators of the files for which `tree` holds.
 
     Args:
         connection: To read from.
         tree: None for every file.
-        sort: An attribute of `Author`. The largest is first, of names the first in the alphabet;
+        sort: An attribute of `Creator`. The largest is first, of names the first in the alphabet;
             what is missing is last, and the name decides among equals.
         limit: Most creators, 0 for all.
     """
@@ -114,12 +114,12 @@ def authors(connection: sa.Connection, tree: Node | None, *, sort: str, limit: i
             sa.func.count(sa.case((loras.c.creator.is_(None), 1))),
         ).where(picked)
     ).one()
-    return Authors(tuple(_author(row) for row in rows), *totals)
+    return Creators(tuple(_creator(row) for row in rows), *totals)
 
 
-def _author(row: Sequence[Any]) -> Author:
+def _creator(row: Sequence[Any]) -> Creator:
     creator, models, files, share, runs, median, megapixels, hours = row
-    return Author(
+    return Creator(
         creator, models, files, share, runs, median, _rounded(megapixels), _rounded(hours)
     )
 

@@ -23,7 +23,7 @@ _FETCH_ROWS = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sort:
+class Selection:
     """What LoRAs are asked about.
 
     Attributes:
@@ -42,7 +42,7 @@ class Sort:
 
 
 @dataclass(frozen=True, slots=True)
-class Witness:
+class Example:
     """One LoRA, by the file that stands for it.
 
     Attributes:
@@ -61,7 +61,7 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How many LoRAs of a sort there are, whatever the number of their images.
+    """How many LoRAs of a selection there are, whatever the number of their images.
 
     Attributes:
         loras: Models.
@@ -84,23 +84,25 @@ def base_models(connection: sa.Connection) -> dict[str, int]:
     return dict(iter(connection.execute(statement)))
 
 
-def coverage_of(connection: sa.Connection, sort: Sort) -> Coverage:
-    """How much is known of the LoRAs of a sort; `images` is left aside, since only headers tell it."""
+def coverage_of(connection: sa.Connection, selection: Selection) -> Coverage:
+    """How much is known of the LoRAs of a selection; `images` is left aside, since only headers tell it."""
     decoded = loras.c.outcome == Outcome.DECODED
     read = loras.c.outcome.in_(READ)
     statement = sa.select(
         sa.func.count(loras.c.model_id.distinct()),
         sa.func.count(sa.case((read, loras.c.model_id)).distinct()),
         sa.func.count(sa.case((decoded, loras.c.model_id)).distinct()),
-    ).where(_is_of(sort, connection.dialect.name))
+    ).where(_is_of(selection, connection.dialect.name))
     total, with_header, telling = connection.execute(statement).one()
     return Coverage(total, with_header, telling)
 
 
-def witnesses(connection: sa.Connection, sort: Sort, columns: Sequence[str]) -> list[Witness]:
-    """One file of each LoRA of a sort that tells how it was trained, in the order of the models.
+def find_examples(
+    connection: sa.Connection, selection: Selection, columns: Sequence[str]
+) -> list[Example]:
+    """One file of each LoRA of a selection that tells how it was trained, in the order of the models.
 
-    A LoRA counts once, however many files and versions it has. Of its files that are of the sort,
+    A LoRA counts once, however many files and versions it has. Of its files that are of the selection,
     the newest version's stands for it, of these the primary one, of these the one that was trained
     longest. Merged files stand for nothing.
     """
@@ -116,10 +118,12 @@ def witnesses(connection: sa.Connection, sort: Sort, columns: Sequence[str]) -> 
     ranked = (
         sa.select(*(loras.c[name] for name in names), rank.label("rank"))
         .where(
-            _is_of(sort, connection.dialect.name),
+            _is_of(selection, connection.dialect.name),
             loras.c.outcome == Outcome.DECODED,
             sa.func.coalesce(loras.c.trainer, "") != _MERGED,
-            sa.true() if sort.images is None else loras.c.image_count.between(*sort.images),
+            sa.true()
+            if selection.images is None
+            else loras.c.image_count.between(*selection.images),
         )
         .subquery()
     )
@@ -133,17 +137,17 @@ def witnesses(connection: sa.Connection, sort: Sort, columns: Sequence[str]) -> 
         .order_by(ranked.c.model_id)
         .execution_options(yield_per=_FETCH_ROWS)
     )
-    return [Witness(*row[:5], tuple(row[5:])) for row in connection.execute(statement)]
+    return [Example(*row[:5], tuple(row[5:])) for row in connection.execute(statement)]
 
 
-def _is_of(sort: Sort, dialect: str) -> sa.ColumnElement[bool]:
-    parts = [loras.c.base_model == sort.base_model]
-    if sort.tag is not None:
-        spellings = dict.fromkeys((sort.tag, sort.tag.lower()))
+def _is_of(selection: Selection, dialect: str) -> sa.ColumnElement[bool]:
+    parts = [loras.c.base_model == selection.base_model]
+    if selection.tag is not None:
+        spellings = dict.fromkeys((selection.tag, selection.tag.lower()))
         tagged: tuple[Node, ...] = tuple(Has("model_tags", spelling) for spelling in spellings)
         parts.append(condition_on(Or(tagged) if len(tagged) > 1 else tagged[0], dialect))
-    if sort.creator is not None:
-        parts.append(sa.func.lower(loras.c.creator) == sort.creator.translate(ASCII_LOWER))
-    if sort.min_likes > 0:
-        parts.append(loras.c.likes >= sort.min_likes)
+    if selection.creator is not None:
+        parts.append(sa.func.lower(loras.c.creator) == selection.creator.translate(ASCII_LOWER))
+    if selection.min_likes > 0:
+        parts.append(loras.c.likes >= selection.min_likes)
     return sa.and_(*parts)

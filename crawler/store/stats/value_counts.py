@@ -34,13 +34,13 @@ class Population:
         group: None for rows that have none, and where all rows are one group.
         files: Rows.
         read: Of these, files whose header was read.
-        silent: Of those read, files without a word on their training.
+        no_metadata: Of those read, files without a word on their training.
     """
 
     group: str | None
     files: int
     read: int
-    silent: int
+    no_metadata: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,9 @@ def populations(connection: sa.Connection, tree: Node | None, by: Group | None) 
     """Every group among the rows for which `tree` holds; in no order, none where there is no row."""
     group = _group(by, connection.dialect.name)
     read = sa.func.count(sa.case((loras.c.outcome.in_(READ), 1)))
-    silent = sa.func.count(sa.case((loras.c.outcome == Outcome.NO_METADATA, 1)))
+    no_metadata = sa.func.count(sa.case((loras.c.outcome == Outcome.NO_METADATA, 1)))
     statement = (
-        sa.select(group.label("group"), sa.func.count(), read, silent)
+        sa.select(group.label("group"), sa.func.count(), read, no_metadata)
         .select_from(loras)
         .where(condition_on(tree, connection.dialect.name))
     )
@@ -77,7 +77,7 @@ def populations(connection: sa.Connection, tree: Node | None, by: Group | None) 
 
 
 @contextlib.contextmanager
-def tally(
+def value_counts(
     connection: sa.Connection, field: Field, tree: Node | None, by: Group | None
 ) -> Iterator[Iterator[tuple[str | None, Any, int]]]:
     """Group, value and number of rows for every value there is, in no order; times by their month.
@@ -101,7 +101,7 @@ def commonest(
 ) -> list[Common]:
     """The values that most rows of each group have, at most `most` a group, the commonest first.
 
-    Among equals the smaller value is first. Arguments as for `tally`.
+    Among equals the smaller value is first. Arguments as for `value_counts`.
     """
     counted = _counted(connection.dialect.name, field, tree, by).subquery()
     group, value, count = counted.c

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from crawler.errors import DatabaseError
 from crawler.model import Target
 from crawler.model.outcome import FROM_BYTES
-from crawler.store.read.loras import unpacked
+from crawler.store.read.headers import unpacked
 from crawler.store.schema.tables import headers, loras
 from crawler.store.write.upserts import slices
 

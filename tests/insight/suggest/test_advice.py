@@ -20,7 +20,7 @@ from crawler.insight.suggest.settings import (
     Advice,
 )
 from crawler.store.schema.fields import BY_NAME
-from crawler.store.stats.examples import Witness
+from crawler.store.stats.examples import Example
 from tests.insight.export import sd_scripts
 
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
@@ -60,17 +60,17 @@ FULL: dict[str, Any] = {
 }
 
 
-def witness(number: int = 1, *, likes: int | None = 10, **values: Any) -> Witness:
+def example(number: int = 1, *, likes: int | None = 10, **values: Any) -> Example:
     """A LoRA of a year ago; `age` in months and `creator` may be given beside its values."""
     age = values.pop("age", 12)
     creator = values.pop("creator", f"mason{number}")
     published = None if age is None else NOW - age * MONTH
     found = tuple(values.get(name) for name in COLUMNS)
-    return Witness(number, f"Marble {number}", creator, likes, published, found)
+    return Example(number, f"Marble {number}", creator, likes, published, found)
 
 
-def advice_of(*witnesses: Witness) -> Advice:
-    return advise(witnesses, NOW)
+def advice_of(*examples: Example) -> Advice:
+    return advise(examples, NOW)
 
 
 def test_settings_are_columns_and_stand_behind_what_decides_them() -> None:
@@ -85,26 +85,26 @@ def test_settings_are_columns_and_stand_behind_what_decides_them() -> None:
 
 def test_likes_a_month_decide() -> None:
     found = advice_of(
-        witness(1, likes=120, age=12, network_dim=8),
-        witness(2, likes=90, age=3, network_dim=16),
-        witness(3, likes=15, age=0.5, network_dim=8),
+        example(1, likes=120, age=12, network_dim=8),
+        example(2, likes=90, age=3, network_dim=16),
+        example(3, likes=15, age=0.5, network_dim=8),
     )
     dim = found.findings["network_dim"]
 
     assert found.chosen("network_dim") == 16
     assert [(one.value, one.count) for one in dim.values] == [(16, 1), (8, 2)]
     assert dim.values[0].share == pytest.approx(30 / 55)
-    assert [one.witness.file_id for one in found.examples] == [2, 3, 1]
-    assert found.examples[1].monthly == 15
+    assert [one.file_id for one, _ in found.examples] == [2, 3, 1]
+    assert found.examples[1][1] == 15
 
 
 def test_what_nobody_likes_weighs_nothing() -> None:
     found = advice_of(
-        witness(1, network_dim=8),
-        witness(2, likes=0, network_dim=16),
-        witness(3, likes=None, network_dim=16),
-        witness(4, age=None, network_dim=16),
-        witness(5, likes=-4, network_dim=16),
+        example(1, network_dim=8),
+        example(2, likes=0, network_dim=16),
+        example(3, likes=None, network_dim=16),
+        example(4, age=None, network_dim=16),
+        example(5, likes=-4, network_dim=16),
     )
 
     assert (found.loras, found.weightless, found.is_weighted) == (1, 4, True)
@@ -112,7 +112,7 @@ def test_what_nobody_likes_weighs_nothing() -> None:
 
 
 def test_without_any_likes_all_weigh_the_same() -> None:
-    found = advice_of(*(witness(n, likes=0, network_dim=8 * n) for n in (1, 2, 2)))
+    found = advice_of(*(example(n, likes=0, network_dim=8 * n) for n in (1, 2, 2)))
 
     assert (found.loras, found.weightless, found.is_weighted) == (3, 0, False)
     assert found.chosen("network_dim") == 16
@@ -122,8 +122,8 @@ def test_rates_are_those_of_the_chosen_optimizer() -> None:
     prodigy = {"optimizer": "Prodigy", "effective_unet_lr": 1.0, "lr_scheduler": "constant"}
     adam = {"optimizer": "AdamW", "lr_scheduler": "cosine"}
     found = advice_of(
-        *(witness(n, **prodigy) for n in range(4)),
-        *(witness(n, effective_unet_lr=n / 1024, **adam) for n in range(1, 6)),
+        *(example(n, **prodigy) for n in range(4)),
+        *(example(n, effective_unet_lr=n / 1024, **adam) for n in range(1, 6)),
     )
     rate = found.findings["effective_unet_lr"]
 
@@ -136,14 +136,14 @@ def test_rates_are_those_of_the_chosen_optimizer() -> None:
 
 
 def test_a_median_is_a_value_that_somebody_used() -> None:
-    found = advice_of(witness(1, images_seen=100), witness(2, likes=11, images_seen=900))
+    found = advice_of(example(1, images_seen=100), example(2, likes=11, images_seen=900))
 
     assert found.findings["images_seen"].quartiles == (100, 900, 900)
 
 
 def test_what_most_leave_out_is_left_out() -> None:
     found = advice_of(
-        witness(1, min_snr_gamma=5.0), witness(2), witness(3), witness(4, loss_type="l1")
+        example(1, min_snr_gamma=5.0), example(2), example(3), example(4, loss_type="l1")
     )
     gamma = found.findings["min_snr_gamma"]
 
@@ -156,7 +156,7 @@ def test_what_most_leave_out_is_left_out() -> None:
 def test_what_hangs_on_something_that_is_off_is_off() -> None:
     untrained = {"trains_text_encoder": False, "effective_text_encoder_lr": 5e-5}
     found = advice_of(
-        *(witness(n, enable_bucket=False, max_bucket_reso=9, **untrained) for n in (1, 2))
+        *(example(n, enable_bucket=False, max_bucket_reso=9, **untrained) for n in (1, 2))
     )
 
     assert found.chosen("trains_text_encoder") is False
@@ -165,7 +165,7 @@ def test_what_hangs_on_something_that_is_off_is_off() -> None:
 
 
 def test_what_nobody_tells_decides_nothing() -> None:
-    found = advice_of(witness(1, effective_unet_lr=1e-4))
+    found = advice_of(example(1, effective_unet_lr=1e-4))
 
     assert found.chosen("effective_unet_lr") == 1e-4
     assert "optimizer" not in found.findings
@@ -175,7 +175,7 @@ def test_objects_are_counted_like_other_values() -> None:
     args = {"decouple": True, "betas": [0.9, 0.99]}
     same = dict(reversed(args.items()))
     found = advice_of(
-        *(witness(n, optimizer="Prodigy", optimizer_args=one) for n, one in enumerate((args, same)))
+        *(example(n, optimizer="Prodigy", optimizer_args=one) for n, one in enumerate((args, same)))
     )
 
     (value,) = found.findings["optimizer_args"].values
@@ -186,12 +186,12 @@ def test_whole_combinations_that_are_shared_come_first() -> None:
     common = {"optimizer": "Lion", "network_dim": 8, "effective_unet_lr": 1e-4}
     single = common | {"network_dim": 128}
     found = advice_of(
-        witness(1, likes=900, **single),
-        witness(2, **common),
-        witness(3, **common),
-        witness(4, optimizer="Lion"),
+        example(1, likes=900, **single),
+        example(2, **common),
+        example(3, **common),
+        example(4, optimizer="Lion"),
     )
-    alone = advice_of(witness(1, **single))
+    alone = advice_of(example(1, **single))
 
     (shared,) = found.combinations
     assert shared.value == ("Lion", None, 8, None, 1e-4, None)
@@ -201,19 +201,19 @@ def test_whole_combinations_that_are_shared_come_first() -> None:
 
 def test_one_creator_shows_one_example_and_is_named() -> None:
     found = advice_of(
-        *(witness(n, likes=100, creator="mill") for n in range(1, 9)),
-        *(witness(n, likes=50) for n in range(9, 20)),
+        *(example(n, likes=100, creator="mill") for n in range(1, 9)),
+        *(example(n, likes=50) for n in range(9, 20)),
     )
 
-    assert [one.witness.file_id for one in found.examples] == [1, 9, 10, 11, 12]
+    assert [one.file_id for one, _ in found.examples] == [1, 9, 10, 11, 12]
     assert len(found.examples) == MAX_VALUES
     assert found.top_creator == ("mill", pytest.approx(800 / 1350))
     assert (found.creators, found.half) == (12, 7)
 
 
 def test_few_are_told_to_be_few() -> None:
-    assert not advice_of(*(witness(n) for n in range(ENOUGH - 1))).is_enough
-    assert advice_of(*(witness(n) for n in range(ENOUGH))).is_enough
+    assert not advice_of(*(example(n) for n in range(ENOUGH - 1))).is_enough
+    assert advice_of(*(example(n) for n in range(ENOUGH))).is_enough
 
 
 def test_nobody_to_ask() -> None:
@@ -226,7 +226,7 @@ def test_nobody_to_ask() -> None:
 
 
 def test_the_recipe_is_what_was_chosen() -> None:
-    found = advice_of(*(witness(n, **FULL) for n in range(30)))
+    found = advice_of(*(example(n, **FULL) for n in range(30)))
     made = recipe_of(found, images=40)
     config = sd_scripts.read_config(config_text(made, "a test"), made.script)
     (dataset,) = sd_scripts.read_datasets(dataset_text(made))
@@ -256,7 +256,7 @@ def test_the_recipe_is_what_was_chosen() -> None:
 def test_every_option_says_what_it_rests_on() -> None:
     wide = FULL | {"effective_unet_lr": 0.0001}
     found = advice_of(
-        *(witness(n, **FULL) for n in range(3)), *(witness(n, **wide) for n in range(3, 6))
+        *(example(n, **FULL) for n in range(3)), *(example(n, **wide) for n in range(3, 6))
     )
     lines = config_text(recipe_of(found, None), "a test").splitlines()
 
@@ -268,7 +268,7 @@ def test_every_option_says_what_it_rests_on() -> None:
 
 def test_text_from_the_net_stays_inside_its_string() -> None:
     hostile = 'cosine"\nrm = 1 # \x1b[31m'
-    found = advice_of(witness(1, **FULL | {"sd_model_name": hostile, "lr_scheduler": hostile}))
+    found = advice_of(example(1, **FULL | {"sd_model_name": hostile, "lr_scheduler": hostile}))
     made = recipe_of(found, None)
     config = tomllib.loads(config_text(made, hostile))
 
@@ -278,7 +278,7 @@ def test_text_from_the_net_stays_inside_its_string() -> None:
 
 
 def test_without_a_text_encoder_only_the_image_model_is_trained() -> None:
-    found = advice_of(witness(1, **FULL | {"trains_text_encoder": False}))
+    found = advice_of(example(1, **FULL | {"trains_text_encoder": False}))
     config = tomllib.loads(config_text(recipe_of(found, None), "a test"))
 
     assert config["network_train_unet_only"] is True
@@ -287,5 +287,5 @@ def test_without_a_text_encoder_only_the_image_model_is_trained() -> None:
 
 def test_months_are_counted_from_the_first_version() -> None:
     assert timedelta(days=30) < MONTH < timedelta(days=31)
-    (example,) = advice_of(witness(1, likes=24, age=12)).examples
-    assert example.monthly == pytest.approx(2)
+    ((_, likes_per_month),) = advice_of(example(1, likes=24, age=12)).examples
+    assert likes_per_month == pytest.approx(2)

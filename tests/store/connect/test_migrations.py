@@ -23,7 +23,7 @@ from crawler.store.connect.database import (
     state,
     upgrade,
 )
-from crawler.store.read.loras import table_counts
+from crawler.store.read.status import table_counts
 from crawler.store.schema import tables
 from crawler.store.write.writes import store_results
 from tests.factories import make_model, make_result

@@ -7,14 +7,9 @@ import pytest
 import sqlalchemy as sa
 
 from crawler.errors import DatabaseError, UsageError
-from crawler.store.read.loras import (
-    FieldStats,
-    header_lengths,
-    lora,
-    status,
-    stored_header,
-    table_counts,
-)
+from crawler.store.read.headers import header_lengths, stored_header
+from crawler.store.read.loras import FieldStats, lora
+from crawler.store.read.status import status, table_counts
 from crawler.store.schema import tables
 from crawler.store.write.writes import begin_crawl, finish_crawl, refresh_statistics, store_results
 from tests.factories import (

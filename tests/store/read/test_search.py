@@ -16,8 +16,8 @@ from crawler.store.read.search import (
     DEFAULT_COLUMNS,
     Search,
     condition_on,
-    coverage,
     search,
+    sparse_fields,
     statement_text,
 )
 from crawler.store.schema.fields import BY_NAME
@@ -265,10 +265,10 @@ def _quote(connection: sqlite3.Connection, value: Any) -> str:
 
 def test_fields_that_few_rows_have(filled: sa.Engine) -> None:
     with filled.connect() as connection:
-        assert coverage(connection, ["network_dim", "v2", "tags", "seed"]) == [
+        assert sparse_fields(connection, ["network_dim", "v2", "tags", "seed"]) == [
             ("v2", 2 / 6), ("tags", 2 / 6), ("seed", 0.0),
         ]  # fmt: skip
-        assert coverage(connection, []) == []
+        assert sparse_fields(connection, []) == []
 
 
 def test_the_statistics_are_asked_first(filled: sa.Engine) -> None:
@@ -282,11 +282,11 @@ def test_the_statistics_are_asked_first(filled: sa.Engine) -> None:
         connection.execute(field_stats.delete())
         connection.execute(field_stats.insert(), stats)
     with filled.connect() as connection:
-        assert coverage(connection, ["network_dim", "tags", "seed"]) == [
+        assert sparse_fields(connection, ["network_dim", "tags", "seed"]) == [
             ("network_dim", 1 / 6), ("seed", 0.0),
         ]  # fmt: skip
 
 
 def test_an_empty_table_lacks_nothing(engine: sa.Engine) -> None:
     with engine.connect() as connection:
-        assert coverage(connection, ["network_dim", "tags"]) == []
+        assert sparse_fields(connection, ["network_dim", "tags"]) == []

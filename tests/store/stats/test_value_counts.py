@@ -1,4 +1,4 @@
-"""Values counted, creators and evidence: the same on both databases."""
+"""Values counted, creators and examples: the same on both databases."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -10,15 +10,21 @@ import sqlalchemy as sa
 from crawler.query.parser import parse
 from crawler.store.schema.fields import BY_NAME, FIELDS
 from crawler.store.schema.tables import loras, models, versions
-from crawler.store.stats.creators import Author, authors
-from crawler.store.stats.examples import Coverage, Sort, base_models, coverage_of, witnesses
+from crawler.store.stats.creators import Creator, creators
+from crawler.store.stats.examples import (
+    Coverage,
+    Selection,
+    base_models,
+    coverage_of,
+    find_examples,
+)
 from crawler.store.stats.value_counts import (
     Common,
     Group,
     Population,
     commonest,
     populations,
-    tally,
+    value_counts,
 )
 
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
@@ -66,7 +72,7 @@ def shelf(engine: sa.Engine) -> sa.Engine:
 
 def tallied(engine: sa.Engine, name: str, by: Group | None, *where: str) -> dict[Any, int]:
     tree = parse(where, BY_NAME)
-    with engine.connect() as connection, tally(connection, BY_NAME[name], tree, by) as found:
+    with engine.connect() as connection, value_counts(connection, BY_NAME[name], tree, by) as found:
         return {(group, value): count for group, value, count in found}
 
 
@@ -136,24 +142,24 @@ def test_a_run_counts_once_with_the_furthest_of_its_files(engine: sa.Engine) -> 
         epoch(None, 5, model_id=7, creator=None),
     )
     with engine.connect() as connection:
-        found = authors(connection, None, sort="loras", limit=0)
-        first = authors(connection, None, sort="megapixels_seen", limit=1)
-        none = authors(connection, parse(["steps>1"], BY_NAME), sort="creator", limit=0)
+        found = creators(connection, None, sort="loras", limit=0)
+        first = creators(connection, None, sort="megapixels_seen", limit=1)
+        none = creators(connection, parse(["steps>1"], BY_NAME), sort="creator", limit=0)
 
     assert found.listed == (
-        Author("mason", 5, 9, 7 / 8, 4, 400.0, 365.0, 3.0),
-        Author("carver", 1, 1, 1.0, 1, 2.0**40, 2.0**38, 1.0),
+        Creator("mason", 5, 9, 7 / 8, 4, 400.0, 365.0, 3.0),
+        Creator("carver", 1, 1, 1.0, 1, 2.0**40, 2.0**38, 1.0),
     )
-    assert (found.total, found.files, found.read, found.silent) == (2, 10, 9, 1)
-    assert found.nameless == 1
+    assert (found.total, found.files, found.read, found.no_metadata) == (2, 10, 9, 1)
+    assert found.without_creator == 1
     assert ([one.creator for one in first.listed], first.total) == (["carver"], 2)
-    assert (none.listed, none.total, none.nameless) == ((), 0, 0)
+    assert (none.listed, none.total, none.without_creator) == ((), 0, 0)
 
 
 def test_the_median_of_an_even_number_of_runs_lies_between(engine: sa.Engine) -> None:
     insert(engine, *({"creator": "mason", "images_seen": images} for images in (10, 40, 20, 70)))
     with engine.connect() as connection:
-        (author,) = authors(connection, None, sort="runs", limit=0).listed
+        (author,) = creators(connection, None, sort="runs", limit=0).listed
 
     assert author.median_images_seen == 30.0
     assert author.megapixels_seen is author.training_hours is None
@@ -167,14 +173,14 @@ def test_creators_who_tell_nothing_are_listed_last(engine: sa.Engine) -> None:
         {"creator": "chisel", "training_seconds": 1.0},
     )
     with engine.connect() as connection:
-        found = authors(connection, None, sort="training_hours", limit=0).listed
+        found = creators(connection, None, sort="training_hours", limit=0).listed
 
     assert [one.creator for one in found] == ["chisel", "anvil", "bellows"]
     assert [one.with_metadata for one in found] == [1.0, 0.0, None]
     assert [one.runs for one in found] == [1, 0, 0]
 
 
-def test_each_lora_has_one_witness(engine: sa.Engine) -> None:
+def test_each_lora_has_one_example(engine: sa.Engine) -> None:
     year = timedelta(days=365)
     old = {"base_model": "Pony", "model_id": 1, "version_id": 10, "published_at": NOW - year}
     new = old | {"version_id": 11, "published_at": NOW}
@@ -189,10 +195,10 @@ def test_each_lora_has_one_witness(engine: sa.Engine) -> None:
         {"base_model": "Pony", "model_id": 4, "outcome": "pending"},
         {"base_model": "Flux", "model_id": 5},
     )
-    sort = Sort(base_model="Pony")
+    selection = Selection(base_model="Pony")
     with engine.connect() as connection:
-        (found,) = witnesses(connection, sort, ("images_seen", "version_id", "file_id"))
-        assert coverage_of(connection, sort) == Coverage(4, 3, 2)
+        (found,) = find_examples(connection, selection, ("images_seen", "version_id", "file_id"))
+        assert coverage_of(connection, selection) == Coverage(4, 3, 2)
         assert base_models(connection) == {"Pony": 7, "Flux": 1}
 
     assert (found.file_id, found.likes, found.creator) == (4, 7, "mason")
@@ -221,6 +227,6 @@ def test_who_is_asked(engine: sa.Engine, asked: dict[str, Any], expected: list[i
         {"base_model": "Pony", "model_tags": ["style", "stone"], "likes": 4},
     )
     with engine.connect() as connection:
-        found = witnesses(connection, Sort(**{"base_model": "Pony"} | asked), ())
+        found = find_examples(connection, Selection(**{"base_model": "Pony"} | asked), ())
 
     assert [one.file_id for one in found] == expected

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from crawler.decode.recipe import DECODER_VERSION
 from crawler.decode.verdict import judge
 from crawler.model import Decoded, Directory, Header, Outcome, Problem, Recipe, Result, Weights
-from crawler.store.read.loras import stored_header
+from crawler.store.read.headers import stored_header
 from crawler.store.schema import tables
 from crawler.store.schema.tables import loras
 from crawler.store.write.results import TRAINING_COLUMNS
