@@ -5,46 +5,10 @@ beside no layer of one is none (`--network_train_unet_only` leaves the rate in),
 rank that a setting of its own overrides layer by layer.
 """
 
-import re
-
 from crawler.decode import clean
+from crawler.decode.base_names import certain_architecture, have_same_layers
 from crawler.decode.problems import CONTRADICTED
-from crawler.model import Problem, Recipe, Weights
-
-#: Name of the base, in lower case and without separators -> architecture. Names of sd-scripts,
-#: musubi-tuner, ai-toolkit, TrainTrain and of `modelspec.architecture`; what could mean another
-#: base as well, such as `flux` or `krea`, is not here.
-_BASES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), architecture)
-    for pattern, architecture in (
-        (r"sdxl.*|stablediffusionxl.*", "sdxl"),
-        (r"sdv?1(?:v|\d)?|stablediffusionv1\d?", "sd1"),
-        (r"sdv?2(?:v|\d)?|stablediffusionv2(?:\d{3}v?|\d)?", "sd2"),
-        (r"sdv?3.*|stablediffusion3.*", "sd3"),
-        (r"flux1.*|fluxkontext", "flux1"),
-        (r"flux2.*", "flux2"),
-        (r"chroma1?(?:hd|base|radiance)?", "chroma"),
-        (r"lumina2", "lumina2"),
-        (r"hunyuanvideo(?:15)?", "hunyuan-video"),
-        (r"qwenimage(?:edit|layered)?(?:plus|\d{4})?", "qwen-image"),
-        (r"wan(?:\d\w*)?", "wan"),
-        (r"zimage(?:turbo|base|deturbo)?", "z-image"),
-        (r"hidreami1\w*", "hidream"),
-        (r"anima(?:preview)?\d*", "anima"),
-        (r"krea2", "krea2"),
-        (r"ideogram4", "ideogram4"),
-        (r"kandinsky5\w*", "kandinsky5"),
-        (r"ltx(?:v|video)?\d*", "ltx"),
-    )
-)
-_SEPARATORS = re.compile(r"[-_./ ]+")
-
-#: Longest name that is looked up, in characters; the known ones stay below 40.
-_MAX_NAME_CHARS = 80
-
-#: Architectures whose LoRAs name their tensors alike: a LoRA for Chroma is read as one for Flux.1, and
-#: tools that extract LoRAs write `flux1` for both.
-_TWINS = (frozenset({"flux1", "chroma"}),)
+from crawler.model import Problem, Recipe, Trainer, Weights
 
 #: Architectures with convolutions that a LoRA may train; elsewhere `conv_dim` does nothing.
 _UNETS = frozenset({"sd1", "sd2", "sdxl"})
@@ -56,9 +20,6 @@ _RANKED = frozenset({"lora", "locon", "dora", "loha"})
 #: Two names of one algorithm, with and without convolutions: a merger or a preset takes them in or
 #: leaves them out.
 _PLAIN = frozenset({"lora", "locon"})
-
-#: Trainers' name for files whose arguments are made up, not asked for.
-_MERGED = "merge-tool"
 
 
 def disagreements(recipe: Recipe, weights: Weights) -> tuple[Problem, ...]:
@@ -104,7 +65,7 @@ def _has_ranks_of_its_own(recipe: Recipe) -> bool:
 def _convolutions(recipe: Recipe, weights: Weights) -> str:
     if not recipe.conv_dim or recipe.conv_dim < 0 or weights.trains_conv is not False:
         return ""
-    by_chance = recipe.trainer == _MERGED or _has_preset(recipe)
+    by_chance = recipe.trainer == Trainer.MERGE_TOOL or _has_preset(recipe)
     if weights.architecture not in _UNETS or by_chance:
         return ""
     return f"the metadata says conv_dim {recipe.conv_dim:,}, no tensor is a convolution"
@@ -138,15 +99,7 @@ def _architecture(recipe: Recipe, weights: Weights) -> str:
     claimed, found = recipe.base_model_version, weights.architecture
     if claimed is None or found is None:
         return ""
-    meant = _meant(claimed)
-    if meant is None or meant == found or any({meant, found} <= twins for twins in _TWINS):
+    meant = certain_architecture(claimed)
+    if meant is None or have_same_layers(meant, found):
         return ""
     return f"the metadata says {clean.quote(claimed)}, the tensors fit {found}"
-
-
-def _meant(base: str) -> str | None:
-    """The architecture that a trainer's name of the base stands for; None when it is not known."""
-    if len(base) > _MAX_NAME_CHARS:
-        return None
-    name = _SEPARATORS.sub("", base.lower())
-    return next((found for pattern, found in _BASES if pattern.fullmatch(name)), None)

@@ -5,6 +5,7 @@ from crawler.model.files import Fetched, FileHashes, LocalFile, LocalResult, Res
 from crawler.model.header import Form, Header, Tensor, TensorTable
 from crawler.model.outcome import Outcome
 from crawler.model.recipe import Dataset, Decoded, Directory, Problem, Recipe, Weights
+from crawler.model.trainer import Trainer
 
 __all__ = [
     "LORA_TYPES",
@@ -29,6 +30,7 @@ __all__ = [
     "Target",
     "Tensor",
     "TensorTable",
+    "Trainer",
     "Version",
     "Weights",
 ]

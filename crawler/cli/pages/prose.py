@@ -4,23 +4,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from crawler.cli.output.cells import count, duration, instant, number, rounded
-
-#: What did not train: its files were made of others.
-_MERGED = "merge-tool"
+from crawler.model import Trainer
 
 #: Trainers as their makers write them.
 _TRAINERS = {
-    "kohya": "kohya's sd-scripts",
-    "musubi-tuner": "musubi-tuner",
-    "ai-toolkit": "ai-toolkit",
-    "onetrainer": "OneTrainer",
-    "simpletuner": "SimpleTuner",
-    "diffusers": "diffusers",
-    "peft": "PEFT",
-    "traintrain": "TrainTrain",
-    "diffusion-pipe": "diffusion-pipe",
-    "cloneofsimo": "cloneofsimo's lora",
-    _MERGED: "a tool that merges, extracts or resizes LoRAs",
+    Trainer.KOHYA: "kohya's sd-scripts",
+    Trainer.MUSUBI_TUNER: "musubi-tuner",
+    Trainer.AI_TOOLKIT: "ai-toolkit",
+    Trainer.ONETRAINER: "OneTrainer",
+    Trainer.SIMPLETUNER: "SimpleTuner",
+    Trainer.DIFFUSERS: "diffusers",
+    Trainer.PEFT: "PEFT",
+    Trainer.TRAINTRAIN: "TrainTrain",
+    Trainer.DIFFUSION_PIPE: "diffusion-pipe",
+    Trainer.CLONEOFSIMO: "cloneofsimo's lora",
+    Trainer.MERGE_TOOL: "a tool that merges, extracts or resizes LoRAs",
 }
 
 #: Digits of a commit that are enough to tell it.
@@ -51,7 +49,7 @@ def _who(row: Mapping[str, Any]) -> str:
         parts.append(f"on {base}")
     if finished := row.get("training_finished_at") or row.get("training_started_at"):
         parts.append(f"on {instant(finished)[:10]}" if not base else f"({instant(finished)[:10]})")
-    done = "Made" if row.get("trainer") == _MERGED else "Trained"
+    done = "Made" if row.get("trainer") == Trainer.MERGE_TOOL else "Trained"
     return f"{done} {' '.join(parts)}." if parts else ""
 
 

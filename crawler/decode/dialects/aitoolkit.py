@@ -14,9 +14,7 @@ from crawler.decode import clean
 from crawler.decode.dialect_result import Reading, take
 from crawler.decode.dialects.kohya import keys as kohya_keys
 from crawler.decode.embedded_json import an_object, read_key
-from crawler.model import Problem
-
-TRAINER = "ai-toolkit"
+from crawler.model import Problem, Trainer
 
 _NOT_COUNTED = "ss_tag_frequency"
 
@@ -29,7 +27,7 @@ def matches(metadata: Mapping[str, str]) -> bool:
 def read(metadata: Mapping[str, str]) -> Reading:
     """Version, steps, epoch, name and base; keys of sd-scripts that a user added are typed as well."""
     reading = kohya_keys.read(
-        {key: value for key, value in metadata.items() if key != _NOT_COUNTED}, TRAINER
+        {key: value for key, value in metadata.items() if key != _NOT_COUNTED}, Trainer.AI_TOOLKIT
     )
     problems: list[Problem] = []
     used: set[str] = set()

@@ -13,9 +13,7 @@ from crawler.decode import clean
 from crawler.decode.dialect_result import Reading, held, note, take
 from crawler.decode.embedded_json import read_json
 from crawler.decode.problems import OUT_OF_RANGE, SEVERAL, WRONG_SHAPE, UnreadableError
-from crawler.model import Problem
-
-TRAINER = "cloneofsimo"
+from crawler.model import Problem, Trainer
 
 _RANK = re.compile("(?:unet|text_encoder):[0-9]{1,6}:rank")
 
@@ -50,7 +48,7 @@ def read(metadata: Mapping[str, str]) -> Reading:
         used -= classes.keys()
     return Reading(
         values={
-            "trainer": TRAINER,
+            "trainer": Trainer.CLONEOFSIMO,
             "network_dim": dim,
             "network_args": kept,
             "network_algo": _algo(classes, ranks),

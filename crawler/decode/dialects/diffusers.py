@@ -11,7 +11,7 @@ from crawler.decode import clean
 from crawler.decode.dialect_result import Reading, held, take
 from crawler.decode.dialects.local_paths import model_name
 from crawler.decode.embedded_json import an_object, read_key
-from crawler.model import Problem
+from crawler.model import Problem, Trainer
 
 #: Components in the order in which one stands for the file: what is denoised before what is read.
 _FIRST = ("transformer", "unet", "prior", "")
@@ -33,7 +33,7 @@ _TOLD = frozenset({"r", "lora_alpha", "alpha", "lora_dropout"})
 _BASE = "base_model_name_or_path"
 
 
-def read_adapter_config(metadata: Mapping[str, str], key: str, trainer: str) -> Reading:
+def read_adapter_config(metadata: Mapping[str, str], key: str, trainer: Trainer) -> Reading:
     """What a key that holds such a configuration says; nothing is said of the run."""
     problems: list[Problem] = []
     used: set[str] = set()
@@ -95,8 +95,6 @@ def _algorithm(settings: Mapping[str, Any], problems: list[Problem]) -> str | No
     return "dora" if found == "lora" and decomposed else found
 
 
-TRAINER = "diffusers"
-
 #: The adapter's configuration, for each component of the pipeline.
 KEY = "lora_adapter_metadata"
 
@@ -111,4 +109,4 @@ def matches(metadata: Mapping[str, str]) -> bool:
 
 def read(metadata: Mapping[str, str]) -> Reading:
     """The adapter's rank, alpha and further settings."""
-    return read_adapter_config(metadata, KEY, TRAINER)
+    return read_adapter_config(metadata, KEY, Trainer.DIFFUSERS)

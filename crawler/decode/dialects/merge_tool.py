@@ -22,8 +22,7 @@ from crawler.decode.dialects.kohya.dialect import FOREIGN_KEYS
 from crawler.decode.dialects.kohya.network import RESIZED
 from crawler.decode.embedded_json import read_json
 from crawler.decode.problems import UnreadableError
-
-TRAINER = "merge-tool"
+from crawler.model import Trainer
 
 #: All that sd-scripts writes of a network when it did not train, or was told to write no more.
 MINIMUM = frozenset(
@@ -71,7 +70,7 @@ def read(metadata: Mapping[str, str]) -> Reading:
     The module names no algorithm here: mergers keep or invent it and drop its arguments. Only an
     extracted file is certain to hold what `networks.lora` makes without any.
     """
-    reading = kohya_keys.read(metadata, TRAINER)
+    reading = kohya_keys.read(metadata, Trainer.MERGE_TOOL)
     if _args(metadata) == {}:
         return reading
     return replace(reading, values={**reading.values, "network_algo": None})

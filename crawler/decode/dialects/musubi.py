@@ -15,9 +15,7 @@ from crawler.decode.dialects.kohya import keys as kohya_keys
 from crawler.decode.dialects.kohya import network as kohya_network
 from crawler.decode.dialects.kohya.datasets import SHARED_COLUMNS
 from crawler.decode.dialects.local_paths import base_name
-from crawler.model import Dataset, Directory, Problem
-
-TRAINER = "musubi-tuner"
+from crawler.model import Dataset, Directory, Problem, Trainer
 
 _ITEMS = "ss_num_train_items"
 _PACKAGE = "musubi_tuner."
@@ -79,7 +77,7 @@ def matches(metadata: Mapping[str, str]) -> bool:
 
 def read(metadata: Mapping[str, str]) -> Reading:
     """Every key of sd-scripts, and the folders of the datasets."""
-    reading = kohya_keys.read(metadata, TRAINER)
+    reading = kohya_keys.read(metadata, Trainer.MUSUBI_TUNER)
     problems = list(reading.problems)
     values = dict(reading.values)
     module = values.get("network_module")

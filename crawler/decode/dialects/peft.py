@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from crawler.decode import clean
 from crawler.decode.dialect_result import Reading, take
 from crawler.decode.dialects import diffusers
-
-TRAINER = "peft"
+from crawler.model import Trainer
 
 #: finetrainers' key: rank, alpha and target modules.
 _LORA_CONFIG = "lora_config"
@@ -24,7 +23,7 @@ def matches(metadata: Mapping[str, str]) -> bool:
 def read(metadata: Mapping[str, str]) -> Reading:
     """The adapter's rank, alpha and further settings, and PEFT's version."""
     key = diffusers.KEY if diffusers.KEY in metadata else _LORA_CONFIG
-    reading = diffusers.read_adapter_config(metadata, key, TRAINER)
+    reading = diffusers.read_adapter_config(metadata, key, Trainer.PEFT)
     problems = list(reading.problems)
     arguments = dict(reading.values["network_args"] or {})
     version = take(clean.string, arguments.pop("peft_version", None), "trainer_version", problems)

@@ -12,9 +12,7 @@ from crawler.decode.dialect_result import Reading, held, take
 from crawler.decode.dialects import diffusers
 from crawler.decode.dialects.kohya import network as kohya_network
 from crawler.decode.embedded_json import an_object, read_key
-from crawler.model import Problem
-
-TRAINER = "simpletuner"
+from crawler.model import Problem, Trainer
 
 _LYCORIS = "lycoris_config"
 
@@ -47,7 +45,7 @@ def read(metadata: Mapping[str, str]) -> Reading:
     """The network, and the steps where they are given."""
     problems: list[Problem] = []
     used: set[str] = set()
-    values: dict[str, Any] = {"trainer": TRAINER}
+    values: dict[str, Any] = {"trainer": Trainer.SIMPLETUNER}
     for key, columns in ((diffusers.KEY, diffusers.columns), (_LYCORIS, _lycoris)):
         found: list[Problem] = []
         config = read_key(key, metadata, an_object, "network_args", problems=found, used=used)

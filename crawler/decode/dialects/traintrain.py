@@ -9,8 +9,7 @@ from types import MappingProxyType
 
 from crawler.decode.dialect_result import Reading
 from crawler.decode.dialects.kohya import keys as kohya_keys
-
-TRAINER = "traintrain"
+from crawler.model import Trainer
 
 #: What it writes and nobody else does: `networks.lora`, with an s, is sd-scripts' own module.
 MODULE = "network.lora"
@@ -58,7 +57,7 @@ def read(metadata: Mapping[str, str]) -> Reading:
 
     The module is the same for LoRA, LoCon and LoHa, so the algorithm stays open.
     """
-    reading = kohya_keys.read(metadata, TRAINER)
+    reading = kohya_keys.read(metadata, Trainer.TRAINTRAIN)
     optimizer = reading.values.get("optimizer")
     changed = {"network_algo": None, "optimizer": _CLASSES.get(optimizer or "", optimizer)}
     return replace(reading, values={**reading.values, **changed})

@@ -9,7 +9,7 @@ from crawler.decode import clean
 from crawler.decode.dialects.kohya.network import RESIZED
 from crawler.insight.export.parts import Kind, Note, Option
 from crawler.insight.export.scripts import Script
-from crawler.model import Decoded
+from crawler.model import Decoded, Trainer
 
 #: Algorithms, as the tensors tell them, that LyCORIS trains under its own names.
 _LYCORIS = MappingProxyType(
@@ -17,7 +17,7 @@ _LYCORIS = MappingProxyType(
 )  # fmt: skip
 
 #: Trainers whose modules and arguments are those of sd-scripts; None is one that borrows its words.
-SAME_WORDS = frozenset({None, "kohya", "musubi-tuner", "merge-tool"})
+SAME_WORDS = frozenset({None, Trainer.KOHYA, Trainer.MUSUBI_TUNER, Trainer.MERGE_TOOL})
 
 #: A module that Python can import. `network.` without an s is TrainTrain's own.
 _MODULE = re.compile(r"(?!network\.)[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", re.ASCII)
@@ -169,7 +169,7 @@ def _optimizer_type(decoded: Decoded, args: dict[str, Any], notes: list[Note]) -
     cls, path = decoded.recipe.optimizer or "", decoded.recipe.optimizer_path
     if path is None:
         known = _SHORT.get(cls.casefold(), cls)
-        if decoded.recipe.trainer != "kohya":
+        if decoded.recipe.trainer != Trainer.KOHYA:
             text = f"{known}: the trainer writes the class {cls} without its package"
             notes.append(Note(Kind.ASSUMED, "optimizer_type", text))
         return known

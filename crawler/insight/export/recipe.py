@@ -15,7 +15,7 @@ from crawler.insight.export.config import config
 from crawler.insight.export.dataset import datasets
 from crawler.insight.export.parts import Export, Kind, Note
 from crawler.insight.export.scripts import Script, choose
-from crawler.model import Decoded, Problem
+from crawler.model import Decoded, Problem, Trainer
 
 #: Options that every recipe should have, and what sd-scripts does without them.
 _EXPECTED = (
@@ -60,10 +60,10 @@ def missing(decoded: Decoded, script: Script, written: Collection[str]) -> list[
         ("token_warmup_min, token_warmup_step", "whether captions grew during the run"),
     ]
     notes = [Note(Kind.MISSING, subject, text) for subject, text in found]
-    if recipe.trainer == "merge-tool" and recipe.original_dim is None:
+    if recipe.trainer == Trainer.MERGE_TOOL and recipe.original_dim is None:
         text = "a tool that merges, extracts or splits made the file: no single run did"
         notes.append(Note(Kind.ASSUMED, "trainer", text))
-    elif recipe.trainer not in {None, "kohya"}:
+    elif recipe.trainer not in {None, Trainer.KOHYA}:
         text = f"{recipe.trainer} trained it: what it left to its own defaults is not known here"
         notes.append(Note(Kind.ASSUMED, "trainer", text))
     return notes

@@ -1,13 +1,13 @@
 """Which script of sd-scripts trains a LoRA, and what only that script asks for."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from crawler.decode import clean
+from crawler.decode.base_names import have_same_layers, likely_architecture
 from crawler.insight.export.parts import Kind, Note
-from crawler.model import Decoded
+from crawler.model import Decoded, Trainer
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,40 +73,8 @@ _SCRIPTS: Mapping[str, Script] = MappingProxyType(
     }
 )  # fmt: skip
 
-#: How trainers begin the name of a base model (`ss_base_model_version`, `modelspec.architecture`), in
-#: lower case and without separators -> the base; longer beginnings before shorter ones that they
-#: contain. Whatever begins otherwise is a base that sd-scripts does not train.
-_BEGINNINGS = (
-    ("sdxl", "sdxl"),
-    ("stablediffusionxl", "sdxl"),
-    ("sdv1", "sd1"),
-    ("sd1", "sd1"),
-    ("stablediffusionv1", "sd1"),
-    ("stablediffusion1", "sd1"),
-    ("sdv2", "sd2"),
-    ("sd2", "sd2"),
-    ("stablediffusionv2", "sd2"),
-    ("stablediffusion2", "sd2"),
-    ("sd3", "sd3"),
-    ("stablediffusion3", "sd3"),
-    ("flux2", "flux2"),
-    ("flux", "flux1"),
-    ("chromaradiance", "chroma-radiance"),
-    ("chroma", "chroma"),
-    ("lumina", "lumina2"),
-    ("hunyuanimage", "hunyuan-image"),
-    ("anima", "anima"),
-)
-_SEPARATORS = re.compile(r"[-_./ ]+")
-
 #: Longest name of a base that is quoted, in characters; the known ones stay below 40.
 _MAX_NAME_CHARS = 80
-
-#: Bases whose LoRAs name their tensors alike, so that neither disproves the other.
-_TWINS = (
-    frozenset({"flux1", "chroma"}),
-    frozenset({"hunyuan-image", "hunyuan-video"}),
-)
 
 
 def choose(decoded: Decoded, notes: list[Note]) -> Script:
@@ -117,7 +85,7 @@ def choose(decoded: Decoded, notes: list[Note]) -> Script:
     """
     claimed, found = _claimed(decoded), decoded.weights.architecture
     base = claimed
-    if found and found != claimed and not any({claimed, found} <= twins for twins in _TWINS):
+    if found and not (claimed and have_same_layers(claimed, found)):
         if claimed:
             text = f"the metadata says {claimed}, the tensors fit {found}: taken for {found}"
             notes.append(Note(Kind.CONFLICT, "base model", text))
@@ -146,13 +114,11 @@ def _claimed(decoded: Decoded) -> str | None:
     for script in _SCRIPTS.values():
         if script.module == module != _LORA:
             return script.base
-    if recipe.v2 is not None and recipe.trainer == "kohya":
+    if recipe.v2 is not None and recipe.trainer == Trainer.KOHYA:
         # Older than 2023-06-26, when the base got a key of its own; SDXL came after it.
         return "sd2" if recipe.v2 else "sd1"
     return None
 
 
 def _base_of(name: str) -> str:
-    spelt = _SEPARATORS.sub("", name.casefold())
-    known = next((base for begin, base in _BEGINNINGS if spelt.startswith(begin)), None)
-    return known or clean.text(name.strip().partition("/")[0][:_MAX_NAME_CHARS])
+    return likely_architecture(name) or clean.text(name.strip().partition("/")[0][:_MAX_NAME_CHARS])

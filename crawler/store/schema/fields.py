@@ -7,30 +7,31 @@ new column.
 
 from typing import Final, NamedTuple
 
+from crawler.model import Trainer
 from crawler.query.fields import Field, Kind
 
 #: How a key begins -> the trainers that write it; a longer beginning goes before a shorter one. Those
 #: that borrow sd-scripts' keys write the ones of `kohya` too: musubi-tuner, traintrain, merge-tool.
 WRITTEN_BY: Final = {
-    "ss_num_train_items": ("musubi-tuner",),
-    "ss_full_bf16": ("musubi-tuner",),
-    "ss_": ("kohya",),
-    "modelspec.implementation_version": ("kohya",),
-    "modelspec.encoder_layer": ("kohya",),
-    "modelspec.architecture": ("onetrainer", "simpletuner"),
-    "ot_": ("onetrainer",),
-    "lora_adapter_metadata.peft_version": ("peft",),
-    "lora_adapter_metadata.base_model_name_or_path": ("peft",),
-    "lora_adapter_metadata.alpha": ("peft",),
-    "lora_adapter_metadata": ("diffusers", "peft", "simpletuner"),
-    "lora_config": ("peft",),
-    "lycoris_config": ("simpletuner",),
-    "global_step": ("simpletuner",),
-    "software": ("ai-toolkit",),
-    "training_info": ("ai-toolkit",),
-    "name": ("ai-toolkit",),
-    "unet": ("cloneofsimo",),
-    "text_encoder": ("cloneofsimo",),
+    "ss_num_train_items": (Trainer.MUSUBI_TUNER,),
+    "ss_full_bf16": (Trainer.MUSUBI_TUNER,),
+    "ss_": (Trainer.KOHYA,),
+    "modelspec.implementation_version": (Trainer.KOHYA,),
+    "modelspec.encoder_layer": (Trainer.KOHYA,),
+    "modelspec.architecture": (Trainer.ONETRAINER, Trainer.SIMPLETUNER),
+    "ot_": (Trainer.ONETRAINER,),
+    "lora_adapter_metadata.peft_version": (Trainer.PEFT,),
+    "lora_adapter_metadata.base_model_name_or_path": (Trainer.PEFT,),
+    "lora_adapter_metadata.alpha": (Trainer.PEFT,),
+    "lora_adapter_metadata": (Trainer.DIFFUSERS, Trainer.PEFT, Trainer.SIMPLETUNER),
+    "lora_config": (Trainer.PEFT,),
+    "lycoris_config": (Trainer.SIMPLETUNER,),
+    "global_step": (Trainer.SIMPLETUNER,),
+    "software": (Trainer.AI_TOOLKIT,),
+    "training_info": (Trainer.AI_TOOLKIT,),
+    "name": (Trainer.AI_TOOLKIT,),
+    "unet": (Trainer.CLONEOFSIMO,),
+    "text_encoder": (Trainer.CLONEOFSIMO,),
 }
 
 

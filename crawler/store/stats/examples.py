@@ -7,16 +7,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from crawler.model import Outcome
+from crawler.model import Outcome, Trainer
 from crawler.model.outcome import READ
 from crawler.query.tree import Has, Node, Or
 from crawler.query.types import ASCII_LOWER
 from crawler.store.read.search import condition_on
 from crawler.store.schema.tables import loras, versions
 from crawler.store.schema.types import UtcTime
-
-#: A file of this trainer was made of others: nobody trained with its settings.
-_MERGED = "merge-tool"
 
 #: Rows fetched at a time.
 _FETCH_ROWS = 2_000
@@ -120,7 +117,7 @@ def find_examples(
         .where(
             _is_of(selection, connection.dialect.name),
             loras.c.outcome == Outcome.DECODED,
-            sa.func.coalesce(loras.c.trainer, "") != _MERGED,
+            sa.func.coalesce(loras.c.trainer, "") != Trainer.MERGE_TOOL,
             sa.true()
             if selection.images is None
             else loras.c.image_count.between(*selection.images),

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from crawler.decode import problems
-from crawler.decode.dialects.aitoolkit import TRAINER as AI_TOOLKIT
 from crawler.decode.recipe import decode
 from crawler.model import Decoded, Header
 
@@ -102,7 +101,7 @@ def test_the_folder_of_a_dataset_is_a_directory() -> None:
 
 
 def test_a_trigger_word_is_no_count_of_tags() -> None:
-    software = {"name": AI_TOOLKIT}
+    software = {"name": "ai-toolkit"}
     decoded = read(software=software, ss_tag_frequency={"1_kelp": {"kelp": 1}})
     assert (dict(decoded.tags), decoded.recipe.tag_count) == ({}, None)
     assert decoded.recipe.other_settings == {"ss_tag_frequency": '{"1_kelp": {"kelp": 1}}'}

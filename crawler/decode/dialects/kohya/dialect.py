@@ -4,8 +4,7 @@ from collections.abc import Mapping
 
 from crawler.decode.dialect_result import Reading
 from crawler.decode.dialects.kohya import keys as kohya_keys
-
-TRAINER = "kohya"
+from crawler.model import Trainer
 
 #: Keys that only other trainers write, although they borrow sd-scripts' names: ai-toolkit,
 #: OneTrainer (twice), musubi-tuner, SimpleTuner.
@@ -38,4 +37,4 @@ def matches(metadata: Mapping[str, str]) -> bool:
 
 def read(metadata: Mapping[str, str]) -> Reading:
     """Every key of sd-scripts."""
-    return kohya_keys.read(metadata, TRAINER)
+    return kohya_keys.read(metadata, Trainer.KOHYA)

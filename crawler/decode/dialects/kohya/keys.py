@@ -15,7 +15,7 @@ from crawler.decode.dialects.kohya import datasets as kohya_datasets
 from crawler.decode.dialects.kohya import network as kohya_network
 from crawler.decode.embedded_json import read_literal
 from crawler.decode.problems import MALFORMED, WRONG_SHAPE, UnreadableError
-from crawler.model import Problem
+from crawler.model import Problem, Trainer
 
 _OPTIMIZER = re.compile(r"\s*([A-Za-z_][\w.\-]*+)\s*(?:\((.*)\))?\s*", re.DOTALL)
 _BRACKETS = re.compile(r"[][(){}]")
@@ -235,7 +235,7 @@ SPLIT: tuple[tuple[str, str, Callable[[str, list[Problem]], Mapping[str, Any]]],
 )
 
 
-def read(metadata: Mapping[str, str], trainer: str | None) -> Reading:
+def read(metadata: Mapping[str, str], trainer: Trainer | None) -> Reading:
     """Every key that is known, in the columns, datasets, directories and tags it fills."""
     values: dict[str, Any] = {}
     problems: list[Problem] = []

@@ -23,7 +23,7 @@ from crawler.decode.dialects.onetrainer import names as onetrainer_names
 from crawler.decode.dialects.onetrainer.names import PATHS, Config, Family, given
 from crawler.decode.embedded_json import MAX_DIRECTORIES, an_object, object_or_empty, read_key
 from crawler.decode.problems import MALFORMED, TOO_LONG, WRONG_SHAPE, UnreadableError
-from crawler.model import Dataset, Directory, Problem
+from crawler.model import Dataset, Directory, Problem, Trainer
 
 #: Beginnings of settings that are about the machine, the program and its windows, or that stand
 #: among the folders and in the columns as well.
@@ -204,8 +204,6 @@ def _tag_dropout(text: Mapping[str, Any], problems: list[Problem]) -> float | No
     return take(clean.number, text.get("tag_dropout_probability"), name, problems)
 
 
-TRAINER = "onetrainer"
-
 _CONFIG = "ot_config"
 _REVISION = "ot_revision"
 
@@ -229,7 +227,7 @@ def read(metadata: Mapping[str, str]) -> Reading:
     The few `ss_` keys are there for other tools; what they say, for instance after a resize, goes
     before the settings.
     """
-    reading = kohya_keys.read(metadata, TRAINER)
+    reading = kohya_keys.read(metadata, Trainer.ONETRAINER)
     problems: list[Problem] = []
     used = {_CONFIG} & metadata.keys()  # it has paths in it, so it is never kept as it is
     settings = read_key(_CONFIG, metadata, an_object, _CONFIG, problems=problems, used=used)
