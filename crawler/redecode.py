@@ -20,9 +20,8 @@ from crawler.errors import DatabaseError, StoppedError
 from crawler.model import Header, Outcome
 from crawler.store.connect.database import Engine, translated
 from crawler.store.read.headers import unpacked
-from crawler.store.write import redecode as store
-from crawler.store.write import writes
-from crawler.store.write.redecode import StoredHeader
+from crawler.store.stats.field_stats import refresh_statistics
+from crawler.store.write.results import StoredHeader, headers_to_decode, read_headers, store_again
 
 #: Headers in one transaction, and in one piece of work of a process: some tenths of a second.
 BATCH = 64
@@ -117,7 +116,7 @@ def redecode(
         DatabaseError, StoppedError: The database or a process failed; what was stored stays.
     """
     with translated(engine.url), engine.connect() as connection:
-        ids = store.headers_to_decode(connection, everything=everything)
+        ids = headers_to_decode(connection, everything=everything)
     tally.total = len(ids)
     batches = (ids[start : start + BATCH] for start in range(0, len(ids), BATCH))
     read = (_read(engine, batch) for batch in batches)
@@ -126,13 +125,13 @@ def redecode(
     with _decoding(read, min(processes, MOST_PROCESSES)) as decoded:
         for judged in decoded:
             with translated(engine.url), engine.begin() as connection:
-                changed = store.store_again(connection, judged[0])
+                changed = store_again(connection, judged[0])
             tally.add(judged, changed)
             if not going():
                 break
     if tally.done:
         with translated(engine.url), engine.begin() as connection:
-            writes.refresh_statistics(connection)
+            refresh_statistics(connection)
 
 
 def decode_batch(batch: Sequence[StoredHeader]) -> Judged:
@@ -162,7 +161,7 @@ def _without_tensors(judgement: Judgement) -> Judgement:
 
 def _read(engine: Engine, file_ids: Sequence[int]) -> list[StoredHeader]:
     with translated(engine.url), engine.connect() as connection:
-        return store.read_headers(connection, file_ids)
+        return read_headers(connection, file_ids)
 
 
 @contextmanager

@@ -27,8 +27,9 @@ from crawler.sources.disk import (
 )
 from crawler.store.connect.database import Connection, Engine, translated
 from crawler.store.read import matches
+from crawler.store.stats.field_stats import refresh_statistics
 from crawler.store.write import local_files as writes_local
-from crawler.store.write import writes
+from crawler.store.write.crawls import LOCAL, begin_crawl, finish_crawl
 from crawler.store.write.local_files import KnownFile
 from crawler.sync.run import utc_now
 
@@ -215,8 +216,8 @@ def scan(
     """
     crawl_id = _write(
         engine,
-        lambda connection: writes.begin_crawl(
-            connection, origin=writes.LOCAL, walk=writes_local.WALK, now=clock()
+        lambda connection: begin_crawl(
+            connection, origin=LOCAL, walk=writes_local.WALK, now=clock()
         ),
     )
     ending = "cancelled"
@@ -227,7 +228,7 @@ def scan(
         summary = tally.summary()
         _write(
             engine,
-            lambda connection: writes.finish_crawl(
+            lambda connection: finish_crawl(
                 connection, crawl_id, ending=ending, summary=summary, now=clock()
             ),
         )
@@ -259,7 +260,7 @@ def _scan(
         found = matches.match_local_files(connection)
         tally.matched.update(by.value for file_id, by in found.by.items() if file_id in here)
         if tally.read or tally.hashed or gone or found.changed:
-            writes.refresh_statistics(connection)
+            refresh_statistics(connection)
 
     _write(engine, finish)
     tally.gone = len(gone)

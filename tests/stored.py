@@ -7,8 +7,7 @@ import sqlalchemy as sa
 
 from crawler.model import Model
 from crawler.model.catalogue import CursorState
-from crawler.store.write.catalogue import Stored
-from crawler.store.write.writes import store_page
+from crawler.store.write.catalogue import Stored, store_page
 from tests.factories import NOW
 
 NO_CURSORS: Mapping[str, CursorState] = {}

@@ -18,7 +18,7 @@ from crawler.sources.civitai.client import Civitai
 from crawler.store.connect.database import Engine, State, open_for_reading, open_for_writing, state
 from crawler.store.connect.lock import sync_lock
 from crawler.store.read.headers import header_lengths
-from crawler.store.write.writes import read_cursors
+from crawler.store.write.crawls import read_cursors
 from crawler.sync.preview import Preview, look_ahead
 from crawler.sync.progress import Tally
 from crawler.sync.run import crawl

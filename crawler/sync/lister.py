@@ -7,9 +7,9 @@ from datetime import datetime
 
 from crawler.errors import CursorError, SiteError, UnreachableError
 from crawler.model.catalogue import CursorState
-from crawler.store.write import writes
-from crawler.store.write.catalogue import Stored
-from crawler.store.write.removed_models import Gone, Missed
+from crawler.store.connect.database import Connection
+from crawler.store.write.catalogue import Stored, store_page
+from crawler.store.write.removed_models import Marked, Unseen, find_unseen, mark_gone, mark_unseen
 from crawler.sync.state import RunState
 from crawler.sync.walk import Step, steps
 
@@ -27,7 +27,7 @@ class PassEnd:
     """
 
     since: datetime
-    missed: Missed | None = None
+    missed: Unseen | None = None
     models: tuple[int, ...] = ()
     versions: tuple[int, ...] = ()
     asked: bool = True
@@ -46,7 +46,7 @@ async def end_of_pass(state: RunState, step: Step) -> PassEnd | None:
     if walk.nsfw:
         return PassEnd(since)
     missed = await state.writer.run(
-        lambda connection: writes.missed(
+        lambda connection: find_unseen(
             connection, walk=walk.key, since=since, listed=step.models
         )
     )  # fmt: skip
@@ -75,14 +75,14 @@ async def end_of_pass(state: RunState, step: Step) -> PassEnd | None:
     return PassEnd(since, missed, tuple(models), tuple(versions))
 
 
-def store_gone(connection: writes.Connection, ended: PassEnd, *, site: str, now: datetime) -> Gone:
+def store_gone(connection: Connection, ended: PassEnd, *, site: str, now: datetime) -> Marked:
     """Mark what is gone, in the transaction that stores the pass's last step."""
     if ended.missed is None:
-        return writes.note_gone(connection, site=site, since=ended.since, now=now)
+        return mark_unseen(connection, site=site, since=ended.since, now=now)
     if not ended.missed.believed:
-        return Gone(ended.missed.models, believed=False)
-    writes.note_vanished(connection, ended.models, ended.versions, now)
-    return Gone(len(ended.models), believed=True)
+        return Marked(ended.missed.models, believed=False)
+    mark_gone(connection, ended.models, ended.versions, now)
+    return Marked(len(ended.models), believed=True)
 
 
 def _complete_since(cursors: Mapping[str, CursorState]) -> datetime | None:
@@ -136,18 +136,18 @@ async def _store(
 
 
 def _write(
-    connection: writes.Connection,
+    connection: Connection,
     state: RunState,
     step: Step,
     begun: Mapping[str, CursorState],
     ended: PassEnd | None,
-) -> tuple[Stored, Gone | None]:
+) -> tuple[Stored, Marked | None]:
     plan = state.plan
     cursors = step.cursors
     if ended is not None:
         # Whoever asks again from the end of a pass has not met everything since it began.
         cursors = {name: replace(one, began_at=None) for name, one in cursors.items()}
-    stored = writes.store_page(
+    stored = store_page(
         connection,
         step.models,
         site=plan.site,

@@ -15,8 +15,9 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from crawler.decode.verdict import result_of
 from crawler.errors import QuotaError, SiteError, UnreachableError
 from crawler.model import Fetched, Outcome, Result, Target
-from crawler.store.write import writes
-from crawler.store.write.known_bytes import KnownContent
+from crawler.store.connect.database import Connection
+from crawler.store.write.pending import KnownBytes, known_bytes, take_pending
+from crawler.store.write.results import store_results
 from crawler.sync.breaker import DEFERRED_FOR, LoginSample, Outage, defer
 from crawler.sync.state import RunState
 
@@ -130,23 +131,23 @@ class Pipeline:
                     return
                 await state.wakeup.wait()
 
-    async def _take(self) -> tuple[list[Target], Mapping[int, KnownContent]]:
+    async def _take(self) -> tuple[list[Target], Mapping[int, KnownBytes]]:
         limit = min(FEED_BATCH, self._affordable())
         if limit <= 0:
             self.state.budget_used = self.busy == 0
             return [], {}
 
         def take(
-            connection: writes.Connection,
-        ) -> tuple[list[Target], Mapping[int, KnownContent]]:
-            found = writes.take_pending(
+            connection: Connection,
+        ) -> tuple[list[Target], Mapping[int, KnownBytes]]:
+            found = take_pending(
                 connection,
                 walk=self.state.plan.walk.key,
                 now=self.state.clock(),
                 limit=limit,
                 exclude=self.handed_out | self.duplicates.held,
             )
-            return found, writes.known_contents(connection, found)
+            return found, known_bytes(connection, found)
 
         return await self.state.writer.run(take)
 
@@ -262,10 +263,10 @@ class Pipeline:
     async def _store(self, results: list[Result]) -> None:
         if not results:
             return
-        await self.state.writer.run(lambda connection: writes.store_results(connection, results))
+        await self.state.writer.run(lambda connection: store_results(connection, results))
         self.state.tally.add_results(results)
         self.handed_out.difference_update(result.target.file_id for result in results)
 
 
-def _taken_over(target: Target, content: KnownContent) -> Fetched:
+def _taken_over(target: Target, content: KnownBytes) -> Fetched:
     return Fetched(target=target, prefix=content.prefix, file_bytes=content.file_bytes, tries=0)

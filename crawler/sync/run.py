@@ -17,7 +17,10 @@ from crawler.errors import LoraCrawlError
 from crawler.model import Result, Target
 from crawler.model.catalogue import CursorState
 from crawler.sources.base import Source
-from crawler.store.write import writes
+from crawler.store.connect.database import Connection
+from crawler.store.stats.field_stats import refresh_statistics
+from crawler.store.write.crawls import begin_crawl, finish_crawl, read_cursors, walk_model_ids
+from crawler.store.write.pending import count_pending, reopen, retry_failed
 from crawler.sync.breaker import LoginSample, Outage
 from crawler.sync.lister import list_catalogue
 from crawler.sync.pipeline import Pipeline
@@ -96,7 +99,7 @@ async def _start_fetching(
 
 
 def where_it_stands(
-    connection: writes.Connection, walk: Walk, *, refresh: bool, now: datetime
+    connection: Connection, walk: Walk, *, refresh: bool, now: datetime
 ) -> tuple[dict[str, CursorState], set[int]]:
     """The cursors to begin this run with, and the models that their pass has met.
 
@@ -106,23 +109,19 @@ def where_it_stands(
         refresh: As in `begin`.
         now: As in `begin`.
     """
-    stored = writes.read_cursors(connection, walk.key)
+    stored = read_cursors(connection, walk.key)
     pass_number = max((state.pass_number for state in stored.values()), default=0)
     # Without a limit nobody counts them, and there may be a million.
-    seen = (
-        writes.walk_model_ids(connection, walk.key, pass_number)
-        if walk.limit is not None
-        else set()
-    )
+    seen = walk_model_ids(connection, walk.key, pass_number) if walk.limit is not None else set()
     begun, anew = begin(walk, stored, len(seen), refresh=refresh, now=now)
     return begun, set() if anew else seen
 
 
-def _begin(connection: writes.Connection, run: RunState) -> tuple[dict[str, CursorState], set[int]]:
+def _begin(connection: Connection, run: RunState) -> tuple[dict[str, CursorState], set[int]]:
     plan, tally = run.plan, run.tally
     if plan.retry_failed:
-        writes.retry_failed(connection, walk=plan.walk.key, has_api_key=plan.has_api_key)
-    tally.pending = writes.count_pending(connection, walk=plan.walk.key)
+        retry_failed(connection, walk=plan.walk.key, has_api_key=plan.has_api_key)
+    tally.pending = count_pending(connection, walk=plan.walk.key)
     begun, seen = where_it_stands(connection, plan.walk, refresh=plan.refresh, now=run.clock())
     if plan.walk.limit is not None:
         tally.limit = plan.walk.limit - len(seen)
@@ -144,9 +143,9 @@ async def _entry(run: RunState) -> AsyncIterator[None]:
             )
 
 
-def _start(connection: writes.Connection, run: RunState) -> int:
-    writes.reopen(connection, now=run.clock(), has_api_key=run.plan.has_api_key)
-    return writes.begin_crawl(
+def _start(connection: Connection, run: RunState) -> int:
+    reopen(connection, now=run.clock(), has_api_key=run.plan.has_api_key)
+    return begin_crawl(
         connection,
         origin=run.plan.origin or run.source.origin,
         walk=run.plan.walk.key,
@@ -164,15 +163,13 @@ def _ending(run: RunState) -> str:
     return "download budget spent" if run.budget_used and run.tally.pending else "done"
 
 
-def _finish(
-    connection: writes.Connection, run: RunState, crawl_id: int, *, cancelled: bool
-) -> None:
-    run.tally.pending = writes.count_pending(connection, walk=run.plan.walk.key)
+def _finish(connection: Connection, run: RunState, crawl_id: int, *, cancelled: bool) -> None:
+    run.tally.pending = count_pending(connection, walk=run.plan.walk.key)
     if run.budget_used and (left := run.tally.pending):
         run.tally.notices.append(
             f"--max-downloads is used up with {left} files still pending; the same command goes on"
         )
-    writes.finish_crawl(
+    finish_crawl(
         connection,
         crawl_id,
         ending="cancelled" if cancelled else _ending(run),
@@ -182,4 +179,4 @@ def _finish(
     )
     # A second run that finds nothing new need not count a million rows again.
     if run.tally.files or run.tally.new_files or run.plan.refresh:
-        writes.refresh_statistics(connection)
+        refresh_statistics(connection)

@@ -9,7 +9,8 @@ from typer.testing import CliRunner, Result
 from crawler.cli.app import app
 from crawler.model import Outcome
 from crawler.model.catalogue import CursorState
-from crawler.store.write.writes import refresh_statistics, store_results
+from crawler.store.stats.field_stats import refresh_statistics
+from crawler.store.write.results import store_results
 from tests.cli.headers import Run
 from tests.factories import (
     METADATA,

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from crawler.store.write.writes import begin_crawl
+from crawler.store.write.crawls import begin_crawl
 from tests.factories import (
     NOW,
     make_file,

@@ -15,7 +15,8 @@ from crawler.safetensors.sniff import why_not_safetensors
 from crawler.store.schema import tables
 from crawler.store.schema.tables import loras
 from crawler.store.schema.types import UtcTime
-from crawler.store.write.removed_models import note_removed
+from crawler.store.write.crawls import store_cursors
+from crawler.store.write.removed_models import mark_dropped_files
 from crawler.store.write.upserts import insert_new, slices, upsert
 
 #: Characters of a base model's name, or `loras` leaves it out: PostgreSQL cannot index a text of
@@ -117,7 +118,7 @@ def store_files(
         connection.execute(_REFRESH, known)
     if replaced:
         connection.execute(_REPLACE, replaced)
-    note_removed(connection, models, by_file.keys(), now)
+    mark_dropped_files(connection, models, by_file.keys(), now)
     return Stored(
         new=Counter(row["outcome"] for row in new),
         replaced=sum(row["outcome"] is Outcome.PENDING for row in replaced),
@@ -287,27 +288,8 @@ def store_page(
     )
     met = [{"walk": walk, "model_id": model.model_id, "lap": pass_number} for model in distinct]
     upsert(connection, tables.walk_models, met)
-    _store_cursors(connection, walk, cursors, now)
+    store_cursors(connection, walk, cursors, now)
     return stored
-
-
-def _store_cursors(
-    connection: sa.Connection, walk: str, cursors: Mapping[str, CursorState], now: datetime
-) -> None:
-    rows = [
-        {
-            "walk": walk,
-            "maturity": maturity,
-            "cursor": state.cursor,
-            "lap": state.pass_number,
-            "ended": state.ended,
-            "updated_at": now,
-            "lap_began_at": state.began_at,
-            "refreshing": state.refreshing,
-        }
-        for maturity, state in cursors.items()
-    ]
-    upsert(connection, tables.cursors, rows)
 
 
 def _moved_statistics(

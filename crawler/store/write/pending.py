@@ -1,12 +1,17 @@
 """Which files are still to be fetched."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
+from crawler.errors import DatabaseError
 from crawler.model import Outcome, Target
-from crawler.store.schema.tables import crawls, loras, walk_models
+from crawler.model.outcome import FROM_BYTES
+from crawler.store.read.headers import unpacked
+from crawler.store.schema.tables import crawls, headers, loras, walk_models
+from crawler.store.write.upserts import slices
 
 #: Outcomes that a person may want to try again: the network's, and a 404, which Civitai also answers
 #: when its storage is in trouble.
@@ -147,3 +152,49 @@ def _due(now: datetime) -> sa.ColumnElement[bool]:
 
 def _met_by(walk: str) -> sa.ColumnElement[bool]:
     return sa.exists().where(walk_models.c.walk == walk, walk_models.c.model_id == loras.c.model_id)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBytes:
+    """The beginning of a file, as it was read under another id.
+
+    Attributes:
+        prefix: As `Result.header`.
+        file_bytes: The file's true length, None when no server told it.
+    """
+
+    prefix: bytes
+    file_bytes: int | None
+
+
+def known_bytes(connection: sa.Connection, targets: Sequence[Target]) -> dict[int, KnownBytes]:
+    """What is known of these files because another one has the same SHA-256 and size; by file id.
+
+    A stored header that is damaged is left out.
+    """
+    other = loras.alias()
+    same = sa.and_(
+        other.c.sha256 == loras.c.sha256,
+        other.c.size_bytes == loras.c.size_bytes,
+        other.c.file_id != loras.c.file_id,
+        other.c.outcome.in_(FROM_BYTES),
+    )
+    first = (
+        sa.select(loras.c.file_id, sa.func.min(other.c.file_id).label("other_id"))
+        .join(other, same)
+        .join(headers, headers.c.file_id == other.c.file_id)
+        .group_by(loras.c.file_id)
+    )
+    found: dict[int, KnownBytes] = {}
+    for ids in slices([target.file_id for target in targets if target.sha256]):
+        pairs = first.where(loras.c.file_id.in_(ids)).subquery()
+        statement = sa.select(pairs, headers.c.data, headers.c.file_bytes).join(
+            headers, headers.c.file_id == pairs.c.other_id
+        )
+        for row in connection.execute(statement):
+            try:
+                prefix = unpacked(row.data, row.other_id)
+            except DatabaseError:
+                continue
+            found[row.file_id] = KnownBytes(prefix, row.file_bytes)
+    return found

@@ -19,7 +19,7 @@ FEW_GONE = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class Marked:
     """What a pass through the whole catalogue did not meet.
 
     Attributes:
@@ -32,13 +32,13 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True)
-class Missed:
+class Unseen:
     """What a walk met in an earlier pass, and no walk has met since its present one began.
 
     Attributes:
         versions: By model, those that were there before.
         models: How many of the models were not met themselves.
-        believed: As in `Gone`.
+        believed: As in `Marked`.
     """
 
     versions: Mapping[int, Collection[int]]
@@ -46,7 +46,7 @@ class Missed:
     believed: bool
 
 
-def note_gone(connection: sa.Connection, *, site: str, since: datetime, now: datetime) -> Gone:
+def mark_unseen(connection: sa.Connection, *, site: str, since: datetime, now: datetime) -> Marked:
     """Mark the models, versions and files that no walk has met since a pass began.
 
     Args:
@@ -61,7 +61,7 @@ def note_gone(connection: sa.Connection, *, site: str, since: datetime, now: dat
     known = connection.execute(number.where(here)).scalar_one()
     unseen = connection.execute(number.where(missing)).scalar_one()
     if not _believed(unseen, known):
-        return Gone(unseen, believed=False)
+        return Marked(unseen, believed=False)
     connection.execute(sa.update(models).where(missing).values(gone_at=now))
     of_the_site = versions.c.model_id.in_(sa.select(models.c.model_id).where(models.c.site == site))
     old = sa.and_(versions.c.gone_at.is_(None), versions.c.last_seen_at < since, of_the_site)
@@ -71,12 +71,12 @@ def note_gone(connection: sa.Connection, *, site: str, since: datetime, now: dat
     )
     left = sa.and_(loras.c.site == site, loras.c.gone_at.is_(None), without)
     connection.execute(sa.update(loras).where(left).values(gone_at=now))
-    return Gone(unseen, believed=True)
+    return Marked(unseen, believed=True)
 
 
-def missed(
+def find_unseen(
     connection: sa.Connection, *, walk: str, since: datetime, listed: Sequence[Model]
-) -> Missed:
+) -> Unseen:
     """What a walk of one maturity pass has not met again.
 
     Args:
@@ -105,10 +105,10 @@ def missed(
             by_model.setdefault(model_id, []).append(version_id)
             if whole and model_id not in last:
                 unseen.add(model_id)
-    return Missed(by_model, len(unseen), _believed(len(unseen), known))
+    return Unseen(by_model, len(unseen), _believed(len(unseen), known))
 
 
-def note_vanished(
+def mark_gone(
     connection: sa.Connection,
     model_ids: Sequence[int],
     version_ids: Sequence[int],
@@ -136,7 +136,7 @@ def _believed(unseen: int, known: int) -> bool:
     return unseen <= max(FEW_GONE, known * MOST_GONE)
 
 
-def note_removed(
+def mark_dropped_files(
     connection: sa.Connection, listed: Sequence[Model], file_ids: Collection[int], now: datetime
 ) -> None:
     """Mark the files that are not among those of their version any more.

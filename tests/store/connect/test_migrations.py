@@ -25,7 +25,7 @@ from crawler.store.connect.database import (
 )
 from crawler.store.read.status import table_counts
 from crawler.store.schema import tables
-from crawler.store.write.writes import store_results
+from crawler.store.write.results import store_results
 from tests.factories import make_model, make_result
 from tests.stored import list_models
 

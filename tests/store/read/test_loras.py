@@ -11,7 +11,9 @@ from crawler.store.read.headers import header_lengths, stored_header
 from crawler.store.read.loras import FieldStats, lora
 from crawler.store.read.status import status, table_counts
 from crawler.store.schema import tables
-from crawler.store.write.writes import begin_crawl, finish_crawl, refresh_statistics, store_results
+from crawler.store.stats.field_stats import refresh_statistics
+from crawler.store.write.crawls import begin_crawl, finish_crawl
+from crawler.store.write.results import store_results
 from tests.factories import (
     METADATA,
     NOW,

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from crawler.store.schema.fields import FIELDS
 from crawler.store.schema.tables import field_stats, loras
-from crawler.store.stats.field_stats import Ranked, quartiles
-from crawler.store.write.writes import refresh_statistics
+from crawler.store.stats.field_stats import Ranked, quartiles, refresh_statistics
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 

@@ -17,7 +17,7 @@ from crawler.store.write.local_files import (
     seen_again,
     store_local,
 )
-from crawler.store.write.writes import store_results
+from crawler.store.write.results import store_results
 from tests.factories import (
     NOW,
     make_file,

@@ -8,14 +8,9 @@ import sqlalchemy as sa
 from crawler.errors import UsageError
 from crawler.store.schema import tables
 from crawler.store.schema.tables import loras
-from crawler.store.write.writes import (
-    begin_crawl,
-    count_pending,
-    finish_crawl,
-    retry_failed,
-    store_results,
-    take_pending,
-)
+from crawler.store.write.crawls import begin_crawl, finish_crawl
+from crawler.store.write.pending import count_pending, retry_failed, take_pending
+from crawler.store.write.results import store_results
 from tests.factories import NOW, make_model, make_result
 from tests.stored import rows_of, store_models
 

@@ -11,8 +11,7 @@ from crawler.decode.recipe import DECODER_VERSION
 from crawler.decode.verdict import Judgement, judge
 from crawler.model import Outcome
 from crawler.store.schema.tables import file_tags, headers, loras, problems
-from crawler.store.write.redecode import headers_to_decode, read_headers, store_again
-from crawler.store.write.writes import store_results
+from crawler.store.write.results import headers_to_decode, read_headers, store_again, store_results
 from tests.factories import METADATA, make_header_bytes, make_model, make_result
 from tests.stored import list_models
 

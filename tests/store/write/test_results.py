@@ -17,8 +17,7 @@ from crawler.model import Decoded, Directory, Header, Outcome, Problem, Recipe, 
 from crawler.store.read.headers import stored_header
 from crawler.store.schema import tables
 from crawler.store.schema.tables import loras
-from crawler.store.write.results import TRAINING_COLUMNS
-from crawler.store.write.writes import store_results, tag_id
+from crawler.store.write.results import TRAINING_COLUMNS, store_results, tag_id
 from tests.factories import METADATA, NOW, make_header_bytes, make_model, make_result
 from tests.stored import list_models
 
@@ -249,7 +248,7 @@ def test_a_header_with_very_many_tags_is_stored(filled: sa.Engine) -> None:
 KILLED = """
 import os, sys
 from crawler.store.connect.database import open_for_writing
-from crawler.store.write.writes import store_results
+from crawler.store.write.results import store_results
 from tests.factories import make_result
 engine = open_for_writing(sys.argv[1])
 with engine.begin() as connection:
