@@ -20,7 +20,7 @@ from pathlib import Path
 
 import orjson
 
-from crawler.decode.verdict import judge
+from crawler.decode.verdict import verdict_of
 from crawler.model.header import LENGTH_BYTES
 from crawler.model.outcome import READ
 from crawler.safetensors.reader import parse_header
@@ -100,7 +100,7 @@ def real(folder: Path) -> Iterator[tuple[str, Sample]]:
         data = path.read_bytes()
         length = int.from_bytes(data[:LENGTH_BYTES], "little")
         sample = Sample(data[: LENGTH_BYTES + length], None)
-        if judge(sample.prefix, None).outcome in READ:
+        if verdict_of(sample.prefix, None).outcome in READ:
             yield path.name, sample
 
 
@@ -142,7 +142,7 @@ def timed(samples: list[Sample], ours: Callable[[Sample], object], rounds: int) 
 
 def whole(sample: Sample) -> object:
     """From bytes to the typed recipe."""
-    return judge(sample.prefix, sample.file_bytes)
+    return verdict_of(sample.prefix, sample.file_bytes)
 
 
 def parsed(sample: Sample) -> object:

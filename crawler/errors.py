@@ -114,11 +114,11 @@ class HeaderError(LoraCrawlError):
     Args:
         code: A short stable word, e.g. `invalid_json`; the codes are listed in docs/.
         detail: The reason in words, with the value that was met.
-        foreign: The name of another format that the first bytes show (`HTML page`), else None.
+        other_format: The name of another format that the first bytes show (`HTML page`), else None.
     """
 
-    def __init__(self, code: str, detail: str, *, foreign: str | None = None) -> None:
+    def __init__(self, code: str, detail: str, *, other_format: str | None = None) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
-        self.foreign = foreign
+        self.other_format = other_format

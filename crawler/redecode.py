@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context, parent_process
 
-from crawler.decode.verdict import Judgement, judge
+from crawler.decode.verdict import Verdict, verdict_of
 from crawler.errors import DatabaseError, StoppedError
 from crawler.model import Header, Outcome
 from crawler.store.connect.database import Engine, translated
@@ -38,7 +38,7 @@ _AHEAD = 2
 #: Sentences on damaged headers that are kept to be told; the rest are only counted.
 TOLD_SENTENCES = 20
 
-Judged = tuple[Mapping[int, Judgement], Sequence[str]]
+Judged = tuple[Mapping[int, Verdict], Sequence[str]]
 
 
 @dataclass(slots=True)
@@ -140,7 +140,7 @@ def decode_batch(batch: Sequence[StoredHeader]) -> Judged:
     The tensors are left out of what is returned: nothing more is asked of them, and to hand them
     from one process to another would take longer than to read them.
     """
-    judged: dict[int, Judgement] = {}
+    judged: dict[int, Verdict] = {}
     damaged: list[str] = []
     for header in batch:
         try:
@@ -148,15 +148,15 @@ def decode_batch(batch: Sequence[StoredHeader]) -> Judged:
         except DatabaseError as error:
             damaged.append(str(error))
             continue
-        judged[header.file_id] = _without_tensors(judge(prefix, header.file_bytes))
+        judged[header.file_id] = _without_tensors(verdict_of(prefix, header.file_bytes))
     return judged, damaged
 
 
-def _without_tensors(judgement: Judgement) -> Judgement:
-    if judgement.decoded is None:
-        return judgement
-    bare = Header(judgement.decoded.header.length, {}, None)
-    return replace(judgement, decoded=replace(judgement.decoded, header=bare))
+def _without_tensors(verdict: Verdict) -> Verdict:
+    if verdict.decoded is None:
+        return verdict
+    bare = Header(verdict.decoded.header.length, {}, None)
+    return replace(verdict, decoded=replace(verdict.decoded, header=bare))
 
 
 def _read(engine: Engine, file_ids: Sequence[int]) -> list[StoredHeader]:

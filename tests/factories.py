@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from crawler.decode.verdict import judge
+from crawler.decode.verdict import verdict_of
 from crawler.model import File, Model, Outcome, Result, Target, Version
 
 #: A moment, when it does not matter which.
@@ -130,11 +130,11 @@ def make_result(file_id: int = 1, header: bytes | None = None, **changes: Any) -
     prefix = make_header_bytes() if header is None else header
     given: dict[str, Any] = {"target": make_target(file_id), "fetched_at": NOW, "header": prefix}
     if prefix:
-        judgement = judge(prefix, None)
+        verdict = verdict_of(prefix, None)
         given |= {
-            "outcome": judgement.outcome,
-            "reason": judgement.reason,
-            "decoded": judgement.decoded,
+            "outcome": verdict.outcome,
+            "reason": verdict.reason,
+            "decoded": verdict.decoded,
         }
     else:
         given |= {"outcome": Outcome.FAILED, "reason": "the server did not answer"}

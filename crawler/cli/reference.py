@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crawler.decode.verdict import judge
+from crawler.decode.verdict import verdict_of
 from crawler.errors import SiteError, UsageError
 from crawler.model import Decoded, Outcome
 from crawler.model.outcome import READ
@@ -15,7 +15,7 @@ from crawler.sources.disk import read_beginning, refused_by_library
 
 if TYPE_CHECKING:
     from crawler.cli.pages.lora_view import Sheet
-    from crawler.decode.verdict import Judgement
+    from crawler.decode.verdict import Verdict
 
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 
@@ -63,7 +63,7 @@ def read_path(text: str) -> Reading:
     refused = None
     try:
         beginning = read_beginning(path)
-        judged = judge(beginning.prefix, beginning.file_bytes)
+        judged = verdict_of(beginning.prefix, beginning.file_bytes)
         if judged.outcome in READ:
             refused = refused_by_library(path)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
@@ -90,7 +90,7 @@ def read_address(text: str, *, api_url: str) -> Reading:
         return Reading(text, Outcome.FAILED, str(error))
     if fetched.refusal is not None:
         return Reading(text, fetched.refusal, fetched.reason)
-    judged = judge(fetched.prefix, fetched.file_bytes)
+    judged = verdict_of(fetched.prefix, fetched.file_bytes)
     return Reading(text, judged.outcome, judged.reason, judged.decoded, fetched.file_bytes)
 
 
@@ -152,7 +152,7 @@ def read_decoded(ref: str, where: str) -> tuple[str, "Decoded"]:
         UsageError: It points at nothing, or there is no sound header.
         DatabaseError: The database cannot be read, or what it has of the header is damaged.
     """
-    found: Reading | Judgement
+    found: Reading | Verdict
     if is_stored(ref):
         title, found = _judge_stored(ref, where)
     else:
@@ -163,10 +163,10 @@ def read_decoded(ref: str, where: str) -> tuple[str, "Decoded"]:
     return title, found.decoded
 
 
-def _judge_stored(ref: str, where: str) -> "tuple[str, Judgement]":
+def _judge_stored(ref: str, where: str) -> "tuple[str, Verdict]":
     """The title of a stored LoRA and its header judged anew; how it ended where there is none."""
     from crawler.cli.pages.lora_view import sheet_of_page
-    from crawler.decode.verdict import Judgement, judge
+    from crawler.decode.verdict import Verdict, verdict_of
     from crawler.model import Outcome
     from crawler.store.connect.database import open_for_reading, translated
     from crawler.store.read.headers import stored_header
@@ -180,8 +180,8 @@ def _judge_stored(ref: str, where: str) -> "tuple[str, Judgement]":
             sheet = sheet_of_page(lora(connection, file_id))
             outcome = Outcome(sheet["outcome"])
             if outcome not in READ:
-                return sheet.title, Judgement(outcome, sheet["reason"] or "", None)
-            return sheet.title, judge(stored_header(connection, file_id), None)
+                return sheet.title, Verdict(outcome, sheet["reason"] or "", None)
+            return sheet.title, verdict_of(stored_header(connection, file_id), None)
     finally:
         engine.dispose()
 

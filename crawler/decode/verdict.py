@@ -1,4 +1,4 @@
-"""The first bytes of a file, judged: the one way from bytes to an outcome."""
+"""From the first bytes of a file to its outcome: the one place where outcomes of bytes are decided."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,10 +8,16 @@ from crawler.errors import HeaderError
 from crawler.model import Decoded, Fetched, Outcome, Result
 from crawler.safetensors.reader import needed_bytes, parse_header
 
+#: Bytes kept of a file in another format: enough to see later what it was.
+KEPT_OTHER_FORMAT_BYTES = 512
+
+#: Bytes kept of a file whose header has no usable length.
+KEPT_BROKEN_BYTES = 64 * 1024
+
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """What the first bytes of a file came to.
+class Verdict:
+    """The outcome that a file's first bytes lead to.
 
     Attributes:
         reason: Why the outcome is not `decoded`, in words; else empty.
@@ -23,33 +29,26 @@ class Judgement:
     decoded: Decoded | None
 
 
-def judge(prefix: bytes, file_bytes: int | None) -> Judgement:
+def verdict_of(prefix: bytes, file_bytes: int | None) -> Verdict:
     """Decode a file by its first bytes. Never raises, whatever the bytes are.
 
     Args:
         prefix: The file's beginning, at least its whole header if it has one.
-        file_bytes: The file's length, None when unknown: then the body's length is not judged.
+        file_bytes: The file's length, None when unknown: then the length of the body is not checked.
     """
     try:
         header = parse_header(prefix, file_bytes=file_bytes)
     except HeaderError as error:
-        if error.foreign:
-            return Judgement(Outcome.NOT_SAFETENSORS, error.detail, None)
-        return Judgement(Outcome.BAD_HEADER, error.detail, None)
+        outcome = Outcome.NOT_SAFETENSORS if error.other_format else Outcome.BAD_HEADER
+        return Verdict(outcome, error.detail, None)
     decoded = decode(header)
-    reason = "" if decoded.outcome is Outcome.DECODED else "the header says nothing of the training"
-    return Judgement(decoded.outcome, reason, decoded)
-
-
-#: Bytes kept of a file that is no safetensors file: enough to see again what it was.
-KEPT_FOREIGN_BYTES = 512
-
-#: Bytes kept of a file whose header has no usable length.
-KEPT_BROKEN_BYTES = 64 * 1024
+    trained = decoded.outcome is Outcome.DECODED
+    reason = "" if trained else "the header contains no training metadata"
+    return Verdict(decoded.outcome, reason, decoded)
 
 
 def result_of(fetched: Fetched, now: datetime) -> Result:
-    """What is stored for a file that was fetched, or refused. Never raises."""
+    """The result to store for a file that was fetched or refused. Never raises."""
     if fetched.refusal is not None:
         return Result(
             target=fetched.target,
@@ -61,22 +60,23 @@ def result_of(fetched: Fetched, now: datetime) -> Result:
             early_access_until=fetched.early_access_until,
             file_bytes=fetched.file_bytes,
         )
-    judgement = judge(fetched.prefix, fetched.file_bytes)
+    verdict = verdict_of(fetched.prefix, fetched.file_bytes)
     return Result(
         target=fetched.target,
-        outcome=judgement.outcome,
-        reason=judgement.reason,
+        outcome=verdict.outcome,
+        reason=verdict.reason,
         attempts=fetched.tries,
         fetched_at=now,
-        header=fetched.prefix[: _kept_bytes(fetched, judgement.outcome)],
+        header=fetched.prefix[: _kept_bytes(fetched, verdict.outcome)],
         file_bytes=fetched.file_bytes,
-        decoded=judgement.decoded,
+        decoded=verdict.decoded,
     )
 
 
 def _kept_bytes(fetched: Fetched, outcome: Outcome) -> int:
+    """How many of the fetched bytes are stored."""
     if outcome is Outcome.NOT_SAFETENSORS:
-        return KEPT_FOREIGN_BYTES
+        return KEPT_OTHER_FORMAT_BYTES
     try:
         return needed_bytes(fetched.prefix, file_bytes=fetched.file_bytes)
     except HeaderError:

@@ -22,7 +22,7 @@ from crawler.model.header import LENGTH_BYTES
 from crawler.model.int64 import MAX_INT64
 from crawler.safetensors.exact_reader import read_exactly
 from crawler.safetensors.layout import body_bytes
-from crawler.safetensors.sniff import foreign_format, quoted
+from crawler.safetensors.sniff import name_other_format, quoted
 from crawler.safetensors.usual_reader import read_usual
 
 #: Longest header in bytes that the format allows, without the 8 bytes of its length.
@@ -62,7 +62,7 @@ def needed_bytes(start: bytes, *, file_bytes: int | None = None) -> int:
 
     Raises:
         HeaderError: No header can be there: the length is impossible, or what follows it begins no
-            JSON object. `foreign` is set when the bytes show another format.
+            JSON object. `other_format` is set when the bytes show another format.
     """
     try:
         return LENGTH_BYTES + _length(start, file_bytes)
@@ -80,7 +80,7 @@ def parse_header(data: bytes, *, file_bytes: int | None = None) -> Header:
 
     Raises:
         HeaderError: The safetensors library would refuse the file. Nothing else is raised, whatever
-            the bytes are. `foreign` is set when they show another format.
+            the bytes are. `other_format` is set when they show another format.
     """
     try:
         return _parse(data, file_bytes)
@@ -145,11 +145,11 @@ def _named(error: HeaderError, start: bytes) -> HeaderError:
     """The same error, or one that names the format that the bytes are in truth."""
     if error.code != "header_too_large" and _OBJECT.match(start, LENGTH_BYTES):
         return error
-    foreign = foreign_format(start, length_possible=error.code not in _LENGTH_CODES)
-    if foreign is None:
+    other_format = name_other_format(start, length_possible=error.code not in _LENGTH_CODES)
+    if other_format is None:
         return error
-    detail = f"not a safetensors file but another format: {foreign}, beginning {quoted(start)}"
-    return HeaderError(error.code, detail, foreign=foreign)
+    detail = f"not a safetensors file but another format: {other_format}, beginning {quoted(start)}"
+    return HeaderError(error.code, detail, other_format=other_format)
 
 
 def _read_plain(raw: bytes) -> tuple[dict[str, Tensor], dict[str, str] | None] | None:

@@ -36,7 +36,7 @@ _NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _MIN_TEXT_BYTES = 8
 
 
-def foreign_format(start: bytes, *, length_possible: bool) -> str | None:
+def name_other_format(start: bytes, *, length_possible: bool) -> str | None:
     """The name of the format that the first bytes show, None when they show none.
 
     To be asked only about bytes that are no sound safetensors header: some headers begin with the

@@ -1,4 +1,4 @@
-"""Headers cut, extended, foreign and large: what is promised beyond the library's verdict."""
+"""Headers cut, extended, large, or of another format: what is promised beyond the library's verdict."""
 
 import time
 import tracemalloc
@@ -104,7 +104,7 @@ def test_a_header_beyond_the_file_is_not_asked_for() -> None:
     with pytest.raises(HeaderError) as caught:
         needed_bytes(start, file_bytes=107)
     assert caught.value.code == "invalid_length"
-    assert caught.value.foreign is None
+    assert caught.value.other_format is None
 
 
 def test_fewer_than_eight_bytes() -> None:
@@ -194,13 +194,13 @@ FOREIGN = {
 @pytest.mark.parametrize(("data", "name"), FOREIGN.values(), ids=FOREIGN)
 def test_another_format_is_named(data: bytes, name: str) -> None:
     error = refused(data)
-    assert error.foreign
-    assert error.foreign.startswith(name)
-    assert error.foreign in error.detail
+    assert error.other_format
+    assert error.other_format.startswith(name)
+    assert error.other_format in error.detail
     with pytest.raises(HeaderError) as caught:
         needed_bytes(data)
-    assert caught.value.foreign == error.foreign
-    assert refused(data, len(data)).foreign == error.foreign
+    assert caught.value.other_format == error.other_format
+    assert refused(data, len(data)).other_format == error.other_format
 
 
 @pytest.mark.parametrize("length", [0x0280, 0x0380, 0x8B1F, 0x4B50, 0x7B20, 0x3C3C])
@@ -212,14 +212,14 @@ def test_a_sound_header_wins_over_the_marks_of_other_formats(length: int) -> Non
 @pytest.mark.parametrize("length", [0x0280, 0x0380, 0x8B1F, 0x4B50, 0x7B20, 0x3C3C])
 def test_an_unsound_header_is_not_taken_for_another_format(length: int) -> None:
     error = refused(with_length(b'{"a":}'.ljust(length)))
-    assert (error.code, error.foreign) == ("invalid_json", None)
+    assert (error.code, error.other_format) == ("invalid_json", None)
     cut = refused(with_length(b"{}".ljust(length))[:100])
-    assert (cut.code, cut.foreign) == ("invalid_length", None)
+    assert (cut.code, cut.other_format) == ("invalid_length", None)
 
 
 @pytest.mark.parametrize("data", [b"", b"\x00", b"\r\n", bytes(8), b"\xff" * 100])
 def test_nothing_is_named_by_guessing(data: bytes) -> None:
-    assert refused(data).foreign is None
+    assert refused(data).other_format is None
 
 
 # --- memory ------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 import zstandard
 
 from crawler.decode.recipe import DECODER_VERSION
-from crawler.decode.verdict import Judgement
+from crawler.decode.verdict import Verdict
 from crawler.errors import DatabaseError
 from crawler.model import Dataset, Decoded, Directory, Outcome, Recipe, Result, Weights
 from crawler.model.header import LENGTH_BYTES
@@ -246,7 +246,7 @@ def read_headers(connection: sa.Connection, file_ids: Sequence[int]) -> list[Sto
 
 
 def store_again(
-    connection: sa.Connection, judged: Mapping[int, Judgement]
+    connection: sa.Connection, judged: Mapping[int, Verdict]
 ) -> Counter[tuple[Outcome, Outcome]]:
     """Store what headers say now, in the caller's transaction.
 

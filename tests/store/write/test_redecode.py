@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from crawler.decode.recipe import DECODER_VERSION
-from crawler.decode.verdict import Judgement, judge
+from crawler.decode.verdict import Verdict, verdict_of
 from crawler.model import Outcome
 from crawler.store.schema.tables import file_tags, headers, loras, problems
 from crawler.store.write.results import headers_to_decode, read_headers, store_again, store_results
@@ -27,8 +27,8 @@ def shelf(engine: sa.Engine) -> sa.Engine:
     return engine
 
 
-def judgement(**changes: str) -> Judgement:
-    return judge(make_header_bytes({**METADATA, **changes}), None)
+def verdict(**changes: str) -> Verdict:
+    return verdict_of(make_header_bytes({**METADATA, **changes}), None)
 
 
 def row(engine: sa.Engine, file_id: int) -> dict[str, Any]:
@@ -47,9 +47,7 @@ def test_what_is_old_comes_by_id(shelf: sa.Engine) -> None:
 def test_only_what_the_header_says_changes(shelf: sa.Engine) -> None:
     before = row(shelf, 2)
     with shelf.begin() as connection:
-        changed = store_again(
-            connection, {2: judgement(ss_network_dim="64", ss_tag_frequency="{}")}
-        )
+        changed = store_again(connection, {2: verdict(ss_network_dim="64", ss_tag_frequency="{}")})
         assert headers_to_decode(connection, everything=False) == [4]
         tags = sa.select(sa.func.count()).where(file_tags.c.file_id == 2)
         assert connection.execute(tags).scalar_one() == 0
@@ -63,20 +61,20 @@ def test_only_what_the_header_says_changes(shelf: sa.Engine) -> None:
 
 def test_an_outcome_of_the_header_may_change(shelf: sa.Engine) -> None:
     with shelf.begin() as connection:
-        changed = store_again(connection, {2: judge(make_header_bytes(None), None)})
+        changed = store_again(connection, {2: verdict_of(make_header_bytes(None), None)})
 
     assert changed == {(Outcome.DECODED, Outcome.NO_METADATA): 1}
     assert (row(shelf, 2)["outcome"], row(shelf, 2)["network_dim"]) == ("no_metadata", None)
     assert row(shelf, 2)["reason"]
     with shelf.begin() as connection:
-        back = store_again(connection, {2: judgement()})
+        back = store_again(connection, {2: verdict()})
     assert back == {(Outcome.NO_METADATA, Outcome.DECODED): 1}
     assert row(shelf, 2)["reason"] is None
 
 
 def test_a_header_that_is_refused_now_says_nothing(shelf: sa.Engine) -> None:
     with shelf.begin() as connection:
-        changed = store_again(connection, {2: judge(b"\x05\0\0\0\0\0\0\0nonsense", None)})
+        changed = store_again(connection, {2: verdict_of(b"\x05\0\0\0\0\0\0\0nonsense", None)})
         of_file = sa.select(sa.func.count()).where(problems.c.file_id == 2)
         assert connection.execute(of_file).scalar_one() == 0
 
@@ -90,7 +88,7 @@ def test_what_happened_since_is_kept(shelf: sa.Engine, outcome: Outcome) -> None
     refused = make_result(2, b"", outcome=outcome, reason="since then", fetched_at=late)
     with shelf.begin() as connection:
         store_results(connection, [refused])
-        changed = store_again(connection, {2: judgement(ss_network_dim="64")})
+        changed = store_again(connection, {2: verdict(ss_network_dim="64")})
 
     found = row(shelf, 2)
     assert changed == {}
@@ -102,7 +100,7 @@ def test_the_stored_bytes_stay_as_they_are(shelf: sa.Engine) -> None:
     with shelf.connect() as connection:
         [before] = read_headers(connection, [2])
     with shelf.begin() as connection:
-        store_again(connection, {2: judgement()})
+        store_again(connection, {2: verdict()})
         [after] = read_headers(connection, [2])
 
     assert dataclasses.astuple(after) == dataclasses.astuple(before)

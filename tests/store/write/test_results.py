@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from crawler.decode.recipe import DECODER_VERSION
-from crawler.decode.verdict import judge
+from crawler.decode.verdict import verdict_of
 from crawler.model import Decoded, Directory, Header, Outcome, Problem, Recipe, Result, Weights
 from crawler.store.read.headers import stored_header
 from crawler.store.schema import tables
@@ -91,7 +91,7 @@ def test_the_row_is_what_the_stored_header_says(filled: sa.Engine) -> None:
     problems = _rows(filled, tables.problems)
     for file_id, row in rows.items():
         with filled.connect() as connection:
-            again = judge(stored_header(connection, file_id), None)
+            again = verdict_of(stored_header(connection, file_id), None)
         assert again.decoded is not None
         assert row["outcome"] == again.outcome
         said = {
