@@ -1,16 +1,27 @@
-"""JSON within the metadata, read whatever it is."""
+"""Bounded JSON, or Python literals in its place, from the texts of an untrusted header.
 
+Metadata values are text. Trainers put JSON into some of them, and some tools write what Python prints
+instead. The readers here parse either, whatever the text is, and check the shape of the result:
+
+    text --read_json / read_literal--> value --an_object, datasets, ...--> the same value, or UnreadableError
+
+Values are not cleaned yet: NaN, huge integers and lone surrogates pass, and `clean` deals with them.
+Each limit keeps the memory and time of a hostile header within reason.
+"""
+
+import ast
 import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from itertools import accumulate
 from typing import Any, TypeVar
 
 import msgspec
 
 from crawler.decode import clean
 from crawler.decode.clean import MAX_DEPTH, MAX_NUMBER_CHARS
-from crawler.decode.dialect_result import note, take
+from crawler.decode.dialect_result import take
 from crawler.decode.problems import (
     MALFORMED,
     NOT_JSON,
@@ -21,191 +32,53 @@ from crawler.decode.problems import (
 )
 from crawler.model import Problem
 
-#: Longest text that is read, in characters: a word takes some 100 bytes of memory.
-MAX_LITERAL_CHARS = 262_144
-
-_TOKEN = re.compile(
-    r"""\s*+(?:
-        (?P<number>[+-]?(?:[0-9]++\.?[0-9]*+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?+(?![\w.]))
-      | (?P<string>'[^'\\]*+(?:\\.[^'\\]*+)*+'|"[^"\\]*+(?:\\.[^"\\]*+)*+")
-      | (?P<name>[+-]?[A-Za-z]++)(?!\w)
-      | (?P<mark>[][(){},:])
-      | (?P<end>$)
-    )""",
-    re.VERBOSE | re.DOTALL,
-)
-#: Numbers that read alike here and in Python, and have no more digits than a double holds.
-_SHORT_NUMBER = re.compile(r"[0-9]{1,15}(?:\.[0-9]{0,15})?(?:[eE][+-]?[0-9]{1,2})?")
-_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", re.DOTALL)
-_LETTERS = {"n": "\n", "r": "\r", "t": "\t", "\n": ""}
-_NAMES: dict[str, Any] = {
-    "None": None,
-    "null": None,
-    "True": True,
-    "true": True,
-    "False": False,
-    "false": False,
-    "nan": math.nan,
-    "inf": math.inf,
-    "-inf": -math.inf,
-}
-_CLOSING = {"[": "]", "(": ")"}
-
-
-def read_literal(raw: str) -> Any:
-    """The value that a Python literal stands for, tuples as lists and keys as text.
-
-    Raises:
-        UnreadableError: `malformed`, `too_deep` or `too_long`.
-    """
-    if len(raw) > MAX_LITERAL_CHARS:
-        raise UnreadableError(TOO_LONG, f"{len(raw):,} characters, {MAX_LITERAL_CHARS:,} are read")
-    # Nearly every literal is one word.
-    if raw in _NAMES:
-        return _NAMES[raw]
-    if _SHORT_NUMBER.fullmatch(raw):
-        return int(raw) if raw.isdigit() else float(raw)
-    value, at = _value(raw, 0, MAX_DEPTH)
-    kind, _, at = _token(raw, at)
-    if kind != "end":
-        raise UnreadableError(MALFORMED, "goes on behind its end")
-    return value
-
-
-def integer_of(digits: str) -> int | float:
-    """The integer, or infinity when it has more digits than any that can be held.
-
-    Python refuses to read integers of more than 4,300 digits, and takes long over those below.
-    """
-    return int(digits) if len(digits) <= MAX_NUMBER_CHARS else math.inf
-
-
-def _token(raw: str, at: int) -> tuple[str, str, int]:
-    """The kind of the next word, its text, and where it ends."""
-    match = _TOKEN.match(raw, at)
-    if match is None or match.lastgroup is None:
-        raise UnreadableError(MALFORMED, f"cannot be read from character {at + 1} on")
-    return match.lastgroup, match[match.lastgroup], match.end()
-
-
-def _value(raw: str, at: int, depth: int) -> tuple[Any, int]:
-    kind, word, end = _token(raw, at)
-    if kind == "number":
-        whole = word.lstrip("+-").isdigit()
-        return (integer_of(word) if whole else float(word)), end
-    if kind == "string":
-        return _unescaped(word[1:-1]), end
-    if kind == "name" and word in _NAMES:
-        return _NAMES[word], end
-    if kind == "mark" and word in "[({":
-        if depth == 0:
-            raise UnreadableError(TOO_DEEP, f"nested more than {MAX_DEPTH} deep")
-        inner = _object if word == "{" else _sequence
-        return inner(raw, end, word, depth - 1)
-    raise UnreadableError(MALFORMED, f"cannot be read from character {at + 1} on")
-
-
-def _sequence(raw: str, at: int, opening: str, depth: int) -> tuple[Any, int]:
-    """What follows an opening bracket; a parenthesis around one value is that value."""
-    items: list[Any] = []
-    comma = True
-    while True:
-        _, word, end = _token(raw, at)
-        if word == _CLOSING[opening]:
-            lone = opening == "(" and len(items) == 1 and not comma
-            return (items[0] if lone else items), end
-        if not comma:
-            raise UnreadableError(MALFORMED, f"lacks a comma at character {at + 1}")
-        item, at = _value(raw, at, depth)
-        items.append(item)
-        _, word, end = _token(raw, at)
-        comma = word == ","
-        at = end if comma else at
-
-
-def _object(raw: str, at: int, _: str, depth: int) -> tuple[Any, int]:
-    """What follows an opening brace."""
-    items: dict[str, Any] = {}
-    comma = True
-    while True:
-        kind, word, end = _token(raw, at)
-        if word == "}" and kind == "mark":
-            return items, end
-        if not comma or kind == "mark":
-            raise UnreadableError(MALFORMED, f"cannot be read from character {at + 1} on")
-        key, at = _value(raw, at, depth)
-        kind, word, at = _token(raw, at)
-        if word != ":":
-            raise UnreadableError(MALFORMED, f"lacks a colon at character {at}")
-        items[key if isinstance(key, str) else str(key)], at = _value(raw, at, depth)
-        _, word, end = _token(raw, at)
-        comma = word == ","
-        at = end if comma else at
-
-
-def _unescaped(inner: str) -> str:
-    return _ESCAPE.sub(_character, inner) if "\\" in inner else inner
-
-
-def _character(match: re.Match[str]) -> str:
-    escape = match[1]
-    if len(escape) > 1:
-        code = int(escape[1:], 16)
-        return chr(code) if code <= 0x10FFFF else "\ufffd"  # noqa: PLR2004 -- Unicode's last
-    return _LETTERS.get(escape, escape)
-
-
 T = TypeVar("T")
 
-#: Longest JSON text that is read, in characters. Real ones, tag lists above all, stay below
-#: 2 million; the bound keeps the memory of hostile ones (60 times their length) within reason.
+#: Longest JSON text that is parsed, in characters. Real ones, tag lists above all, stay below
+#: 2 million; parsing takes up to 60 times the length in memory.
 MAX_JSON_CHARS = 8_388_608
 
+#: Longest Python literal that is parsed, in characters. Its syntax tree takes far more memory.
+MAX_LITERAL_CHARS = 262_144
+
+#: Most datasets, folders and buckets of a file: each is a row of its own or stands in one. Real runs
+#: have a handful of datasets, hundreds of folders (one per artist) and up to a hundred buckets.
+MAX_DATASETS = 1_000
+MAX_DIRECTORIES = 10_000
+MAX_BUCKETS = 1_000
+
+# Escapes that the fast typed decoder must not see: NUL and surrogates.
 _NEEDS_CLEANING = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+
+# The tokens that repr() writes for None, truth values, numbers, text, lists, tuples and dicts. The
+# parser warns about some other ones, such as unknown escapes or `1if`.
+_STRING = r"""'(?:[^'\\]|\\[\\'"nrtxuU])*+'|"(?:[^"\\]|\\[\\'"nrtxuU])*+\""""
+_NUMBER = r"[+-]?(?:[0-9]++\.?[0-9]*+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?+(?![\w.])"
+_STRINGS = re.compile(_STRING)
+_LITERAL = re.compile(rf"(?:{_STRING}|{_NUMBER}|(?:None|True|False)(?!\w)|[][(){{}},:\s])++")
+_BRACKETS = re.compile(r"[][(){}]")
+
+# JSON's words, which people type where Python's belong.
+_WORDS = {"null": None, "true": True, "false": False}
 
 
 def read_json(raw: str) -> Any:
-    """The value, not yet cleaned: NaN, huge integers and lone surrogates are the reader's to judge.
-
-    What is no JSON is read as Python's notation, which some tools write in its place.
+    """The value of a JSON text, or of a Python literal.
 
     Raises:
         UnreadableError: `not_json`, `too_deep` or `too_long`.
     """
-    _bound(raw)
+    _check_length(raw, MAX_JSON_CHARS)
     try:
         return msgspec.json.decode(raw)
     except RecursionError:
-        raise UnreadableError(TOO_DEEP, "nested too deep to be read") from None
-    except ValueError:  # strict: no NaN, no lone surrogates; below they are read for what they are
-        return _read_loosely(raw)
-
-
-def read_clean_json(raw: str, decoder: msgspec.json.Decoder[T]) -> T | None:
-    """What a typed decoder makes of a text in which nothing needs cleaning; None for any other text.
-
-    The quick way for long texts: neither types nor characters have to be looked at again.
-    """
-    if len(raw) > MAX_JSON_CHARS or "\x00" in raw:
-        return None
-    if "\\" in raw and _NEEDS_CLEANING.search(raw):  # seen faster than searched for
-        return None
+        raise UnreadableError(TOO_DEEP, "nested too deeply") from None
+    except ValueError:
+        pass  # msgspec is strict: it refuses NaN and lone surrogates, which Python's reader takes
     try:
-        return decoder.decode(raw)
-    except (ValueError, RecursionError):  # a ValueError also for a lone surrogate
-        return None
-
-
-def _bound(raw: str) -> None:
-    if len(raw) > MAX_JSON_CHARS:
-        raise UnreadableError(TOO_LONG, f"{len(raw):,} characters, {MAX_JSON_CHARS:,} are read")
-
-
-def _read_loosely(raw: str) -> Any:
-    try:
-        return json.loads(raw, parse_int=integer_of)
+        return json.loads(raw, parse_int=_integer)
     except RecursionError:
-        raise UnreadableError(TOO_DEEP, "nested too deep to be read") from None
+        raise UnreadableError(TOO_DEEP, "nested too deeply") from None
     except ValueError:
         pass
     try:
@@ -214,12 +87,59 @@ def _read_loosely(raw: str) -> Any:
         raise UnreadableError(NOT_JSON, f"neither JSON nor Python: {error.detail}") from None
 
 
-#: Most datasets, folders and buckets of a file: they are rows of their own or stand in one. Real runs
-#: have a handful, some hundreds (a folder per artist) and up to a hundred; a hostile header could
-#: make millions of them.
-MAX_DATASETS = 1_000
-MAX_DIRECTORIES = 10_000
-MAX_BUCKETS = 1_000
+def read_literal(raw: str) -> Any:
+    """The value of a Python literal, with tuples as lists and keys as text.
+
+    Raises:
+        UnreadableError: `malformed`, `too_deep` or `too_long`.
+    """
+    _check_length(raw, MAX_LITERAL_CHARS)
+    raw = raw.strip()
+    if raw in _WORDS:
+        return _WORDS[raw]
+    if not _LITERAL.fullmatch(raw):
+        raise UnreadableError(MALFORMED, "not a Python literal")
+    brackets = _BRACKETS.findall(_STRINGS.sub("", raw))
+    if max(accumulate(1 if one in "[({" else -1 for one in brackets), default=0) > MAX_DEPTH:
+        raise UnreadableError(TOO_DEEP, f"nested more than {MAX_DEPTH} levels deep")
+    try:
+        return _as_json(ast.literal_eval(raw))
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        raise UnreadableError(MALFORMED, "not a Python literal") from None
+
+
+def _as_json(value: Any) -> Any:
+    """The value with tuples as lists and keys as text; raises TypeError for a set."""
+    if isinstance(value, dict):
+        return {str(key): _as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_json(item) for item in value]
+    if isinstance(value, set):
+        raise TypeError("a set")
+    return value
+
+
+def _integer(digits: str) -> int | float:
+    """The integer, or infinity when it has more digits than any that can be held.
+
+    Python refuses to read integers of more than 4,300 digits, and takes long over those below.
+    """
+    return int(digits) if len(digits) <= MAX_NUMBER_CHARS else math.inf
+
+
+def read_clean_json(raw: str, decoder: msgspec.json.Decoder[T]) -> T | None:
+    """The value of a typed decoder for a text in which nothing needs cleaning; None for any other.
+
+    This is the fast path for long texts: neither types nor characters have to be checked again.
+    """
+    if len(raw) > MAX_JSON_CHARS or "\x00" in raw:
+        return None
+    if "\\" in raw and _NEEDS_CLEANING.search(raw):  # `in` is faster than a search
+        return None
+    try:
+        return decoder.decode(raw)
+    except (ValueError, RecursionError):  # a lone surrogate is a ValueError too
+        return None
 
 
 def read_key(
@@ -231,15 +151,18 @@ def read_key(
     problems: list[Problem],
     used: set[str],
 ) -> T | None:
-    """The JSON of a key in its shape; None when it is missing, null or cannot be read.
+    """The JSON value of a key, if it has the right shape.
 
     Args:
         key: The metadata key.
         metadata: As it stands in the header.
-        shape: Gives its argument back, or raises UnreadableError.
+        shape: Returns its argument, or raises UnreadableError.
         where: The field that a problem names.
-        problems: Gets one when the text cannot be read.
+        problems: Gets a problem when the text cannot be read.
         used: Gets the key when it was read.
+
+    Returns:
+        None when the key is missing, null or cannot be read.
     """
     raw = metadata.get(key)
     if raw is None:
@@ -253,65 +176,57 @@ def read_key(
     return value
 
 
-def an_object(value: Any) -> Mapping[str, Any]:
-    """The value when it is a JSON object.
-
-    Raises:
-        UnreadableError: `wrong_shape`.
-    """
-    if not isinstance(value, dict):
-        raise UnreadableError(WRONG_SHAPE, f"{clean.quote(value)} is no object")
-    return value
-
-
-def folders(value: Any) -> Mapping[str, Any]:
-    """The value when it is an object of at most MAX_DIRECTORIES folders.
+def an_object(value: Any, most: int | None = None) -> Mapping[str, Any]:
+    """The value, if it is a JSON object of at most so many members.
 
     Raises:
         UnreadableError: `wrong_shape` or `too_long`.
     """
-    _bound_count(len(an_object(value)), MAX_DIRECTORIES)
-    return an_object(value)
+    if not isinstance(value, dict):
+        raise UnreadableError(WRONG_SHAPE, f"{clean.quote(value)} is not an object")
+    _check_count(len(value), most)
+    return value
+
+
+def object_or_empty(value: Any, where: str, problems: list[Problem]) -> Mapping[str, Any]:
+    """The value, if it is a JSON object; else an empty one, and a problem."""
+    return take(an_object, value, where, problems) or {}
+
+
+def folders(value: Any) -> Mapping[str, Any]:
+    """The value, if it is an object of at most MAX_DIRECTORIES folders; raises like an_object."""
+    return an_object(value, MAX_DIRECTORIES)
+
+
+def buckets(value: Any) -> Mapping[str, Any]:
+    """The value, if it is an object of at most MAX_BUCKETS buckets; raises like an_object."""
+    return an_object(value, MAX_BUCKETS)
 
 
 def datasets(value: Any) -> list[Any]:
-    """The value when it is a list of at most MAX_DATASETS and MAX_DIRECTORIES subsets in all.
+    """The value, if it is a list of at most MAX_DATASETS, with at most MAX_DIRECTORIES subsets in all.
 
     Raises:
         UnreadableError: `wrong_shape` or `too_long`.
     """
     if not isinstance(value, list):
-        raise UnreadableError(WRONG_SHAPE, f"{clean.quote(value)} is no list")
-    _bound_count(len(value), MAX_DATASETS)
-    _bound_count(sum(len(subsets(item)) for item in value), MAX_DIRECTORIES)
+        raise UnreadableError(WRONG_SHAPE, f"{clean.quote(value)} is not a list")
+    _check_count(len(value), MAX_DATASETS)
+    _check_count(sum(len(subsets(item)) for item in value), MAX_DIRECTORIES)
     return value
 
 
 def subsets(item: Any) -> list[Any]:
-    """The subsets of a dataset; none where they are no list."""
+    """The subsets of a dataset; empty when they are not a list."""
     listed = item.get("subsets") if isinstance(item, dict) else None
     return listed if isinstance(listed, list) else []
 
 
-def buckets(value: Any) -> Mapping[str, Any]:
-    """The value when it is an object of at most MAX_BUCKETS.
-
-    Raises:
-        UnreadableError: `wrong_shape` or `too_long`.
-    """
-    _bound_count(len(an_object(value)), MAX_BUCKETS)
-    return an_object(value)
+def _check_length(raw: str, most: int) -> None:
+    if len(raw) > most:
+        raise UnreadableError(TOO_LONG, f"{len(raw):,} characters; at most {most:,} are read")
 
 
-def object_or_empty(value: Any, where: str, problems: list[Problem]) -> Mapping[str, Any]:
-    """The value when it is a JSON object; else an empty one, and a problem."""
-    try:
-        return an_object(value)
-    except UnreadableError as error:
-        note(problems, error, where)
-        return {}
-
-
-def _bound_count(count: int, most: int) -> None:
-    if count > most:
-        raise UnreadableError(TOO_LONG, f"{count:,} of them, {most:,} are kept")
+def _check_count(count: int, most: int | None) -> None:
+    if most is not None and count > most:
+        raise UnreadableError(TOO_LONG, f"{count:,} items; at most {most:,} are kept")

@@ -16,7 +16,7 @@ PLAIN = st.recursive(
         st.none(),
         st.booleans(),
         st.integers(-(10**60), 10**60),
-        st.floats(allow_nan=False),
+        st.floats(allow_nan=False, allow_infinity=False),
         st.text(max_size=20),
     ),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner),
@@ -51,7 +51,8 @@ def test_what_json_writes_is_read_back(value: Any) -> None:
         ("(512)", 512),
         ("()", []),
         ("[5e-05, 1e-05,]", [5e-05, 1e-05]),
-        ("{'a': 1, 'b': (True, None, -inf)}", {"a": 1, "b": [True, None, -math.inf]}),
+        ("{'a': 1, 'b': (True, None, -1e999)}", {"a": 1, "b": [True, None, -math.inf]}),
+        (" true ", True),
         ("{1: 'x', None: 'y'}", {"1": "x", "None": "y"}),
         (r"'it\'s \x41\u0042\n'", "it's AB\n"),
         ('"\\ud800"', "\ud800"),
@@ -63,7 +64,35 @@ def test_literals(raw: str, value: Any) -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    ["", "(", "[1 2]", "{1}", "{'a' 1}", "{,}", "[,]", "1 2", "f()", "'open", "{[1]: 2}", "1_0"],
+    [
+        *(
+            "",
+            "(",
+            "[1 2]",
+            "{1}",
+            "{'a' 1}",
+            "{,}",
+            "[,]",
+            "1 2",
+            "f()",
+            "'open",
+            "{[1]: 2}",
+            "1_0",
+        ),
+        *(
+            "-",
+            "1+2j",
+            "1if",
+            "b'a'",
+            "f'{a}'",
+            "...",
+            "__import__('os')",
+            "'a\x00'",
+            "1\n2",
+            " \n 1 x",
+        ),
+        *(r"'\d'", r"'\400'", r"'\x4'", r"'\U00110000'", "9" * 5000),
+    ],
 )
 def test_what_is_no_literal_is_malformed(raw: str) -> None:
     assert code_of(embedded_json.read_literal, raw) == problems.MALFORMED
