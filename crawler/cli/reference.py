@@ -10,6 +10,7 @@ from crawler.decode.verdict import verdict_of
 from crawler.errors import SiteError, UsageError
 from crawler.model import Decoded, Outcome
 from crawler.model.outcome import READ
+from crawler.model.site import lacks_scheme
 from crawler.settings import api_key
 from crawler.sources.disk import read_beginning, refused_by_library
 
@@ -80,12 +81,12 @@ def read_address(text: str, *, api_url: str) -> Reading:
     import anyio
 
     from crawler.http import HttpSettings, Secret
-    from crawler.sources.urls import read_address as fetch
+    from crawler.sources.urls import read_url
 
     key = api_key()
     settings = HttpSettings(api_url=api_url, api_key=Secret(key) if key else None)
     try:
-        fetched = anyio.run(fetch, text, settings)
+        fetched = anyio.run(read_url, text, settings)
     except SiteError as error:
         return Reading(text, Outcome.FAILED, str(error))
     if fetched.refusal is not None:
@@ -102,15 +103,14 @@ REF_HELP = (
 
 #: A reference to the database, even where a file of such a name lies in the folder.
 _STORED = re.compile(
-    r"[0-9]+|(file|model|version|sha256|autov2|autov3):.*|https?://.*"
-    r"|(www\.)?civitai\.(com|red|green)/.*",
+    r"[0-9]+|(file|model|version|sha256|autov2|autov3):.*|https?://.*",
     re.IGNORECASE | re.DOTALL,
 )
 
 
 def is_stored(ref: str) -> bool:
     """Whether it is asked of the database; else it is a path, and needs none."""
-    return _STORED.fullmatch(ref) is not None
+    return _STORED.fullmatch(ref) is not None or lacks_scheme(ref)
 
 
 def read_sheet(ref: str, where: str) -> "Sheet":

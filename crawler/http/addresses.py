@@ -1,4 +1,7 @@
-"""Where requests may go: the API's own address, known storage hosts, and no private network."""
+"""The URLs that may be requested: the API, known storage hosts, and no private network.
+
+A name is checked twice: as it is spelled in a URL, and by the addresses that it resolves to.
+"""
 
 import ipaddress
 import re
@@ -10,17 +13,17 @@ from aiohttp.resolver import ThreadedResolver
 
 from crawler.errors import UsageError
 from crawler.http.retry import RequestError
+from crawler.model.site import SITE_URL
 
-#: Civitai's storage: its account at Cloudflare R2 (anybody can rent names under the domain, nobody
-#: else gets this account's), its own host in front of Backblaze, and Backblaze itself, where only
-#: the path tells whose bucket it is.
+#: Civitai's storage: its account at Cloudflare R2 (others have other accounts under the same domain),
+#: its own host in front of Backblaze, and Backblaze itself, where the path names the bucket's owner.
 R2_ACCOUNT_HOST = "5ac0637cfd0766c97916cefa3764fbdf.r2.cloudflarestorage.com"
 OWN_STORAGE_HOST = "b2.civitai.com"
 SHARED_STORAGE_HOST = "s3.us-west-004.backblazeb2.com"
 SHARED_STORAGE_PATH = "/civitai-modelfiles/"
 
-#: Longest address that is followed, in characters; signed ones have under a thousand.
-MAX_ADDRESS_CHARS = 16_384
+#: Longest URL that is followed, in characters; signed ones have under a thousand.
+MAX_URL_CHARS = 16_384
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _HOST_RULE = re.compile(r"\*|\.?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*")
@@ -33,50 +36,50 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def api_address(text: str) -> yarl.URL:
-    """The API's address without `/api/v1` and without a slash at the end.
+    """The API's URL without `/api/v1` and without a slash at the end.
 
     Raises:
-        UsageError: It is no http or https address, or it holds a user, a password or a query.
+        UsageError: It is not an http or https URL, or it contains a user, a password or a query.
     """
     text = text.strip()
     try:
         url = yarl.URL(text)
         port = url.port
     except ValueError as error:
-        raise UsageError(f"{text!r} is no address of an API: {error}") from None
+        raise UsageError(f"{text!r} is not the URL of an API: {error}") from None
     if url.scheme not in ("http", "https") or not url.raw_host or not port:
-        raise UsageError(f"{text!r} is no address of an API; one looks like https://civitai.com")
+        raise UsageError(f"{text!r} is not the URL of an API; write it like {SITE_URL}")
     if "@" in url.raw_authority or url.raw_query_string or url.raw_fragment:
-        raise UsageError("the address of the API must hold no user, password, query or fragment")
+        raise UsageError("the URL of the API must not contain a user, password, query or fragment")
     path = url.raw_path.rstrip("/").removesuffix("/api/v1").rstrip("/")
     return yarl.URL(f"{str(url.origin()).lower()}{path}", encoded=True)
 
 
 def storage_rule(text: str) -> str:
-    """A `--storage-host` value, checked and in lower case.
+    """A value of `--storage-host`, in lower case.
 
     Raises:
-        UsageError: It is no host name: a whole address, say, or one with a port.
+        UsageError: It is not a host name, but a URL for example, or it has a port.
     """
     if not _HOST_RULE.fullmatch(text):
         raise UsageError(
-            f"{text!r} is no host name; write it like files.example.org, or .example.org for every"
-            " host below it"
+            f"{text!r} is not a host name; write files.example.org, or .example.org for all hosts"
+            " below it"
         )
     return text.lower()
 
 
 def followed(location: bytes, base: yarl.URL) -> str:
-    """Where a `Location` leads, spelled as it came; relative ones are completed from `base`.
+    """The URL of a `Location`, with its spelling kept; a relative one starts from `base`.
 
-    Spaces and bytes beyond ASCII, which no request line may hold, are percent-encoded as browsers do.
+    Spaces and bytes beyond ASCII are percent-encoded, as browsers do: a request line has none.
 
     Raises:
-        RequestError: It is empty, too long or holds control characters.
+        RequestError: It is empty, too long or contains control characters.
     """
     raw = location.strip(b" \t")
-    if not raw or len(raw) > MAX_ADDRESS_CHARS or _CONTROL.search(raw):
-        raise RequestError("it redirects to an address that cannot be read", again=False)
+    if not raw or len(raw) > MAX_URL_CHARS or _CONTROL.search(raw):
+        raise RequestError("it redirects to a URL that cannot be read", again=False)
     encoded = _UNSENDABLE.sub(lambda found: b"%%%02X" % found[0][0], raw)
     text = encoded.decode("ascii").partition("#")[0]
     if _SCHEME.match(text):
@@ -90,15 +93,15 @@ def followed(location: bytes, base: yarl.URL) -> str:
 
 
 def storage_address(raw: str, *, api: yarl.URL, rules: tuple[str, ...]) -> yarl.URL:
-    """The address of stored bytes, byte for byte as it came, once it is known to be allowed.
+    """The URL of a stored file, byte for byte, if it may be requested.
 
     Args:
         raw: From a redirect.
-        api: The API's address: one on loopback may lead to any loopback address and port.
-        rules: Checked values of `--storage-host`.
+        api: The API's URL. An API on loopback may redirect to any loopback address and port.
+        rules: Results of `storage_rule`.
 
     Raises:
-        RequestError: It may not be asked, for the reason in the text.
+        RequestError: It may not be requested; the text says why.
     """
     url = _parsed(raw)
     host = (url.raw_host or "").lower()
@@ -112,7 +115,7 @@ def storage_address(raw: str, *, api: yarl.URL, rules: tuple[str, ...]) -> yarl.
         raise RequestError(f"the download leads to the private address {host}", again=False)
     if not (_is_known(url, host) or any(_matches(host, rule) for rule in rules)):
         raise RequestError(
-            f"the download leads to {host}, which is no known storage of the site;"
+            f"the download leads to {host}, which is not a known storage host of the site;"
             f" `--storage-host {host}` allows it",
             again=False,
         )
@@ -120,7 +123,7 @@ def storage_address(raw: str, *, api: yarl.URL, rules: tuple[str, ...]) -> yarl.
 
 
 def is_loopback_host(host: str | None) -> bool:
-    """Whether a host is this machine by its spelling alone; no name is looked up."""
+    """Whether a host is this machine, by its spelling; no name is looked up."""
     if host is None:
         return False
     address = _literal(host)
@@ -128,7 +131,7 @@ def is_loopback_host(host: str | None) -> bool:
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is out in the internet, also when it is wrapped into another one."""
+    """Whether an address is on the internet, also when it is embedded in another one."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
         if inner is None and address in _NAT64:
@@ -139,18 +142,18 @@ def is_public(address: Address) -> bool:
 
 
 class PrivateAddressError(OSError):
-    """A name that leads nowhere but into a private network."""
+    """A name that resolves only to private addresses."""
 
 
 class CheckedResolver(AbstractResolver):
-    """Looks names up and gives only addresses that may be connected to.
+    """Looks up names and returns only addresses that may be connected to.
 
-    The check is made on the very addresses that are used, so a name cannot change its mind between.
+    The connection uses the addresses that were checked, so a second lookup cannot change them.
 
     Args:
-        trusted: Names that the user named (the API, a proxy): they may lead anywhere.
-        loopback: Whether other names may lead to this machine.
-        inner: Does the looking up.
+        trusted: Names that the user gave (the API, a proxy); they may resolve to any address.
+        loopback: Whether other names may resolve to this machine.
+        inner: Does the lookup.
     """
 
     def __init__(
@@ -166,8 +169,8 @@ class CheckedResolver(AbstractResolver):
         """The allowed addresses of a host.
 
         Raises:
-            PrivateAddressError: It has none.
-            OSError: It cannot be looked up.
+            PrivateAddressError: There are none.
+            OSError: The lookup failed.
         """
         found = await self._inner.resolve(host, port, family)
         if host.lower() in self._trusted:
@@ -178,7 +181,7 @@ class CheckedResolver(AbstractResolver):
         return allowed
 
     async def close(self) -> None:
-        """Close what does the looking up."""
+        """Close the inner resolver."""
         await self._inner.close()
 
     def _may(self, host: str) -> bool:
@@ -195,9 +198,9 @@ def _parsed(raw: str) -> yarl.URL:
     except ValueError:
         usable = False
     if not usable or not raw.isascii() or not raw.isprintable() or " " in raw:
-        raise RequestError("the download leads to an address that cannot be read", again=False)
+        raise RequestError("the download leads to a URL that cannot be read", again=False)
     if "@" in url.raw_authority:
-        raise RequestError("the download leads to an address with a user name in it", again=False)
+        raise RequestError("the download leads to a URL with a user name in it", again=False)
     return url
 
 

@@ -1,4 +1,8 @@
-"""The one client. It asks the API and storage, each by its own rules, and never follows by itself."""
+"""The client for the API and for storage.
+
+The API is asked at an even rate and may receive the key. Storage is asked without a key, and only at
+URLs that `addresses` allows. No redirect is followed except from storage to storage.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -20,31 +24,31 @@ from crawler.http.addresses import (
 )
 from crawler.http.response import Meter, Response, translated
 from crawler.http.retry import RequestError, Turn, even_turns
-from crawler.http.settings import HttpSettings
+from crawler.http.settings import API_USER_AGENT, STORAGE_USER_AGENT, HttpSettings
 from crawler.http.transport import ExactTransport, Proxies, request_for, system_proxies
 
-#: Redirects followed from one storage host to the next; real ones need none.
+#: Redirects followed from storage to storage; real downloads need none.
 MAX_STORAGE_HOPS = 5
 
-#: Statuses that name another place.
+#: Statuses with a `Location`.
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
-#: Statuses whose `Retry-After` is about whoever asks, not about what was asked for.
+#: Statuses whose `Retry-After` concerns all requests, not only this one.
 _BUSY = frozenset({429, 503})
 
 
 class Http:
     """The client, open between `async with`.
 
-    Every failure of a request is raised as RequestError. No request carries cookies or anything from a
-    .netrc file; the key goes to the API's own scheme, host and port alone.
+    Every failure of a request is a RequestError. No request carries cookies or anything from a .netrc
+    file. The key goes to the API's own scheme, host and port only.
 
     Args:
-        settings: What to ask and how.
-        turn: Awaited before each request to the API; made from the settings' rate when None.
+        settings: The API's URL, the key, the rate, the limits.
+        turn: Awaited before each request to the API; None follows the settings' rate.
 
     Raises:
-        UsageError: The settings make no sense.
+        UsageError: The settings are invalid.
     """
 
     def __init__(self, settings: HttpSettings, *, turn: Turn | None = None) -> None:
@@ -67,10 +71,10 @@ class Http:
         timeouts = self.settings.timeouts
         client = httpx.AsyncClient(
             transport=ExactTransport(resolver, self._proxies),
-            # The total is watched in _sent, where a slow reader's time counts too.
+            # _sent limits the total, which includes the time of a slow reader.
             timeout=httpx.Timeout(timeouts.stall, connect=timeouts.connect),
             follow_redirects=False,
-            trust_env=False,  # proxies are the business of the transport
+            trust_env=False,  # the transport knows the proxies
         )
         self._client = await self._stack.enter_async_context(client)
         return self
@@ -93,27 +97,27 @@ class Http:
         span: tuple[int, int] | None = None,
         compressed: bool = False,
     ) -> AsyncIterator[Response]:
-        """The API's response to one GET, whatever its status; a redirect is a response like any other.
+        """The API's response to one GET, whatever its status; redirects are not followed.
 
         Args:
-            path: Below the API's address, beginning with a slash.
-            parameters: Of the query, in this order; a name may stand there several times.
-            span: First and last byte of a Range, None for a request without one.
-            compressed: Whether the body may travel compressed; never a file's.
+            path: Below the API's URL, with a slash at the start.
+            parameters: Of the query, in this order; a name may occur several times.
+            span: First and last byte of the Range; None sends no Range.
+            compressed: Whether the body may be compressed; never for a file.
 
         Raises:
-            RequestError: No response came, or its body failed while it was read.
+            RequestError: No response came, or reading its body failed.
         """
         text = self.base + path
         if query := urlencode(list(parameters), quote_via=quote):
             text += "?" + query
-        headers = {"User-Agent": self.settings.user_agent, "Accept": "application/json"}
+        headers = {"User-Agent": API_USER_AGENT, "Accept": "application/json"}
         if self.settings.api_key is not None:
             headers["Authorization"] = f"Bearer {self.settings.api_key.reveal()}"
         url = yarl.URL(text, encoded=True)
         await self._admitted()
         async with self._sent(url, headers, span, Meter(), compressed=compressed) as response:
-            self._heed(response)
+            self._obey_retry_after(response)
             yield response
 
     @asynccontextmanager
@@ -128,19 +132,19 @@ class Http:
     ) -> AsyncIterator[Response]:
         """A storage host's response to a GET of the bytes from `first` to `last`, both included.
 
-        Redirects from storage to storage are followed; each address is checked before it is asked.
+        Redirects are followed, and each URL is checked before it is requested.
 
         Args:
-            raw: The address as the API gave it; it goes out byte for byte.
+            raw: The URL as the API gave it; it is sent byte for byte.
             first: Index of the first byte.
             last: Index of the last byte.
             meter: Counts the requests and the bytes.
-            watch: Sees where a redirect leads before that is checked or asked, and may raise.
+            watch: Called with the URL of a redirect before it is checked; may raise.
 
         Raises:
-            RequestError: An address may not be asked, no response came, or its body failed.
+            RequestError: A URL may not be requested, no response came, or reading its body failed.
         """
-        headers = {"User-Agent": self.settings.storage_user_agent, "Accept": "*/*"}
+        headers = {"User-Agent": STORAGE_USER_AGENT, "Accept": "*/*"}
         for _ in range(MAX_STORAGE_HOPS + 1):
             url = storage_address(raw, api=self.api_url, rules=self._rules)
             if url.origin() == self.api_url.origin():
@@ -153,17 +157,17 @@ class Http:
                 raw = followed(response.location, url)
             if watch is not None:
                 watch(raw)
-        raise RequestError("the download is sent from host to host without an end", again=False)
+        raise RequestError("the download is redirected from host to host without end", again=False)
 
     async def _admitted(self) -> None:
-        """Wait for a turn at the API's host, and until it takes requests again."""
+        """Wait for a turn at the API's host, and until it accepts requests again."""
         await self._turn()
         while (left := self._closed_until - asyncio.get_running_loop().time()) > 0:
             await asyncio.sleep(left)
             await self._turn()
 
-    def _heed(self, response: Response) -> None:
-        """Keep every request back, not this one's next try alone, where the API asks to wait."""
+    def _obey_retry_after(self, response: Response) -> None:
+        """Hold back all requests to the API, not only this one, when it asks to wait."""
         if response.status in _BUSY and response.retry_after is not None:
             pause = min(response.retry_after, self.settings.waits.longest_asked)
             until = asyncio.get_running_loop().time() + pause

@@ -1,65 +1,43 @@
-"""The first bytes of a stored file, and no more of it than its header needs."""
+"""Read a stored file up to the end of its header, with as few and as short ranges as possible.
+
+FirstRange chooses the length of the first range from the headers seen so far, so that it holds almost
+every header. `read_header` asks for that range, and for a second one where the header is longer. Every
+response is checked against what was asked: a server may send other bytes, or the whole file.
+"""
 
 import re
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
 
 from crawler.errors import HeaderError
 from crawler.http.response import Response
 from crawler.http.retry import RequestError
+from crawler.model.header import LENGTH_BYTES
+from crawler.safetensors.reader import needed_bytes
 
-#: Asked for until enough headers were seen: most LoRA headers are shorter.
+#: First range until MIN_SEEN headers were seen, in bytes: most LoRA headers are shorter.
 DEFAULT_FIRST_BYTES = 288 * 1024
 
-#: Fewer headers than these say little about the next one.
+#: Headers of a base model below which nothing is concluded from them.
 MIN_SEEN = 20
 
 #: Headers remembered for each base model: enough for a percentile, few enough to follow a change.
 MAX_SEEN = 1000
 
-#: Base models remembered; the site has about a hundred, and its text is not trusted.
+#: Base models remembered. The site has about a hundred; its text is not trusted.
 MAX_BASE_MODELS = 1000
 
-#: The share of files that one request must do for; the others take a second one.
+#: Percentage of files whose header the first range holds.
 PERCENTILE = 98
 
-#: Steps and bounds of the response, in bytes.
+#: Step, minimum and maximum of the first range, in bytes.
 STEP_BYTES = 16 * 1024
 LEAST_BYTES = 32 * 1024
 MOST_BYTES = 2 * 1024 * 1024
 
-
-class FirstRange:
-    """The size of the first range for each base model.
-
-    Args:
-        seen: Header lengths known from before, by base model, in bytes with the 8 of the length.
-    """
-
-    def __init__(self, seen: Mapping[str | None, Iterable[int]] | None = None) -> None:
-        self._seen: dict[str | None, deque[int]] = defaultdict(lambda: deque(maxlen=MAX_SEEN))
-        for base_model, lengths in (seen or {}).items():
-            self._seen[base_model].extend(lengths)
-
-    def learn(self, base_model: str | None, header_bytes: int) -> None:
-        """Remember how long one header was."""
-        if base_model in self._seen or len(self._seen) < MAX_BASE_MODELS:
-            self._seen[base_model].append(header_bytes)
-
-    def bytes_for(self, base_model: str | None) -> int:
-        """How many bytes to ask for at first."""
-        seen = self._seen.get(base_model, ())
-        if len(seen) < MIN_SEEN:
-            return DEFAULT_FIRST_BYTES
-        rank = -(-len(seen) * PERCENTILE // 100)
-        steps = -(-sorted(seen)[rank - 1] // STEP_BYTES)
-        return min(max(steps * STEP_BYTES, LEAST_BYTES), MOST_BYTES)
-
-
-#: Bytes by which a file that has no header is judged, and after which a header's length is known.
+#: Bytes that show the length of a header, or which other format a file has.
 SNIFF_BYTES = 4096
 
 #: Opens the bytes from the first to the last index, both included.
@@ -71,46 +49,63 @@ _EMPTY_RANGE = re.compile(r"bytes\s+\*/(\d{1,19})", re.IGNORECASE)
 _OK, _PARTIAL, _NOT_SATISFIABLE = 200, 206, 416
 
 
-class Needed(Protocol):
-    """What tells by a file's beginning how many of its bytes hold the header."""
+class FirstRange:
+    """The length of the first range for each base model.
 
-    def __call__(self, start: bytes, *, file_bytes: int | None = None) -> int:
-        """The index behind the header; raises HeaderError when the bytes are no file with one."""
+    Args:
+        seen: Known header lengths by base model, in bytes, with the 8 bytes of the length.
+    """
+
+    def __init__(self, seen: Mapping[str | None, Iterable[int]] | None = None) -> None:
+        self._seen: dict[str | None, deque[int]] = defaultdict(lambda: deque(maxlen=MAX_SEEN))
+        for base_model, lengths in (seen or {}).items():
+            self._seen[base_model].extend(lengths)
+
+    def learn(self, base_model: str | None, header_bytes: int) -> None:
+        """Remember the length of one header."""
+        if base_model in self._seen or len(self._seen) < MAX_BASE_MODELS:
+            self._seen[base_model].append(header_bytes)
+
+    def bytes_for(self, base_model: str | None) -> int:
+        """The length of the first range."""
+        seen = self._seen.get(base_model, ())
+        if len(seen) < MIN_SEEN:
+            return DEFAULT_FIRST_BYTES
+        rank = -(-len(seen) * PERCENTILE // 100)
+        steps = -(-sorted(seen)[rank - 1] // STEP_BYTES)
+        return min(max(steps * STEP_BYTES, LEAST_BYTES), MOST_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
 class HeaderBytes:
-    """A file's beginning.
+    """The first bytes of a file.
 
     Attributes:
-        prefix: Exactly the header where there is one, else some first bytes.
-        file_bytes: The file's length, None when the server does not tell.
+        prefix: Exactly the header with its length, or the first bytes of a file without one.
+        file_bytes: The file's length, None when the server does not give it.
     """
 
     prefix: bytes
     file_bytes: int | None
 
 
-async def read_header(
-    open_range: OpenRange, *, first_bytes: int, needed: Needed, max_header: int
-) -> HeaderBytes:
-    """The header of a file, with one request if it fits into the first bytes, else with two.
+async def read_header(open_range: OpenRange, *, first_bytes: int, max_header: int) -> HeaderBytes:
+    """The header of a file, in one request if it fits into the first range, else in two.
 
-    A server that sends the whole file in place of a range is read up to the header's end and left.
+    A whole file instead of a range is read up to the end of the header, then the connection is closed.
 
     Args:
-        open_range: Asks for a range; every call must reach the same file.
-        first_bytes: How much to ask for at first.
-        needed: Tells where the header ends.
+        open_range: Requests a range. Every call must reach the same file.
+        first_bytes: Length of the first range.
         max_header: Longest header that is read, in bytes.
 
     Raises:
         RequestError: The server failed, refused or contradicted itself, or the header is too long.
     """
     async with open_range(0, first_bytes - 1) as response:
-        start, file_bytes = await _first(response, first_bytes, needed, max_header)
+        start, file_bytes = await _first(response, first_bytes, max_header)
     try:
-        end = _end(start, file_bytes, needed, max_header)
+        end = _end(start, file_bytes, max_header)
     except HeaderError:
         return HeaderBytes(start[:SNIFF_BYTES], file_bytes)
     if end <= len(start):
@@ -120,31 +115,35 @@ async def read_header(
     return HeaderBytes(start + rest, file_bytes)
 
 
-def _end(start: bytes, file_bytes: int | None, needed: Needed, max_header: int) -> int:
-    """The index behind the header; raises RequestError when it is longer than allowed."""
-    end = needed(start, file_bytes=file_bytes)
-    if end - 8 > max_header:
+def _end(start: bytes, file_bytes: int | None, max_header: int) -> int:
+    """The index after the header.
+
+    Raises:
+        HeaderError: The file has no header.
+        RequestError: The header is longer than allowed.
+    """
+    end = needed_bytes(start, file_bytes=file_bytes)
+    length = end - LENGTH_BYTES
+    if length > max_header:
         raise RequestError(
-            f"its header has {end - 8:,} bytes, more than the {max_header:,} of --max-header",
+            f"its header has {length:,} bytes, more than the {max_header:,} of --max-header",
             again=False,
         )
     return end
 
 
-async def _first(
-    response: Response, asked: int, needed: Needed, max_header: int
-) -> tuple[bytes, int | None]:
-    """What came of asking for the first bytes, and the file's length."""
+async def _first(response: Response, asked: int, max_header: int) -> tuple[bytes, int | None]:
+    """The first bytes and the length of the file."""
     if response.status == _NOT_SATISFIABLE:
-        told = _EMPTY_RANGE.fullmatch(response.header("Content-Range").strip())
-        if told is None:
-            raise RequestError(f"{response.host} gives no bytes and does not say how many it has")
-        if int(told[1]) > 0:
-            raise RequestError(f"{response.host} has the bytes and does not give them")
+        empty = _EMPTY_RANGE.fullmatch(response.header("Content-Range").strip())
+        if empty is None:
+            raise RequestError(f"{response.host} sends no bytes and does not say how many it has")
+        if int(empty[1]) > 0:
+            raise RequestError(f"{response.host} has the bytes but does not send them")
         return b"", 0
-    _demand_plain(response)
+    _demand_uncompressed(response)
     if response.status == _OK:
-        return await _whole(response, needed, max_header)
+        return await _start_of_whole(response, max_header)
     first, last, file_bytes = _span(response)
     if first != 0 or last >= asked:
         raise RequestError(f"{response.host} sends bytes {first} to {last}, not the first {asked}")
@@ -153,8 +152,8 @@ async def _first(
     return await _exactly(response, last + 1), file_bytes
 
 
-async def _whole(response: Response, needed: Needed, max_header: int) -> tuple[bytes, int | None]:
-    """The beginning of a whole file, up to the header's end."""
+async def _start_of_whole(response: Response, max_header: int) -> tuple[bytes, int | None]:
+    """The start of a whole file, up to the end of the header, and the length of the file."""
     file_bytes = response.content_length
     gathered = bytearray()
     goal = SNIFF_BYTES
@@ -167,7 +166,7 @@ async def _whole(response: Response, needed: Needed, max_header: int) -> tuple[b
         if known:
             return bytes(gathered[:goal]), file_bytes
         try:
-            goal = _end(bytes(gathered[:SNIFF_BYTES]), file_bytes, needed, max_header)
+            goal = _end(bytes(gathered[:SNIFF_BYTES]), file_bytes, max_header)
         except HeaderError:
             return bytes(gathered[:SNIFF_BYTES]), file_bytes
         known = True
@@ -180,21 +179,21 @@ async def _whole(response: Response, needed: Needed, max_header: int) -> tuple[b
 
 async def _rest(response: Response, start: int, end: int, file_bytes: int | None) -> bytes:
     """The bytes from `start` up to `end` of the same file."""
-    _demand_plain(response)
+    _demand_uncompressed(response)
     if response.status == _OK:
-        _demand_same(response, file_bytes, response.content_length)
-        return await _behind(response, start, end)
+        _demand_same_length(response, file_bytes, response.content_length)
+        return await _inside_whole(response, start, end)
     first, last, total = _span(response)
     if (first, last) != (start, end - 1):
         raise RequestError(
             f"{response.host} sends bytes {first} to {last}, not {start} to {end - 1}"
         )
-    _demand_same(response, file_bytes, total)
+    _demand_same_length(response, file_bytes, total)
     return await _exactly(response, end - start)
 
 
 async def _exactly(response: Response, count: int) -> bytes:
-    """A body of so many bytes; raises RequestError when there are more or fewer."""
+    """A body of exactly `count` bytes."""
     gathered = bytearray()
     while piece := await response.piece():
         gathered += piece
@@ -205,8 +204,8 @@ async def _exactly(response: Response, count: int) -> bytes:
     return bytes(gathered)
 
 
-async def _behind(response: Response, start: int, end: int) -> bytes:
-    """The bytes from `start` up to `end` of a body that begins with the file; the rest is not kept."""
+async def _inside_whole(response: Response, start: int, end: int) -> bytes:
+    """The bytes from `start` up to `end` of a body that is the whole file."""
     gathered = bytearray()
     passed = 0
     while passed < end:
@@ -219,7 +218,7 @@ async def _behind(response: Response, start: int, end: int) -> bytes:
 
 
 def _span(response: Response) -> tuple[int, int, int | None]:
-    """First byte, last byte and file length of a partial response."""
+    """First byte, last byte and file length (None if unknown) of a partial response."""
     if response.status != _PARTIAL:
         raise response.refusal()
     found = _CONTENT_RANGE.fullmatch(response.header("Content-Range").strip())
@@ -236,16 +235,14 @@ def _span(response: Response) -> tuple[int, int, int | None]:
     return first, last, total
 
 
-def _demand_plain(response: Response) -> None:
+def _demand_uncompressed(response: Response) -> None:
     encoding = response.header("Content-Encoding").strip().lower()
     if response.status in (_OK, _PARTIAL) and encoding not in ("", "identity"):
-        raise RequestError(
-            f"{response.host} sends a file compressed, which its ranges do not allow"
-        )
+        raise RequestError(f"{response.host} sends the file compressed, which ranges do not allow")
 
 
-def _demand_same(response: Response, before: int | None, now: int | None) -> None:
+def _demand_same_length(response: Response, before: int | None, now: int | None) -> None:
     if before is not None and now is not None and before != now:
         raise RequestError(
-            f"{response.host} gives the file {now:,} bytes, and {before:,} a moment before"
+            f"{response.host} says the file has {now:,} bytes, and {before:,} a moment before"
         )

@@ -1,4 +1,4 @@
-"""One response of a server, read in pieces and within limits."""
+"""A response, read in pieces and within limits, and every failure of a request as a RequestError."""
 
 import os
 import re
@@ -13,10 +13,10 @@ from crawler.http.addresses import PrivateAddressError
 from crawler.http.retry import RequestError, retry_after
 from crawler.http.transport import location_of
 
-#: Most bytes read of a response that refuses: enough for an error text or a login page's beginning.
+#: Bytes read of an error response at most: enough for its text or the start of a login page.
 MAX_REFUSAL_BYTES = 64 * 1024
 
-#: Statuses below 500 after which the same request may succeed later.
+#: Statuses below 500 after which a retry may help.
 PASSING_STATUSES = frozenset({408, 425, 429})
 
 FIRST_SERVER_ERROR = 500
@@ -26,12 +26,12 @@ _LENGTH = re.compile(r"[0-9]{1,19}")
 
 @dataclass(slots=True)
 class Meter:
-    """Counts what travelled for one file.
+    """Counts the cost of one file.
 
     Attributes:
-        counted_downloads: Downloads that the site counted: links it resolved.
+        counted_downloads: Downloads that the site counted: resolved links.
         storage_requests: Requests to storage hosts.
-        bytes_read: Body bytes that travelled from storage.
+        bytes_read: Body bytes received from storage.
     """
 
     counted_downloads: int = 0
@@ -40,13 +40,13 @@ class Meter:
 
 
 class Response:
-    """The head of a response, and its body as a stream. Left early, the connection is closed.
+    """Status and headers of a response, and its body as a stream.
 
     Args:
-        response: Not read yet; whoever has it closes it.
+        response: Not read yet; the caller closes it.
         meter: Counts the body's bytes.
-        unpacked: Whether a body that travels as gzip is to be unpacked. Other encodings were not
-            asked for, and one within the other could unpack to any size.
+        unpacked: Whether to unpack a gzip body. Other encodings were not asked for, and nested ones
+            could unpack to any size.
     """
 
     def __init__(self, response: httpx.Response, meter: Meter, *, unpacked: bool = False) -> None:
@@ -62,28 +62,28 @@ class Response:
 
     @property
     def host(self) -> str:
-        """Who answered."""
+        """The host that answered."""
         return self._response.url.raw_host.decode()
 
     @property
     def location(self) -> bytes:
-        """The `Location` as it came, empty without one."""
+        """The `Location`, byte for byte; empty without one."""
         return location_of(self._response)
 
     @property
     def content_length(self) -> int | None:
-        """Bytes of the body as it travels, None when the server does not say."""
+        """Bytes of the body as it is sent, None when the server does not say."""
         text = self.header("Content-Length")
         return int(text) if _LENGTH.fullmatch(text) else None
 
     @property
     def is_chunked(self) -> bool:
-        """Whether the body marks its own end, so that a cut one is noticed."""
+        """Whether the body marks its own end, so that a cut is noticed."""
         return "chunked" in self.header("Transfer-Encoding").lower()
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds that the server asks to wait, None when it does not."""
+        """Seconds that the server asks to wait, None when it does not say."""
         return retry_after(self.header("Retry-After") or None)
 
     def header(self, name: str) -> str:
@@ -94,7 +94,7 @@ class Response:
         """The next bytes of the body, empty at its end.
 
         Raises:
-            RequestError: It was cut or stalled.
+            RequestError: The body was cut or stalled.
         """
         with translated(self.host):
             piece = await anext(self._pieces, b"")
@@ -105,7 +105,7 @@ class Response:
         """The whole body.
 
         Raises:
-            RequestError: As in `piece`, or it is longer than `limit` bytes.
+            RequestError: As in `piece`, or the body is longer than `limit` bytes.
         """
         gathered = bytearray()
         while piece := await self.piece():
@@ -117,7 +117,7 @@ class Response:
         return bytes(gathered)
 
     async def beginning(self, limit: int = MAX_REFUSAL_BYTES) -> bytes:
-        """At most `limit` bytes of the body, however much there is.
+        """The first bytes of the body, at most `limit`.
 
         Raises:
             RequestError: As in `piece`.
@@ -128,7 +128,7 @@ class Response:
         return bytes(gathered[:limit])
 
     def refusal(self) -> RequestError:
-        """The RequestError that this status is, where another one was due."""
+        """The RequestError for an unexpected status."""
         passing = self.status in PASSING_STATUSES or self.status >= FIRST_SERVER_ERROR
         return RequestError(
             f"{self.host} answers {self.status}",
@@ -140,9 +140,9 @@ class Response:
 
 @contextmanager
 def translated(host: str) -> Iterator[None]:
-    """Turn every failure of a request into a RequestError whose text holds no address but the host.
+    """Turn every failure of a request into a RequestError whose text names only the host.
 
-    The exceptions underneath quote addresses, so nothing of them is shown and they are cut off from
+    The exceptions of the libraries quote URLs, so their text is not shown and they are cut off from
     the traceback.
     """
     try:
@@ -152,10 +152,10 @@ def translated(host: str) -> Iterator[None]:
 
 
 def _meaning(host: str, error: Exception) -> RequestError:
-    """What a failure is in words, and whether another try may help.
+    """The RequestError for an exception of the libraries.
 
-    httpx-aiohttp gives a refused connection, an unknown name, a bad certificate and a connection
-    closed under way one type, ConnectTimeout; they are told apart by aiohttp's exceptions beneath.
+    httpx-aiohttp raises ConnectTimeout for a refused connection, an unknown name, a bad certificate
+    and a closed connection alike; aiohttp's exception, its cause, tells them apart.
     """
     beneath = error.__cause__ if isinstance(error, httpx.TransportError) else None
     match beneath or error:
@@ -172,7 +172,7 @@ def _meaning(host: str, error: Exception) -> RequestError:
         case aiohttp.ServerDisconnectedError() | OSError():
             what = "closed the connection"
         case other:
-            what = f"does not speak HTTP rightly ({type(other).__name__})"
+            what = f"does not speak HTTP correctly ({type(other).__name__})"
     return RequestError(f"{host} {what}")
 
 
@@ -194,9 +194,9 @@ def _unreached(
         case aiohttp.ClientConnectorDNSError():
             what = f"the name {host} cannot be found"
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
-            what = f"{host} cannot prove who it is (TLS)"
+            what = f"{host} has no valid certificate (TLS)"
         case _:
-            # asyncio writes its own words and the address over the system's.
+            # asyncio replaces the system's message by one with the address.
             number = error.os_error.errno
             what = f"no connection to {host}: {os.strerror(number) if number else 'failed'}"
     return RequestError(what, unreachable=True)

@@ -1,4 +1,4 @@
-"""When the next request may go out: even spacing, and the pauses between tries."""
+"""When a request goes out: even spacing, what a failure says about retries, and the waits between tries."""
 
 import asyncio
 import math
@@ -14,9 +14,14 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from crawler.errors import LoraCrawlError, UsageError
 from crawler.http.settings import Waits
 
+T = TypeVar("T")
+
+#: Returns once the next request may go out.
+Turn = Callable[[], Awaitable[object]]
+
 
 class RequestError(LoraCrawlError):
-    """One request that brought no usable response. A source turns it into a SiteError or an outcome.
+    """A request without a usable response. A source turns it into a SiteError or an outcome.
 
     Its text names hosts and causes, never a query, a signature or a key.
 
@@ -25,7 +30,7 @@ class RequestError(LoraCrawlError):
         again: Whether the same request may succeed later.
         after: Seconds that the server asks to wait, None when it does not say.
         status: The HTTP status, None when there was none.
-        unreachable: No connection could be made at all.
+        unreachable: No connection was possible.
     """
 
     def __init__(
@@ -45,26 +50,20 @@ class RequestError(LoraCrawlError):
         self.unreachable = unreachable
 
 
-T = TypeVar("T")
-
-#: Returns once the next request may go out.
-Turn = Callable[[], Awaitable[object]]
-
-
 def even_turns(rate: float) -> Turn:
-    """Turns that come 1/rate seconds apart; no second holds more than rate + 1 of them.
+    """Turns 1/rate seconds apart; no second holds more than rate + 1 of them.
 
     Args:
-        rate: Turns a second; 0 means that every turn is now.
+        rate: Turns a second; 0 means no limit.
 
     Raises:
         UsageError: The rate is negative or not finite.
     """
     if not math.isfinite(rate) or rate < 0:
-        raise UsageError(f"a rate of {rate} requests a second makes no sense; 0 means no limit")
+        raise UsageError(f"{rate} requests a second is not a rate; 0 means no limit")
     if rate == 0:
         return _at_once
-    # One token a period spaces them; a bucket of many tokens lets twice as many through at first.
+    # A bucket of one token spaces them; a larger one lets twice as many through at first.
     return AsyncLimiter(1, 1 / rate).acquire
 
 
@@ -72,13 +71,13 @@ async def _at_once() -> None:
     pass
 
 
-def retry_after(retry_after: str | None, now: datetime | None = None) -> float | None:
-    """The seconds that a `Retry-After` asks for, which may be a number or a date; None without one."""
-    if retry_after is None:
+def retry_after(text: str | None, now: datetime | None = None) -> float | None:
+    """The seconds of a `Retry-After` header, which is a number or a date; None without one."""
+    if text is None:
         return None
-    text = retry_after.strip()
+    text = text.strip()
     if text.isascii() and text.isdigit():
-        return float(text[:9])  # beyond nine digits every number means "never"
+        return float(text[:9])  # longer numbers mean "never"
     try:
         when = parsedate_to_datetime(text)
         when = when if when.tzinfo else when.replace(tzinfo=UTC)
@@ -88,9 +87,9 @@ def retry_after(retry_after: str | None, now: datetime | None = None) -> float |
 
 
 def pause(waits: Waits, failures: int, asked: float | None) -> float:
-    """Seconds to wait after so many failures; what the server asked for, if it did.
+    """Seconds to wait after this many failures; what the server asked for takes precedence.
 
-    The jitter keeps many fetchers, stopped by one fault, from coming back as one.
+    The jitter keeps fetchers that failed together from retrying together.
     """
     if asked is not None:
         return min(asked, waits.longest_asked) + random.uniform(0, waits.shortest)  # noqa: S311 - jitter
@@ -105,15 +104,15 @@ async def with_retries(
     waits: Waits,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> T:
-    """What `once` returns, tried again as long as its RequestError may pass.
+    """The result of `once`, called again while its RequestError says that a retry may help.
 
     Raises:
-        RequestError: The last one, when the tries are used up or another one is of no use.
+        RequestError: The last one, once the tries are used up or a retry cannot help.
     """
 
     def wait(state: RetryCallState) -> float:
-        trouble = state.outcome.exception() if state.outcome else None
-        asked = trouble.after if isinstance(trouble, RequestError) else None
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.after if isinstance(error, RequestError) else None
         return pause(waits, state.attempt_number, asked)
 
     retrying = AsyncRetrying(

@@ -1,4 +1,10 @@
-"""httpx over aiohttp, each address going out as it is spelled."""
+"""httpx over aiohttp, which sends every URL exactly as it is spelled.
+
+A signed URL is valid only byte for byte, but httpx and its aiohttp transport both rewrite URLs. So
+`request_for` gives httpx a URL without the query, for its logs and errors, and carries the real one
+past it; ExactTransport sends that one. The same way back, `location_of` gives the `Location` of a
+response. ExactTransport also chooses the proxy for each request.
+"""
 
 import socket
 import ssl
@@ -17,10 +23,25 @@ from httpx_aiohttp.transport import AiohttpResponseStream, map_aiohttp_exception
 from crawler.errors import UsageError
 from crawler.http.retry import RequestError
 
+#: Longest header line, in bytes: a signed URL with a long file name has about 2,000.
+MAX_HEADER_LINE_BYTES = 32 * 1024
+
+#: Receive buffer of a socket, in bytes. The system's default takes megabytes of a body that is not
+#: wanted. This one still allows 640 KB a second at a delay of 100 ms.
+RECEIVE_BYTES = 64 * 1024
+
+#: Keys of the extensions that carry the URL of a request and the `Location` of a response.
+_URL = "url"
+_LOCATION = "location"
+
+#: Headers hidden from httpx: it parses a `Location` even when it does not follow it, and fails if that
+#: is not a URL; and it keeps cookies.
+_HIDDEN_FROM_HTTPX = frozenset({b"location", b"set-cookie"})
+
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """One proxy, and the headers by which it knows us; its password is in no repr."""
+    """A proxy and the headers that authenticate us to it; its repr shows no password."""
 
     url: yarl.URL
     headers: Mapping[str, str] = field(repr=False)
@@ -38,7 +59,7 @@ class Proxies:
         return frozenset(proxy.url.raw_host or "" for proxy in self.by_scheme.values())
 
     def of(self, url: yarl.URL) -> Proxy | None:
-        """The proxy for one address, None when it is asked directly."""
+        """The proxy for a URL; None for a direct connection."""
         proxy = self.by_scheme.get(url.scheme)
         if proxy is None or url.host is None or proxy_bypass(f"{url.host}:{url.port}"):
             return None
@@ -46,29 +67,28 @@ class Proxies:
 
 
 def system_proxies() -> Proxies:
-    """What the environment (or the system's settings) names.
+    """The proxies of the environment or of the system's settings.
 
-    aiohttp can read it too, but then it also sends what a .netrc file holds for a host.
+    aiohttp can read them too, but then it also sends the passwords of a .netrc file.
 
     Raises:
-        UsageError: A proxy's address cannot be read, or is of a kind that is not supported.
+        UsageError: The URL of a proxy is invalid, or the kind of proxy is not supported.
     """
     known = getproxies()
     return Proxies(
-        {scheme: _read(known[scheme]) for scheme in ("http", "https") if known.get(scheme)}
+        {scheme: _proxy(known[scheme]) for scheme in ("http", "https") if known.get(scheme)}
     )
 
 
-def _read(text: str) -> Proxy:
+def _proxy(text: str) -> Proxy:
     try:
         url = yarl.URL(text if "://" in text else f"http://{text}")
         port = url.port
     except ValueError:
-        port = None
-        url = yarl.URL()
+        url, port = yarl.URL(), None
     if url.scheme not in ("http", "https") or not url.raw_host or not port:
         raise UsageError(
-            "HTTP_PROXY or HTTPS_PROXY names no proxy that can be used; one looks like"
+            "HTTP_PROXY or HTTPS_PROXY is not the URL of a proxy; write it like"
             " http://proxy.example.org:3128"
         )
     headers = {}
@@ -78,84 +98,62 @@ def _read(text: str) -> Proxy:
     return Proxy(url.with_user(None), headers)
 
 
-#: Longest single header line, in bytes: a signed address with a long file name has some 2,000.
-MAX_HEADER_LINE_BYTES = 32 * 1024
-
-#: What the system may hold of a body before we read it, in bytes. Left alone it takes megabytes of one
-#: that is not wanted; so much still lets 640 KB a second through over a way of 100 ms.
-RECEIVE_BYTES = 64 * 1024
-
-#: Where a request carries its address, and a response its `Location`, past httpx.
-_ADDRESS = "address"
-_LOCATION = "location"
-
-#: What httpx would act upon by itself: it reads a `Location` even when it follows none, and fails
-#: where that is no address; and it keeps cookies.
-_KEPT_FROM_HTTPX = frozenset({b"location", b"set-cookie"})
-
-
-class _Body(AiohttpResponseStream):
-    """A body in pieces of a size that suits ranges; a piece of gzip unpacks to 66 MB at most."""
-
-    CHUNK_SIZE = 64 * 1024
-
-
 def request_for(url: yarl.URL, headers: Mapping[str, str]) -> httpx.Request:
-    """A GET of an address, for an ExactTransport to send.
-
-    httpx logs and quotes the address it knows, so it knows the one without the query, where
-    signatures are.
+    """A GET of a URL, for an ExactTransport.
 
     Raises:
-        RequestError: httpx takes the host for none.
+        RequestError: The host is not a valid name.
     """
     shown = f"{url.origin()}{url.raw_path}"
     try:
-        return httpx.Request("GET", shown, headers=headers, extensions={_ADDRESS: url})
+        return httpx.Request("GET", shown, headers=headers, extensions={_URL: url})
     except (httpx.InvalidURL, ValueError):
-        raise RequestError(f"{url.raw_host} is no name of a host", again=False) from None
+        raise RequestError(f"{url.raw_host} is not a host name", again=False) from None
 
 
 def location_of(response: httpx.Response) -> bytes:
-    """The `Location` of a response as it came, empty without one."""
+    """The `Location` of a response, byte for byte; empty without one."""
     location: bytes = response.extensions[_LOCATION]
     return location
 
 
-class ExactTransport(AiohttpTransport):
-    """Sends what `request_for` made; opened in a running event loop, closed by its client.
+class _Body(AiohttpResponseStream):
+    """A body in pieces that suit ranges; a piece of gzip unpacks to 66 MB at most."""
 
-    The transport it is made from would spell addresses anew, which breaks signatures, and knows one
-    proxy for all of them.
+    CHUNK_SIZE = 64 * 1024
+
+
+class ExactTransport(AiohttpTransport):
+    """Sends what `request_for` made. Created inside a running event loop, closed by its client.
 
     Args:
-        resolver: Looks up every name.
-        proxies: Which request goes through which proxy.
+        resolver: Looks up every host name.
+        proxies: The proxies for requests.
     """
 
     def __init__(self, resolver: AbstractResolver, proxies: Proxies) -> None:
         context = ssl.create_default_context()
         self._proxies = proxies
         self._session = aiohttp.ClientSession(
-            # How many requests run at once is the crawl's business; the connector sets no limit.
+            # The crawl decides how many requests run at once; the connector sets no limit.
             connector=aiohttp.TCPConnector(
                 limit=0, resolver=resolver, ssl=context, socket_factory=_socket
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
-            middlewares=(_once,),
+            middlewares=(_without_resending,),
             max_field_size=MAX_HEADER_LINE_BYTES,
             max_line_size=MAX_HEADER_LINE_BYTES,
         )
         super().__init__(verify=context, client=self._session)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """The head of the response; its body comes as it is on the wire."""
-        url: yarl.URL = request.extensions[_ADDRESS]
+        """Send a request; the body of the response stays compressed as it was sent."""
+        url: yarl.URL = request.extensions[_URL]
         timeout = request.extensions["timeout"]
         headers = [(name.decode(), value.decode()) for name, value in request.headers.raw]
         proxy = self._proxies.of(url)
         if proxy is not None and url.scheme == "http":
-            headers += proxy.headers.items()  # without a tunnel the request itself is the proxy's
+            headers += proxy.headers.items()  # without a tunnel the proxy reads the request
         found = await self._session.get(
             url,
             headers=headers,
@@ -173,7 +171,7 @@ class ExactTransport(AiohttpTransport):
             headers=[
                 (name, value)
                 for name, value in found.raw_headers
-                if name.lower() not in _KEPT_FROM_HTTPX
+                if name.lower() not in _HIDDEN_FROM_HTTPX
             ],
             stream=_Body(found),
             extensions={_LOCATION: next(location, b"")},
@@ -183,18 +181,18 @@ class ExactTransport(AiohttpTransport):
 def _socket(info: aiohttp.AddrInfoType) -> socket.socket:
     family, kind, protocol = info[:3]
     made = socket.socket(family, kind, protocol)
-    # What is sent by the time we leave a body that never ends has travelled, read or not.
+    # Everything that arrived before the connection is closed has cost traffic, read or not.
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
     return made
 
 
-async def _once(
+async def _without_resending(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Make failures httpx's before aiohttp sees them.
+    """Turn errors into httpx's before aiohttp sees them.
 
-    It would send a GET a second time by itself when the connection closes: past the rate limit, and
-    as a second counted download.
+    aiohttp would send a GET again when the connection closes: past the rate limit, and as a second
+    counted download.
     """
     with map_aiohttp_exceptions():
         return await handler(request)

@@ -1,1 +1,1 @@
-"""The sites that LoRAs come from, one file each."""
+"""The sites that LoRAs come from, and files of this machine."""

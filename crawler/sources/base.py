@@ -1,4 +1,4 @@
-"""What a site must be able to do to be crawled."""
+"""What a site must do to be crawled."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -7,30 +7,30 @@ from crawler.model import Fetched, ListQuery, Model, Page, Target
 
 
 class Source(Protocol):
-    """A catalogue, opened and closed with `async with`.
+    """A catalogue, open between `async with`.
 
-    Every method raises SiteError when the site, as opposed to one file, is unreachable, answers
-    nonsense or refuses us.
+    Every method raises SiteError when the site, not one file, cannot be reached, answers nonsense or
+    refuses us.
     """
 
     @property
     def origin(self) -> str:
-        """The API this source reads, in one spelling; a database remembers it."""
+        """The URL of the API, always spelled the same; the database stores it."""
 
     async def page(self, ask: ListQuery, cursor: str | None) -> Page:
-        """The page at `cursor`, the first one for None."""
+        """The page at `cursor`, or the first one for None."""
 
     async def model(self, model_id: int) -> Model | None:
-        """One model with all its versions; None when the site has none of that id."""
+        """One model with all its versions; None when the site has no such model."""
 
     async def base_models(self) -> tuple[str, ...]:
-        """Every base model that the site knows by name; empty when it does not tell."""
+        """The names of all base models of the site; empty when it does not give them."""
 
     async def fetch(self, target: Target, *, renew: Callable[[], bool]) -> Fetched:
         """The first bytes of one file, at least its whole header, for one counted download.
 
         Args:
             target: The file.
-            renew: Asked before a second download is spent on a link that storage does not take any
-                more. Where it says no, the refusal is `pending`.
+            renew: Asked before an expired link is renewed for a second counted download. False makes
+                the refusal `pending`.
         """

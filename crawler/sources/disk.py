@@ -1,4 +1,4 @@
-"""Files on this machine: folders looked through, headers read, and bytes hashed where that is wanted."""
+"""Find safetensors files in folders of this machine, read their headers, and hash them."""
 
 import hashlib
 import os
@@ -16,11 +16,29 @@ from crawler.model import FileHashes, LocalFile
 from crawler.model.int64 import INT64
 from crawler.safetensors.reader import needed_bytes
 
-#: Bytes read at first: enough to know other formats by, and most headers of small LoRAs.
+#: The suffixes of safetensors files, in lower case.
+SUFFIXES = (".safetensors", ".sft")
+
+#: Bytes of the first read: enough to recognise other formats, and most headers of small LoRAs.
 _FIRST_BYTES = 4096
 
-#: Bytes hashed at a time: enough that Python's share of the time is nothing.
+#: Bytes hashed at a time, so that Python's share of the time does not matter.
 _HASH_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder that was listed completely. `path` is absolute, without symbolic links."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """A file or folder that could not be examined, with the reason in words."""
+
+    path: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +46,7 @@ class Beginning:
     """The first bytes of a file.
 
     Attributes:
-        prefix: At least the whole header where the file has one.
+        prefix: At least the whole header, if the file has one.
         file_bytes: The file's length.
     """
 
@@ -36,13 +54,47 @@ class Beginning:
     file_bytes: int
 
 
-def read_beginning(path: Path) -> Beginning:
-    """Read a file up to the end of its header, however long the file is.
+def look_through(roots: Iterable[str]) -> Iterator[Folder | LocalFile | Unseen]:
+    """All safetensors files in these folders and their subfolders, sorted by name.
 
-    Only ordinary files are read: a pipe or a device could keep us waiting for ever.
+    Symbolic links are followed. No folder is listed twice. Names that start with a dot are skipped,
+    because other programs keep caches and waste bins there. A path in `roots` is always taken.
+
+    Args:
+        roots: Folders and single files.
+
+    Yields:
+        A Folder once it is listed, then its files; an Unseen for what cannot be examined.
+    """
+    listed: set[str] = set()
+    for root in roots:
+        if not root:
+            yield Unseen(root, "the path is empty")
+        elif Path(root).is_dir():
+            yield from _tree(root, listed)
+        else:
+            folder, name = os.path.split(root)
+            yield _examined(os.path.realpath(folder), name)
+
+
+def vanished(path: str) -> bool:
+    """Whether a file no longer exists; False when that cannot be determined."""
+    try:
+        Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
+
+
+def read_beginning(path: Path) -> Beginning:
+    """Read a file up to the end of its header.
+
+    Only regular files are read: a pipe or a device could block for ever.
 
     Raises:
-        OSError: The file cannot be read, with the reason in `strerror`.
+        OSError: The file cannot be read; `strerror` says why.
     """
     with _opened(path) as file:
         length = os.fstat(file.fileno()).st_size
@@ -55,10 +107,10 @@ def read_beginning(path: Path) -> Beginning:
 
 
 def refused_by_library(path: Path) -> str | None:
-    """Why the safetensors library does not open a file, in its words; None where it does.
+    """Why the safetensors library does not open a file, in its own words; None when it does.
 
-    It looks at the header and the length alone, and maps nothing: a mapped file that is cut short
-    meanwhile would end the process.
+    The library reads the header and the length. Nothing is mapped into memory: a mapped file that
+    another program cuts short would end the process.
 
     Raises:
         OSError: The file cannot be read.
@@ -71,15 +123,15 @@ def refused_by_library(path: Path) -> str | None:
 
 
 def hash_file(path: Path, *, header_bytes: int | None) -> FileHashes:
-    """Hash a whole file in one reading.
+    """Hash a whole file, reading it once.
 
     Args:
-        path: An ordinary file.
-        header_bytes: Where the weights begin: the length of the header and the 8 bytes in front of
-            it; None when the file has no sound header.
+        path: A regular file.
+        header_bytes: Where the weights start: the header and the 8 bytes of its length. None when the
+            file has no valid header.
 
     Raises:
-        OSError: The file cannot be read, with the reason in `strerror`.
+        OSError: The file cannot be read; `strerror` says why.
     """
     whole, weights = hashlib.sha256(), hashlib.sha256()
     with _opened(path) as file:
@@ -88,80 +140,23 @@ def hash_file(path: Path, *, header_bytes: int | None) -> FileHashes:
             whole.update(piece)
             if header_bytes is not None:
                 weights.update(piece)
-    return FileHashes(
-        whole.hexdigest().upper(),
-        None if header_bytes is None else weights.hexdigest().upper(),
-    )
+    known = None if header_bytes is None else weights.hexdigest().upper()
+    return FileHashes(whole.hexdigest().upper(), known)
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
-    # A pipe put in the file's place would block the call; what has been opened is then looked at.
+    # Opening a pipe would block without O_NONBLOCK. What was opened is checked, not the path.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     if path.is_dir():
         raise IsADirectoryError(None, "it is a folder")
     with os.fdopen(os.open(path, flags), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(None, "it is no ordinary file")
+            raise OSError(None, "it is not a regular file")
         yield file
 
 
-#: The suffixes of safetensors files, in lower case.
-SUFFIXES = (".safetensors", ".sft")
-
-
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """A folder that was listed in full. `path` is absolute and without symbolic links."""
-
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unseen:
-    """What could not be looked at, and why, in words."""
-
-    path: str
-    reason: str
-
-
-def look_through(roots: Iterable[str]) -> Iterator[Folder | LocalFile | Unseen]:
-    """Every safetensors file in these folders and the folders in them, in the order of their names.
-
-    Symbolic links are followed, and no folder is listed twice, however many ways lead to it. What
-    begins with a dot is passed over: other programs keep caches, waste bins and copies of
-    attributes there. A path that is named in `roots` is taken whatever its name is.
-
-    Args:
-        roots: Folders, and single files.
-
-    Yields:
-        A Folder once it is listed, its files behind it; an Unseen where something is in the way.
-    """
-    listed: set[str] = set()
-    for root in roots:
-        yield from _below(root, listed)
-
-
-def vanished(path: str) -> bool:
-    """Whether nothing is there any more. False where that cannot be found out."""
-    try:
-        Path(path).stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except (OSError, ValueError):
-        return False
-    return False
-
-
-def _below(root: str, listed: set[str]) -> Iterator[Folder | LocalFile | Unseen]:
-    if not root:
-        yield Unseen(root, "an empty path names nothing")
-        return
-    if not Path(root).is_dir():
-        folder, name = os.path.split(root)
-        yield _look_at(os.path.realpath(folder), name)
-        return
+def _tree(root: str, listed: set[str]) -> Iterator[Folder | LocalFile | Unseen]:
     waiting = [root]
     while waiting:
         folder = os.path.realpath(waiting.pop())
@@ -174,7 +169,7 @@ def _below(root: str, listed: set[str]) -> Iterator[Folder | LocalFile | Unseen]
 
 
 def _listing(folder: str, inner: list[str]) -> Iterator[Folder | LocalFile | Unseen]:
-    """The files of one folder; the folders in it are added to `inner`."""
+    """The files of one folder; its subfolders are added to `inner`."""
     try:
         with os.scandir(folder) as entries:
             shown = sorted(
@@ -189,24 +184,24 @@ def _listing(folder: str, inner: list[str]) -> Iterator[Folder | LocalFile | Uns
         if _is_folder(entry):
             inner.append(entry.path)
         elif entry.name.lower().endswith(SUFFIXES):
-            yield _look_at(folder, entry.name)
+            yield _examined(folder, entry.name)
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link in a circle, or into a folder that is closed to us
+    except OSError:  # a circular link, or one into a folder without permission
         return False
 
 
-def _look_at(folder: str, name: str) -> LocalFile | Unseen:
+def _examined(folder: str, name: str) -> LocalFile | Unseen:
     path = Path(folder, name)
     try:
         found = path.stat()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         return Unseen(str(path), _reason(error))
     if not stat.S_ISREG(found.st_mode):
-        return Unseen(str(path), "it is no ordinary file")
+        return Unseen(str(path), "it is not a regular file")
     mtime = found.st_mtime_ns
     return LocalFile(str(path), found.st_size, mtime if mtime in INT64 else None)
 

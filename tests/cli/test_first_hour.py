@@ -62,7 +62,7 @@ def test_another_place_is(run: Run, home: Path) -> None:
         (["query", "--group-by", "model_tags"], "model_tags is a list and cannot be grouped by"),
         (["stats", "network_args"], "network_args is an object and has no statistics"),
         (["show", "99"], "there is no file 99 in this database"),
-        (["show", "model:ninety"], "'model:ninety' points at nothing"),
+        (["show", "model:ninety"], "'model:ninety' is not a reference"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from crawler.errors import UsageError
-from crawler.http import Http, HttpSettings, RequestError, Waits
+from crawler.http import Http, RequestError, Waits
+from crawler.http.settings import API_USER_AGENT
 from tests.http.asking import KEY, ODD, get, settings
 from tests.http.raw_server import RawServer, always, json_answer, part, response
 
@@ -62,7 +63,7 @@ async def test_the_key_goes_to_the_api_and_to_no_other_port_of_its_host() -> Non
 
 
 def test_the_api_is_asked_by_a_name_that_no_browser_has() -> None:
-    agent = HttpSettings().user_agent.lower()
+    agent = API_USER_AGENT.lower()
     browsers = ("mozilla", "chrome", "safari", "firefox", "opera", "edge")
     assert not any(browser in agent for browser in browsers)
 
@@ -139,7 +140,7 @@ async def test_only_what_was_asked_for_is_unpacked(encoding: str) -> None:
 async def test_a_list_that_is_packed_wrongly_is_no_answer() -> None:
     given = always(response(200, b"{}", {"Content-Encoding": "gzip"}))
     async with RawServer(given) as api, Http(settings(api.url)) as http:
-        with pytest.raises(RequestError, match="does not speak HTTP rightly"):
+        with pytest.raises(RequestError, match="does not speak HTTP correctly"):
             async with http.api("/api/v1/models", compressed=True) as found:
                 await found.body(1000)
 
@@ -276,7 +277,7 @@ async def test_refused_connections_and_unknown_names_say_so() -> None:
 @pytest.mark.parametrize("host", ["999.1.1.1", "[v1.x]", "xn--zz--zz.lantern.example"])
 async def test_what_is_no_host_is_not_asked(host: str) -> None:
     async with Http(settings("https://civitai.com", storage_hosts=("*",))) as http:
-        with pytest.raises(RequestError, match="no name of a host") as caught:
+        with pytest.raises(RequestError, match="is not a host name") as caught:
             await get(http, f"https://{host}/f")
     assert not caught.value.again
 

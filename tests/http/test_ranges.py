@@ -8,7 +8,6 @@ import msgspec
 import pytest
 
 from crawler.http import HeaderBytes, Http, HttpSettings, Meter, RequestError, Timeouts, read_header
-from crawler.safetensors.reader import needed_bytes
 from tests.http.raw_server import Handler, RawServer, Request, always, part, ranged, response
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +30,7 @@ async def read(
     )
     async with RawServer(handler) as server, Http(settings) as http:
         ask = partial(http.storage, server.url + "/f", meter=meter or Meter())
-        return await read_header(ask, first_bytes=FIRST, needed=needed_bytes, max_header=max_header)
+        return await read_header(ask, first_bytes=FIRST, max_header=max_header)
 
 
 async def test_a_short_header_takes_one_request() -> None:
@@ -104,7 +103,7 @@ async def test_hardly_more_travels_of_a_body_without_an_end_than_is_read() -> No
         async with Http(HttpSettings(api_url="http://127.0.0.1:9", rate=0)) as http:
             url = f"http://127.0.0.2:{listening.getsockname()[1]}/f"
             ask = partial(http.storage, url, meter=Meter())
-            got = await read_header(ask, first_bytes=FIRST, needed=needed_bytes, max_header=1 << 25)
+            got = await read_header(ask, first_bytes=FIRST, max_header=1 << 25)
         await asyncio.to_thread(thread.join)
     assert got == HeaderBytes(file[:900_000], 1 << 34)
     assert sent < 256 * 1024
@@ -175,7 +174,7 @@ LENGTH = len(FILE)
         ),
         (always(part(FILE, 0, FIRST - 1), response(200, FILE + b"x")), "a moment before"),
         (always(part(FILE, 0, FIRST - 1), response(416)), "answers 416"),
-        (always(response(416, headers={"Content-Range": "bytes */900"})), "does not give them"),
+        (always(response(416, headers={"Content-Range": "bytes */900"})), "does not send them"),
         (always(response(416)), "does not say how many"),
         (always(response(200, FILE, {"Content-Encoding": "gzip"})), "compressed"),
         (always(response(206, b"", {"Content-Encoding": "br"})), "compressed"),

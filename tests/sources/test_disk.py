@@ -107,7 +107,7 @@ def test_what_is_in_the_way_is_told(shelf: Path) -> None:
 
     assert told.keys() == {"broken.safetensors", "circle.safetensors", "pipe.safetensors"}
     assert told["broken.safetensors"] == "no such file or directory"
-    assert told["pipe.safetensors"] == "it is no ordinary file"
+    assert told["pipe.safetensors"] == "it is not a regular file"
 
 
 @pytest.mark.parametrize("path", ["gone", "gone/deeper/", "a\0b", ""])

@@ -12,7 +12,7 @@ import pytest
 
 from crawler.http import HttpSettings, Secret
 from crawler.model import Fetched, Outcome
-from crawler.sources.urls import Place, chosen_file, place_of, read_address
+from crawler.sources.urls import chosen_file, read_url
 from tests.factories import make_file, make_header_bytes, make_model, make_version
 
 HEADER = make_header_bytes()
@@ -117,7 +117,7 @@ def site() -> Iterator[Site]:
 
 def read(address: str, api_url: str, key: str | None = None) -> Fetched:
     settings = HttpSettings(api_url=api_url, rate=0, api_key=Secret(key) if key else None)
-    return anyio.run(read_address, address, settings)
+    return anyio.run(read_url, address, settings)
 
 
 @pytest.mark.parametrize(
@@ -161,9 +161,9 @@ def test_a_page_in_place_of_a_file_is_handed_on(site: Site) -> None:
     ("address", "reason"),
     [
         ("http://example.org/a.safetensors", "only https"),
-        ("https://user:secret@example.org/a", "no user and no password"),
-        ("https://[::1/a", "no address"),
-        ("https://", "no address"),
+        ("https://user:secret@example.org/a", "a user or a password"),
+        ("https://[::1/a", "not a URL"),
+        ("https://", "not a URL"),
         ("https://10.0.0.1/a", "private address"),
     ],
 )
@@ -174,21 +174,9 @@ def test_addresses_that_are_not_asked(address: str, reason: str) -> None:
     assert "secret" not in got.reason
 
 
-@pytest.mark.parametrize(
-    ("address", "place"),
-    [
-        ("https://civitai.com/models/12/some-name?modelVersionId=34", Place(12, 34)),
-        ("https://www.civitai.red/models/12", Place(12)),
-        ("https://civitai.green/api/download/models/34?fileId=56", Place(None, 34, 56)),
-        ("https://civitai.com/api/v1/models/12", Place(12)),
-        ("https://civitai.com/images/3", Place()),
-        ("https://civitai.com/models/x", Place()),
-        ("https://civitai.com.example.org/models/12", None),
-        ("https://example.org/models/12", None),
-    ],
-)
-def test_where_an_address_points(address: str, place: Place | None) -> None:
-    assert place_of(address, "https://civitai.com") == place
+def test_a_url_of_another_site_is_not_read_as_one_of_the_site(site: Site) -> None:
+    got = read(f"{site.url}/models/5", "https://civitai.com")
+    assert (got.refusal, site.asked) == (Outcome.NOT_FOUND, ["/models/5"])
 
 
 def test_the_newest_published_version_with_files_is_chosen() -> None:

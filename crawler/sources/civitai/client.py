@@ -1,4 +1,4 @@
-"""Civitai's public API as a source."""
+"""Civitai's public API as a source: lists, models, and the headers of files."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -10,14 +10,32 @@ from crawler.decode import clean
 from crawler.errors import CursorError, QuotaError, SiteError, UnreachableError, UsageError
 from crawler.http import FirstRange, Http, HttpSettings, RequestError
 from crawler.http.addresses import api_address
-from crawler.http.retry import Turn, with_retries
+from crawler.http.retry import with_retries
 from crawler.model import Fetched, ListQuery, Model, Order, Page, Target
-from crawler.sources.civitai import payload as shapes
-from crawler.sources.civitai import refusals as words
-from crawler.sources.civitai.download import Reading, fetch_header
+from crawler.model.site import SITE_URL, is_site_host
+from crawler.sources.civitai import payload, refusals
+from crawler.sources.civitai.download import fetch_header
 
 #: Models on one page, the most that the site gives.
 PAGE_MODELS = 100
+
+#: Requests for a list or a model before the site counts as failing.
+LIST_TRIES = 5
+
+#: Refusals in a row by the API's firewall before one is believed.
+REFUSALS_IN_A_ROW = 3
+
+#: Statuses of such refusals. The firewall changes its decision often.
+_BLOCKED = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS})
+
+#: Longest reply of a list, in bytes, uncompressed; a page of 100 models has about 5 MB.
+MAX_LIST_BYTES = 64 * 1024 * 1024
+
+#: Longest header that is read unless the user says otherwise, in bytes.
+DEFAULT_MAX_HEADER_BYTES = 32 * 1024 * 1024
+
+#: The site's ids are 32-bit; it answers larger ones with a validation error.
+MAX_ID = 2**31 - 1
 
 _SORT = {
     Order.OLDEST: "Oldest",
@@ -25,71 +43,22 @@ _SORT = {
     Order.HIGHEST_RATED: "Highest Rated",
 }
 
-
-def parameters(ask: ListQuery, cursor: str | None) -> Iterable[tuple[str, str]]:
-    """Names and values of the query, in their order.
-
-    Raises:
-        UsageError: A filter holds bytes that are no UTF-8, which no address can.
-    """
-    for text in (*ask.base_models, ask.creator, ask.tag, ask.search):
-        if text is not None and clean.text(text) != text:
-            raise UsageError(f"{clean.quote(text)} is no text in UTF-8, so it cannot be asked for")
-    yield "limit", str(PAGE_MODELS)
-    for model_type in ask.types:
-        yield "types", model_type
-    yield "sort", _SORT[ask.order]
-    yield "period", "AllTime"
-    yield "nsfw", "true" if ask.mature else "false"
-    for base_model in ask.base_models:
-        yield "baseModels", base_model
-    named = (
-        ("username", ask.creator),
-        ("tag", ask.tag),
-        ("query", ask.search),
-        ("cursor", cursor),
-    )
-    for name, value in named:
-        if value is not None:
-            yield name, value
-
-
-#: How often a list or a model is asked for before the site is said to be in trouble.
-LIST_TRIES = 5
-
-#: How often the API refuses us, and not what was asked, before that is believed.
-REFUSALS_IN_A_ROW = 3
-
-#: Statuses of such refusals: a firewall's mood comes and goes.
-_BLOCKED = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS})
-
-#: Longest reply of the list, in bytes once unpacked; a page of 100 models has some 5 MB.
-MAX_LIST_BYTES = 64 * 1024 * 1024
-
-#: Longest header that is read unless the user says otherwise, in bytes.
-DEFAULT_MAX_HEADER_BYTES = 32 * 1024 * 1024
-
-#: The site's ids are 32-bit; it answers larger ones with an error of validation.
-MAX_MODEL_ID = 2**31 - 1
-
 _T = TypeVar("_T")
 
 
 def origin_of(api_url: str) -> str:
-    """The one spelling of an API's address by which a database remembers it.
+    """The spelling of an API's URL that a database stores; the site's hosts are one API.
 
     Raises:
-        UsageError: It is no address of an API.
+        UsageError: It is not the URL of an API.
     """
     url = api_address(api_url)
-    if (url.raw_host or "").removeprefix("www.") in words.SAME_SITE:
-        return "https://civitai.com"
-    return str(url).rstrip("/")
+    return SITE_URL if is_site_host(url.raw_host or "") else str(url).rstrip("/")
 
 
 @dataclass(frozen=True, slots=True)
 class _Refused:
-    """A response that refuses what was asked, for good."""
+    """A response that refuses what was asked; asking again does not help."""
 
     status: int
     text: str
@@ -100,13 +69,12 @@ class Civitai:
     """The site, open between `async with`.
 
     Args:
-        settings: Where the API is, the key, the rate.
+        settings: The API's URL, the key, the rate.
         max_header: Longest header that is read, in bytes.
-        seen: Header lengths known from before, by base model, so that the first range fits.
-        turn: Awaited before each request to the API in place of the settings' rate.
+        seen: Known header lengths by base model, so that the first range fits.
 
     Raises:
-        UsageError: The settings make no sense.
+        UsageError: The settings are invalid.
     """
 
     def __init__(
@@ -115,9 +83,8 @@ class Civitai:
         *,
         max_header: int = DEFAULT_MAX_HEADER_BYTES,
         seen: Mapping[str | None, Iterable[int]] | None = None,
-        turn: Turn | None = None,
     ) -> None:
-        self._http = Http(settings, turn=turn)
+        self._http = Http(settings)
         self._origin = origin_of(settings.api_url)
         self._max_header = max_header
         self._first_range = FirstRange(seen)
@@ -136,52 +103,52 @@ class Civitai:
 
     @property
     def origin(self) -> str:
-        """The API's address in one spelling; civitai.com, .red and .green are one."""
+        """The API's URL as a database stores it; civitai.com, .red and .green are one."""
         return self._origin
 
     async def page(self, ask: ListQuery, cursor: str | None) -> Page:
-        """The page at `cursor`, the first one for None.
+        """The page at `cursor`, or the first one for None.
 
         Raises:
-            UsageError: The site knows no such creator or tag, or refuses a filter.
-            CursorError: The site does not take this cursor (any more).
-            SiteError: The site is in trouble or refuses us.
+            UsageError: The site does not know the creator or the tag, or refuses a filter.
+            CursorError: The site does not accept the cursor (any more).
+            SiteError: The site cannot be reached or refuses us.
         """
         path = "/api/v1/models"
-        got = await self._json(path, parameters(ask, cursor), shapes.page)
+        got = await self._json(path, payload.page, _parameters(ask, cursor))
         if isinstance(got, _Refused):
             raise self._list_error(path, ask, cursor, got)
         if ask.tag is not None and cursor is None and got.models:
-            # For a tag that it does not know the site drops the filter and lists everything.
+            # The site ignores a tag that it does not know and lists everything.
             tag = ask.tag.strip().casefold()
             if not any(tag == one.casefold() for model in got.models for one in model.tags):
                 raise UsageError(f"the site knows no tag {ask.tag!r}")
         return got
 
     async def model(self, model_id: int) -> Model | None:
-        """One model with all its versions; None when the site has none of that id.
+        """One model with all its versions; None when the site has no such model.
 
         Raises:
-            SiteError: The site is in trouble or refuses us.
+            SiteError: The site cannot be reached or refuses us.
         """
-        if not 0 < model_id <= MAX_MODEL_ID:
-            return None
-        path = f"/api/v1/models/{model_id}"
-        got = await self._json(path, (), shapes.model)
-        if not isinstance(got, _Refused):
-            return got
-        if got.status == HTTPStatus.NOT_FOUND and not got.is_page:
-            return None
-        raise self._site_error(path, got)
+        return await self._by_id("/api/v1/models", model_id, payload.model)
+
+    async def model_of_version(self, version_id: int) -> int | None:
+        """The id of the model that a version belongs to; None when the site has no such version.
+
+        Raises:
+            SiteError: The site cannot be reached or refuses us.
+        """
+        return await self._by_id("/api/v1/model-versions", version_id, payload.model_id)
 
     async def me(self) -> str | None:
-        """The user name that the key belongs to, None when the site does not take the key.
+        """The user name that the key belongs to; None when the site does not accept the key.
 
         Raises:
-            SiteError: The site is in trouble or refuses us.
+            SiteError: The site cannot be reached or refuses us.
         """
         path = "/api/v1/me"
-        got = await self._json(path, (), shapes.user_name)
+        got = await self._json(path, payload.user_name)
         if not isinstance(got, _Refused):
             return got
         if got.status == HTTPStatus.UNAUTHORIZED:
@@ -189,12 +156,12 @@ class Civitai:
         raise self._site_error(path, got)
 
     async def base_models(self) -> tuple[str, ...]:
-        """Every base model that the site knows by name; empty when it does not tell.
+        """The names of all base models of the site; empty when it does not give them.
 
         Raises:
-            SiteError: The site is in trouble.
+            SiteError: The site cannot be reached.
         """
-        got = await self._json("/api/v1/enums", (), shapes.base_models)
+        got = await self._json("/api/v1/enums", payload.base_models)
         return () if isinstance(got, _Refused) else got
 
     async def fetch(self, target: Target, *, renew: Callable[[], bool] = lambda: True) -> Fetched:
@@ -205,67 +172,98 @@ class Civitai:
             renew: As in `Source.fetch`.
 
         Raises:
-            SiteError: The site is out of reach, or refuses us and not this file.
+            SiteError: The site cannot be reached, or refuses us and not this file.
         """
         first_bytes = self._first_range.bytes_for(target.base_model)
-        reading = Reading(first_bytes, self._max_header)
-        fetched = await fetch_header(self._http, target, reading, renew)
+        fetched = await fetch_header(
+            self._http, target, first_bytes=first_bytes, max_header=self._max_header, renew=renew
+        )
         if fetched.refusal is None:
             self._first_range.learn(target.base_model, len(fetched.prefix))
         return fetched
 
+    async def _by_id(self, path: str, number: int, read: Callable[[Any], _T]) -> _T | None:
+        if not 0 < number <= MAX_ID:
+            return None
+        path = f"{path}/{number}"
+        got = await self._json(path, read)
+        if not isinstance(got, _Refused):
+            return got
+        if got.status == HTTPStatus.NOT_FOUND and not got.is_page:
+            return None
+        raise self._site_error(path, got)
+
     async def _json(
-        self, path: str, parameters: Iterable[tuple[str, str]], read: Callable[[Any], _T]
+        self, path: str, read: Callable[[Any], _T], parameters: Iterable[tuple[str, str]] = ()
     ) -> _T | _Refused:
-        """What the API says at a path, read; asked again while that may help."""
-        asked = tuple(parameters)
+        """The JSON at a path, passed through `read`; retried while that may help."""
+        url = self._http.base + path
+        query = tuple(parameters)
         blocked = 0
 
         async def once() -> _T | _Refused:
             nonlocal blocked
-            async with self._http.api(path, asked, compressed=True) as response:
-                if response.status != HTTPStatus.OK:
-                    body = await response.beginning()
-                    text = words.said(body)
-                    if response.status == HTTPStatus.TOO_MANY_REQUESTS and words.is_quota(text):
-                        raise QuotaError(self._http.base + path, text, words.QUOTA_ADVICE)
-                    refusal = response.refusal()
-                    if refusal.again and not words.is_page_cap(text):
-                        raise refusal
-                    blocked += response.status in _BLOCKED
-                    if response.status in _BLOCKED and blocked < REFUSALS_IN_A_ROW:
-                        raise RequestError(refusal.cause)
-                    is_page = words.is_page(response.header("Content-Type"), body)
-                    return _Refused(response.status, text, is_page)
-                body = await response.body(MAX_LIST_BYTES)
-                try:
-                    return read(shapes.parse(body))
-                except shapes.ShapeError as error:
-                    said = words.said(body) if words.is_page("", body) else str(error)
-                    raise RequestError(f"answers nonsense: {said}") from None
+            async with self._http.api(path, query, compressed=True) as response:
+                if response.status == HTTPStatus.OK:
+                    body = await response.body(MAX_LIST_BYTES)
+                    try:
+                        return read(payload.parse(body))
+                    except payload.ShapeError as error:
+                        said = refusals.said(body) if refusals.is_page("", body) else str(error)
+                        raise RequestError(f"answers nonsense: {said}") from None
+                body = await response.beginning()
+                text = refusals.said(body)
+                if response.status == HTTPStatus.TOO_MANY_REQUESTS and refusals.is_quota(text):
+                    raise QuotaError(url, text, refusals.QUOTA_ADVICE)
+                refusal = response.refusal()
+                if refusal.again and not refusals.is_page_cap(text):
+                    raise refusal
+                blocked += response.status in _BLOCKED
+                if response.status in _BLOCKED and blocked < REFUSALS_IN_A_ROW:
+                    raise RequestError(refusal.cause)
+                is_page = refusals.is_page(response.header("Content-Type"), body)
+                return _Refused(response.status, text, is_page)
 
         try:
             return await with_retries(once, tries=LIST_TRIES, waits=self._http.settings.waits)
         except RequestError as error:
-            where = self._http.base + path
             if error.unreachable:
-                raise UnreachableError(where, error.cause, words.REACH_ADVICE) from None
-            raise SiteError(where, error.cause, words.LATER_ADVICE) from None
+                raise UnreachableError(url, error.cause, refusals.REACH_ADVICE) from None
+            raise SiteError(url, error.cause, refusals.LATER_ADVICE) from None
 
     def _list_error(
         self, path: str, ask: ListQuery, cursor: str | None, got: _Refused
     ) -> SiteError | UsageError:
         if got.status == HTTPStatus.NOT_FOUND and not got.is_page and ask.creator is not None:
             return UsageError(f"the site knows no creator {ask.creator!r}")
-        if (
-            got.status == HTTPStatus.BAD_REQUEST
-            and cursor is not None
-            and words.is_about_cursor(got.text)
-        ):
-            return CursorError(self._http.base + path, got.text, "The list must be begun anew.")
-        if got.status == HTTPStatus.BAD_REQUEST:
-            return UsageError(f"the site does not take this question: {got.text or 'answers 400'}")
-        return self._site_error(path, got)
+        if got.status != HTTPStatus.BAD_REQUEST:
+            return self._site_error(path, got)
+        if cursor is not None and refusals.is_about_cursor(got.text):
+            return CursorError(self._http.base + path, got.text, "Start the list again.")
+        return UsageError(f"the site does not accept this request: {got.text or 'answers 400'}")
 
     def _site_error(self, path: str, got: _Refused) -> SiteError:
-        return words.blocked(self._http.base + path, got.status, got.text)
+        return refusals.blocked(self._http.base + path, got.status, got.text)
+
+
+def _parameters(ask: ListQuery, cursor: str | None) -> Iterable[tuple[str, str]]:
+    """Names and values of the URL's query, in order.
+
+    Raises:
+        UsageError: A filter is not valid UTF-8, so no URL can contain it.
+    """
+    for text in (*ask.base_models, ask.creator, ask.tag, ask.search):
+        if text is not None and clean.text(text) != text:
+            raise UsageError(f"{clean.quote(text)} is not valid UTF-8; the site cannot be asked")
+    yield "limit", str(PAGE_MODELS)
+    for model_type in ask.types:
+        yield "types", model_type
+    yield "sort", _SORT[ask.order]
+    yield "period", "AllTime"
+    yield "nsfw", "true" if ask.mature else "false"
+    for base_model in ask.base_models:
+        yield "baseModels", base_model
+    optional = {"username": ask.creator, "tag": ask.tag, "query": ask.search, "cursor": cursor}
+    for name, value in optional.items():
+        if value is not None:
+            yield name, value

@@ -1,7 +1,7 @@
-"""Civitai's JSON, of any year since 2023, read into nouns.
+"""Civitai's JSON, of any year since 2023, read into the nouns of `crawler.model`.
 
-Every field but the ids may be missing, null or of another type; then it is None. Nothing that a site
-writes raises.
+Every field except the ids may be missing, null or of another type, and is then None. An object without
+a usable id is left out and named in a sentence. Only JSON of the wrong shape raises: ShapeError.
 """
 
 import json
@@ -13,109 +13,32 @@ from typing import Any, TypeVar
 
 from crawler.decode import clean
 from crawler.model import File, Model, Page, Version
-from crawler.model.int64 import INT64, MAX_INT64
+from crawler.model.int64 import MAX_INT64
 
-#: Bytes of the unit in which sizes are given.
-KIB = 1024
-
-_INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
-_HEX = re.compile(r"[0-9A-F]{4,128}")
-
-
-def moment(value: Any) -> datetime | None:
-    """An ISO time in UTC; one without a zone is taken as UTC. None for anything else."""
-    if not isinstance(value, str):
-        return None
-    try:
-        when = datetime.fromisoformat(value.strip())
-        return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def whole(value: Any) -> int | None:
-    """A whole number of 64 bits, also one written as text or with a fraction of zero."""
-    spelt = isinstance(value, str) and _INTEGER.fullmatch(value.strip())
-    if spelt or (isinstance(value, float) and value.is_integer()):
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if value in INT64 else None
-
-
-def identity(value: Any) -> int | None:
-    """A whole number above 0, as ids are."""
-    number = whole(value)
-    return number if number is not None and number > 0 else None
-
-
-def count(value: Any) -> int | None:
-    """A whole number that is not negative."""
-    number = whole(value)
-    return number if number is not None and number >= 0 else None
-
-
-def size_bytes(kib: Any) -> int | None:
-    """Bytes, rounded, from a size in KiB."""
-    try:
-        size = float(kib) * KIB if isinstance(kib, int | float | str) else math.nan
-    except (ValueError, OverflowError):
-        return None
-    if isinstance(kib, bool) or not 0 <= size <= MAX_INT64 // 2:
-        return None
-    return round(size)
-
-
-def text(value: Any) -> str | None:
-    """Text that both databases hold."""
-    return clean.text(value) if isinstance(value, str) else None
-
-
-def texts(value: Any) -> tuple[str, ...]:
-    """The texts of a list."""
-    return tuple(clean.text(entry) for entry in list_of(value) if isinstance(entry, str))
-
-
-def names(value: Any) -> tuple[str, ...]:
-    """The texts of a list, or the names of its objects; each once."""
-    found = (entry.get("name") if isinstance(entry, dict) else entry for entry in list_of(value))
-    return tuple(dict.fromkeys(clean.text(name) for name in found if isinstance(name, str)))
-
-
-def hexadecimal(value: Any) -> str | None:
-    """Digits of a hash, in upper case."""
-    digits = value.strip().upper() if isinstance(value, str) else ""
-    return digits if _HEX.fullmatch(digits) else None
-
-
-def list_of(value: Any) -> list[Any]:
-    """A list; empty for anything else."""
-    return value if isinstance(value, list) else []
-
-
-def object_of(value: Any) -> Mapping[str, Any]:
-    """An object; empty for anything else."""
-    return value if isinstance(value, dict) else {}
-
+#: Bytes in the unit of `sizeKB`.
+_KIB = 1024
 
 #: Longest integer that is read, in digits: Python refuses the whole text for one of thousands.
 MAX_DIGITS = 100
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
+_HEX = re.compile(r"[0-9A-F]{4,128}")
 
 _T = TypeVar("_T")
 
 
 class ShapeError(ValueError):
-    """JSON of another shape than the one that was due; the text says how, in words."""
+    """JSON of an unexpected shape; the text says what is wrong."""
 
 
 def parse(body: bytes) -> Any:
     """JSON, with None for integers of more than MAX_DIGITS.
 
-    Python's own reader is taken, for a description cut through an emoji holds a lone surrogate, and
-    stricter readers would refuse the whole page for it.
+    The standard library's parser accepts the lone surrogate of a description that was cut inside an
+    emoji. Stricter parsers would refuse the whole page.
 
     Raises:
-        ShapeError: It is no JSON.
+        ShapeError: It is not JSON.
     """
     try:
         return json.loads(body.decode("utf-8", "replace"), parse_int=_int)
@@ -124,32 +47,22 @@ def parse(body: bytes) -> Any:
 
 
 def page(value: Any) -> Page:
-    """One reply of the list.
+    """One reply of a list.
 
     Raises:
-        ShapeError: It has no list of items, or a cursor that can be neither kept nor sent back.
+        ShapeError: There is no list of items, or the cursor cannot be stored and sent back.
     """
     items = value.get("items") if isinstance(value, dict) else None
     if not isinstance(items, list):
         raise ShapeError("JSON without a list of items")
     unreadable: list[str] = []
     models = [found for item in items if (found := _model(item, unreadable)) is not None]
-    about = value.get("metadata")
-    cursor = about.get("nextCursor") if isinstance(about, dict) else None
-    return Page(models=tuple(models), next_cursor=_cursor(cursor), unreadable=tuple(unreadable))
-
-
-def base_models(value: Any) -> tuple[str, ...]:
-    """The names of base models among the site's enumerations; empty when there are none."""
-    named = value.get("BaseModel") if isinstance(value, dict) else None
-    if not isinstance(named, list):
-        return ()
-    names = (one for one in named if isinstance(one, str) and one and clean.text(one) == one)
-    return tuple(dict.fromkeys(names))
+    cursor = _cursor(_object(value.get("metadata")).get("nextCursor"))
+    return Page(models=tuple(models), next_cursor=cursor, unreadable=tuple(unreadable))
 
 
 def model(value: Any) -> Model:
-    """One model of its own page.
+    """The reply for one model.
 
     Raises:
         ShapeError: It has no usable id.
@@ -161,104 +74,127 @@ def model(value: Any) -> Model:
     return found
 
 
-def user_name(value: Any) -> str:
-    """Whom a key belongs to.
+def model_id(value: Any) -> int:
+    """The model of a version, from the reply for the version.
 
     Raises:
-        ShapeError: Nobody is named.
+        ShapeError: It names none.
     """
-    name = text(object_of(value).get("username"))
+    found = _id(_object(value).get("modelId"))
+    if found is None:
+        raise ShapeError("JSON without a model's id")
+    return found
+
+
+def user_name(value: Any) -> str:
+    """The owner of an API key.
+
+    Raises:
+        ShapeError: It names none.
+    """
+    name = _text(_object(value).get("username"))
     if not name:
         raise ShapeError("JSON without a user name")
     return name
+
+
+def base_models(value: Any) -> tuple[str, ...]:
+    """The names of base models among the site's enumerations; empty when there are none."""
+    names = (one for one in _list(_object(value).get("BaseModel")) if isinstance(one, str) and one)
+    return tuple(dict.fromkeys(name for name in names if clean.text(name) == name))
+
+
+def moment(value: Any) -> datetime | None:
+    """An ISO time in UTC; one without a zone is UTC. None for anything else."""
+    if not isinstance(value, str):
+        return None
+    try:
+        when = datetime.fromisoformat(value.strip())
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _model(item: Any, unreadable: list[str]) -> Model | None:
     if not isinstance(item, dict):
         unreadable.append(f"an item of the list is {clean.quote(item)}, not a model")
         return None
-    model_id = identity(item.get("id"))
+    model_id = _id(item.get("id"))
     if model_id is None:
         unreadable.append(f"a model has no usable id: {clean.quote(item.get('id'))}")
         return None
     place = f"model {model_id}"
-    versions = _distinct(
-        (_version(entry, place, unreadable) for entry in list_of(item.get("modelVersions"))),
-        lambda version: version.version_id,
-    )
-    creator, stats = item.get("creator"), object_of(item.get("stats"))
+    versions = (_version(entry, place, unreadable) for entry in _list(item.get("modelVersions")))
+    stats = _object(item.get("stats"))
     return Model(
         model_id=model_id,
-        name=text(item.get("name")) or "",
-        type=text(item.get("type")),
-        creator=text(object_of(creator).get("username")),
-        tags=names(item.get("tags")),
+        name=_text(item.get("name")) or "",
+        type=_text(item.get("type")),
+        creator=_text(_object(item.get("creator")).get("username")),
+        tags=_names(item.get("tags")),
         nsfw=item["nsfw"] if isinstance(item.get("nsfw"), bool) else None,
-        nsfw_level=count(item.get("nsfwLevel")),
-        downloads=count(stats.get("downloadCount")),
-        likes=count(stats.get("thumbsUpCount")),
-        mode=text(item.get("mode")),
-        versions=versions,
+        nsfw_level=_count(item.get("nsfwLevel")),
+        downloads=_count(stats.get("downloadCount")),
+        likes=_count(stats.get("thumbsUpCount")),
+        mode=_text(item.get("mode")),
+        versions=_distinct(versions, lambda version: version.version_id),
         body=clean.json_value({key: item[key] for key in item if key != "modelVersions"}),
     )
 
 
 def _version(entry: Any, place: str, unreadable: list[str]) -> Version | None:
-    version = object_of(entry)
-    version_id = identity(version.get("id"))
+    version = _object(entry)
+    version_id = _id(version.get("id"))
     if version_id is None:
-        unreadable.append(
-            f"a version of {place} has no usable id: {clean.quote(version.get('id'))}"
-        )
+        found = clean.quote(version.get("id"))
+        unreadable.append(f"a version of {place} has no usable id: {found}")
         return None
     place = f"version {version_id} of {place}"
-    stats, paid = (
-        object_of(version.get("stats")),
-        object_of(version.get("paidAccess")),
-    )
-    files = (_file(one, place, unreadable) for one in list_of(version.get("files")))
+    files = (_file(one, place, unreadable) for one in _list(version.get("files")))
+    stats = _object(version.get("stats"))
     ends = (
         version.get("earlyAccessDeadline"),
-        paid.get("endsAt"),
+        _object(version.get("paidAccess")).get("endsAt"),
         version.get("earlyAccessEndsAt"),
     )
+    words = _list(version.get("trainedWords"))
     return Version(
         version_id=version_id,
-        name=text(version.get("name")) or "",
-        base_model=text(version.get("baseModel")),
+        name=_text(version.get("name")) or "",
+        base_model=_text(version.get("baseModel")),
         published_at=moment(version.get("publishedAt")),
         early_access_until=next((at for end in ends if (at := moment(end))), None),
-        trained_words=texts(version.get("trainedWords")),
-        nsfw_level=count(version.get("nsfwLevel")),
-        downloads=count(stats.get("downloadCount")),
-        likes=count(stats.get("thumbsUpCount")),
+        trained_words=tuple(clean.text(word) for word in words if isinstance(word, str)),
+        nsfw_level=_count(version.get("nsfwLevel")),
+        downloads=_count(stats.get("downloadCount")),
+        likes=_count(stats.get("thumbsUpCount")),
         files=_distinct(files, lambda file: file.file_id),
         body=clean.json_value(version),
     )
 
 
 def _file(entry: Any, place: str, unreadable: list[str]) -> File | None:
-    file = object_of(entry)
-    file_id = identity(file.get("id"))
+    file = _object(entry)
+    file_id = _id(file.get("id"))
     if file_id is None:
         unreadable.append(f"a file of {place} has no usable id: {clean.quote(file.get('id'))}")
         return None
-    hashes = object_of(file.get("hashes"))
+    hashes = _object(file.get("hashes"))
     return File(
         file_id=file_id,
-        name=text(file.get("name")) or "",
-        type=text(file.get("type")),
-        format=text(object_of(file.get("metadata")).get("format")) or text(file.get("format")),
-        size_bytes=size_bytes(file.get("sizeKB")),
-        sha256=hexadecimal(hashes.get("SHA256")),
-        autov2=hexadecimal(hashes.get("AutoV2")),
-        autov3=hexadecimal(hashes.get("AutoV3")),
+        name=_text(file.get("name")) or "",
+        type=_text(file.get("type")),
+        format=_text(_object(file.get("metadata")).get("format")) or _text(file.get("format")),
+        size_bytes=_size_bytes(file.get("sizeKB")),
+        sha256=_hexadecimal(hashes.get("SHA256")),
+        autov2=_hexadecimal(hashes.get("AutoV2")),
+        autov3=_hexadecimal(hashes.get("AutoV3")),
         is_primary=file.get("primary") is True,
     )
 
 
 def _distinct(items: Iterable[_T | None], key: Callable[[_T], int]) -> tuple[_T, ...]:
-    """The items that are there, the first one of each id."""
+    """The first item of each id, without None."""
     found: dict[int, _T] = {}
     for item in items:
         if item is not None:
@@ -266,15 +202,65 @@ def _distinct(items: Iterable[_T | None], key: Callable[[_T], int]) -> tuple[_T,
     return tuple(found.values())
 
 
+def _cursor(value: Any) -> str | None:
+    """An opaque text or number as text. None or an empty text ends the list."""
+    if isinstance(value, str):
+        # Cleaned, it would be another place in the list.
+        if clean.text(value) != value:
+            raise ShapeError("a cursor with characters that no URL can contain")
+        return value or None
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
 def _int(digits: str) -> int | None:
     return int(digits) if len(digits) <= MAX_DIGITS else None
 
 
-def _cursor(value: Any) -> str | None:
-    """Opaque text; a number is one too. Empty text ends a list as a missing cursor does."""
-    if isinstance(value, str):
-        # It goes back as it came or not at all: cleaned, it would be another place in the list.
-        if clean.text(value) != value:
-            raise ShapeError("a cursor with characters that no address holds")
-        return value or None
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+def _count(value: Any, least: int = 0) -> int | None:
+    """A 64-bit integer from `least` on; it may be text, or a float without a fraction."""
+    as_text = isinstance(value, str) and _INTEGER.fullmatch(value.strip())
+    if as_text or (isinstance(value, float) and value.is_integer()):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if least <= value <= MAX_INT64 else None
+
+
+def _id(value: Any) -> int | None:
+    return _count(value, least=1)
+
+
+def _size_bytes(kib: Any) -> int | None:
+    """A size in KiB as bytes, rounded."""
+    try:
+        size = float(kib) * _KIB if isinstance(kib, int | float | str) else math.nan
+    except (ValueError, OverflowError):
+        return None
+    if isinstance(kib, bool) or not 0 <= size <= MAX_INT64 // 2:
+        return None
+    return round(size)
+
+
+def _text(value: Any) -> str | None:
+    """Text that both databases can store."""
+    return clean.text(value) if isinstance(value, str) else None
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    """The texts of a list, or the names of its objects, each once."""
+    found = (entry.get("name") if isinstance(entry, dict) else entry for entry in _list(value))
+    return tuple(dict.fromkeys(clean.text(name) for name in found if isinstance(name, str)))
+
+
+def _hexadecimal(value: Any) -> str | None:
+    """The digits of a hash, in upper case."""
+    digits = value.strip().upper() if isinstance(value, str) else ""
+    return digits if _HEX.fullmatch(digits) else None
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

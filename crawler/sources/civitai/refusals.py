@@ -1,4 +1,4 @@
-"""What Civitai's refusals say: JSON of several shapes, plain text, or a page of whoever stands before it."""
+"""What Civitai's refusals say: JSON of several shapes, plain text, or the HTML page of a firewall."""
 
 import json
 import re
@@ -22,24 +22,26 @@ _QUOTA = re.compile(r"unusual amount of downloading", re.IGNORECASE)
 _PAGE_CAP = re.compile(r"too many pages", re.IGNORECASE)
 _CURSOR = re.compile(r"\bcursor\b", re.IGNORECASE)
 
-#: One catalogue under three names.
-SAME_SITE = frozenset({"civitai.com", "civitai.red", "civitai.green"})
-
 LOGIN_ADVICE = (
-    "`lora-crawl login` keeps an API key; one is made at https://civitai.com/user/account."
+    "`lora-crawl login` stores an API key; create one at https://civitai.com/user/account."
 )
-BLOCKED_ADVICE = "The site refuses this key, address or client; wait, or try from another network."
-REGION_ADVICE = "The site does not serve the region this request came from."
-REACH_ADVICE = "Is the network up, and is the address of the API (--api-url) right?"
-LATER_ADVICE = "Run the same command again later; it goes on where it stopped."
-
+BLOCKED_ADVICE = "The site refuses this key, address or client. Wait, or try another network."
+REGION_ADVICE = "The site does not serve the region of this network."
+REACH_ADVICE = "Check the network and the URL of the API (--api-url)."
+LATER_ADVICE = "Run the same command again later; it continues where it stopped."
 QUOTA_ADVICE = "The limit holds for a day. " + LATER_ADVICE
 
 _ADVICE = {401: LOGIN_ADVICE, 403: BLOCKED_ADVICE, 429: LATER_ADVICE, 451: REGION_ADVICE}
 
 
+def blocked(url: str, status: int, text: str) -> SiteError:
+    """The SiteError for a response that refuses us, or that makes no sense at this URL."""
+    advice = _ADVICE.get(status, REACH_ADVICE)
+    return SiteError(url, f"answers {status}" + (f": {text}" if text else ""), advice)
+
+
 def is_page(content_type: str, body: bytes) -> bool:
-    """Whether a response is an HTML page, by what it says of itself or by how it begins."""
+    """Whether a response is an HTML page, by its Content-Type or its first bytes."""
     return "html" in content_type.lower() or _PAGE.match(body) is not None
 
 
@@ -48,8 +50,23 @@ def is_login_page(body: bytes) -> bool:
     return _LOGIN.search(body.decode("utf-8", "replace")) is not None
 
 
+def is_quota(text: str) -> bool:
+    """Whether the text of a 429 means that today's downloads are used up."""
+    return _QUOTA.search(text) is not None
+
+
+def is_page_cap(text: str) -> bool:
+    """Whether the text of a 429 means that a list cannot be read this far by pages."""
+    return _PAGE_CAP.search(text) is not None
+
+
+def is_about_cursor(text: str) -> bool:
+    """Whether the text of a 400 is about the cursor."""
+    return _CURSOR.search(text) is not None
+
+
 def fields(body: bytes) -> Mapping[str, Any]:
-    """The JSON object of an error, empty when it is none."""
+    """The JSON object of an error; empty for any other body."""
     try:
         value = json.loads(body.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
@@ -58,7 +75,7 @@ def fields(body: bytes) -> Mapping[str, Any]:
 
 
 def said(body: bytes) -> str:
-    """An error's text in one line, at most MAX_QUOTE_CHARS long; empty when it says nothing."""
+    """The text of an error in one line of at most MAX_QUOTE_CHARS; may be empty."""
     value = fields(body)
     text = _sentence(value.get("message")) or _sentence(value.get("error"))
     if not text and not value:
@@ -66,32 +83,12 @@ def said(body: bytes) -> str:
         if _PAGE.match(body):
             title = _TITLE.search(text)
             text = f"an HTML page, “{title[1].strip()}”" if title else "an HTML page"
-    return _short(text)
-
-
-def is_quota(words: str) -> bool:
-    """Whether a 429 means that no more downloads are had today."""
-    return _QUOTA.search(words) is not None
-
-
-def is_page_cap(words: str) -> bool:
-    """Whether a 429 means that a list was paged through in a way that never works."""
-    return _PAGE_CAP.search(words) is not None
-
-
-def is_about_cursor(words: str) -> bool:
-    """Whether a 400 finds fault with the cursor."""
-    return _CURSOR.search(words) is not None
-
-
-def blocked(url: str, status: int, text: str) -> SiteError:
-    """The SiteError of a response that refuses us, or that makes no sense at this place."""
-    advice = _ADVICE.get(status, REACH_ADVICE)
-    return SiteError(url, f"answers {status}" + (f": {text}" if text else ""), advice)
+    line = _SPACE.sub(" ", clean.text(text)).strip()
+    return line if len(line) <= MAX_QUOTE_CHARS else line[: MAX_QUOTE_CHARS - 1] + "…"
 
 
 def _sentence(value: Any) -> str:
-    """The words in an error value: text, or the issues of a validation error."""
+    """The text of an error value: a string, or the issues of a validation error."""
     if isinstance(value, str):
         try:
             issues = json.loads(value) if value.lstrip().startswith("[") else None
@@ -105,17 +102,10 @@ def _sentence(value: Any) -> str:
 
 def _issues(value: Any) -> str:
     """`types: Invalid option; limit: Too big`, from a list of validation issues."""
-    if not isinstance(value, list):
-        return ""
     found = []
-    for issue in value:
+    for issue in value if isinstance(value, list) else ():
         if isinstance(issue, dict) and isinstance(issue.get("message"), str):
             path = issue.get("path")
             place = ".".join(str(part) for part in path) if isinstance(path, list) else ""
             found.append(f"{place}: {issue['message']}" if place else issue["message"])
     return "; ".join(found)
-
-
-def _short(text: str) -> str:
-    line = _SPACE.sub(" ", clean.text(text)).strip()
-    return line if len(line) <= MAX_QUOTE_CHARS else line[: MAX_QUOTE_CHARS - 1] + "…"

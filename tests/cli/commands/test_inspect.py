@@ -148,7 +148,7 @@ def test_a_pipe_does_not_keep_us_waiting(tmp_path: Path) -> None:
         timeout=60,
     )
     assert done.returncode == 1
-    assert json.loads(done.stdout)[0]["reason"] == "it is no ordinary file"
+    assert json.loads(done.stdout)[0]["reason"] == "it is not a regular file"
 
 
 def test_a_huge_file_is_read_to_its_header_only(run: Run, tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_an_address_that_is_not_asked(run: Run) -> None:
     result = run("inspect", "--json", "http://example.org/lantern.safetensors")
     (found,) = data(result)
     assert result.exit_code == 1
-    assert (found["outcome"], found["reason"]) == ("failed", "only https addresses are read")
+    assert (found["outcome"], found["reason"]) == ("failed", "only https URLs are read")
 
 
 def corpus() -> list[Path]:

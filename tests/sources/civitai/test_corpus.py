@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from crawler.sources.civitai import payload as shapes
+from crawler.sources.civitai import payload
 
 FOLDER = Path(
     os.environ.get("LORA_CRAWL_CORPUS") or Path(__file__).resolve().parents[4] / "shared" / "corpus"
@@ -24,7 +24,7 @@ def body(name: str) -> bytes:
 @pytest.mark.parametrize("name", ["models_2023-07.json", "list_2024-05.json", "list_2025.json"])
 def test_real_lists_are_read_whole(name: str) -> None:
     raw = json.loads(body(name))
-    page = shapes.page(shapes.parse(body(name)))
+    page = payload.page(payload.parse(body(name)))
     assert page.unreadable == ()
     assert [model.model_id for model in page.models] == [item["id"] for item in raw["items"]]
     for model, item in zip(page.models, raw["items"], strict=True):
@@ -37,7 +37,7 @@ def test_real_lists_are_read_whole(name: str) -> None:
 def test_real_models_are_read_whole(name: str) -> None:
     raw = json.loads(body(name))
     item = raw["items"][0] if "items" in raw else raw
-    check(shapes.model(item), item)
+    check(payload.model(item), item)
 
 
 def check(model: Any, item: dict[str, Any]) -> None:

@@ -8,11 +8,10 @@ from hypothesis import strategies as st
 
 from crawler.model import File, Page
 from crawler.sources.civitai import payload
-from crawler.sources.civitai import payload as shapes
 
 
 def page_of(*items: object, **metadata: object) -> Page:
-    return shapes.page({"items": list(items), "metadata": metadata})
+    return payload.page({"items": list(items), "metadata": metadata})
 
 
 def item(**changes: Any) -> dict[str, Any]:
@@ -123,26 +122,26 @@ def test_a_model_of_today_is_read_whole() -> None:
 )
 def test_only_the_cursor_leads_on(metadata: dict[str, Any], cursor: str | None) -> None:
     assert page_of(**metadata).next_cursor == cursor
-    assert shapes.page({"items": []}).next_cursor is None
+    assert payload.page({"items": []}).next_cursor is None
 
 
 @pytest.mark.parametrize("cursor", ["5\x00|7", "\ud83d|7"])
 def test_a_cursor_that_cannot_be_sent_back_as_it_came_is_nonsense(cursor: str) -> None:
-    with pytest.raises(shapes.ShapeError, match="cursor"):
+    with pytest.raises(payload.ShapeError, match="cursor"):
         page_of(nextCursor=cursor)
 
 
 def test_base_models_that_cannot_be_asked_for_are_left_out() -> None:
     told = {"BaseModel": ["Pony", "SD\x00", "\ud800", "", None, 5, "Pony", "SDXL 1.0"]}
-    assert shapes.base_models(told) == ("Pony", "SDXL 1.0")
+    assert payload.base_models(told) == ("Pony", "SDXL 1.0")
 
 
 @pytest.mark.parametrize(
     "value", [None, [], "items", {}, {"items": None}, {"items": {"a": 1}}, {"error": "no"}, 5]
 )
 def test_json_without_items_is_of_another_shape(value: object) -> None:
-    with pytest.raises(shapes.ShapeError):
-        shapes.page(value)
+    with pytest.raises(payload.ShapeError):
+        payload.page(value)
 
 
 @pytest.mark.parametrize(
@@ -290,7 +289,7 @@ def test_only_true_makes_a_file_the_primary_one(primary: object) -> None:
 
 def test_text_and_json_are_made_storable() -> None:
     body = b'{"items": [{"id": 1, "name": "cut \\ud83d\\u0000", "x": [NaN, 1e999, %d, "\\udc00"]}]}'
-    model = shapes.page(shapes.parse(body % 10**30)).models[0]
+    model = payload.page(payload.parse(body % 10**30)).models[0]
     assert model.name == "cut \ufffd\ufffd"
     assert model.body["x"] == [None, None, None, "\ufffd"]
 
@@ -299,13 +298,13 @@ def test_text_and_json_are_made_storable() -> None:
     "body", [b"", b"<html>", b"{", b"[" * 100_000, b"\xff\xfe", b'{"a": }', b"\x00"]
 )
 def test_what_is_no_json_is_of_another_shape(body: bytes) -> None:
-    with pytest.raises(shapes.ShapeError):
-        shapes.parse(body)
+    with pytest.raises(payload.ShapeError):
+        payload.parse(body)
 
 
 def test_a_number_of_thousands_of_digits_does_not_spoil_the_page() -> None:
     body = b'{"items": [{"id": 1, "nsfwLevel": ' + b"9" * 50_000 + b"}]}"
-    assert shapes.page(shapes.parse(body)).models[0].nsfw_level is None
+    assert payload.page(payload.parse(body)).models[0].nsfw_level is None
 
 
 KEYS = st.sampled_from(
@@ -324,6 +323,6 @@ JSON = st.recursive(
 def test_no_json_raises_and_every_body_can_be_written_as_json(
     items: list[Any], metadata: Any
 ) -> None:
-    page = shapes.page({"items": items, "metadata": metadata})
+    page = payload.page({"items": items, "metadata": metadata})
     for model in page.models:
         msgspec.json.encode([model.body, *(version.body for version in model.versions)])
