@@ -1,10 +1,10 @@
-"""The place of an error, drawn under the text it is about."""
+"""Draw the place of an error under the text of the query."""
 
 from unicodedata import category, east_asian_width
 
 from crawler.errors import QueryError
 
-#: Columns that the drawing may take: what a terminal of 80 has room for.
+#: Widest drawing, in columns: it fits a terminal of 80 with a margin.
 WIDTH = 76
 
 #: Characters shown before the place of the error when the text is too long.
@@ -14,9 +14,9 @@ _CUT = "…"
 
 
 def caret(error: QueryError) -> str:
-    """Two lines: the text of the query, cut to WIDTH columns, and carets under the error's place.
+    """Two lines: the text of the query, cut to WIDTH columns, and carets under the place of the error.
 
-    Empty when the error names no place. A character that would not show, or would move others, is
+    Empty when the error has no place. Characters that are invisible or would shift others are
     replaced.
     """
     if error.start is None or not error.text:
@@ -43,12 +43,12 @@ def _visible(character: str) -> str:
 
 
 def _width(text: str) -> int:
-    """Columns of a terminal; characters of East Asia take two."""
+    """Columns of a terminal; East Asian wide characters take two."""
     return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def _fitting(text: str, width: int) -> str:
-    """The longest beginning that takes no more columns."""
+    """The longest beginning that fits into `width` columns."""
     result = text[:width]
     while _width(result) > width:
         result = result[:-1]

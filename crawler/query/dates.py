@@ -1,4 +1,4 @@
-"""Dates as people write them: ISO text, whole or cut short."""
+"""Dates as people write them: ISO text, complete or shortened to a year, month, day, hour or minute."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -12,25 +12,25 @@ _ISO = re.compile(
 
 
 def instant(text: str) -> datetime:
-    """The first instant of what `text` names, in UTC.
+    """The first instant of the period that `text` names, in UTC.
 
     Raises:
-        ValueError: It names no time between the years 1 and 9999.
+        ValueError: It does not name a time between the years 1 and 9999.
     """
     return span(text)[0]
 
 
 def span(text: str) -> tuple[datetime, datetime | None]:
-    """The first instant of what `text` names, and the first one after it; both in UTC.
+    """The first instant of the period that `text` names, and the first instant after it, in UTC.
 
     `2025-01` is all of January. The second is None at the end of the year 9999.
 
     Raises:
-        ValueError: It names no time between the years 1 and 9999.
+        ValueError: It does not name a time between the years 1 and 9999.
     """
     found = _ISO.fullmatch(text)
     if found is None:
-        raise ValueError("it begins with no year")
+        raise ValueError("it does not begin with a year")
     year, month, day, hour, minute, second, fraction, _, sign, hours, minutes = found.groups()
     try:
         start = datetime(

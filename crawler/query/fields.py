@@ -1,6 +1,8 @@
-"""A queryable name."""
+"""The names that a query may use, and the lists of names that options take.
 
-import re
+A field is a column of `loras`. An unknown name gets the nearest known ones as a hint.
+"""
+
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -10,7 +12,7 @@ from crawler.errors import QueryError
 
 
 class Kind(StrEnum):
-    """The types of values, as `fields` shows them.
+    """The types of values, as `lora-crawl fields` shows them.
 
     NUMBER is a 64-bit float, TIME an instant in UTC, LIST a JSON array of texts or numbers,
     OBJECT a JSON object.
@@ -42,13 +44,13 @@ class Field:
     """One column of `loras`.
 
     Attributes:
-        group: The heading under which `fields` lists it.
+        group: The heading under which `lora-crawl fields` lists it.
         meaning: One sentence without a full stop.
         unit: `px`, `s`, `bytes` …, empty where there is none.
-        default: What sd-scripts takes when it is told nothing; empty where nothing is to be said.
-        usual: What people train with; empty where nothing is usual.
-        keys: Those of the metadata that feed it, each behind the trainers that write it
-            (`kohya: ss_network_dim`); empty for what no key says.
+        default: The default of sd-scripts; empty where it has none.
+        usual: Common values; empty where there are none.
+        keys: The metadata keys that it is read from, each after the trainers that write it
+            (`kohya: ss_network_dim`); empty where no key has it.
     """
 
     name: str
@@ -61,26 +63,25 @@ class Field:
     keys: tuple[str, ...] = ()
 
 
-#: No column: the caption tags stand in a table of their own, and only `has()` asks for them.
+#: Not a column: the caption tags have a table of their own, and only `has()` takes this name.
 TAGS = Field("tags", Kind.LIST, "data", "caption tags, only in has(tags, '1girl')")
 
-
-#: How many near names are offered for one that is unknown.
+#: Most names that are suggested for an unknown one.
 MAX_OFFERED = 3
 
-#: Fewest letters that count as the beginning of a name.
+#: Fewest letters that are taken as the beginning of a part of a name.
 _BEGINNING = 3
 
-#: Longest name that is shown and compared with all others, in characters; no field has 30.
+#: Longest name that is shown and compared, in characters; no field has 30.
 _LONGEST = 60
 
 
 def nearest(name: str, names: Iterable[str]) -> tuple[str, ...]:
-    """The known names that a mistyped one may stand for, the likeliest first; at most MAX_OFFERED."""
+    """The known names closest to a mistyped one, the closest first, at most MAX_OFFERED."""
     known = tuple(names)
     wanted = name[:_LONGEST].lower()
     near = get_close_matches(wanted, known, n=MAX_OFFERED, cutoff=0.7)
-    # A part of a name, like `rank` for tensor_rank or `netw` for network_dim.
+    # A part of a name, such as `rank` for tensor_rank or `netw` for network_dim.
     parts = [
         other
         for other in known
@@ -94,7 +95,7 @@ def nearest(name: str, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def unknown(name: str, known: Iterable[str], start: int, end: int) -> QueryError:
-    """The error for a name that is none of the known ones."""
+    """The error for an unknown name, with the nearest known ones as a hint."""
     near = nearest(name, known)
     offer = f"did you mean {' or '.join(near)}? " if near else ""
     hint = f"{offer}`lora-crawl fields` lists all names"
@@ -102,7 +103,7 @@ def unknown(name: str, known: Iterable[str], start: int, end: int) -> QueryError
 
 
 def clipped(name: str) -> str:
-    """A name as messages show it."""
+    """A name, cut to the length that messages show."""
     return name if len(name) <= _LONGEST else name[:_LONGEST] + "…"
 
 
@@ -110,25 +111,23 @@ def columns(text: str, fields: Mapping[str, Field]) -> tuple[str, ...]:
     """The fields that a comma-separated list names, `*` alone for all of them.
 
     Raises:
-        QueryError: A name is unknown or stands there twice.
+        QueryError: A name is unknown or given twice.
     """
     if text.strip() == "*":
         return tuple(fields)
-    return tuple(name for name, _, _, _ in _listed(text, fields, signed=False))
+    return tuple(field.name for field, _, _, _ in _listed(text, fields, signed=False))
 
 
 def order(text: str, fields: Mapping[str, Field]) -> tuple[tuple[str, bool], ...]:
     """The fields to sort by, each with whether the largest comes first: `-images_seen,network_dim`.
 
     Raises:
-        QueryError: A name is unknown, stands there twice, or has no order.
+        QueryError: A name is unknown, given twice, or has no order.
     """
     result = []
-    for name, descending, start, end in _listed(text, fields, signed=True):
-        if fields[name].kind in (Kind.LIST, Kind.OBJECT):
-            message = f"{name} is {WORDS[fields[name].kind]} and has no order"
-            raise QueryError(message, text=text, start=start, end=end)
-        result.append((name, descending))
+    for field, descending, start, end in _listed(text, fields, signed=True):
+        _refuse_nested(field, "has no order", text, start, end)
+        result.append((field.name, descending))
     return tuple(result)
 
 
@@ -138,42 +137,41 @@ def grouping(text: str, fields: Mapping[str, Field]) -> str:
     Raises:
         QueryError: The name is unknown, or its values are lists or objects.
     """
-    ((name, _, start, end), *more) = _listed(text, fields, signed=False)
+    ((field, _, start, end), *more) = _listed(text, fields, signed=False)
     if more:
         _, _, start, end = more[0]
-        raise QueryError("rows are grouped by one field", text=text, start=start, end=end)
-    if fields[name].kind in (Kind.LIST, Kind.OBJECT):
-        raise QueryError(
-            f"{name} is {WORDS[fields[name].kind]} and cannot be grouped by",
-            text=text,
-            start=start,
-            end=end,
-        )
-    return name
+        raise QueryError("rows can be grouped by one field only", text=text, start=start, end=end)
+    _refuse_nested(field, "rows cannot be grouped by it", text, start, end)
+    return field.name
 
 
 def _listed(
     text: str, fields: Mapping[str, Field], *, signed: bool
-) -> Iterator[tuple[str, bool, int, int]]:
+) -> Iterator[tuple[Field, bool, int, int]]:
+    """The fields of a comma-separated list, each with its sign and its place in the text."""
     seen: set[str] = set()
-    for found in re.finditer(r"[^,]*(?:,|$)", text):
-        raw = found[0].removesuffix(",")
-        name = raw.strip()
-        start = found.start() + raw.find(name)
-        end = start + len(name)
-        if not raw and found.start() == len(text) and seen:
-            if text.endswith(","):
-                raise QueryError("a name is missing", text=text, start=start - 1, end=end)
-            return
-        descending = signed and name.startswith("-")
-        bare = name.removeprefix("-").lower() if signed else name.lower()
-        if not bare:
+    at = 0
+    for piece in text.split(","):
+        written = piece.strip()
+        start = at + piece.find(written)
+        end = start + len(written)
+        at += len(piece) + 1
+        descending = signed and written.startswith("-")
+        name = written.removeprefix("-" if signed else "").lower()
+        if not name:
+            start = max(min(start, len(text) - 1), 0)
             raise QueryError("a name is missing", text=text, start=start, end=max(end, start + 1))
-        if bare not in fields:
-            error = unknown(bare, fields, start, end)
+        if name not in fields:
+            error = unknown(name, fields, start, end)
             error.text = text
             raise error
-        if bare in seen:
-            raise QueryError(f"{bare} stands here twice", text=text, start=start, end=end)
-        seen.add(bare)
-        yield bare, descending, start, end
+        if name in seen:
+            raise QueryError(f"{name} is given twice", text=text, start=start, end=end)
+        seen.add(name)
+        yield fields[name], descending, start, end
+
+
+def _refuse_nested(field: Field, message: str, text: str, start: int, end: int) -> None:
+    if field.kind in (Kind.LIST, Kind.OBJECT):
+        message = f"{field.name} is {WORDS[field.kind]} and {message}"
+        raise QueryError(message, text=text, start=start, end=end)

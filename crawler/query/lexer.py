@@ -1,4 +1,9 @@
-"""The text of a query, cut into words that know their place."""
+"""Split the text of a condition into tokens, each with its place in the text.
+
+A token is a number, a quoted text, a name, a keyword, an operator, or a whole short condition such as
+`optimizer:Lion,Prodigy`. TokenStream is the base of the parser: it steps through the tokens and builds the
+errors about an unexpected one.
+"""
 
 import re
 from dataclasses import dataclass
@@ -7,7 +12,7 @@ from enum import StrEnum
 from crawler.errors import QueryError
 from crawler.query.fields import clipped
 
-#: Words that are part of the language; no field may be named so.
+#: Words of the language; no field may have one of these names.
 KEYWORDS = frozenset({"and", "or", "not", "in", "like", "between", "is", "null", "true", "false"})
 
 
@@ -28,8 +33,9 @@ class Piece:
     """One alternative of a short condition: `Lion` in `optimizer:Lion,Prodigy`.
 
     Attributes:
-        quoted: It stood in quotes: nothing in it has a special meaning.
-        start: Where it begins in the text of the query.
+        quoted: It was in quotes: no character in it has a special meaning.
+        start: Index of its first character in the text of the query.
+        end: Index after its last character.
     """
 
     text: str
@@ -40,14 +46,14 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A word of the language.
+    """The smallest unit of a condition.
 
     Attributes:
-        text: A name or keyword in small letters, a text without its quotes, else as written; the
-            field of a short condition.
+        text: A name or keyword in lower case, a text without its quotes, the field of a short
+            condition; anything else as written.
         start: Index of its first character.
-        end: Index behind its last.
-        pieces: Of a short condition.
+        end: Index after its last character.
+        pieces: The alternatives of a short condition; empty for other tokens.
     """
 
     mark: Mark
@@ -64,33 +70,33 @@ _TEXT = re.compile(r"'(?:[^']|'')*'")
 _OPERATOR = re.compile(r"<=|>=|<>|!=|==|[=<>+\-*/%(),]")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
-#: What people write that has a better spelling here, by how it begins.
+#: Unsupported syntax of other languages: how it begins, the message and the hint.
 _FOREIGN: tuple[tuple[str, str, str], ...] = (
     ("--", "comments are not part of a condition", "write - (-x) for a double minus"),
     ("/*", "comments are not part of a condition", ""),
     (";", "this is more than one condition", "leave the ; out; `lora-crawl sql` runs statements"),
-    ("||", "texts are not joined here", "use `or` for a choice"),
-    ("&&", "this is spelled `and` here", ""),
-    (":", "nothing but a field stands before a colon", "write network_dim:64, without spaces"),
+    ("||", "joining texts is not supported", "use `or` for a choice"),
+    ("&&", "write `and` instead", ""),
+    (":", "a colon must follow the name of a field", "write network_dim:64, without spaces"),
     (".", "names have no dots", "write the field alone: network_dim"),
     ("`", "names are written without quotes", ""),
     ("[", "names are written without brackets", ""),
-    ("“", "this is no straight quote", "put text in single quotes: 'Prodigy'"),
-    ("”", "this is no straight quote", "put text in single quotes: 'Prodigy'"),
-    ("‘", "this is no straight quote", "put text in single quotes: 'Prodigy'"),  # noqa: RUF001 - the sign itself
-    ("’", "this is no straight quote", "put text in single quotes: 'Prodigy'"),  # noqa: RUF001 - the sign itself
+    ("“", "this is not a straight quote", "put text in single quotes: 'Prodigy'"),
+    ("”", "this is not a straight quote", "put text in single quotes: 'Prodigy'"),
+    ("‘", "this is not a straight quote", "put text in single quotes: 'Prodigy'"),  # noqa: RUF001 - the character itself
+    ("’", "this is not a straight quote", "put text in single quotes: 'Prodigy'"),  # noqa: RUF001 - the character itself
 )
 
 
 def tokens(text: str) -> tuple[Token, ...]:
-    """The words of `text` and an END.
+    """The tokens of `text`, and an END.
 
     Raises:
-        QueryError: Something in it is no word of the language.
+        QueryError: Some of the text is not a token.
     """
     if found := _UNSTORABLE.search(text):
         raise QueryError(
-            f"a condition cannot hold the character {ord(found[0]):#06x}",
+            f"a condition cannot contain the character {ord(found[0]):#06x}",
             start=found.start(),
             end=found.end(),
         )
@@ -119,7 +125,7 @@ def _token(text: str, at: int) -> Token:
         return Token(Mark.KEYWORD if name in KEYWORDS else Mark.NAME, name, at, found.end())
     if found := _NUMBER.match(text, at):
         if rest := re.compile(r"[A-Za-z0-9_.]+").match(text, found.end()):
-            raise QueryError("this is no number", start=at, end=rest.end())
+            raise QueryError("this is not a number", start=at, end=rest.end())
         return Token(Mark.NUMBER, found[0], at, found.end())
     if found := _TEXT.match(text, at):
         return Token(Mark.TEXT, found[0][1:-1].replace("''", "'"), at, found.end())
@@ -131,10 +137,10 @@ def _token(text: str, at: int) -> Token:
 def _unknown(text: str, at: int) -> QueryError:
     if text[at] == "'":
         return QueryError(
-            "this text has no end",
+            "this text is not closed",
             start=at,
             end=len(text),
-            hint="close it with '; a ' inside a text is written twice: 'it''s'",
+            hint="close it with '; write a ' inside a text twice: 'it''s'",
         )
     if text[at] == '"':
         end = text.find('"', at + 1)
@@ -149,9 +155,9 @@ def _unknown(text: str, at: int) -> QueryError:
 
 
 def _pieces(text: str, at: int) -> tuple[tuple[Piece, ...], int]:
-    """The alternatives that follow a colon, and where they end.
+    """The alternatives after a colon, and the index after them.
 
-    That is at a blank, or at a closing bracket that was not opened among them.
+    They end at a blank, or at a closing bracket that they do not open.
     """
     pieces = []
     while True:
@@ -167,12 +173,11 @@ def _quoted(text: str, start: int) -> Piece:
     found = re.compile(f"{quote}((?:[^{quote}]|{quote}{quote})*){quote}").match(text, start)
     if found is None:
         raise QueryError(
-            "this text has no end", start=start, end=len(text), hint=f"close it with {quote}"
+            "this text is not closed", start=start, end=len(text), hint=f"close it with {quote}"
         )
     if not re.compile(r"[\s,)]|$").match(text, found.end()):
-        raise QueryError(
-            "a quoted value ends with its quote", start=found.end(), end=found.end() + 1
-        )
+        message = "only a comma may follow a closing quote"
+        raise QueryError(message, start=found.end(), end=found.end() + 1)
     return Piece(found[1].replace(quote * 2, quote), quoted=True, start=start, end=found.end())
 
 
@@ -188,10 +193,10 @@ def _bare(text: str, start: int) -> Piece:
 
 
 class TokenStream:
-    """Goes through a text once, from its first token to its END.
+    """Steps through a text once, from its first token to its END.
 
     Raises:
-        QueryError: Something in the text is no token.
+        QueryError: Some of the text is not a token.
     """
 
     def __init__(self, text: str) -> None:
@@ -201,16 +206,16 @@ class TokenStream:
 
     @property
     def next(self) -> Token:
-        """The token that has not been taken."""
+        """The token that is taken next."""
         return self._tokens[self._at]
 
     @property
     def before_last(self) -> str:
-        """The text of the token before the one that was taken last; empty at the beginning."""
+        """The text of the token before the last one taken; empty at the beginning."""
         return self._tokens[self._at - 2].text if self._at > 1 else ""
 
     def take(self) -> Token:
-        """The next token, of which there is always one: END stays."""
+        """Take the next token; END can be taken again and again."""
         token = self.next
         self._at += token.mark is not Mark.END
         return token
@@ -220,21 +225,21 @@ class TokenStream:
         return is_sign(self.next) and self.next.text in texts
 
     def accept(self, *texts: str) -> Token | None:
-        """Take one of these operators or keywords if it comes next."""
+        """Take the next token if it is one of these operators or keywords; else None."""
         return self.take() if self.sees(*texts) else None
 
     def expect(self, text: str) -> Token:
         """Take this operator or keyword.
 
         Raises:
-            QueryError: Something else comes next.
+            QueryError: The next token is another one.
         """
         if not self.sees(text):
             raise self.unexpected(text)
         return self.take()
 
     def unexpected(self, wanted: str, hint: str = "") -> QueryError:
-        """The error for a next token that is not what is wanted."""
+        """The error about the next token when another one is expected."""
         token = self.next
         got = {
             Mark.END: "but the text ends here",
@@ -242,7 +247,7 @@ class TokenStream:
             Mark.SHORT: f"got {clipped(token.text)}:",
         }.get(token.mark, f"got {clipped(token.text)}")
         wanted = "a comma" if wanted == "," else wanted
-        # The end has no width; its caret stands behind the text.
+        # END has no width; its caret is drawn after the text.
         end = max(token.end, token.start + 1)
         return QueryError(f"expected {wanted}, {got}", start=token.start, end=end, hint=hint)
 

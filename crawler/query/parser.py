@@ -1,11 +1,15 @@
-"""From the words of a query to a checked tree."""
+"""Parse the words of a query into a checked tree.
+
+Parser is a recursive-descent parser with a method for each rule of the grammar, the loosest operator
+first: or, and, not, comparison, sum, product, sign. It looks up the fields; `types` checks and builds
+each node. `parse` decides which words are conditions of their own.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from crawler.errors import QueryError
-from crawler.query import shorthand
-from crawler.query import types as check
+from crawler.query import shorthand, types
 from crawler.query.caret import WIDTH
 from crawler.query.fields import TAGS, Field, Kind, clipped, nearest, unknown
 from crawler.query.lexer import Mark, Token, TokenStream, is_sign, tokens
@@ -16,19 +20,19 @@ from crawler.query.types import MAX_DEPTH, Part, column, constant, joined, numbe
 COMPARISONS = {sign: sign for sign in ("=", "!=", "<", "<=", ">", ">=")} | {"==": "=", "<>": "!="}
 SIGNS = ("+", "-")
 
-#: How statements begin; somebody pasted one.
+#: How SQL statements begin.
 _STATEMENTS = frozenset({"select", "with", "insert", "update", "delete", "drop", "where"})
 
-#: What may follow a complete condition, as errors say it.
+#: What may follow a complete condition, in words.
 _AFTER = "and, or, or the end"
 _COMPARING = frozenset({*COMPARISONS, "is", "in", "like", "between", "not"})
 
-#: A name behind one of these may be a text whose quotes the shell took.
+#: A name after one of these may be a text whose quotes the shell removed.
 _BEFORE_VALUES = frozenset({*COMPARISONS, "like", "(", ","})
 
 
 class Parser(TokenStream):
-    """Reads one text from its first token to its last; a method for each rule of the grammar."""
+    """Parses one text."""
 
     def __init__(self, text: str, fields: Mapping[str, Field]) -> None:
         self._fields = {**fields, TAGS.name: TAGS}
@@ -36,14 +40,14 @@ class Parser(TokenStream):
         self._depth = 0
 
     def parse(self) -> Part:
-        """All of the text.
+        """The condition that the whole text states.
 
         Raises:
-            QueryError: Without the text.
+            QueryError: The text is not a condition; the error has a place but not the text.
         """
-        result = check.condition(self._disjunction())
+        result = types.condition(self._disjunction())
         if self.next.mark is not Mark.END:
-            hint = "put one of the comparisons in brackets, or ask for x between 1 and 3"
+            hint = "comparisons cannot be chained; write e.g. x between 1 and 3"
             raise self.unexpected(_AFTER, hint if self.sees(*_COMPARING) else "")
         return result
 
@@ -70,12 +74,12 @@ class Parser(TokenStream):
             parts.append(rule())
         if len(parts) == 1:
             return parts[0]
-        parts = [check.condition(part) for part in parts]
+        parts = [types.condition(part) for part in parts]
         return joined(kind(tuple(part.node for part in parts)), parts)
 
     def _negation(self) -> Part:
         if sign := self.accept("not"):
-            return check.negation(self._deeper(self._negation), sign.start)
+            return types.negation(self._deeper(self._negation), sign.start)
         return self._predicate()
 
     def _predicate(self) -> Part:
@@ -86,25 +90,25 @@ class Parser(TokenStream):
                 raise self.unexpected("null, true or false")
             word = self.take()
             value = None if word.text == "null" else word.text == "true"
-            result = check.is_(left, value, word.end)
-            return check.negation(result, left.start) if negated else result
+            result = types.is_(left, value, word.end)
+            return types.negation(result, left.start) if negated else result
         if self.sees(*COMPARISONS):
             operator = COMPARISONS[self.take().text]
-            return check.comparison(operator, left, self._value_after(operator))
+            return types.comparison(operator, left, self._value_after(operator))
         negated = self.accept("not")
         if self.accept("in"):
-            result = check.membership(left, *self._arguments())
+            result = types.membership(left, *self._arguments())
         elif self.accept("like"):
-            result = check.like(left, self._factor())
+            result = types.like(left, self._factor())
         elif self.accept("between"):
             low = self._sum()
             self.expect("and")
-            result = check.between(left, low, self._sum())
+            result = types.between(left, low, self._sum())
         elif negated:
             raise self.unexpected("in, like or between")
         else:
             return left
-        return check.negation(result, left.start) if negated else result
+        return types.negation(result, left.start) if negated else result
 
     def _value_after(self, operator: str) -> Part:
         if self.next.mark is Mark.END:
@@ -120,18 +124,18 @@ class Parser(TokenStream):
     def _operations(self, operators: tuple[str, ...], rule: Callable[[], Part]) -> Part:
         result = rule()
         while sign := self.accept(*operators):
-            result = check.arithmetic(sign.text, result, rule())
+            result = types.arithmetic(sign.text, result, rule(), self.text)
         return result
 
     def _factor(self) -> Part:
         if sign := self.accept(*SIGNS):
             if self.next.mark is Mark.NUMBER:
-                # The smallest whole number has no positive counterpart.
+                # The smallest integer has no positive counterpart, so the sign belongs to it.
                 digits = self.take()
                 minus = sign.text.replace("+", "")
                 return number(minus + digits.text, sign.start, digits.end)
             operand = self._deeper(self._factor)
-            return check.signed(sign.text, operand, sign.start)
+            return types.signed(sign.text, operand, sign.start)
         return self._atom()
 
     def _atom(self) -> Part:
@@ -162,7 +166,7 @@ class Parser(TokenStream):
                     "nothing is equal to null",
                     start=token.start,
                     end=token.end,
-                    hint="ask x is null or x is not null",
+                    hint="write x is null or x is not null",
                 )
         raise self.unexpected("a field or a value")
 
@@ -170,21 +174,23 @@ class Parser(TokenStream):
         field = self._field(token, token.end)
         if field == TAGS:
             hint = "write has(tags, '1girl') or tags:1girl"
-            raise QueryError("tags is no column", start=token.start, end=token.end, hint=hint)
+            raise QueryError("tags is not a column", start=token.start, end=token.end, hint=hint)
         return column(field, token.start, token.end)
 
     def _field(self, token: Token, end: int) -> Field:
         if field := self._fields.get(token.text):
             return field
         if token.text in _STATEMENTS:
-            hint = "give only what stands behind WHERE; `lora-crawl sql` runs statements"
-            raise QueryError("a condition is no statement", start=token.start, end=end, hint=hint)
+            hint = "give only what follows WHERE; `lora-crawl sql` runs statements"
+            raise QueryError(
+                "this is a statement, not a condition", start=token.start, end=end, hint=hint
+            )
         written = self.text[token.start : end]
         error = unknown(written, self._fields, token.start, end)
         if self.before_last in _BEFORE_VALUES:
             error.hint += (
-                f"; if a text is meant, write '{clipped(written)}' and, for the shell, double quotes "
-                "around the whole condition"
+                f"; for a text write '{clipped(written)}', and double quotes around the whole "
+                "condition"
             )
         elif written == self.text.strip():
             error.hint += "; a condition has a field and a value, e.g. base_model:Pony"
@@ -193,14 +199,18 @@ class Parser(TokenStream):
     def _call(self, name: Token) -> Part:
         if name.text == "has":
             return self._has(name)
-        if name.text not in check.FUNCTIONS:
-            known = (*check.FUNCTIONS, "has")
+        if name.text not in types.FUNCTIONS:
+            known = (*types.FUNCTIONS, "has")
             near = nearest(name.text, known)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
+            hint = (
+                f"did you mean {' or '.join(near)}?"
+                if near
+                else f"the functions are {', '.join(known)}"
+            )
             message = f"there is no function named {clipped(name.text)}"
             raise QueryError(message, start=name.start, end=name.end, hint=hint)
         arguments, end = self._arguments()
-        return check.call(name.text, arguments, name.start, end)
+        return types.call(name.text, arguments, name.start, end)
 
     def _has(self, name: Token) -> Part:
         self.expect("(")
@@ -212,10 +222,10 @@ class Parser(TokenStream):
         member = self._factor()
         end = self.expect(")").end
         subject = column(field, token.start, token.end)
-        return replace(check.has(field, subject, member, end), start=name.start)
+        return replace(types.has(field, subject, member, end), start=name.start)
 
     def _arguments(self) -> tuple[list[Part], int]:
-        """Values in brackets, at least one; and where the bracket closes."""
+        """Values in brackets, at least one, and the index after the closing bracket."""
         self.expect("(")
         values = [self._deeper(self._sum)]
         while self.accept(","):
@@ -223,40 +233,40 @@ class Parser(TokenStream):
         return values, self.expect(")").end
 
 
-#: Longest text of all words together, in characters. As UTF-8 it stays under the 50,000 bytes that
+#: Longest text of all words together, in characters. Its UTF-8 is shorter than the 50,000 bytes that
 #: SQLite allows for the pattern of a LIKE.
 MAX_LENGTH = 12_000
 
-#: Most conditions in one query, counting each alternative of the short spelling. SQLite nests a
-#: chain of `or` as deep as it is long, and allows 1,000 levels.
+#: Most conditions in one query; each alternative of a short condition counts. SQLite nests a chain of
+#: `or` as deep as it is long, and allows 1,000 levels.
 MAX_CONDITIONS = 500
 
-#: Tokens that join two sides: a word that begins or ends with one is a piece of a condition.
+#: Tokens between two operands: a word that begins or ends with one is a fragment of a condition.
 _JOINTS = frozenset({*COMPARISONS, "*", "/", "%", ",", "and", "or", "in", "like", "between", "is"})
 
 
 def parse(words: Sequence[str], fields: Mapping[str, Field]) -> Node | None:
     """The condition that all words together state; None when there is no word.
 
-    Each word is a condition of its own, and all must hold. Only where a word is plainly a piece of
-    one, because the shell has cut `network_dim '>' 64` at its blanks, are all words read as one
-    text.
+    Each word is a condition of its own, and all must hold. If a word is only a fragment of one, as in
+    `network_dim '>' 64`, the shell has split a condition at its blanks: then all words are parsed as
+    one text.
 
     Raises:
-        QueryError: With the text it is about and the place in it.
+        QueryError: A word is not a condition; the error has the text and the place in it.
     """
     words = [word for word in words if word.strip()]
     whole = " ".join(words)
     if len(whole) > MAX_LENGTH:
         raise QueryError(
             f"the condition has {len(whole):,} characters; {MAX_LENGTH:,} are allowed",
-            # As much of it as is drawn: a text of any length is refused at once.
+            # Only as much as is drawn, so that a text of any length is refused at once.
             text=whole[: MAX_LENGTH + WIDTH],
             start=MAX_LENGTH,
             end=len(whole),
-            hint="a long list of values is better put into a table and asked for with SQL",
+            hint="put a long list of values into a table and use SQL",
         )
-    if len(words) > 1 and any(_is_piece(word) for word in words):
+    if len(words) > 1 and any(_is_fragment(word) for word in words):
         words = [whole]
     parts = []
     for word in words:
@@ -268,7 +278,7 @@ def parse(words: Sequence[str], fields: Mapping[str, Field]) -> Node | None:
     nodes = tuple(part.node for part in parts)
     tree = And(nodes) if len(nodes) > 1 else next(iter(nodes), None)
     if tree and _conditions(tree) > MAX_CONDITIONS:
-        hint = "ask for one of many values with `in`: network_dim in (16, 32, 64)"
+        hint = "test for one of many values with `in`: network_dim in (16, 32, 64)"
         message = f"there are more than {MAX_CONDITIONS} conditions"
         raise QueryError(message, text=whole, start=0, end=len(whole), hint=hint)
     return tree
@@ -278,7 +288,7 @@ def _conditions(tree: Node) -> int:
     return sum(len(node.parts) for node in walk(tree) if isinstance(node, And | Or))
 
 
-def _is_piece(word: str) -> bool:
+def _is_fragment(word: str) -> bool:
     try:
         found = tokens(word)[:-1]
     except QueryError:

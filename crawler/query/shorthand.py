@@ -1,15 +1,17 @@
-"""The spelling of conditions without characters that mean something to a shell.
+"""The short spelling of conditions, without characters that are special to a shell.
 
     network_dim:64        network_dim:16,32        network_dim:16..64    65..    ..64
     optimizer:Prodigy     optimizer:Ada*,Lion      model_name:'Some, name'
     published_at:2025     published_at:2025-01..2025-07                  v2:true
     model_tags:character  tags:1girl               network_alpha:*
 
-Numbers may be ranges, ends included. Text is compared without regard to the case of ASCII letters,
-`*` is any text. A date alone is all of the year, month, day … that it names; as an end of a range
-it is its first instant. A list has the value as a member, exactly as spelled. `*` alone, for every
-field: it has a value. Commas separate alternatives; a value in quotes may hold blanks and commas,
-and nothing in it has a meaning.
+- A number may be a range, which includes its ends.
+- Text is compared without regard to the case of ASCII letters; `*` matches any text.
+- A date is the whole year, month, day … that it names; as an end of a range it is the first instant.
+- A list matches if the value is a member, spelled exactly so.
+- `*` alone matches any value, for every kind of field.
+- Commas separate alternatives. A value in quotes may contain blanks and commas, and no character in
+  it is special.
 """
 
 import re
@@ -17,8 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from crawler.query import dates
-from crawler.query import types as check
+from crawler.query import dates, types
 from crawler.query.fields import TAGS, Field, Kind
 from crawler.query.lexer import Piece
 from crawler.query.tree import And, Comparison, Is, Like, Literal, Or
@@ -34,9 +35,9 @@ class _Asked:
     """One alternative.
 
     Attributes:
-        subject: The field and where it stands.
-        value: The text behind the colon and where it stands.
-        special: Dots, stars and digits have their meaning; not so in quotes.
+        subject: The field and its place.
+        value: The text after the colon and its place.
+        special: Dots, stars and digits are special; in quotes they are not.
     """
 
     field: Field
@@ -47,7 +48,7 @@ class _Asked:
 
 
 def condition(field: Field, pieces: Sequence[Piece], start: int) -> Part:
-    """What a short condition means; `start` is where the field's name begins.
+    """The meaning of a short condition; `start` is the index of the first character of the field.
 
     Raises:
         QueryError: A value does not fit the field.
@@ -76,22 +77,20 @@ def _place(text: str, start: int) -> Part:
 
 def _alternative(asked: _Asked) -> Part:
     if asked.special and not asked.text:
-        hint = f"{asked.field.name}:* asks for any value"
+        hint = f"{asked.field.name}:* matches any value"
         raise mistake(replace(asked.value, start=asked.subject.start), "a value is missing", hint)
     if asked.special and asked.text == "*":
         if asked.field == TAGS:
-            raise mistake(
-                asked.value, "tags is no column", "tag_count:* asks whether there are any"
-            )
+            raise mistake(asked.value, "tags is not a column", "write tag_count:* for any tags")
         present = joined(Is(asked.subject.node, value=None), [asked.subject, asked.value])
-        return check.negation(present, asked.subject.start)
+        return types.negation(present, asked.subject.start)
     return _READERS[asked.field.kind](asked)
 
 
 def _number_or_range(asked: _Asked) -> Part:
     if asked.special and ".." in asked.text:
         return _range(asked, _number)
-    return check.comparison("=", asked.subject, _number(asked.value))
+    return types.comparison("=", asked.subject, _number(asked.value))
 
 
 def _time_or_range(asked: _Asked) -> Part:
@@ -118,45 +117,45 @@ def _truth(asked: _Asked) -> Part:
     if truth is None:
         raise mistake(asked.value, "this is neither true nor false")
     value = constant(truth, Kind.BOOLEAN, asked.value.start, asked.value.end)
-    return check.comparison("=", asked.subject, value)
+    return types.comparison("=", asked.subject, value)
 
 
 def _member(asked: _Asked) -> Part:
-    """A list may hold texts or numbers: what can be read as either is looked for as both."""
+    """A list may have texts or numbers as members: a number is searched as both."""
     members = [asked.value]
     if asked.special and asked.field != TAGS and _NUMBER.fullmatch(asked.text):
         members.append(_number(asked.value))
-    found = [check.has(asked.field, asked.subject, each, asked.value.end) for each in members]
+    found = [types.has(asked.field, asked.subject, each, asked.value.end) for each in members]
     return _any(found)
 
 
 def _object(asked: _Asked) -> Part:
-    hint = f"{asked.field.name}:* asks whether there is one"
+    hint = f"{asked.field.name}:* tests whether there is one"
     raise mistake(asked.value, f"{asked.field.name} is an object and has no single value", hint)
 
 
 def _number(value: Part) -> Part:
     text = _value(value)
     if not _NUMBER.fullmatch(text):
-        raise mistake(value, "this is no number", "write e.g. 64, 16..64, 65.., 1e-4 or -5")
+        raise mistake(value, "this is not a number", "write e.g. 64, 16..64, 65.., 1e-4 or -5")
     return number(text, value.start, value.end)
 
 
 def _range(asked: _Asked, read: Callable[[Part], Part]) -> Part:
-    """`low..high`, of which one may be missing."""
+    """`low..high`; one of them may be missing."""
     low, dots, high = asked.text.partition("..")
     start = asked.value.start
     places = [_place(low, start), _place(high, start + len(low) + len(dots))]
     ends = [read(place) for place in places if _value(place)]
     match ends:
         case []:
-            raise mistake(asked.value, "this range has no end", "write 16..64, 65.. or ..64")
+            raise mistake(asked.value, "this range has neither end", "write 16..64, 65.. or ..64")
         case [end]:
-            return check.comparison(">=" if low else "<=", asked.subject, end)
+            return types.comparison(">=" if low else "<=", asked.subject, end)
         case _:
             if _value(ends[0]) > _value(ends[1]):
-                raise mistake(asked.value, "this range is empty", "the smaller end stands first")
-            return check.between(asked.subject, *ends)
+                raise mistake(asked.value, "this range is empty", "put the smaller end first")
+            return types.between(asked.subject, *ends)
 
 
 def _value(literal: Part) -> Any:

@@ -1,16 +1,17 @@
-"""From a checked tree to a condition for the database, with every constant as a bound value.
+"""Compile a checked tree to a SQL condition, with every constant as a bound value.
 
-Both databases answer alike, as SQLite does. Where PostgreSQL would do otherwise:
+Both databases give the same answer, that of SQLite. The condition for PostgreSQL differs where
+PostgreSQL by itself would answer otherwise:
 
-- whole numbers are added and multiplied as NUMERIC, which has no largest value;
-- `/` and `%` by 0 are NULL, for which the divisor 0 is made NULL;
-- LIKE compares texts in small letters; lower() and upper() change ASCII letters only because the
-  columns have the collation "C";
+- integers are added and multiplied as NUMERIC, which has no largest value;
+- a divisor 0 becomes NULL, so `/` and `%` by 0 are NULL;
+- LIKE compares lower-case texts; lower() and upper() change only ASCII letters, because the columns
+  have the collation "C";
 - round() goes through the shortest decimal text of a float, as SQLite's does.
 
-PostgreSQL ends a query with an error when a float grows too large or too small on the way. So in
-arithmetic a number field counts only between SMALLEST_OPERAND and LARGEST_OPERAND, on both
-databases, and the language bounds how many of them are multiplied.
+One difference remains. Where a result is out of range for a 64-bit float, or an operand of `%` for a
+64-bit integer, SQLite continues with infinity, 0 or the nearest integer, and PostgreSQL ends the
+query with an error.
 """
 
 import operator
@@ -42,7 +43,7 @@ from crawler.query.tree import (
     Or,
     kind_of,
 )
-from crawler.query.types import ASCII_LOWER, LARGEST_OPERAND, NUMBERS, SMALLEST_OPERAND
+from crawler.query.types import ASCII_LOWER, NUMBERS
 
 Element = sa.ColumnElement[Any]
 Truth = sa.ColumnElement[bool]
@@ -50,16 +51,30 @@ Truth = sa.ColumnElement[bool]
 #: How tightly SQLAlchemy's own `*` binds; `/` and `%` bind alike.
 _PRODUCT = 8
 
+#: Operators that both databases have and SQLAlchemy knows.
+_OPERATORS: dict[str, Callable[[Element, Element], Element]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What a tree is compiled against.
+    """The database that a tree is compiled for.
 
     Attributes:
         dialect: `sqlite` or `postgresql`.
-        columns: By field. The one of `tags` is any column that is NULL where the tags are unknown.
+        columns: By field; for `tags` any column that is NULL where the tags are unknown.
         type_of: The column type of a kind.
-        has: Whether the list of a name has a member; never NULL where the list's column is not.
+        has: Builds the test whether a list, by name, has a member. It is never NULL where the column
+            of the list is not.
     """
 
     dialect: str
@@ -74,21 +89,21 @@ class Schema:
 
 
 def condition(tree: Node, schema: Schema) -> Truth:
-    """The rows for which the tree is true."""
+    """A condition that selects the rows for which the tree is true."""
     match tree:
         case And():
             return sa.and_(*(condition(part, schema) for part in tree.parts))
         case Or():
             return sa.or_(*(condition(part, schema) for part in tree.parts))
         case Has():
-            # Where it decides by itself, unknown and false are one: the database may use an index.
+            # Unknown and false select no row alike, and this form can use an index.
             return schema.has(tree.name, tree.member)
         case _:
             return _truth(tree, schema)
 
 
 def _truth(node: Node, schema: Schema) -> Truth:
-    """The node's truth with all three values."""
+    """The truth of a node, NULL for unknown."""
     match node:
         case And():
             return sa.and_(*(_truth(part, schema) for part in node.parts))
@@ -109,7 +124,7 @@ def _predicate(node: Comparison | Between | In | Like | Is, schema: Schema) -> T
     match node:
         case Comparison():
             left, right = _sides((node.left, node.right), schema)
-            return _COMPARISONS[node.operator](left, right)
+            return _OPERATORS[node.operator](left, right)
         case Between():
             operand, low, high = _sides((node.operand, node.low, node.high), schema)
             return operand.between(low, high)
@@ -125,47 +140,35 @@ def _predicate(node: Comparison | Between | In | Like | Is, schema: Schema) -> T
             assert_never(node)
 
 
-_COMPARISONS: dict[str, Callable[[Element, Element], Truth]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-
-
 def _sides(nodes: Sequence[Node], schema: Schema) -> list[Element]:
-    """Values to be compared: where whole numbers meet broken ones, all are floats.
+    """The sides of a comparison; all are floats where integers meet floats.
 
-    SQLite would compare them exactly, PostgreSQL knows no way to.
+    SQLite would compare them exactly, but PostgreSQL cannot.
     """
     sides = [_operand(node, schema) for node in nodes]
-    return as_floats(sides, nodes) if {*map(kind_of, nodes)} >= NUMBERS else sides
+    return _as_floats(sides, nodes) if {*map(kind_of, nodes)} >= NUMBERS else sides
 
 
 def _like(node: Like, schema: Schema) -> Truth:
     operand = _operand(node.operand, schema)
     if not schema.is_postgresql:
         return operand.like(node.pattern, escape=node.escape or None)
-    # Without a word of its own PostgreSQL takes the backslash for the escape character.
+    # Without an ESCAPE clause PostgreSQL treats the backslash as the escape character.
     pattern = node.pattern.translate(ASCII_LOWER)
     return sa.func.lower(operand).like(pattern, escape=node.escape)
 
 
 def _operand(node: Node, schema: Schema) -> Element:
-    """The node as a side of something: a condition stands in brackets."""
+    """The node as an operand: a condition is put in brackets."""
     if isinstance(node, Condition):
         return Grouping(_truth(node, schema))
     return _value(node, schema)
 
 
-def _value(node: Node, schema: Schema, *, bounded: bool = False) -> Element:
-    """A value; `bounded` where it takes part in arithmetic."""
+def _value(node: Node, schema: Schema) -> Element:
     match node:
         case Column():
-            column = schema.columns[node.name]
-            return _bounded(column) if bounded and node.kind is Kind.NUMBER else column
+            return schema.columns[node.name]
         case Literal():
             return _literal(node, schema)
         case Negative():
@@ -173,9 +176,7 @@ def _value(node: Node, schema: Schema, *, bounded: bool = False) -> Element:
         case Arithmetic():
             return _arithmetic(node, schema)
         case Call():
-            values = [_value(each, schema, bounded=bounded) for each in node.arguments]
-            kind = schema.type_of(node.kind)
-            return call(node, values, kind, on_postgresql=schema.is_postgresql)
+            return _call(node, schema)
     return _operand(node, schema)
 
 
@@ -185,32 +186,14 @@ def _literal(node: Literal, schema: Schema) -> Element:
     return sa.literal(node.value, schema.type_of(node.kind))
 
 
-def _bounded(column: Element) -> Element:
-    smallest: Element = sa.literal(SMALLEST_OPERAND, sa.Double())
-    largest: Element = sa.literal(LARGEST_OPERAND, sa.Double())
-    fits = sa.or_(sa.func.abs(column).between(smallest, largest), column == 0.0)
-    return sa.case((fits, column))
-
-
-def _number(node: Node, kind: Kind, schema: Schema) -> Element:
-    """A side of an operation of this kind."""
-    value = _value(node, schema, bounded=True)
-    fits = isinstance(node, Arithmetic | Literal) and kind_of(node) is kind
-    if fits or not schema.is_postgresql:
-        return value
-    if kind is Kind.INTEGER:
-        return sa.cast(value, sa.Numeric())
-    return sa.cast(value, sa.Double()) if kind_of(node) is Kind.INTEGER else value
-
-
 def _arithmetic(node: Arithmetic, schema: Schema) -> Element:
     left = _number(node.left, node.kind, schema)
     right = _number(node.right, node.kind, schema)
     if schema.is_postgresql and isinstance(node.left, Literal):
-        # One side of a known type decides for both.
+        # One operand of a known type decides for both.
         left = sa.cast(left, sa.Numeric() if node.kind is Kind.INTEGER else sa.Double())
-    if node.operator in _PLAIN:
-        return _PLAIN[node.operator](left, right)
+    if node.operator in _OPERATORS:
+        return _OPERATORS[node.operator](left, right)
     if not schema.is_postgresql:
         return left.op(node.operator, precedence=_PRODUCT)(right)
     if node.operator == "%":
@@ -221,45 +204,47 @@ def _arithmetic(node: Arithmetic, schema: Schema) -> Element:
     return left.op("/", precedence=_PRODUCT, return_type=sa.Double())(divisor)
 
 
-_PLAIN: dict[str, Callable[[Element, Element], Element]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-}
+def _number(node: Node, kind: Kind, schema: Schema) -> Element:
+    """An operand of an operation of this kind."""
+    value = _value(node, schema)
+    fits = isinstance(node, Arithmetic | Literal) and kind_of(node) is kind
+    if fits or not schema.is_postgresql:
+        return value
+    if kind is Kind.INTEGER:
+        return sa.cast(value, sa.Numeric())
+    return sa.cast(value, sa.Double()) if kind_of(node) is Kind.INTEGER else value
 
 
 def _remainder(node: Arithmetic, schema: Schema) -> Element:
-    """PostgreSQL's `%`: of whole numbers, to which floats are cut as SQLite does."""
-    left, right = (_whole(side, schema) for side in (node.left, node.right))
+    """PostgreSQL's `%`, of integers; floats are truncated first, as SQLite does."""
+    left, right = (_truncated(side, schema) for side in (node.left, node.right))
     rest: Element = sa.func.mod(left, sa.func.nullif(right, 0), type_=sa.Numeric())
     return rest if node.kind is Kind.INTEGER else sa.cast(rest, sa.Double())
 
 
-def _whole(node: Node, schema: Schema) -> Element:
-    value = _value(node, schema, bounded=True)
+def _truncated(node: Node, schema: Schema) -> Element:
+    value = _value(node, schema)
     if kind_of(node) is Kind.NUMBER:
         return sa.cast(sa.func.trunc(value), sa.BigInteger())
     return value
 
 
-def call(
-    node: Call, values: list[Element], kind: sa.types.TypeEngine[Any], *, on_postgresql: bool
-) -> Element:
-    """The function of `node` with its arguments compiled; `kind` is the column type of its value."""
+def _call(node: Call, schema: Schema) -> Element:
+    values = [_value(each, schema) for each in node.arguments]
     if node.function == "coalesce" and node.kind is Kind.NUMBER:
-        values = as_floats(values, node.arguments)
+        values = _as_floats(values, node.arguments)
     if node.function == "abs" and node.kind is Kind.INTEGER:
-        # The smallest whole number has no positive counterpart: both databases would give up.
+        # The smallest integer has no positive counterpart: both databases would raise an error.
         values = [sa.func.nullif(values[0], sa.literal(MIN_INT64, sa.BigInteger()))]
-    if node.function == "round" and on_postgresql:
+    if node.function == "round" and schema.is_postgresql:
         exact = sa.cast(sa.cast(values[0], sa.Text()), sa.Numeric())
         return sa.cast(sa.func.round(exact, sa.type_coerce(values[1], sa.Integer())), sa.Double())
-    result: Element = getattr(sa.func, node.function)(*values, type_=kind)
+    result: Element = getattr(sa.func, node.function)(*values, type_=schema.type_of(node.kind))
     return result
 
 
-def as_floats(values: Sequence[Element], nodes: Sequence[Node]) -> list[Element]:
-    """The values of nodes that are numbers, every whole one made a float."""
+def _as_floats(values: Sequence[Element], nodes: Sequence[Node]) -> list[Element]:
+    """The values of number nodes, every integer cast to a float."""
     return [
         sa.cast(value, sa.Double()) if kind_of(node) is Kind.INTEGER else value
         for value, node in zip(values, nodes, strict=True)

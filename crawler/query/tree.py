@@ -1,15 +1,24 @@
-"""A checked condition: what a query means, whatever it was spelled like.
+"""A checked condition: the meaning of a query, independent of its spelling.
 
-Every node is well typed: the language builds no other. Logic is SQL's, with three values: a
-comparison with a missing value is neither true nor false.
+`types` builds only well-typed nodes. Logic has SQL's three values: a comparison with a missing value
+is neither true nor false.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
 from crawler.query.fields import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A piece of the text of a query: `text[start:end]`."""
+
+    text: str
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +51,14 @@ class Arithmetic:
 
     Attributes:
         operator: One of `+ - * / %`.
+        place: Where it was written; two nodes with different places may be equal.
     """
 
     operator: str
     left: "Node"
     right: "Node"
     kind: Kind
+    place: Place = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +106,10 @@ class In:
 
 @dataclass(frozen=True, slots=True)
 class Like:
-    """`operand like pattern`, without regard to the case of ASCII letters.
+    """`operand like pattern`, ignoring the case of ASCII letters.
 
     Attributes:
-        escape: The character that takes the meaning from a following `%` or `_`; empty for none.
+        escape: The character before a `%` or `_` that stands for itself; empty for none.
     """
 
     operand: "Node"
@@ -108,7 +119,7 @@ class Like:
 
 @dataclass(frozen=True, slots=True)
 class Is:
-    """`operand is value`, which is never unknown; None stands for NULL."""
+    """`operand is value`, always true or false; None stands for NULL."""
 
     operand: "Node"
     value: bool | None
@@ -116,7 +127,7 @@ class Is:
 
 @dataclass(frozen=True, slots=True)
 class Has:
-    """Whether a list has a member, exactly as spelled; unknown where there is no list."""
+    """Whether a list has a member, spelled exactly so; unknown where there is no list."""
 
     name: str
     member: str | int | float
@@ -154,7 +165,7 @@ def kind_of(node: Node) -> Kind:
 
 
 def children(node: Node) -> tuple[Node, ...]:
-    """The nodes that a node is made of, in the order of their writing."""
+    """The nodes that a node is made of, in the order in which they are written."""
     found: tuple[Node, ...] = ()
     match node:
         case Arithmetic() | Comparison():
@@ -173,12 +184,12 @@ def children(node: Node) -> tuple[Node, ...]:
 
 
 def names(tree: Node) -> tuple[str, ...]:
-    """The fields asked for, each once, in the order of their first mention."""
+    """The fields in a tree, each once, in the order of their first mention."""
     return tuple(dict.fromkeys(node.name for node in walk(tree) if isinstance(node, Column | Has)))
 
 
 def walk(tree: Node) -> Iterator[Node]:
-    """Every node, from the top and from left to right."""
+    """Every node, parents first, from left to right."""
     yield tree
     for child in children(tree):
         yield from walk(child)

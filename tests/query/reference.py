@@ -1,15 +1,17 @@
-"""What a tree means, in plain Python: the measure for both databases.
+"""What a tree means, in plain Python: both databases must agree with it.
 
-A condition gives True, False or None for unknown, a value is None where it is missing.
+A condition gives True, False or None for unknown, a value is None where it is missing. Arithmetic
+whose exact result needs more than 64 bits, or is too near to 0 for a float, raises OverflowError.
 """
 
 import math
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
+from crawler.model.int64 import INT64
 from crawler.query.fields import Kind
 from crawler.query.tree import (
     And,
@@ -69,26 +71,44 @@ def evaluate(node: Node, row: Row) -> Any:  # noqa: PLR0911 - a case for each ki
             return value(node, row)
 
 
-def value(node: Node, row: Row, *, bounded: bool = False) -> Any:  # noqa: PLR0911 - the same
+def overflows(node: Node, row: Row) -> bool:
+    """Whether some arithmetic of the tree is out of range for this row."""
+    try:
+        evaluate(node, row)
+    except OverflowError:
+        return True
+    return False
+
+
+def value(node: Node, row: Row) -> Any:  # noqa: PLR0911 - the same
     match node:
         case Column():
-            found = row[node.name]
-            if bounded and node.kind is Kind.NUMBER and found:
-                return found if 1e-18 <= abs(found) <= 1e18 else None
-            return found
+            return row[node.name]
         case Literal():
             return node.value
         case Negative():
-            operand = value(node.operand, row, bounded=True)
-            return None if operand is None else -operand
+            operand = value(node.operand, row)
+            return None if operand is None else _in_range(-operand)
         case Arithmetic():
-            left, right = (value(side, row, bounded=True) for side in (node.left, node.right))
-            return None if left is None or right is None else _arithmetic(node, left, right)
+            left, right = (value(side, row) for side in (node.left, node.right))
+            if left is None or right is None:
+                return None
+            result = _in_range(_arithmetic(node, left, right))
+            if node.operator in "*/" and node.kind is Kind.NUMBER and left and right and not result:
+                raise OverflowError
+            return result
         case Call():
-            values = [value(each, row, bounded=bounded) for each in node.arguments]
-            return _call(node, values)
+            return _call(node, [value(each, row) for each in node.arguments])
         case _:
             return evaluate(node, row)
+
+
+def _in_range(result: Any) -> Any:
+    if isinstance(result, int) and result not in INT64:
+        raise OverflowError
+    if isinstance(result, float) and not math.isfinite(result):
+        raise OverflowError
+    return result
 
 
 def _not(truth: bool | None, /) -> bool | None:  # noqa: FBT001 - a value, no switch
@@ -147,7 +167,7 @@ def _arithmetic(node: Arithmetic, left: Any, right: Any) -> Any:  # noqa: PLR091
         case "/":
             return _quotient(left, right) if right else None
         case _:
-            whole_left, whole_right = math.trunc(left), math.trunc(right)
+            whole_left, whole_right = _in_range(math.trunc(left)), _in_range(math.trunc(right))
             if not whole_right:
                 return None
             rest = whole_left - whole_right * _quotient(whole_left, whole_right)
@@ -178,4 +198,5 @@ def _call(node: Call, values: list[Any]) -> Any:  # noqa: PLR0911 - the same
             return None if lost else abs(first)
         case _:
             digits = Decimal(1).scaleb(-values[1])
-            return float(Decimal(repr(first)).quantize(digits, rounding=ROUND_HALF_UP))
+            exact = Decimal(repr(first)).quantize(digits, ROUND_HALF_UP, Context(prec=400))
+            return float(exact)

@@ -9,11 +9,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from crawler.errors import UsageError
+from crawler.errors import QueryError, UsageError
 from crawler.model.int64 import INT64, MAX_INT64
 from crawler.query.fields import TAGS
 from crawler.query.sql import Schema, condition
-from crawler.query.tree import Node
+from crawler.query.tree import Arithmetic, Node, walk
 from crawler.store.schema.tables import ALL, field_stats, file_tags, loras, tags
 from crawler.store.schema.types import json_type, type_of
 
@@ -47,6 +47,9 @@ DEFAULT_COLUMNS = (
 #: Rows that are held in memory; more than these come from PostgreSQL in portions of this size.
 _BATCH = 500
 
+#: PostgreSQL's SQLSTATE for a number that is too large or too small for its type.
+_OUT_OF_RANGE = "22003"
+
 #: A field that fewer rows have than this share is named when it is asked for.
 FEW = 0.5
 
@@ -64,8 +67,8 @@ class Search:
             `file_id` decides among equals.
         limit: Most rows, 0 for all.
         offset: Rows passed over first.
-        count: ListQuery for the number of rows and nothing else.
-        group_by: ListQuery for how many rows there are of each value of this field, the most first.
+        count: Return only the number of rows.
+        group_by: Return the number of rows with each value of this field, the most frequent first.
     """
 
     tree: Node | None = None
@@ -103,8 +106,10 @@ def search(connection: sa.Connection, asked: Search) -> Iterator[Rows]:
     statement = _statement(asked, connection.dialect.name)
     many = asked.limit == 0 or asked.limit > _BATCH
     options = {"yield_per": _BATCH} if many and not asked.count else {}
-    result = connection.execute(statement, execution_options=options)
-    with contextlib.closing(result):
+    with (
+        number_errors(asked.tree),
+        contextlib.closing(connection.execute(statement, execution_options=options)) as result,
+    ):
         yield Rows(tuple(result.keys()), (tuple(row) for row in result))
 
 
@@ -143,6 +148,31 @@ def condition_on(tree: Node | None, dialect: str) -> sa.ColumnElement[bool]:
         return _has(name, member, dialect)
 
     return condition(tree, Schema(dialect, columns, type_of, has))
+
+
+@contextlib.contextmanager
+def number_errors(tree: Node | None) -> Iterator[None]:
+    """Turn PostgreSQL's error about a number out of range inside the block into a QueryError.
+
+    PostgreSQL does not say which operation failed, so the error marks all arithmetic of one word.
+
+    Raises:
+        QueryError: A result of the tree's arithmetic is out of range for a row.
+    """
+    try:
+        yield
+    except sa.exc.DataError as error:
+        places = [node.place for node in walk(tree) if isinstance(node, Arithmetic)] if tree else []
+        if not places or getattr(error.orig, "sqlstate", None) != _OUT_OF_RANGE:
+            raise
+        text = places[0].text
+        raise QueryError(
+            "a result of this arithmetic is out of range",
+            text=text,
+            start=min(place.start for place in places if place.text == text),
+            end=max(place.end for place in places if place.text == text),
+            hint="some row has an extreme value; leave it out first, e.g. abs(network_alpha) < 1e9",
+        ) from error
 
 
 def sparse_fields(connection: sa.Connection, names: Sequence[str]) -> list[tuple[str, float]]:

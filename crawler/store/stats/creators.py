@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from crawler.model import Outcome
 from crawler.model.outcome import READ
 from crawler.query.tree import Node
-from crawler.store.read.search import condition_on
+from crawler.store.read.search import condition_on, number_errors
 from crawler.store.schema.tables import loras
 
 #: Digits behind the point of what is summed up: two databases add in different orders.
@@ -103,17 +103,17 @@ def creators(connection: sa.Connection, tree: Node | None, *, sort: str, limit: 
             order.asc() if sort == "creator" else order.desc().nulls_last(), files.c.creator.asc()
         )
     )
-    rows = connection.execute(statement.limit(limit) if limit else statement)
     named = loras.c.creator.is_not(None)
-    totals = connection.execute(
-        sa.select(
-            sa.func.count(loras.c.creator.distinct()),
-            sa.func.count(sa.case((named, 1))),
-            sa.func.count(sa.case((sa.and_(named, _read()), 1))),
-            sa.func.count(sa.case((sa.and_(named, _outcome(Outcome.NO_METADATA)), 1))),
-            sa.func.count(sa.case((loras.c.creator.is_(None), 1))),
-        ).where(picked)
-    ).one()
+    counts = sa.select(
+        sa.func.count(loras.c.creator.distinct()),
+        sa.func.count(sa.case((named, 1))),
+        sa.func.count(sa.case((sa.and_(named, _read()), 1))),
+        sa.func.count(sa.case((sa.and_(named, _outcome(Outcome.NO_METADATA)), 1))),
+        sa.func.count(sa.case((loras.c.creator.is_(None), 1))),
+    ).where(picked)
+    with number_errors(tree):
+        rows = connection.execute(statement.limit(limit) if limit else statement).all()
+        totals = connection.execute(counts).one()
     return Creators(tuple(_creator(row) for row in rows), *totals)
 
 

@@ -16,7 +16,7 @@ from crawler.model import Outcome
 from crawler.model.outcome import READ
 from crawler.query.fields import Field, Kind
 from crawler.query.tree import Node
-from crawler.store.read.search import condition_on
+from crawler.store.read.search import condition_on, number_errors
 from crawler.store.schema.tables import loras
 
 #: What rows can be put into groups by: the base model, or the month of `published_at`, as `2025-01`.
@@ -72,7 +72,8 @@ def populations(connection: sa.Connection, tree: Node | None, by: Group | None) 
     )
     if by is not None:
         statement = statement.group_by("group")
-    found = [Population(*row) for row in connection.execute(statement)]
+    with number_errors(tree):
+        found = [Population(*row) for row in connection.execute(statement)]
     return [one for one in found if one.files]
 
 
@@ -91,8 +92,8 @@ def value_counts(
         by: None for one group of all.
     """
     statement = _counted(connection.dialect.name, field, tree, by)
-    result = connection.execute(statement.execution_options(yield_per=_FETCH_ROWS))
-    with contextlib.closing(result):
+    statement = statement.execution_options(yield_per=_FETCH_ROWS)
+    with number_errors(tree), contextlib.closing(connection.execute(statement)) as result:
         yield ((group, value, number) for group, value, number in result)
 
 
@@ -115,10 +116,11 @@ def commonest(
         rank.label("rank"),
     ).subquery()
     statement = sa.select(*ranked.c).where(ranked.c.rank <= most).order_by(ranked.c.rank)
-    return [
-        Common(group, value, count, int(total), distinct)
-        for group, value, count, total, distinct, _ in connection.execute(statement)
-    ]
+    with number_errors(tree):
+        return [
+            Common(group, value, count, int(total), distinct)
+            for group, value, count, total, distinct, _ in connection.execute(statement)
+        ]
 
 
 def _counted(dialect: str, field: Field, tree: Node | None, by: Group | None) -> sa.Select[Any]:
