@@ -1,4 +1,4 @@
-"""Two LoRAs side by side, setting by setting."""
+"""Compare two LoRAs setting by setting."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,44 +10,33 @@ from crawler.store.schema.fields import FIELDS
 
 Row = Mapping[str, Any]
 
-#: What tells which LoRA is meant; compared with nothing.
+#: Columns that identify a LoRA; they are shown but not compared.
 IDENTITY = (
-    "file_id",
-    "model_name",
-    "version_name",
-    "creator",
-    "base_model",
-    "file_name",
+    *("file_id", "model_name", "version_name", "creator", "base_model", "file_name"),
     "outcome",
 )
 
-#: The group of the columns that come from the site, none of which is a setting.
+#: The group of the columns from the site; none of them is a setting.
 _FROM_THE_SITE = "what it is"
 
-#: The group of what stands in other tables.
+#: The group of what is stored in other tables.
 PARTS = "folders and tags"
 
-#: Columns of `datasets` that are compared where a run had several of them.
+#: Columns of `datasets` that are compared where a run had several datasets.
 _OF_DATASET = (
-    "resolution_width",
-    "resolution_height",
-    "batch_size",
-    "num_train_images",
-    "enable_bucket",
-    "bucket_no_upscale",
-    "min_bucket_reso",
-    "max_bucket_reso",
+    *("resolution_width", "resolution_height", "batch_size", "num_train_images"),
+    *("enable_bucket", "bucket_no_upscale", "min_bucket_reso", "max_bucket_reso"),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """One of the two.
+    """One of the two LoRAs.
 
     Attributes:
-        row: Columns of `loras` by name; those that are missing are unknown, like None.
-        datasets: Rows of the table of that name, by column.
-        directories: The same.
+        row: Columns of `loras` by name; a missing one is unknown, like None.
+        datasets: Rows of the table `datasets`, by column.
+        directories: Rows of the table `directories`, by column.
         tags: Directory name -> tag -> count.
     """
 
@@ -59,13 +48,13 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One setting of both.
+    """One setting of both LoRAs.
 
     Attributes:
-        group: As in the registry of fields, or PARTS; empty for IDENTITY.
-        name: A column, or a part of one after a dot: `network_args.conv_dim`.
-        a: Of the first; None when it does not say.
-        b: Of the second.
+        group: The group of the field, or PARTS; empty for IDENTITY.
+        name: A column, or an entry of one after a dot: `network_args.conv_dim`.
+        a: The value of the first; None if it has none.
+        b: The value of the second.
     """
 
     group: str
@@ -75,20 +64,20 @@ class Pair:
 
     @property
     def differs(self) -> bool:
-        """Whether the two are not the same; 1 and 1.0 are."""
+        """Whether the values differ; 1 and 1.0 are the same."""
         return isinstance(self.a, bool) != isinstance(self.b, bool) or bool(self.a != self.b)
 
 
 def identity(a: Side, b: Side) -> tuple[Pair, ...]:
-    """Which two LoRAs they are, as far as either is known."""
+    """The IDENTITY columns that at least one of the two has."""
     pairs = (Pair("", name, a.row.get(name), b.row.get(name)) for name in IDENTITY)
     return tuple(pair for pair in pairs if pair.a is not None or pair.b is not None)
 
 
 def compare(a: Side, b: Side) -> tuple[Pair, ...]:
-    """Every setting that either has, in the order of the columns, then folders and tags.
+    """Every setting that at least one of the two has, in the order of the columns, then folders and tags.
 
-    Objects are compared entry by entry, so that one argument that differs does not hide the others.
+    Objects are compared entry by entry.
     """
     pairs = (*_columns(a.row, b.row), *_datasets(a, b), *_directories(a, b), *_tags(a, b))
     return tuple(pair for pair in pairs if pair.a is not None or pair.b is not None)
@@ -108,7 +97,7 @@ def _columns(a: Row, b: Row) -> Iterator[Pair]:
 
 
 def _datasets(a: Side, b: Side) -> Iterator[Pair]:
-    """Each dataset by its number; a single one is told by the columns of its file."""
+    """Each dataset by its number; a single one is already in the columns of its file."""
     if max(len(a.datasets), len(b.datasets)) > 1:
         yield Pair(PARTS, "datasets", len(a.datasets), len(b.datasets))
         for number in range(max(len(a.datasets), len(b.datasets))):
@@ -121,13 +110,13 @@ def _datasets(a: Side, b: Side) -> Iterator[Pair]:
 
 
 def _buckets(side: Side) -> int | None:
-    """How many sizes the images were grouped into."""
+    """The number of image sizes (buckets) of all datasets; None where it is unknown."""
     counts = [len(one["buckets"]) for one in side.datasets if one.get("buckets") is not None]
     return sum(counts) if counts else None
 
 
 def _directories(a: Side, b: Side) -> Iterator[Pair]:
-    """Each folder by its name: how often its images were used, and how many they are."""
+    """Each folder by its name: repeats and number of images."""
     one, other = _folders(a), _folders(b)
     for name in _keys(one, other):
         yield Pair(PARTS, f"directories.{name}", one.get(name), other.get(name))
@@ -150,7 +139,7 @@ def _folders(side: Side) -> dict[str, str]:
 
 
 def _tags(a: Side, b: Side) -> Iterator[Pair]:
-    """How many tags both have, and those that only one has, the most frequent first."""
+    """The number of tags that both have, and the tags that only one has, the most frequent first."""
     one, other = _counts(a), _counts(b)
     if one is None or other is None:
         yield Pair(PARTS, "tags_only_here", one, other)
@@ -164,7 +153,7 @@ def _tags(a: Side, b: Side) -> Iterator[Pair]:
 
 
 def _counts(side: Side) -> dict[str, int] | None:
-    """Tag -> count over all folders; None when none were counted."""
+    """Tag -> count over all folders, the most frequent first; None where there are no tags."""
     counts: Counter[str] = Counter()
     for tags in side.tags.values():
         counts.update(tags)
@@ -172,12 +161,12 @@ def _counts(side: Side) -> dict[str, int] | None:
 
 
 def _keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """The keys of both, those of the first in its order, then what only the second has."""
+    """The keys of both: those of the first, then those that only the second has."""
     return list(dict.fromkeys((*one, *other)))
 
 
 def _plain(value: Any) -> Any:
-    """The same value whether it comes from a database or from a file."""
+    """The value in one form, whether it comes from a database or from a file."""
     match value:
         case datetime() if value.tzinfo is not None:
             return value.astimezone(UTC).replace(tzinfo=None)

@@ -1,4 +1,8 @@
-"""What a field is like in many files: quartiles, and bins for a histogram. Pure."""
+"""The distribution of a field over many files: quartiles and a histogram, or the most frequent values.
+
+`summary` reads value counts from the database. The numbers of all groups share one scale, so that their
+histograms can be compared. The functions in between are pure and also serve `suggest`.
+"""
 
 import math
 from bisect import bisect_right
@@ -13,24 +17,24 @@ from crawler.store.connect.database import Connection
 from crawler.store.stats.field_stats import Ranked, quartiles
 from crawler.store.stats.value_counts import Group, Population, commonest, populations, value_counts
 
-#: A value, and how many rows have it (or what they weigh together).
+#: Value -> number of rows that have it.
 Counted = Mapping[float, int]
 
-#: Most bins between the two ends of a histogram, and most values that get a bin each: what a screen
-#: shows of several fields.
+#: Most bins between the two ends of a histogram, and most values with a bin each: several fields fit
+#: on a screen.
 MAX_BINS = 12
 
-#: One of so many rows, but one at least, lies beyond either end of a histogram: a file that claims a
-#: rate of 1e300 must not press all others into one bin.
+#: One row in this many, but at least one, is beyond each end of a histogram: a file that claims a rate
+#: of 1e300 must not squeeze all others into one bin.
 _BEYOND = 100
 
-#: From this quotient of the two ends on, bins grow with the values instead of being equally wide.
+#: From this ratio of the two ends on, bins grow with the values; below it, they are equally wide.
 _LOGARITHMIC = 50
 
 #: Steps within a power of ten, the finest first.
 _STEPS = ((1, 2, 5), (1, 3), (1,))
 
-#: Durations that people think in, in seconds: from one second to thirty days.
+#: Round durations in seconds, from one second to thirty days.
 CLOCK = (
     *(1, 2, 5, 10, 30),
     *(60 * minutes for minutes in (1, 2, 5, 10, 20, 30)),
@@ -41,10 +45,10 @@ CLOCK = (
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Numbers in short; quartiles by linear interpolation, as in `field_stats`.
+    """Range and quartiles of numbers; quartiles by linear interpolation, as in `field_stats`.
 
     Attributes:
-        count: How many numbers, at least one.
+        count: How many numbers there are, at least one.
     """
 
     count: int
@@ -60,10 +64,10 @@ class Bin:
     """One bar of a histogram.
 
     Attributes:
-        low: The smallest value that belongs to it; None without such an end.
-        high: Everything that belongs to it is smaller, unless it equals `low`: then the bin is that
-            one value. None without such an end.
-        count: How many rows.
+        low: The smallest value in it; None where it has no lower end.
+        high: All values in it are smaller; None where it has no upper end. If it equals `low`, the bin
+            is that one value.
+        count: Number of rows.
     """
 
     low: float | None
@@ -73,11 +77,11 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Where the bins of a histogram begin, the same for every group that is compared.
+    """Where the bins of a histogram begin, the same for all groups that are compared.
 
     Attributes:
-        starts: In ascending order; a bin ends where the next one begins, the last one never.
-        exact: Each bin is one value; there is no other.
+        starts: In ascending order; a bin ends where the next one begins, the last one has no end.
+        exact: Each bin is one value, and there are no other values.
     """
 
     starts: tuple[float, ...]
@@ -85,7 +89,7 @@ class Scale:
 
 
 def pooled(groups: Iterable[Counted]) -> dict[float, int]:
-    """All groups as one."""
+    """The counts of all groups, added up."""
     together: dict[float, int] = {}
     for counted in groups:
         for value, number in counted.items():
@@ -94,7 +98,7 @@ def pooled(groups: Iterable[Counted]) -> dict[float, int]:
 
 
 def spread(counted: Counted) -> Spread | None:
-    """The numbers in short; None where there is none."""
+    """The range and quartiles of the numbers; None without numbers."""
     ranked = Ranked(counted)
     if not ranked:
         return None
@@ -103,10 +107,10 @@ def spread(counted: Counted) -> Spread | None:
 
 
 def scale(counted: Counted, *, clock: bool = False) -> Scale:
-    """Bins that suit the numbers: each value by itself, equal steps, or steps that grow.
+    """Bins that fit the numbers: one for each value, equal steps, or growing steps.
 
     Args:
-        counted: Of all groups that are to be compared; may be empty.
+        counted: Of all groups that are compared; may be empty.
         clock: The numbers are durations in seconds.
     """
     if len(counted) <= MAX_BINS:
@@ -114,7 +118,7 @@ def scale(counted: Counted, *, clock: bool = False) -> Scale:
     low, high = _ends(counted)
     positive = {value: number for value, number in counted.items() if value > 0}
     if low >= 0 and positive:
-        # A rate of 0 means that a part was not trained: it lies below all bins that grow.
+        # A rate of 0 means that a part was not trained: it is below all growing bins.
         above, _ = _ends(positive)
         if clock:
             return Scale(_thinned(_from_to(CLOCK, above, high)))
@@ -124,7 +128,7 @@ def scale(counted: Counted, *, clock: bool = False) -> Scale:
 
 
 def bins(counted: Counted, on: Scale) -> tuple[Bin, ...]:
-    """The bars of one group; a bar below the first and above the last start only where it is needed."""
+    """The bars of one group; there is a bar below the first start only where it is needed."""
     counts = [0] * (len(on.starts) + 1)
     for value, number in counted.items():
         counts[bisect_right(on.starts, value)] += number
@@ -143,7 +147,7 @@ def _ends(counted: Counted) -> tuple[float, float]:
 
 
 def _from_to(ladder: Sequence[float], low: float, high: float) -> tuple[float, ...]:
-    """The steps from the last one not above `low` to the last one not above `high`."""
+    """The steps from the last one up to `low` to the last one up to `high`."""
     first = max(bisect_right(ladder, low) - 1, 0)
     return tuple(ladder[first : max(bisect_right(ladder, high), first + 1)])
 
@@ -165,7 +169,7 @@ def _growing(low: float, high: float) -> tuple[float, ...]:
 
 def _equal(low: float, high: float) -> tuple[float, ...]:
     """Multiples of a round number."""
-    # Halves first: the difference of two 64-bit floats may be none.
+    # Halve first: the difference of two 64-bit floats may be out of range.
     wanted = (high / 2 - low / 2) / MAX_BINS * 2
     if not math.isfinite(wanted) or wanted <= 0:
         return (low,)
@@ -174,7 +178,7 @@ def _equal(low: float, high: float) -> tuple[float, ...]:
     for step in (1, 2, 5, 10, 20):
         width = float(f"{step}e{power}")
         multiples = range(math.floor(low / width), math.floor(high / width) + 1)
-        # Large numbers close to each other may round to the same start.
+        # Large numbers close together may round to the same start.
         starts = dict.fromkeys(float(f"{each * step}e{power}") for each in multiples)
         found = tuple(filter(math.isfinite, starts))
         if len(found) <= MAX_BINS:
@@ -182,10 +186,10 @@ def _equal(low: float, high: float) -> tuple[float, ...]:
     return found
 
 
-#: Values told of a field that is no number.
+#: Most values that are listed of a field that is not a number.
 MAX_VALUES = 10
 
-#: From more months than these on, times are counted by years.
+#: With more months than this, times are counted by year.
 _MAX_MONTHS = 24
 
 #: Characters of a month, as `2025-01`, that are its year.
@@ -196,16 +200,16 @@ _NUMBERS = frozenset({Kind.INTEGER, Kind.NUMBER})
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One group.
+    """A field in one group.
 
     Attributes:
-        population: Its rows.
-        count: Of these, rows that have the field: what all the rest rests on.
-        spread: Of numbers; None where there is none, and for other fields.
-        bins: Of numbers, on the scale of the summary.
-        values: Of texts and truth values, the commonest with the rows that have them, at most
-            MAX_VALUES; of times, every month or year in order.
-        distinct: Different values, of which `values` may show a part; 0 for numbers.
+        population: The rows of the group.
+        count: Rows among these that have the field; everything below is about them.
+        spread: For a number; None for other fields and without values.
+        bins: For a number, on the scale of the summary.
+        values: For text and true/false, the most frequent values with their number of rows, at most
+            MAX_VALUES; for a time, every month or year in order.
+        distinct: Number of different values, also of those not in `values`; 0 for numbers.
     """
 
     population: Population
@@ -221,8 +225,9 @@ class Summary:
     """A field in all groups.
 
     Attributes:
-        scale: Of the bins of every group; None for what is no number.
-        parts: Base models by the number of their files, months in order; rows without any last.
+        scale: Of the bins of every group; None for a field that is not a number.
+        parts: One for each group: base models by number of files, months in order, rows without a
+            group last.
     """
 
     field: Field
@@ -231,7 +236,7 @@ class Summary:
 
 
 def groups(connection: Connection, tree: Node | None, by: Group | None) -> tuple[Population, ...]:
-    """The groups of the rows for which `tree` holds, in the order in which they are shown."""
+    """The groups of the rows for which `tree` is true, in the order in which they are shown."""
     found = populations(connection, tree, by)
     if by == "month":
         return tuple(sorted(found, key=lambda one: (one.group is None, one.group or "")))
@@ -250,9 +255,9 @@ def summary(
     Args:
         connection: To read from.
         field: Neither a list nor an object.
-        tree: What must hold of the rows; None for all of them.
+        tree: Selects the rows; None for all.
         by: How they are grouped.
-        among: The same rows, as `groups` has them.
+        among: The groups of the same rows, from `groups`.
     """
     if field.kind in _NUMBERS:
         return _numbers(connection, field, tree, by, among)

@@ -141,7 +141,7 @@ def grouping(text: str, fields: Mapping[str, Field]) -> str:
     if more:
         _, _, start, end = more[0]
         raise QueryError("rows can be grouped by one field only", text=text, start=start, end=end)
-    _refuse_nested(field, "rows cannot be grouped by it", text, start, end)
+    _refuse_nested(field, "cannot be grouped by", text, start, end)
     return field.name
 
 

@@ -1,8 +1,8 @@
 """How much work creators put into their LoRAs.
 
-A run of training often leaves several files, one for every few epochs, and each of them tells the
-work done so far. So a run counts once, with the most that any of its files tells; files belong to one
-run when the trainer gave them the same session, else when they belong to the same version.
+A training run often leaves several files, one every few epochs, and each of them states the work done
+up to it. So a run counts once, with the highest number that any of its files states. Files belong to
+the same run if the trainer gave them the same session id, or else if they belong to the same version.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from crawler.query.tree import Node
 from crawler.store.read.search import condition_on, number_errors
 from crawler.store.schema.tables import loras
 
-#: Digits behind the point of what is summed up: two databases add in different orders.
+#: Decimal places of sums: the two databases add in different orders.
 _DIGITS = 3
 
 _SECONDS_PER_HOUR = 3600
@@ -25,18 +25,18 @@ _SECONDS_PER_HOUR = 3600
 
 @dataclass(frozen=True, slots=True)
 class Creator:
-    """A creator and the work in the files that were picked.
+    """A creator and the work in the selected files.
 
     Attributes:
         creator: The user name.
-        loras: Models.
-        files: Of all models together.
-        with_metadata: Of the files whose headers were read, the share that tells of its training;
+        loras: Number of models.
+        files: Number of files of these models.
+        with_metadata: The share of files with training metadata among those whose header was read;
             None where no header was read.
-        runs: Runs of training that the figures behind rest on, see the module.
-        median_images_seen: Of the runs that tell it; None where none does, as for all that follow.
-        megapixels_seen: Of all runs together.
-        training_hours: Of all runs together.
+        runs: Training runs that the figures below rest on, see the module.
+        median_images_seen: Among runs that state it; None where none does, as for the next two.
+        megapixels_seen: The sum over all runs.
+        training_hours: The sum over all runs.
     """
 
     creator: str
@@ -51,15 +51,15 @@ class Creator:
 
 @dataclass(frozen=True, slots=True)
 class Creators:
-    """Creators in an order.
+    """The requested creators, and counts over all of them.
 
     Attributes:
-        listed: As many as were asked for.
-        total: How many there are.
-        files: Files of all of them.
-        read: Of these, files whose header was read.
-        no_metadata: Of those read, files without a word on their training.
-        without_creator: Files that were picked too but have no creator, like those on this machine.
+        listed: In order, cut to the limit.
+        total: Number of creators.
+        files: Number of files of all creators.
+        read: Files among these whose header was read.
+        no_metadata: Files among these that contain no training metadata.
+        without_creator: Further selected files that have no creator, such as local ones.
     """
 
     listed: tuple[Creator, ...]
@@ -71,18 +71,18 @@ class Creators:
 
 
 def creators(connection: sa.Connection, tree: Node | None, *, sort: str, limit: int) -> Creators:
-    """The creators of the files for which `tree` holds.
+    """The creators of the files for which `tree` is true.
 
     Args:
         connection: To read from.
         tree: None for every file.
-        sort: An attribute of `Creator`. The largest is first, of names the first in the alphabet;
-            what is missing is last, and the name decides among equals.
+        sort: An attribute of `Creator`. Numbers are sorted from the largest, names alphabetically;
+            missing values come last, and the name breaks ties.
         limit: Most creators, 0 for all.
     """
-    picked = condition_on(tree, connection.dialect.name)
-    each = _each_run(picked)
-    files, runs, medians = _files(picked), _runs(each), _medians(each)
+    selected = condition_on(tree, connection.dialect.name)
+    each = _each_run(selected)
+    files, runs, medians = _files(selected), _runs(each), _medians(each)
     columns: dict[str, sa.ColumnElement[Any]] = {
         "creator": files.c.creator,
         "loras": files.c.loras,
@@ -106,11 +106,11 @@ def creators(connection: sa.Connection, tree: Node | None, *, sort: str, limit: 
     named = loras.c.creator.is_not(None)
     counts = sa.select(
         sa.func.count(loras.c.creator.distinct()),
-        sa.func.count(sa.case((named, 1))),
-        sa.func.count(sa.case((sa.and_(named, _read()), 1))),
-        sa.func.count(sa.case((sa.and_(named, _outcome(Outcome.NO_METADATA)), 1))),
-        sa.func.count(sa.case((loras.c.creator.is_(None), 1))),
-    ).where(picked)
+        sa.func.count().filter(named),
+        sa.func.count().filter(named, loras.c.outcome.in_(READ)),
+        sa.func.count().filter(named, loras.c.outcome == Outcome.NO_METADATA),
+        sa.func.count().filter(loras.c.creator.is_(None)),
+    ).where(selected)
     with number_errors(tree):
         rows = connection.execute(statement.limit(limit) if limit else statement).all()
         totals = connection.execute(counts).one()
@@ -118,42 +118,32 @@ def creators(connection: sa.Connection, tree: Node | None, *, sort: str, limit: 
 
 
 def _creator(row: Sequence[Any]) -> Creator:
-    creator, models, files, share, runs, median, megapixels, hours = row
-    return Creator(
-        creator, models, files, share, runs, median, _rounded(megapixels), _rounded(hours)
-    )
+    *others, megapixels, hours = row
+    return Creator(*others, _rounded(megapixels), _rounded(hours))
 
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, _DIGITS)
 
 
-def _outcome(outcome: Outcome) -> sa.ColumnElement[bool]:
-    return loras.c.outcome == outcome
-
-
-def _read() -> sa.ColumnElement[bool]:
-    return loras.c.outcome.in_(READ)
-
-
-def _files(picked: sa.ColumnElement[bool]) -> sa.Subquery:
-    """Files and models of each creator."""
+def _files(selected: sa.ColumnElement[bool]) -> sa.Subquery:
+    """The numbers of files and models of each creator."""
     return (
         sa.select(
             loras.c.creator,
             sa.func.count(loras.c.model_id.distinct()).label("loras"),
             sa.func.count().label("files"),
-            sa.func.count(sa.case((_read(), 1))).label("read"),
-            sa.func.count(sa.case((_outcome(Outcome.DECODED), 1))).label("decoded"),
+            sa.func.count().filter(loras.c.outcome.in_(READ)).label("read"),
+            sa.func.count().filter(loras.c.outcome == Outcome.DECODED).label("decoded"),
         )
-        .where(picked, loras.c.creator.is_not(None))
+        .where(selected, loras.c.creator.is_not(None))
         .group_by(loras.c.creator)
         .subquery()
     )
 
 
-def _each_run(picked: sa.ColumnElement[bool]) -> sa.CTE:
-    """What each run of each creator came to; one file's claim is enough."""
+def _each_run(selected: sa.ColumnElement[bool]) -> sa.CTE:
+    """The work of each run of each creator; it is enough that one file states it."""
     version = sa.literal("version ") + sa.cast(loras.c.version_id, sa.Text())
     run = sa.func.coalesce(loras.c.session_id, version).label("run")
     return (
@@ -164,13 +154,14 @@ def _each_run(picked: sa.ColumnElement[bool]) -> sa.CTE:
             sa.func.max(loras.c.megapixels_seen).label("megapixels"),
             sa.func.max(loras.c.training_seconds).label("seconds"),
         )
-        .where(picked, loras.c.creator.is_not(None), _outcome(Outcome.DECODED))
+        .where(selected, loras.c.creator.is_not(None), loras.c.outcome == Outcome.DECODED)
         .group_by(loras.c.creator, run)
         .cte("each_run")
     )
 
 
 def _runs(each: sa.CTE) -> sa.Subquery:
+    """The number of runs of each creator, and the sums of their work."""
     return (
         sa.select(
             each.c.creator,
@@ -184,11 +175,11 @@ def _runs(each: sa.CTE) -> sa.Subquery:
 
 
 def _medians(each: sa.CTE) -> sa.Subquery:
-    """The middle number of images, or the mean of the two that share the middle."""
+    """The median number of images of each creator: the mean of the two middle ones if there are two."""
     owner = each.c.creator
     ranked = (
         sa.select(
-            each.c.creator,
+            owner,
             each.c.images,
             sa.func.row_number().over(partition_by=owner, order_by=each.c.images).label("rank"),
             sa.func.count().over(partition_by=owner).label("total"),
@@ -196,15 +187,6 @@ def _medians(each: sa.CTE) -> sa.Subquery:
         .where(each.c.images.is_not(None))
         .subquery()
     )
-    middle = sa.or_(
-        ranked.c.rank == (ranked.c.total + 1) // 2, ranked.c.rank == (ranked.c.total + 2) // 2
-    )
-    return (
-        sa.select(
-            ranked.c.creator,
-            sa.func.avg(sa.cast(ranked.c.images, sa.Double())).label("median"),
-        )
-        .where(middle)
-        .group_by(ranked.c.creator)
-        .subquery()
-    )
+    middle = ranked.c.rank.in_(((ranked.c.total + 1) // 2, (ranked.c.total + 2) // 2))
+    median = sa.func.avg(sa.cast(ranked.c.images, sa.Double())).label("median")
+    return sa.select(ranked.c.creator, median).where(middle).group_by(ranked.c.creator).subquery()

@@ -1,4 +1,4 @@
-"""The LoRAs of one kind that tell how they were trained, one file of each."""
+"""Example LoRAs to learn settings from: those of one kind with training metadata, one file of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ _FETCH_ROWS = 2_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """What LoRAs are asked about.
+    """Which LoRAs may be examples.
 
     Attributes:
         base_model: As the site names it.
-        images: Fewest and most distinct training images; None for any number, told or not.
+        images: Fewest and most distinct training images; None for any number, known or not.
         tag: One of the site's tags, as written or in lower case; None for any.
-        creator: A user name, without regard to ASCII case; None for any.
+        creator: A user name, ignoring ASCII case; None for any.
         min_likes: Fewest likes of the model.
     """
 
@@ -40,12 +40,12 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One LoRA, by the file that stands for it.
+    """One LoRA, represented by one of its files.
 
     Attributes:
-        likes: Of the model; None when the site does not tell.
-        published_at: Of the model's first version that is known; None likewise.
-        values: Of the columns that were asked for, in their order.
+        likes: Of the model; None where the site does not give them.
+        published_at: When the first known version of the model was published; None if unknown.
+        values: Of the requested columns, in their order.
     """
 
     file_id: int
@@ -58,12 +58,12 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How many LoRAs of a selection there are, whatever the number of their images.
+    """How many LoRAs of a selection there are, with any number of images.
 
     Attributes:
-        loras: Models.
-        read: Of these, models with a file whose header was read.
-        telling: Of those read, models with a file that tells how it was trained.
+        loras: Number of models.
+        read: Models among these with a file whose header was read.
+        telling: Models among these with a file that has training metadata.
     """
 
     loras: int
@@ -72,7 +72,7 @@ class Coverage:
 
 
 def base_models(connection: sa.Connection) -> dict[str, int]:
-    """Every base model, with its number of files."""
+    """The number of files of every base model."""
     statement = (
         sa.select(loras.c.base_model, sa.func.count())
         .where(loras.c.base_model.is_not(None), loras.c.base_model != "")
@@ -82,7 +82,7 @@ def base_models(connection: sa.Connection) -> dict[str, int]:
 
 
 def coverage_of(connection: sa.Connection, selection: Selection) -> Coverage:
-    """How much is known of the LoRAs of a selection; `images` is left aside, since only headers tell it."""
+    """How much is known of a selection. `images` is ignored: only headers state it."""
     decoded = loras.c.outcome == Outcome.DECODED
     read = loras.c.outcome.in_(READ)
     statement = sa.select(
@@ -97,11 +97,11 @@ def coverage_of(connection: sa.Connection, selection: Selection) -> Coverage:
 def find_examples(
     connection: sa.Connection, selection: Selection, columns: Sequence[str]
 ) -> list[Example]:
-    """One file of each LoRA of a selection that tells how it was trained, in the order of the models.
+    """One file of each selected LoRA that has training metadata, ordered by model id.
 
-    A LoRA counts once, however many files and versions it has. Of its files that are of the selection,
-    the newest version's stands for it, of these the primary one, of these the one that was trained
-    longest. Merged files stand for nothing.
+    A LoRA counts once, however many files and versions it has. It is represented by the selected file
+    of its newest version; of several by the primary one, then by the one that was trained longest.
+    Merged files are left out.
     """
     newest = (
         loras.c.published_at.desc().nulls_last(),

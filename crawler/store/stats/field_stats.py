@@ -1,4 +1,4 @@
-"""`field_stats`: for each base model and each field, how many rows have it, and how its numbers lie."""
+"""The table `field_stats`: how many rows of each base model have each field, and its quartiles."""
 
 from array import array
 from bisect import bisect_right
@@ -16,14 +16,14 @@ from crawler.query.fields import Kind
 from crawler.store.schema.fields import FIELDS
 from crawler.store.schema.tables import ALL, field_stats, loras
 
-#: Numbers held at a time, of 8 bytes each: 160 MB. So many columns are read in one scan as have
-#: no more values together, at least one.
+#: Numbers held in memory at a time; 8 bytes each make 160 MB. One scan reads as many columns as have no
+#: more values together, but at least one.
 VALUES_PER_SCAN = 20_000_000
 
 #: Rows fetched at a time.
 FETCH_ROWS = 5_000
 
-#: Numbers that name something: nobody asks for their median.
+#: Numbers that identify something: a median has no meaning.
 _NAMES = frozenset({"file_id", "version_id", "model_id", "nsfw_level", "seed"})
 
 _MEASURED = tuple(
@@ -37,11 +37,11 @@ Quartiles = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How the numbers of a field lie.
+    """Quartiles and percentiles of a field; None for a field that is not measured.
 
     Attributes:
         quartiles: By linear interpolation.
-        percentiles: 101 values that some file has, those at 0 % to 100 % in ascending order.
+        percentiles: 101 existing values, at 0% to 100%, in ascending order.
     """
 
     quartiles: Quartiles | tuple[None, None, None] = (None, None, None)
@@ -49,10 +49,10 @@ class Spread:
 
 
 class Ranked(Sequence[float]):
-    """Counted numbers as the long ascending list that they stand for, without making it.
+    """Counted numbers, seen as the ascending list in which each value is repeated.
 
-    Most settings take few different values: to count a million of them is several times faster
-    than to sort them.
+    The list is never built. Most settings take few different values, and counting a million of them is
+    several times faster than sorting them.
     """
 
     def __init__(self, counted: Mapping[float, int]) -> None:
@@ -67,11 +67,11 @@ class Ranked(Sequence[float]):
 
 
 def refresh_statistics(connection: sa.Connection) -> None:
-    """Make `field_stats` anew, in the caller's transaction.
+    """Rewrite `field_stats`, in the caller's transaction.
 
-    Counts are of all rows: the count of `file_id` is the number of files. Quartiles are of the files
-    whose headers were read, and are computed here, so that both databases give the same. Rows
-    without a base model count among ALL only.
+    Counts are over all rows: the count of `file_id` is the number of files. Quartiles are over the files
+    whose header was read, and are computed here so that both databases give the same. Rows without a
+    base model count only in ALL.
     """
     counts = _counts(connection)
     spreads: dict[tuple[str, str], Spread] = {}
@@ -82,18 +82,9 @@ def refresh_statistics(connection: sa.Connection) -> None:
     rows = []
     for (base_model, field), count in counts.items():
         found = spreads.get((base_model, field), Spread())
-        quartile1, median, quartile3 = found.quartiles
-        rows.append(
-            {
-                "base_model": base_model,
-                "field": field,
-                "count": count,
-                "quartile1": quartile1,
-                "median": median,
-                "quartile3": quartile3,
-                "percentiles": found.percentiles,
-            }
-        )
+        row = {"base_model": base_model, "field": field, "count": count}
+        row |= zip(("quartile1", "median", "quartile3"), found.quartiles, strict=True)
+        rows.append(row | {"percentiles": found.percentiles})
     connection.execute(sa.delete(field_stats))
     if rows:
         connection.execute(sa.insert(field_stats), rows)
@@ -106,7 +97,7 @@ def quartiles(values: Sequence[float]) -> Quartiles:
 
 
 def percentiles(values: Sequence[float]) -> tuple[float, ...]:
-    """The numbers nearest to 0 %, 1 % … 100 % of numbers in ascending order, at least one."""
+    """The numbers nearest to 0%, 1% … 100% of numbers in ascending order, at least one."""
     last = len(values) - 1
     return tuple(values[(last * percent + 50) // 100] for percent in range(101))
 
@@ -124,7 +115,7 @@ def _between(values: Sequence[float], position: float) -> float:
 
 
 def _counts(connection: sa.Connection) -> dict[tuple[str, str], int]:
-    """By base model and field, how many rows have it; fields that none has are left out."""
+    """The number of rows that have each field, by base model and field; without zeros."""
     counted = [sa.func.count(loras.c[field.name]) for field in FIELDS]
     statement = sa.select(loras.c.base_model, *counted).group_by(loras.c.base_model)
     counts: dict[tuple[str, str], int] = {}
@@ -140,11 +131,11 @@ def _portions(filled: Mapping[str, int]) -> Iterator[list[str]]:
     """The columns of each scan.
 
     Args:
-        filled: How many values each column has.
+        filled: The number of values of each column.
     """
     names: list[str] = []
     held = 0
-    # Sparse columns are together, so that their scans pass over the rows with none of them.
+    # Sparse columns share a scan, which can skip the rows that have none of them.
     for name, count in sorted(filled.items(), key=lambda each: each[1]):
         if names and held + count > VALUES_PER_SCAN:
             yield names
@@ -185,7 +176,7 @@ def _by_base_model(rows: Iterable[Sequence[Any]]) -> dict[str, list[Sequence[Any
 def _spreads(
     name: str, values: Mapping[str, "array[float]"]
 ) -> Iterator[tuple[tuple[str, str], Spread]]:
-    """How the values of a column lie, by base model and field."""
+    """The spread of a column in each base model and in ALL, by base model and field."""
     everything: Counter[float] = Counter()
     for base_model, some in values.items():
         counted = Counter(some)

@@ -1,8 +1,8 @@
-"""How often the values of a field occur in the rows that a condition picks.
+"""How often each value of a field occurs in the rows that a condition selects.
 
-The database counts equal values, so that Python sees each of them once: quartiles and histograms of
-a million rows need no million numbers, are exact, and the same on both databases. Ranking the rows
-with window functions instead was measured to take SQLite longer.
+The database counts equal values, and Python computes quartiles and histograms from the counts. So a
+million rows do not become a million numbers in Python, and the results are exact and the same on both
+databases. Ranking the rows with window functions is slower on SQLite.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from crawler.query.tree import Node
 from crawler.store.read.search import condition_on, number_errors
 from crawler.store.schema.tables import loras
 
-#: What rows can be put into groups by: the base model, or the month of `published_at`, as `2025-01`.
+#: How rows can be grouped: by base model, or by the month of `published_at`, such as `2025-01`.
 Group = Literal["base_model", "month"]
 
 #: Rows fetched at a time.
@@ -28,13 +28,13 @@ _FETCH_ROWS = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """The rows of one group, and how many of them can say anything of a training.
+    """The rows of one group, and how many of them have training metadata.
 
     Attributes:
-        group: None for rows that have none, and where all rows are one group.
-        files: Rows.
-        read: Of these, files whose header was read.
-        no_metadata: Of those read, files without a word on their training.
+        group: None for rows without a group, and where all rows are one group.
+        files: Number of rows.
+        read: Files among these whose header was read.
+        no_metadata: Files among those read that contain no training metadata.
     """
 
     group: str | None
@@ -45,12 +45,12 @@ class Population:
 
 @dataclass(frozen=True, slots=True)
 class Common:
-    """One of the commonest values of a group.
+    """One of the most frequent values of a group.
 
     Attributes:
         count: Rows with this value.
         total: Rows of the group with any value.
-        distinct: Different values in the group.
+        distinct: Number of different values in the group.
     """
 
     group: str | None
@@ -61,10 +61,10 @@ class Common:
 
 
 def populations(connection: sa.Connection, tree: Node | None, by: Group | None) -> list[Population]:
-    """Every group among the rows for which `tree` holds; in no order, none where there is no row."""
+    """Every group of the rows for which `tree` is true, in no order; empty where there is no row."""
     group = _group(by, connection.dialect.name)
-    read = sa.func.count(sa.case((loras.c.outcome.in_(READ), 1)))
-    no_metadata = sa.func.count(sa.case((loras.c.outcome == Outcome.NO_METADATA, 1)))
+    read = sa.func.count().filter(loras.c.outcome.in_(READ))
+    no_metadata = sa.func.count().filter(loras.c.outcome == Outcome.NO_METADATA)
     statement = (
         sa.select(group.label("group"), sa.func.count(), read, no_metadata)
         .select_from(loras)
@@ -81,15 +81,13 @@ def populations(connection: sa.Connection, tree: Node | None, by: Group | None) 
 def value_counts(
     connection: sa.Connection, field: Field, tree: Node | None, by: Group | None
 ) -> Iterator[Iterator[tuple[str | None, Any, int]]]:
-    """Group, value and number of rows for every value there is, in no order; times by their month.
-
-    They come while the block lasts.
+    """Group, value and number of rows for every value, in no order; a time counts as its month.
 
     Args:
         connection: Read while the block lasts.
         field: Neither a list nor an object.
-        tree: What must hold of the rows.
-        by: None for one group of all.
+        tree: Selects the rows; None for all.
+        by: None for one group of all rows.
     """
     statement = _counted(connection.dialect.name, field, tree, by)
     statement = statement.execution_options(yield_per=_FETCH_ROWS)
@@ -100,9 +98,9 @@ def value_counts(
 def commonest(
     connection: sa.Connection, field: Field, tree: Node | None, by: Group | None, *, most: int
 ) -> list[Common]:
-    """The values that most rows of each group have, at most `most` a group, the commonest first.
+    """The most frequent values of each group, at most `most` a group, the most frequent first.
 
-    Among equals the smaller value is first. Arguments as for `value_counts`.
+    The smaller value comes first in a tie. Arguments as for `value_counts`.
     """
     counted = _counted(connection.dialect.name, field, tree, by).subquery()
     group, value, count = counted.c
@@ -142,7 +140,7 @@ def _group(by: Group | None, dialect: str) -> sa.ColumnElement[Any]:
         return sa.cast(sa.null(), sa.Text())
     if by == "month":
         return _month(loras.c.published_at, dialect)
-    # A base model without a name is none.
+    # An empty name counts as no base model.
     return sa.func.nullif(loras.c.base_model, "")
 
 
