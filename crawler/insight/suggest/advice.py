@@ -1,8 +1,8 @@
-"""A starting recipe, from what well-liked LoRAs of one kind were trained with. Pure.
+"""Choose the settings of a starting recipe from well-liked LoRAs of one kind. Pure.
 
-Every LoRA weighs as many likes as it got a month, so that age does not decide. Values are told by
-the weight behind them; beside it stands how many LoRAs they rest on. Settings that hang together are
-chosen together: the rates are those of LoRAs with the chosen optimizer.
+The weight of a LoRA is its likes per month, so that its age does not matter. A setting gets the value
+with the largest weight, or the weighted median. Dependent settings are chosen together: learning rates
+come from LoRAs with the chosen optimizer.
 """
 
 import json
@@ -28,26 +28,26 @@ from crawler.insight.suggest.settings import (
 )
 from crawler.store.stats.examples import Example
 
-#: What a month is, over the years.
+#: The mean length of a month.
 MONTH = timedelta(days=365.25 / 12)
 
-#: An optional setting is suggested when LoRAs with this share of the weight set it.
+#: An optional setting is suggested if LoRAs with this share of the weight set it.
 _MOST = 0.5
 
-#: The columns that examples must bring, in this order.
+#: The columns whose values an example must have, in this order.
 COLUMNS = tuple(setting.name for setting in SETTINGS)
 
 
 @dataclass(frozen=True, slots=True)
 class _Votes:
-    """The examples that count, by number, with their weights and, column by column, their values."""
+    """The examples that count, their weights, and their values by column, all in one order."""
 
     examples: Sequence[Example]
     weights: Sequence[float]
     columns: Mapping[str, Sequence[Any]]
 
     def weight(self, numbers: Iterable[int]) -> float:
-        """What these weigh together."""
+        """The sum of the weights of these examples."""
         return sum(self.weights[number] for number in numbers)
 
 
@@ -56,7 +56,7 @@ def advise(examples: Sequence[Example], now: datetime) -> Advice:
 
     Args:
         examples: One for each LoRA, with the values of COLUMNS.
-        now: Aware; months are counted up to it.
+        now: Aware; likes are counted up to this time.
     """
     weights = [_monthly(example, now) for example in examples]
     is_weighted = any(weights)
@@ -90,21 +90,21 @@ def advise(examples: Sequence[Example], now: datetime) -> Advice:
 
 
 def _monthly(example: Example, now: datetime) -> float:
-    """Likes a month; 0 where nothing is known."""
+    """Likes per month; 0 where they are unknown."""
     if not example.likes or example.likes < 0 or example.published_at is None:
         return 0.0
-    # The likes of a first week are no measure of a month.
+    # The likes of a first week say nothing about a month.
     return example.likes / max((now - example.published_at) / MONTH, 1.0)
 
 
 def _find(setting: Setting, votes: _Votes, findings: Mapping[str, Finding]) -> Finding | None:
-    """What the votes say of a setting; None where nobody tells it, or the recipe has it off."""
+    """The values of a setting; None where no LoRA has it, or the recipe has it off."""
     among: Sequence[int] = range(len(votes.weights))
     given = []
     for name in setting.given:
         above, column = findings.get(name), votes.columns[name]
         if above is None and all(value is None for value in column):
-            continue  # nobody tells it: it cannot decide
+            continue  # no LoRA has it, so it cannot decide
         if above is None or above.chosen is None or above.chosen is False:
             return None
         given.append((name, above.chosen))
@@ -131,14 +131,14 @@ def _find(setting: Setting, votes: _Votes, findings: Mapping[str, Finding]) -> F
 
 
 def _values(column: Sequence[Any], votes: _Votes, numbers: Sequence[int]) -> list[Weighted]:
-    """Every value, the weightiest first; among equals what more LoRAs have, then what is smaller."""
+    """Every value, the largest weight first; ties go to more LoRAs, then to the smaller value."""
     whole = votes.weight(numbers)
     counts: dict[Hashable, int] = defaultdict(int)
     weights: dict[Hashable, float] = defaultdict(float)
     originals: dict[Hashable, Any] = {}
     for at in numbers:
         value = column[at]
-        # Objects cannot be counted; their text can.
+        # Objects cannot be keys; their text can.
         key = json.dumps(value, sort_keys=True) if isinstance(value, dict) else value
         counts[key] += 1
         weights[key] += votes.weights[at]
@@ -148,14 +148,14 @@ def _values(column: Sequence[Any], votes: _Votes, numbers: Sequence[int]) -> lis
 
 
 def _place(key: Hashable) -> tuple[float, str]:
-    """Numbers by their size, everything else by its text."""
+    """A sort key: numbers by size, everything else by its text."""
     return (key, "") if isinstance(key, int | float) else (0, str(key))
 
 
 def _quartiles(
     column: Sequence[Any], votes: _Votes, numbers: Sequence[int]
 ) -> tuple[Any, Any, Any]:
-    """The smallest values that a quarter, half and three quarters of the weight do not exceed."""
+    """The weighted quartiles: the smallest values that this part of the weight does not exceed."""
     ordered = sorted((column[at], votes.weights[at]) for at in numbers)
     reached = list(accumulate(weight for _, weight in ordered))
     first, median, third = (
@@ -170,7 +170,7 @@ def _histogram(column: Sequence[Any], numbers: Iterable[int]) -> tuple[Bin, ...]
 
 
 def _half(weights: Sequence[float]) -> int:
-    """How many it takes to have half of the weight, the weightiest first."""
+    """How many of these weights, largest first, make up half the sum."""
     reached = list(accumulate(weights))
     return bisect_left(reached, reached[-1] / 2) + 1 if reached else 0
 
@@ -186,7 +186,7 @@ def _top_creator(votes: _Votes) -> tuple[str | None, float] | None:
 
 
 def _combinations(votes: _Votes) -> tuple[Weighted, ...]:
-    """Whole combinations; those that a single LoRA has only where none is shared."""
+    """Combinations of values; those of a single LoRA only where no two LoRAs share one."""
     combined = list(zip(*(votes.columns[name] for name in COMBINED), strict=True))
     required = [COMBINED.index(name) for name in REQUIRED]
     telling = [
@@ -198,7 +198,7 @@ def _combinations(votes: _Votes) -> tuple[Weighted, ...]:
 
 
 def _examples(votes: _Votes, ranked: Sequence[int]) -> tuple[tuple[Example, float], ...]:
-    """The weightiest LoRAs; a second one of the same creator says little new."""
+    """The LoRAs with the largest weight; a second one of the same creator adds little."""
     firsts: dict[str | None, int] = {}
     for at in ranked:
         firsts.setdefault(votes.examples[at].creator, at)

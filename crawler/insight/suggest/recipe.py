@@ -1,7 +1,7 @@
-"""A starting recipe as the files that sd-scripts reads, each option with its grounds beside it.
+"""Write a starting recipe as files for sd-scripts, each option with the LoRAs that it rests on.
 
-What was chosen is put together as if one file had said it all, so that the export of recipes writes
-it: it knows where each option stands, what a script takes, and what is a placeholder.
+The chosen settings are put into one Decoded, as if a single file had them all. The export of recipes
+then decides where each option goes, which options a script accepts, and where a placeholder is needed.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from crawler.insight.export.recipe import export
 from crawler.insight.suggest.settings import Advice, Finding
 from crawler.model import Dataset, Decoded, Directory, Header, Outcome, Recipe, Weights
 
-#: Options of sd-scripts that go by another name than the setting behind them.
+#: Option of sd-scripts -> the setting behind it, where the names differ.
 _SETTINGS = MappingProxyType(
     {
         "pretrained_model_name_or_path": "sd_model_name",
@@ -29,7 +29,7 @@ _SETTINGS = MappingProxyType(
     }
 )
 
-#: Settings that a recipe takes as they were chosen.
+#: Settings that are columns of Recipe and taken over unchanged.
 _AS_CHOSEN = (
     *("base_model_version", "sd_model_name", "network_module", "network_dim", "network_alpha"),
     *("network_args", "network_algo", "network_dropout", "optimizer", "optimizer_path"),
@@ -45,19 +45,18 @@ _AS_CHOSEN = (
 
 
 def recipe_of(advice: Advice, images: int | None) -> Export:
-    """The recipe; what it rests on stands beside each option, and the notes tell what is left out.
+    """The recipe, with a remark on each option about its evidence, and notes on what is left out.
 
     Args:
-        advice: With a network module or a learning rate at the least.
-        images: How many images it is for; None leaves that open.
+        advice: Must have a network module or a learning rate.
+        images: The number of training images; None for any.
 
     Raises:
-        UsageError: The LoRAs tell neither a network module nor a learning rate.
+        UsageError: The LoRAs have neither a network module nor a learning rate.
     """
     if advice.chosen("network_module") is None and advice.chosen("effective_unet_lr") is None:
         raise UsageError(
-            "there is no recipe to be made: none of these LoRAs tells a network module or a"
-            " learning rate"
+            "cannot make a recipe: none of these LoRAs states a network module or a learning rate"
         )
     made = export(_as_one_file(advice, images))
     return replace(
@@ -76,16 +75,16 @@ def recipe_of(advice: Advice, images: int | None) -> Export:
     )
 
 
-def _grounds(finding: Finding) -> str:
-    """What a chosen value rests on, in a few words."""
+def _evidence(finding: Finding) -> str:
+    """The LoRAs that a chosen value rests on, in a few words."""
     loras = f"{finding.count:,} LoRAs" if finding.count > 1 else "1 LoRA"
     if finding.given:
         loras += f" with the same {' and '.join(name for name, _ in finding.given)}"
     if finding.quartiles is None:
         return f"{finding.values[0].share:.0%} of {loras}"
     low, median, high = finding.quartiles
-    middle = "" if low == high else f", middle half {low:.4g} to {high:.4g}"
-    return f"median {median:.4g} of {loras}{middle}"
+    spread = "" if low == high else f", IQR {low:.4g} to {high:.4g}"
+    return f"median {median:.4g} of {loras}{spread}"
 
 
 def _as_one_file(advice: Advice, images: int | None) -> Decoded:
@@ -134,10 +133,10 @@ def _as_one_file(advice: Advice, images: int | None) -> Decoded:
 
 
 def _remarked(options: Iterable[Option], advice: Advice) -> tuple[Option, ...]:
-    """The options, each with its grounds behind what is said of it already."""
+    """The options; each remark is extended by the LoRAs that the value rests on."""
     found = []
     for option in options:
         finding = advice.findings.get(_SETTINGS.get(option.name, option.name))
-        said = [option.remark, "" if finding is None else _grounds(finding)]
+        said = [option.remark, "" if finding is None else _evidence(finding)]
         found.append(replace(option, remark="; ".join(text for text in said if text)))
     return tuple(found)

@@ -1,4 +1,4 @@
-"""Which settings a starting recipe has, and what each of them depends on."""
+"""The settings of a starting recipe, what each of them depends on, and the nouns of the advice."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,12 +13,11 @@ class Setting:
     """A column of `loras` that a recipe needs.
 
     Attributes:
-        title: The heading under which it is shown; empty for what is needed but tells a person
-            little.
-        is_measure: Its median is asked for, and what lies around it; else its commonest value.
-        given: Settings that stand before it and decide what it means: a learning rate means
-            something beside its optimizer alone. Only LoRAs that agree with the recipe in them
-            count, and where one of them is off, this one is too.
+        title: The heading under which it is shown; empty for one that is needed but not shown.
+        is_measure: The recipe takes its median; for others it takes the most frequent value.
+        given: Earlier settings that it depends on: a learning rate has a meaning only together with
+            its optimizer. Only LoRAs with the chosen values of these count, and where one of these is
+            off, this one is too.
         is_optional: Trainers write nothing where it is off.
     """
 
@@ -44,7 +43,7 @@ def _optional(title: str, name: str, *given: str) -> Setting:
 _BASE, _NETWORK, _RATES = "Trained on", "Network", "Learning rates and optimizer"
 _LENGTH, _IMAGES, _LOSS, _MACHINE = "Length", "Images", "Loss and noise", "Machine"
 
-#: In the order of the page; what a setting depends on stands before it.
+#: In the order of the page; a setting comes after those it depends on.
 SETTINGS = (
     _one("", "trainer"),
     _one("", "architecture"),
@@ -109,7 +108,7 @@ SETTINGS = (
     _one("", "tensor_dtype"),
 )
 
-#: What is looked at together, as whole combinations.
+#: Settings that are also counted together, as combinations.
 COMBINED = (
     "optimizer",
     "lr_scheduler",
@@ -119,28 +118,27 @@ COMBINED = (
     "effective_text_encoder_lr",
 )
 
-#: Of these, what a LoRA must tell to count as a combination; the others may be missing.
+#: The settings among these that a LoRA must have to count; the others may be missing.
 REQUIRED = ("optimizer", "network_dim", "effective_unet_lr")
 
-#: Rates, whose spread is shown as a histogram.
+#: Settings that are shown with a histogram.
 CHARTED = ("effective_unet_lr", "effective_text_encoder_lr")
 
-
-#: From so many LoRAs on a quartile has five of them on its far side; with fewer, single LoRAs
-#: decide, and the page says so.
+#: With this many LoRAs, five are beyond each quartile. With fewer, single LoRAs decide, and the page
+#: says so.
 ENOUGH = 20
 
-#: Values told of a setting, and the most combinations and examples: what can be compared at a glance.
+#: Most values of a setting, combinations and examples that are shown.
 MAX_VALUES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Weighted:
-    """A value, or a combination of values, and what stands behind it.
+    """A value, or a combination of values, and how many LoRAs have it.
 
     Attributes:
-        count: LoRAs with it.
-        share: Their part of the weight of all that tell the setting, 0 to 1.
+        count: Number of LoRAs.
+        share: Their share, 0 to 1, of the weight of all LoRAs that have the setting.
     """
 
     value: Any
@@ -150,17 +148,17 @@ class Weighted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What is known of one setting.
+    """The values of one setting.
 
     Attributes:
-        given: The settings it depends on, with the values that were chosen for them.
-        among: LoRAs that agree with `given`.
-        count: Of these, LoRAs that tell this setting: what every figure here rests on.
-        share: Their part of the weight, 0 to 1.
-        chosen: For the recipe; None where most leave it out.
-        values: The commonest first, at most MAX_VALUES.
-        quartiles: By weight, of measures: values that are used, nothing in between; else None.
-        histogram: LoRAs by ranges, of learning rates alone.
+        given: The settings it depends on, with the values chosen for them.
+        among: Number of LoRAs that agree with `given`.
+        count: LoRAs among these that have the setting; all figures here rest on them.
+        share: Their share of the weight of `among`, 0 to 1.
+        chosen: The value in the recipe; None where most LoRAs leave the setting out.
+        values: The values with the largest weight first, at most MAX_VALUES.
+        quartiles: By weight, existing values, for measures; else None.
+        histogram: Numbers of LoRAs, for learning rates; else empty.
     """
 
     setting: Setting
@@ -176,17 +174,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
-    """A starting recipe and its grounds.
+    """A starting recipe and the LoRAs that it rests on.
 
     Attributes:
-        loras: LoRAs that it rests on.
-        creators: How many people made them.
-        weightless: LoRAs that were left out: nobody liked them, or they have no date.
-        is_weighted: False where no LoRA has likes: then all of them weigh the same.
-        half: The fewest LoRAs that have half of the weight.
-        top_creator: Whoever has most of the weight, and their part of it; None without LoRAs.
-        findings: By setting; without those that the recipe has no use for.
-        combinations: Whole ones, in the order of COMBINED; the weightiest first.
+        loras: Number of LoRAs.
+        creators: Number of their creators.
+        weightless: LoRAs that were left out because they have no likes or no date.
+        is_weighted: False where no LoRA has likes: then all weigh the same.
+        half: The smallest number of LoRAs that carry half the weight.
+        top_creator: The creator with the largest weight, and their share of it; None without LoRAs.
+        findings: By setting; without settings that no LoRA has or that the recipe has off.
+        combinations: Values in the order of COMBINED, the largest weight first.
         examples: The best liked, one of each creator, each with its likes per month.
     """
 
@@ -202,10 +200,10 @@ class Advice:
 
     @property
     def is_enough(self) -> bool:
-        """Whether it rests on ENOUGH LoRAs."""
+        """Whether it rests on at least ENOUGH LoRAs."""
         return self.loras >= ENOUGH
 
     def chosen(self, name: str) -> Any:
-        """The value of a setting in the recipe, None where it has none."""
+        """The value of a setting in the recipe; None where it is left out."""
         finding = self.findings.get(name)
         return None if finding is None else finding.chosen

@@ -1,4 +1,4 @@
-"""Starting recipes from evidence, and the files made of them."""
+"""Starting recipes from examples, and the files made of them."""
 
 import tomllib
 from datetime import UTC, datetime, timedelta
@@ -262,7 +262,7 @@ def test_every_option_says_what_it_rests_on() -> None:
 
     assert lines[0] == "# Made by lora-crawl of a test."
     assert "network_dim = 32 # 100% of 6 LoRAs with the same network_algo" in lines
-    rate = "median 0.0001 of 6 LoRAs with the same optimizer, middle half 0.0001 to 0.0003"
+    rate = "median 0.0001 of 6 LoRAs with the same optimizer, IQR 0.0001 to 0.0003"
     assert f"unet_lr = 0.0001 # {rate}" in lines
 
 
