@@ -332,7 +332,7 @@ def condition(part: Part) -> Part:
         hint = f'write e.g. "{part.node.name} {sample}"'
         if ">" in sample:
             # Without quotes the shell turns `network_dim > 64` into this name and a file called 64.
-            hint += "; without the double quotes the shell treats > as a redirect to a file"
+            hint += "; without the double quotes the shell redirects to a file at >"
     raise mistake(part, f"this is {WORDS[part.kind]}, not a condition", hint)
 
 

@@ -53,7 +53,7 @@ def test_another_place_is(run: Run, home: Path) -> None:
         # What is left of `network_dim > 64` when the shell has made a file named 64.
         (
             ["query", "network_dim"],
-            'write e.g. "network_dim > 64"; without the double quotes the shell treats > as a redirect to a file',
+            'write e.g. "network_dim > 64"; without the double quotes the shell redirects to a file at >',
         ),
         (["query", "optimizer"], "write e.g. \"optimizer = 'some text'\""),
         (["query", "Marble"], "a condition has a field and a value, e.g. base_model:Pony"),
