@@ -6,7 +6,7 @@ the same run if the trainer gave them the same session id, or else if they belon
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -118,8 +118,12 @@ def creators(connection: sa.Connection, tree: Node | None, *, sort: str, limit: 
 
 
 def _creator(row: Sequence[Any]) -> Creator:
-    *others, megapixels, hours = row
-    return Creator(*others, _rounded(megapixels), _rounded(hours))
+    found = Creator(*row)
+    return replace(
+        found,
+        megapixels_seen=_rounded(found.megapixels_seen),
+        training_hours=_rounded(found.training_hours),
+    )
 
 
 def _rounded(value: float | None) -> float | None:
