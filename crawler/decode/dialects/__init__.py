@@ -1,1 +1,1 @@
-"""One file per trainer, each with `matches` and `read`."""
+"""One module or package per trainer, each with `matches` and `read`."""

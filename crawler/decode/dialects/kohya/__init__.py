@@ -1,1 +1,1 @@
-"""The metadata of kohya's sd-scripts, which other trainers borrow."""
+"""The metadata of kohya's sd-scripts, whose keys other trainers use too."""

@@ -1,78 +1,21 @@
-"""The data of a run: datasets with their buckets, folders, tags, and the columns told by them.
+"""The data of a run: datasets with their buckets, folders and tags, and the columns they fill.
 
-A run without `--dataset_config` writes flat keys, `ss_dataset_dirs`, `ss_reg_dataset_dirs` and
-`ss_bucket_info`; with it `ss_datasets` holds everything, and `ss_dataset_dirs` beside it is a
-summary without the regularisation folders, never to be added to it.
+A run without `--dataset_config` writes flat keys, among them `ss_dataset_dirs`,
+`ss_reg_dataset_dirs` and `ss_bucket_info`. With it, `ss_datasets` holds everything; the
+`ss_dataset_dirs` beside it is a summary without the regularisation folders and is not counted again.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
 
 from crawler.decode import clean, embedded_json
-from crawler.decode.dialect_result import held, take
+from crawler.decode.dialect_result import Reading, held, take
 from crawler.decode.embedded_json import an_object, object_or_empty, read_clean_json, read_key
 from crawler.decode.problems import OUT_OF_RANGE, WRONG_SHAPE, UnreadableError
 from crawler.model import Dataset, Directory, Problem
 from crawler.model.int64 import MAX_INT64
-
-Tags = Mapping[str, Mapping[str, int]]
-
-_KEY = "ss_tag_frequency"
-_COUNTS = dict[str, dict[str, Annotated[int, msgspec.Meta(ge=0, le=MAX_INT64)]]]
-_DECODER = msgspec.json.Decoder(_COUNTS)
-
-
-def read_tags(
-    metadata: Mapping[str, str],
-    items: Iterable[Any],
-    problems: list[Problem],
-    used: set[str],
-) -> Tags:
-    """The tags of `ss_tag_frequency`; when it is missing or cannot be read, those of the datasets.
-
-    Args:
-        metadata: As it stands in the header.
-        items: The datasets of `ss_datasets`. A folder that several of them name counts once, as in
-            sd-scripts' own summary.
-        problems: Gets what cannot be held.
-        used: Gets the keys that were read.
-    """
-    if quick := read_clean_json(metadata.get(_KEY, ""), _DECODER):
-        used.add(_KEY)
-        return quick
-    whole = read_key(_KEY, metadata, an_object, "tags", problems=problems, used=used)
-    if whole is not None:
-        return _counted(whole, problems)
-    merged: dict[str, Mapping[str, int]] = {}
-    for item in items:
-        frequency = item.get("tag_frequency") if isinstance(item, dict) else None
-        if isinstance(frequency, dict):
-            for folder, counts in _counted(frequency, problems).items():
-                merged.setdefault(folder, counts)
-    return merged
-
-
-def _counted(frequency: Mapping[str, Any], problems: list[Problem]) -> dict[str, dict[str, int]]:
-    """The counts, checked one by one; what is no count is left out with a problem."""
-    counted: dict[str, dict[str, int]] = {}
-    for folder, tags in frequency.items():
-        counts = counted.setdefault(clean.text(folder), {})
-        for tag, value in object_or_empty(tags, "tags", problems).items():
-            count = take(_count, value, "tags", problems)
-            if count is not None:
-                counts[clean.text(tag)] = count
-    return counted
-
-
-def _count(value: object) -> int:
-    count = clean.integer(value)
-    if count is None or count < 0:
-        raise UnreadableError(OUT_OF_RANGE, f"{clean.quote(value)} is no count")
-    return count
-
 
 #: Columns that a dataset and the file share.
 SHARED_COLUMNS = (
@@ -84,7 +27,8 @@ SHARED_COLUMNS = (
     "min_bucket_reso",
     "max_bucket_reso",
 )
-#: Settings of a subset that are columns of the file, with their readers.
+
+#: Settings of a subset that are columns of the file.
 _SUBSET_COLUMNS = {
     "shuffle_caption": clean.boolean,
     "keep_tokens": clean.integer,
@@ -93,60 +37,7 @@ _SUBSET_COLUMNS = {
     "random_crop": clean.boolean,
 }
 
-
-def columns(
-    datasets: Sequence[Dataset],
-    directories: Sequence[Directory],
-    tags: Mapping[str, Mapping[str, int]],
-    problems: list[Problem],
-) -> Mapping[str, Any]:
-    """Columns of `Recipe` by name. No tag at all means that none were counted, not that there are 0."""
-    values: dict[str, Any] = {"image_count": _image_count(directories)}
-    if datasets:
-        values |= _main_columns(datasets, directories, problems)
-    values["tag_count"] = len(set().union(*tags.values())) or None
-    return values
-
-
-def _image_count(directories: Iterable[Directory]) -> int | None:
-    """Distinct training images.
-
-    A folder of the same name and size in several datasets is one folder trained at several
-    resolutions (sd-scripts counts its tags once for the same reason).
-    """
-    counts: dict[tuple[str, int], dict[int | None, int]] = {}
-    for one in directories:
-        if one.image_count is not None and not one.is_reg:
-            by_dataset = counts.setdefault((one.name, one.image_count), {})
-            by_dataset[one.dataset_number] = by_dataset.get(one.dataset_number, 0) + 1
-    if not counts:
-        return None
-    total = sum(size * max(times.values()) for (_, size), times in counts.items())
-    return total if total <= MAX_INT64 else None
-
-
-def _main_columns(
-    datasets: Iterable[Dataset], directories: Iterable[Directory], problems: list[Problem]
-) -> Mapping[str, Any]:
-    """What the dataset with most images says, and in it the subset with most images."""
-    subsets: dict[int | None, list[Directory]] = {}
-    for directory in directories:
-        if not directory.is_reg:
-            subsets.setdefault(directory.dataset_number, []).append(directory)
-
-    def images(dataset: Dataset) -> tuple[int, int]:
-        distinct = sum(one.image_count or 0 for one in subsets.get(dataset.number, ()))
-        return distinct, dataset.num_train_images or 0
-
-    main = max(datasets, key=images)
-    values = {name: getattr(main, name) for name in SHARED_COLUMNS}
-    if of_main := subsets.get(main.number):
-        settings = max(of_main, key=lambda one: one.image_count or 0).settings or {}
-        for name, reader in _SUBSET_COLUMNS.items():
-            values[name] = take(reader, settings.get(name), name, problems)
-    return values
-
-
+#: Fields of a dataset in `ss_datasets` that are attributes of `Dataset` by the same name.
 _DATASET_READERS = {
     "num_train_images": clean.integer,
     "num_reg_images": clean.integer,
@@ -155,55 +46,42 @@ _DATASET_READERS = {
     "min_bucket_reso": clean.integer,
     "max_bucket_reso": clean.integer,
 }
-_DATASET_TAKEN = frozenset(
-    {
-        *_DATASET_READERS,
-        "batch_size_per_device",
-        "resolution",
-        "bucket_info",
-        "tag_frequency",
-        "subsets",
-    }
-)
-_SUBSET_TAKEN = frozenset({"num_repeats", "n_repeats", "img_count", "is_reg", "class_tokens"})
+
+#: Fields that do not stay among the settings of a dataset or a subset.
+_DATASET_READ = frozenset(
+    {*_DATASET_READERS, "batch_size_per_device", "resolution", "bucket_info", "tag_frequency", "subsets"}
+)  # fmt: skip
+_SUBSET_READ = frozenset({"num_repeats", "n_repeats", "img_count", "is_reg", "class_tokens"})
+
+_TAGS = "ss_tag_frequency"
+_Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_INT64)]
+_TAG_COUNTS = msgspec.json.Decoder(dict[str, dict[str, _Count]])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Data:
-    """What the metadata says of the data.
-
-    Attributes:
-        values: Columns of the file; what a flat key says of the same column goes before it.
-    """
-
-    values: Mapping[str, Any]
-    datasets: tuple[Dataset, ...]
-    directories: tuple[Directory, ...]
-    tags: Mapping[str, Mapping[str, int]]
-    problems: tuple[Problem, ...]
-    used: frozenset[str]
-
-
-def read(metadata: Mapping[str, str], flat: Mapping[str, Any]) -> Data:
-    """Everything that the metadata says of the data.
+def read(metadata: Mapping[str, str], flat: Mapping[str, Any]) -> Reading:
+    """Read everything that the metadata says about the data.
 
     Args:
         metadata: As it stands in the header.
-        flat: The columns that flat keys have told already.
+        flat: Columns that flat keys have filled. They take precedence over those of the datasets.
     """
     problems: list[Problem] = []
     used: set[str] = set()
     items = read_key(
         "ss_datasets", metadata, embedded_json.datasets, "datasets", problems=problems, used=used
     )
-    if not items:
-        datasets, directories = _flat_run(metadata, flat, problems, used)
-    else:
+    if items:
         datasets, directories = _configured_run(items, problems)
         used |= metadata.keys() & {"ss_dataset_dirs", "ss_reg_dataset_dirs"}
-    tags = read_tags(metadata, items or (), problems, used)
-    return Data(
-        values=columns(datasets, directories, tags, problems),
+    else:
+        datasets, directories = _flat_run(metadata, flat, problems, used)
+    tags = _read_tags(metadata, items or (), problems, used)
+    values = {"image_count": _image_count(directories)}
+    if datasets:
+        values |= _main_columns(datasets, directories, problems)
+    values["tag_count"] = len(set().union(*tags.values())) or None  # no tag: none were counted
+    return Reading(
+        values=values,
         datasets=datasets,
         directories=directories,
         tags=tags,
@@ -216,25 +94,25 @@ def sides(value: object) -> tuple[int, int]:
     """Width and height in px of `[512, 768]`, or of `512` or `[512]` for a square.
 
     Raises:
-        UnreadableError: For anything else, also for sides that are not positive.
+        UnreadableError: For anything else, and for sides below 1.
     """
     numbers = value if isinstance(value, list) else [value]
     if len(numbers) not in {1, 2}:
-        raise UnreadableError(WRONG_SHAPE, f"{len(numbers)} numbers are no width and height")
+        raise UnreadableError(
+            WRONG_SHAPE, f"expected a width and a height, found {len(numbers)} numbers"
+        )
     width, height = clean.integer(numbers[0]), clean.integer(numbers[-1])
     if width is None or height is None or width <= 0 or height <= 0:
-        raise UnreadableError(OUT_OF_RANGE, "the sides of an image are above 0")
+        raise UnreadableError(OUT_OF_RANGE, "the sides of an image must be above 0")
     return width, height
 
 
 def _flat_run(
     metadata: Mapping[str, str], flat: Mapping[str, Any], problems: list[Problem], used: set[str]
 ) -> tuple[tuple[Dataset, ...], tuple[Directory, ...]]:
-    """One dataset made of the flat keys, where there are any, and its folders."""
+    """At most one dataset, made of the flat keys, and its folders."""
     where = "datasets.buckets"
-    info = read_key(
-        "ss_bucket_info", metadata, embedded_json.an_object, where, problems=problems, used=used
-    )
+    info = read_key("ss_bucket_info", metadata, an_object, where, problems=problems, used=used)
     shared = {name: flat.get(name) for name in SHARED_COLUMNS}
     dataset = Dataset(
         number=0,
@@ -244,14 +122,13 @@ def _flat_run(
         **_buckets(info, problems),
     )
     has_dataset = info is not None or any(value is not None for value in shared.values())
+    number = 0 if has_dataset else None
     directories: list[Directory] = []
+    where, shape = "directories", embedded_json.folders
     for key, is_reg in (("ss_dataset_dirs", False), ("ss_reg_dataset_dirs", True)):
-        folders = read_key(
-            key, metadata, embedded_json.folders, "directories", problems=problems, used=used
-        )
-        for name, value in (folders or {}).items():
-            fields = {**object_or_empty(value, "directories", problems), "image_dir": name}
-            number = 0 if has_dataset else None
+        folders = read_key(key, metadata, shape, where, problems=problems, used=used) or {}
+        for name, value in folders.items():
+            fields = {**object_or_empty(value, where, problems), "image_dir": name}
             directories.append(
                 _directory({**fields, "is_reg": is_reg}, len(directories), number, problems)
             )
@@ -265,8 +142,7 @@ def _configured_run(
     datasets: list[Dataset] = []
     directories: list[Directory] = []
     for number, item in enumerate(items):
-        fields = object_or_empty(item, "datasets", problems)
-        datasets.append(_dataset(fields, number, problems))
+        datasets.append(_dataset(object_or_empty(item, "datasets", problems), number, problems))
         for subset in embedded_json.subsets(item):
             fields = object_or_empty(subset, "directories", problems)
             directories.append(_directory(fields, len(directories), number, problems))
@@ -283,7 +159,7 @@ def _dataset(item: Mapping[str, Any], number: int, problems: list[Problem]) -> D
     if item.get("resolution") is not None:
         both = take(sides, item["resolution"], "datasets.resolution", problems)
         values["resolution_width"], values["resolution_height"] = both or (None, None)
-    settings = {name: value for name, value in item.items() if name not in _DATASET_TAKEN}
+    settings = {name: value for name, value in item.items() if name not in _DATASET_READ}
     return Dataset(
         number=number,
         **values,
@@ -296,43 +172,122 @@ def _buckets(info: object, problems: list[Problem]) -> dict[str, Any]:
     """`{"buckets": {"0": {"resolution": [w, h], "count": n}}, "mean_img_ar_error": x}`, or null."""
     if info is None:
         return {}
-    fields = object_or_empty(info, "datasets.buckets", problems)
-    error = take(
-        clean.number, fields.get("mean_img_ar_error"), "datasets.mean_img_ar_error", problems
-    )
+    where = "datasets.buckets"
+    fields = object_or_empty(info, where, problems)
+    error = fields.get("mean_img_ar_error")
+    values: dict[str, Any] = {
+        "mean_img_ar_error": take(clean.number, error, "datasets.mean_img_ar_error", problems)
+    }
     if fields.get("buckets") is None:
-        return {"mean_img_ar_error": error}
-    listed = take(embedded_json.buckets, fields["buckets"], "datasets.buckets", problems)
+        return values
+    listed = take(embedded_json.buckets, fields["buckets"], where, problems)
     buckets: list[Mapping[str, Any]] = []
     for value in (listed or {}).values():
-        bucket = object_or_empty(value, "datasets.buckets", problems)
-        both = take(sides, bucket.get("resolution"), "datasets.buckets", problems)
-        count = take(clean.integer, bucket.get("count"), "datasets.buckets", problems)
+        bucket = object_or_empty(value, where, problems)
+        both = take(sides, bucket.get("resolution"), where, problems)
+        count = take(clean.integer, bucket.get("count"), where, problems)
         if both is not None:
             buckets.append({"resolution": list(both), "count": count})
-    return {"mean_img_ar_error": error, "buckets": None if listed is None else tuple(buckets)}
+    return values | {"buckets": None if listed is None else tuple(buckets)}
 
 
 def _directory(
     fields: Mapping[str, Any], number: int, dataset_number: int | None, problems: list[Problem]
 ) -> Directory:
-    """A subset; that of a fine-tuning goes by its metadata file, as in the tags, not by its folder."""
+    """A subset. One of a fine-tuning is named after its metadata file, as its tags are."""
     named_by = "metadata_file" if fields.get("metadata_file") else "image_dir"
     name = fields.get(named_by)
     repeats = fields.get("n_repeats" if "n_repeats" in fields else "num_repeats")
-    tokens = take(clean.string, fields.get("class_tokens"), "directories.class_tokens", problems)
-    settings = {
-        key: value for key, value in fields.items() if key not in {named_by, *_SUBSET_TAKEN}
-    }
+    read = {named_by, *_SUBSET_READ}
+    settings = {key: value for key, value in fields.items() if key not in read}
+    tokens, count = fields.get("class_tokens"), fields.get("img_count")
     return Directory(
         number=number,
         dataset_number=dataset_number,
         name=clean.text(name) if isinstance(name, str) else "",
+        class_tokens=take(clean.string, tokens, "directories.class_tokens", problems),
         repeats=take(clean.integer, repeats, "directories.repeats", problems),
-        image_count=take(
-            clean.integer, fields.get("img_count"), "directories.image_count", problems
-        ),
+        image_count=take(clean.integer, count, "directories.image_count", problems),
         is_reg=take(clean.boolean, fields.get("is_reg"), "directories.is_reg", problems),
-        class_tokens=tokens,
         settings=held(settings, "directories.settings", problems) or None,
     )
+
+
+def _read_tags(
+    metadata: Mapping[str, str], items: Iterable[Any], problems: list[Problem], used: set[str]
+) -> Mapping[str, Mapping[str, int]]:
+    """The tags of `ss_tag_frequency`, or else those of the datasets: folder -> tag -> count.
+
+    A folder that several datasets name counts once, as in the summary that sd-scripts writes.
+    """
+    if clean_counts := read_clean_json(metadata.get(_TAGS, ""), _TAG_COUNTS):
+        used.add(_TAGS)
+        return clean_counts
+    whole = read_key(_TAGS, metadata, an_object, "tags", problems=problems, used=used)
+    if whole is not None:
+        return _counted(whole, problems)
+    merged: dict[str, Mapping[str, int]] = {}
+    for item in items:
+        frequency = item.get("tag_frequency") if isinstance(item, dict) else None
+        if isinstance(frequency, dict):
+            for folder, counts in _counted(frequency, problems).items():
+                merged.setdefault(folder, counts)
+    return merged
+
+
+def _counted(frequency: Mapping[str, Any], problems: list[Problem]) -> dict[str, dict[str, int]]:
+    """The counts, checked one by one; what is not a count is left out with a problem."""
+    counted: dict[str, dict[str, int]] = {}
+    for folder, tags in frequency.items():
+        counts = counted.setdefault(clean.text(folder), {})
+        for tag, value in object_or_empty(tags, "tags", problems).items():
+            count = take(_count, value, "tags", problems)
+            if count is not None:
+                counts[clean.text(tag)] = count
+    return counted
+
+
+def _count(value: object) -> int:
+    count = clean.integer(value)
+    if count is None or count < 0:
+        raise UnreadableError(OUT_OF_RANGE, f"{clean.quote(value)} is not a count")
+    return count
+
+
+def _image_count(directories: Iterable[Directory]) -> int | None:
+    """Distinct training images; None when no folder has a count, or beyond 64 bits.
+
+    A folder of the same name and size in several datasets is one folder trained at several
+    resolutions.
+    """
+    counts: dict[tuple[str, int], dict[int | None, int]] = {}
+    for one in directories:
+        if one.image_count is not None and not one.is_reg:
+            by_dataset = counts.setdefault((one.name, one.image_count), {})
+            by_dataset[one.dataset_number] = by_dataset.get(one.dataset_number, 0) + 1
+    if not counts:
+        return None
+    total = sum(size * max(times.values()) for (_, size), times in counts.items())
+    return total if total <= MAX_INT64 else None
+
+
+def _main_columns(
+    datasets: Sequence[Dataset], directories: Iterable[Directory], problems: list[Problem]
+) -> dict[str, Any]:
+    """Columns of the dataset with most images, and of its subset with most images."""
+    subsets: dict[int | None, list[Directory]] = {}
+    for directory in directories:
+        if not directory.is_reg:
+            subsets.setdefault(directory.dataset_number, []).append(directory)
+
+    def images(dataset: Dataset) -> tuple[int, int]:
+        distinct = sum(one.image_count or 0 for one in subsets.get(dataset.number, ()))
+        return distinct, dataset.num_train_images or 0
+
+    main = max(datasets, key=images)
+    values = {name: getattr(main, name) for name in SHARED_COLUMNS}
+    if of_main := subsets.get(main.number):
+        settings = max(of_main, key=lambda one: one.image_count or 0).settings or {}
+        for name, reader in _SUBSET_COLUMNS.items():
+            values[name] = take(reader, settings.get(name), name, problems)
+    return values

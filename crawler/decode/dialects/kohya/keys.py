@@ -1,4 +1,4 @@
-"""The `ss_` keys of sd-scripts, typed. Other trainers borrow them; who wrote them is not asked here.
+"""The `ss_` keys of sd-scripts, typed, whichever trainer wrote them.
 
 Sources: sd-scripts `train_network.py` (all keys) and the `update_metadata` of its architectures,
 musubi-tuner `trainer_base.py` (`ss_num_train_items`, `ss_full_bf16`).
@@ -17,100 +17,6 @@ from crawler.decode.embedded_json import read_literal
 from crawler.decode.problems import MALFORMED, WRONG_SHAPE, UnreadableError
 from crawler.model import Problem, Trainer
 
-_OPTIMIZER = re.compile(r"\s*([A-Za-z_][\w.\-]*+)\s*(?:\((.*)\))?\s*", re.DOTALL)
-_BRACKETS = re.compile(r"[][(){}]")
-_DEPTH = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
-
-
-def read_text_encoder(raw: str, _: list[Problem]) -> Mapping[str, Any]:
-    """`ss_text_encoder_lr`: one rate, or since 2024-09-10 a list of one per text encoder.
-
-    An empty list means what None means: the base rate.
-    """
-    if not raw.lstrip().startswith(("[", "(")):
-        rate = clean.number(raw)
-        return {} if rate is None else {"text_encoder_lr": rate, "text_encoder_lrs": (rate,)}
-    items = read_literal(raw)
-    rates = [clean.number(item) for item in items] if isinstance(items, list) else [None]
-    if None in rates:
-        raise UnreadableError(WRONG_SHAPE, f"{clean.quote(raw)} is no list of numbers")
-    return {"text_encoder_lr": rates[0], "text_encoder_lrs": tuple(rates)} if rates else {}
-
-
-def read_scheduler(raw: str, problems: list[Problem]) -> Mapping[str, Any]:
-    """`ss_lr_scheduler`: its name.
-
-    `adafactor:0.0001` is written when Adafactor sets the rate by itself; the number is the rate
-    it begins with, and `ss_learning_rate` is then None: so it becomes the learning rate.
-    """
-    name, _, initial = raw.partition(":")
-    if name != "adafactor":
-        return {"lr_scheduler": clean.string(raw)}
-    rate = take(clean.number, initial, "learning_rate", problems)
-    return {"lr_scheduler": name, "learning_rate": rate}
-
-
-def read_warmup(raw: str, _: list[Problem]) -> Mapping[str, Any]:
-    """`ss_lr_warmup_steps`: steps, or since 2024-09-11 a share of all steps when it is below 1."""
-    value = clean.number(raw)
-    if value is not None and 0 < value < 1:
-        return {"lr_warmup_ratio": value}
-    return {"lr_warmup_steps": clean.integer(raw)}
-
-
-def read_optimizer(raw: str, problems: list[Problem]) -> Mapping[str, Any]:
-    """`ss_optimizer`: `module.Class` or `module.Class(k=v,k=v)`.
-
-    Arguments are typed as Python writes them; a text that is no Python value stays text.
-    """
-    if clean.string(raw) is None:
-        return {}
-    match = _OPTIMIZER.fullmatch(raw)
-    if match is None:
-        raise UnreadableError(MALFORMED, f"{clean.quote(raw)} is no class with arguments")
-    path = match[1]
-    args = take(_arguments, match[2] or "", "optimizer_args", problems)
-    return {
-        "optimizer": path.rpartition(".")[2] or path,
-        "optimizer_path": path if "." in path else None,
-        "optimizer_args": args or None,
-    }
-
-
-def _arguments(inner: str) -> Mapping[str, Any]:
-    arguments: dict[str, Any] = {}
-    for piece in _pieces(inner):
-        name, equals, spelt = piece.partition("=")
-        if not equals:
-            raise UnreadableError(MALFORMED, f"{clean.quote(piece)} is no argument with a value")
-        try:
-            value = read_literal(spelt)
-        except UnreadableError:
-            value = spelt
-        kept = clean.json_value(value)
-        # `inf` and integers beyond 64 bits stay the text they are: no JSON can hold them.
-        arguments[clean.text(name.strip())] = kept if kept == value else clean.text(spelt)
-    return arguments
-
-
-def _pieces(inner: str) -> Iterator[str]:
-    """The text cut at the commas that stand outside of all brackets."""
-    if _BRACKETS.search(inner) is None:
-        *pieces, last = inner.split(",")
-        yield from pieces
-        if last.strip():
-            yield last
-        return
-    depth, begin = 0, 0
-    for at, character in enumerate(inner):
-        depth += _DEPTH.get(character, 0)
-        if character == "," and depth == 0:
-            yield inner[begin:at]
-            begin = at + 1
-    if inner[begin:].strip():
-        yield inner[begin:]
-
-
 Reader = Callable[[str], Any]
 
 _TEXT, _INT, _NUM = clean.string, clean.integer, clean.number
@@ -118,7 +24,7 @@ _BOOL, _TIME, _HEX = clean.boolean, clean.moment, clean.hexadecimal
 
 
 def _number_or_off(value: str) -> float | None:
-    """A number; `False` says the same as `None` (the trainer turns the setting off so)."""
+    """A number. The trainer also writes `False` for a setting that is off, like `None`."""
     return None if value == "False" else clean.number(value)
 
 
@@ -126,7 +32,7 @@ def _commit(value: str) -> str | None:
     return None if value == "(unknown)" else clean.string(value)
 
 
-#: Key, column, reader. Of several spellings of one column the first that is present counts.
+#: Key, column, reader. Of several keys for one column the first that is present counts.
 FLAT: tuple[tuple[str, str, Reader], ...] = (
     # trainer
     ("ss_sd_scripts_commit_hash", "trainer_version", _commit),
@@ -138,7 +44,7 @@ FLAT: tuple[tuple[str, str, Reader], ...] = (
     ("ss_network_dim", "network_dim", _INT),
     ("ss_network_alpha", "network_alpha", _NUM),
     ("ss_network_dropout", "network_dropout", _NUM),
-    ("ss_dropout", "network_dropout", _NUM),  # its name on 2023-06-01
+    ("ss_dropout", "network_dropout", _NUM),  # its name on 2023-06-01 only
     # rates
     ("ss_learning_rate", "learning_rate", _NUM),
     ("ss_unet_lr", "unet_lr", _NUM),
@@ -155,7 +61,7 @@ FLAT: tuple[tuple[str, str, Reader], ...] = (
     ("ss_total_batch_size", "total_batch_size", _INT),
     # data
     ("ss_num_train_images", "num_train_images", _INT),
-    ("ss_num_train_items", "num_train_images", _INT),  # musubi-tuner's: videos count as well
+    ("ss_num_train_items", "num_train_images", _INT),  # musubi-tuner counts videos too
     ("ss_num_reg_images", "num_reg_images", _INT),
     ("ss_enable_bucket", "enable_bucket", _BOOL),
     ("ss_bucket_no_upscale", "bucket_no_upscale", _BOOL),
@@ -183,7 +89,7 @@ FLAT: tuple[tuple[str, str, Reader], ...] = (
     ("ss_huber_c", "huber_c", _NUM),
     ("ss_guidance_scale", "guidance_scale", _NUM),
     ("ss_timestep_sampling", "timestep_sampling", _TEXT),
-    ("ss_timestep_sample_method", "timestep_sampling", _TEXT),  # its name on one day of 2026
+    ("ss_timestep_sample_method", "timestep_sampling", _TEXT),  # its name on one day in 2026
     ("ss_discrete_flow_shift", "discrete_flow_shift", _NUM),
     ("ss_weighting_scheme", "weighting_scheme", _TEXT),
     # machine
@@ -208,13 +114,101 @@ FLAT: tuple[tuple[str, str, Reader], ...] = (
     ("ss_training_finished_at", "training_finished_at", _TIME),
 )
 
+_OPTIMIZER = re.compile(r"\s*([A-Za-z_][\w.\-]*+)\s*(?:\((.*)\))?\s*", re.DOTALL)
+_DEPTH = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 
-#: As sd-scripts writes it, and as people give it to sd-scripts.
+
+def read_text_encoder(raw: str, _: list[Problem]) -> Mapping[str, Any]:
+    """`ss_text_encoder_lr`: one rate, or since 2024-09-10 a list with one per text encoder.
+
+    An empty list stands for the base rate, as None does.
+    """
+    if not raw.lstrip().startswith(("[", "(")):
+        rate = clean.number(raw)
+        return {} if rate is None else {"text_encoder_lr": rate, "text_encoder_lrs": (rate,)}
+    items = read_literal(raw)
+    rates = [clean.number(item) for item in items] if isinstance(items, list) else [None]
+    if None in rates:
+        raise UnreadableError(WRONG_SHAPE, f"{clean.quote(raw)} is not a list of numbers")
+    return {"text_encoder_lr": rates[0], "text_encoder_lrs": tuple(rates)} if rates else {}
+
+
+def read_scheduler(raw: str, problems: list[Problem]) -> Mapping[str, Any]:
+    """`ss_lr_scheduler`: the name of the schedule.
+
+    `adafactor:0.0001` means that Adafactor sets the rate itself, starting from this number.
+    `ss_learning_rate` is None then, so the number becomes the learning rate.
+    """
+    name, _, initial = raw.partition(":")
+    if name != "adafactor":
+        return {"lr_scheduler": clean.string(raw)}
+    rate = take(clean.number, initial, "learning_rate", problems)
+    return {"lr_scheduler": name, "learning_rate": rate}
+
+
+def read_warmup(raw: str, _: list[Problem]) -> Mapping[str, Any]:
+    """`ss_lr_warmup_steps`: steps, or since 2024-09-11 a share of all steps if below 1."""
+    value = clean.number(raw)
+    if value is not None and 0 < value < 1:
+        return {"lr_warmup_ratio": value}
+    return {"lr_warmup_steps": clean.integer(raw)}
+
+
+def read_optimizer(raw: str, problems: list[Problem]) -> Mapping[str, Any]:
+    """`ss_optimizer`: `module.Class` or `module.Class(k=v,k=v)`.
+
+    Arguments are read as Python literals; what is not a literal stays text.
+    """
+    if clean.string(raw) is None:
+        return {}
+    match = _OPTIMIZER.fullmatch(raw)
+    if match is None:
+        raise UnreadableError(MALFORMED, f"{clean.quote(raw)} is not a class with arguments")
+    path = match[1]
+    args = take(_arguments, match[2] or "", "optimizer_args", problems)
+    return {
+        "optimizer": path.rpartition(".")[2] or path,
+        "optimizer_path": path if "." in path else None,
+        "optimizer_args": args or None,
+    }
+
+
+def _arguments(inner: str) -> Mapping[str, Any]:
+    arguments: dict[str, Any] = {}
+    for piece in _pieces(inner):
+        name, equals, spelt = piece.partition("=")
+        if not equals:
+            raise UnreadableError(
+                MALFORMED, f"{clean.quote(piece)} is not an argument with a value"
+            )
+        try:
+            value = read_literal(spelt)
+        except UnreadableError:
+            value = spelt
+        kept = clean.json_value(value)
+        # JSON cannot hold `inf`, nor the databases integers beyond 64 bits: they stay text.
+        arguments[clean.text(name.strip())] = kept if kept == value else clean.text(spelt)
+    return arguments
+
+
+def _pieces(inner: str) -> Iterator[str]:
+    """The text, cut at the commas outside all brackets."""
+    depth, begin = 0, 0
+    for at, character in enumerate(inner):
+        depth += _DEPTH.get(character, 0)
+        if character == "," and depth == 0:
+            yield inner[begin:at]
+            begin = at + 1
+    if inner[begin:].strip():
+        yield inner[begin:]
+
+
+#: A resolution as sd-scripts writes it, and as people pass it to sd-scripts.
 _SIDES = re.compile(r"(\()?([1-9][0-9]{0,9}), ?([1-9][0-9]{0,9})(?(1)\))")
 
 
 def _resolution(raw: str) -> Mapping[str, Any]:
-    """`(512, 768)`, `[512, 768]`, `512,768`, or `512` for a square; in px."""
+    """`ss_resolution`: `(512, 768)`, `[512, 768]`, `512,768`, or `512` for a square; in px."""
     if usual := _SIDES.fullmatch(raw):
         return {"resolution_width": int(usual[2]), "resolution_height": int(usual[3])}
     if raw.strip() in clean.ABSENT:
@@ -224,7 +218,7 @@ def _resolution(raw: str) -> Mapping[str, Any]:
     return {"resolution_width": width, "resolution_height": height}
 
 
-#: Keys of which one fills several columns: key, the column that a problem names, reader.
+#: Keys that fill several columns each: key, column named in problems, reader.
 SPLIT: tuple[tuple[str, str, Callable[[str, list[Problem]], Mapping[str, Any]]], ...] = (
     ("ss_network_args", "network_args", kohya_network.read_args),
     ("ss_text_encoder_lr", "text_encoder_lr", read_text_encoder),
@@ -236,7 +230,7 @@ SPLIT: tuple[tuple[str, str, Callable[[str, list[Problem]], Mapping[str, Any]]],
 
 
 def read(metadata: Mapping[str, str], trainer: Trainer | None) -> Reading:
-    """Every key that is known, in the columns, datasets, directories and tags it fills."""
+    """Read every known key into the columns, datasets, directories and tags that it fills."""
     values: dict[str, Any] = {}
     problems: list[Problem] = []
     used: set[str] = set()
@@ -261,8 +255,8 @@ def read(metadata: Mapping[str, str], trainer: Trainer | None) -> Reading:
     data = kohya_datasets.read(metadata, values)
     _fill(values, data.values)
     _fill(values, _derived(values, problems))
-    if not _says_arguments(metadata) and str(values.get("network_module")).startswith("lycoris."):
-        values["network_algo"] = None  # the module alone could be any
+    if not _has_arguments(metadata) and str(values.get("network_module")).startswith("lycoris."):
+        values["network_algo"] = None  # the module alone trains any algorithm
     values["trainer"] = trainer
     return Reading(
         values=values,
@@ -274,25 +268,25 @@ def read(metadata: Mapping[str, str], trainer: Trainer | None) -> Reading:
     )
 
 
-def _says_arguments(metadata: Mapping[str, str]) -> bool:
-    """Whether a network without arguments had none.
+def _has_arguments(metadata: Mapping[str, str]) -> bool:
+    """Whether the arguments of the network are known; they are recorded since 2023-03-08.
 
-    sd-scripts writes them since 2023-03-08. A training that knows a key from shortly after is later
-    than that, and so is a file without a training (`--no_metadata` of old leaves nothing at all).
+    `ss_min_snr_gamma` came shortly after. A file without training keys is newer as well: before,
+    `--no_metadata` left nothing at all.
     """
     later = "ss_network_args" in metadata or "ss_min_snr_gamma" in metadata
     return later or "ss_num_train_images" not in metadata
 
 
 def _fill(values: dict[str, Any], more: Mapping[str, Any]) -> None:
-    """What a key of its own has said stays."""
+    """Add columns that have no value yet: a key of its own takes precedence."""
     for column, value in more.items():
         if values.get(column) is None:
             values[column] = value
 
 
 def _derived(values: Mapping[str, Any], problems: list[Problem]) -> Mapping[str, Any]:
-    """What follows from several columns together."""
+    """Columns that follow from several others."""
     derived: dict[str, Any] = {
         "network_algo": kohya_network.algo(
             values.get("network_module"), values.get("network_args"), values.get("conv_dim")

@@ -1,4 +1,4 @@
-"""The network of a run: its arguments, and which algorithm they add up to."""
+"""The network of a run: its arguments and the algorithm that follows from them."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from crawler.decode.embedded_json import read_json
 from crawler.decode.problems import WRONG_SHAPE, UnreadableError
 from crawler.model import Problem
 
-#: Algorithms that LyCORIS names; its DyLoRA and its `lora` are told by what they train.
+#: Algorithms by the names of LyCORIS. Its `lora`, `locon` and `dylora` depend on the trained layers.
 _LYCORIS = {
     "loha": "loha",
     "lokr": "lokr",
@@ -22,14 +22,15 @@ _LYCORIS = {
     "oft": "oft",
 }
 _LYCORIS_LORA = frozenset({"lora", "locon", "dylora"})
+
 #: LyCORIS presets that leave the convolutions out, and those that train them.
 _WITHOUT_CONV = frozenset({"full-lin", "attn-mlp", "attn-only", "unet-transformer-only", "ia3"})
 _WITH_CONV = frozenset({None, "full", "unet-only", "unet-convblock-only"})
 
-#: The ranks of convolutions, one for each block of a UNet, in the place of `conv_dim`.
+#: The ranks of convolutions by block of the UNet, instead of one `conv_dim`.
 _PER_BLOCK = "conv_block_dims"
 
-#: Algorithms whose weights LyCORIS splits into size and direction with `dora_wd`.
+#: Algorithms that LyCORIS decomposes into magnitude and direction with `dora_wd`.
 _DECOMPOSED = frozenset({"lora", "locon", "loha", "lokr"})
 
 _PLAIN = re.compile(r"(?:networks?|kohya-ss)[./](?:dy)?lora(?:_\w+)?")
@@ -41,8 +42,8 @@ _OTHER = {
     "locon.locon_kohya": "locon",
 }
 
-#: What tools put before the comment, the newest first; the number is the rank before. `resize_lora`
-#: since 2025 names another rank for convolutions; ports of it speak of a `dim`.
+#: What resizing tools put before the comment, the latest first. The number is the former rank. Since
+#: 2025 `resize_lora` adds a rank for convolutions; ports of it write `dim`.
 RESIZED = re.compile(
     r"(?:dimension is resized from|Resized from dim|"
     r"Dynamic resize with [^;]{0,80}? from(?: dim)?|"
@@ -52,15 +53,15 @@ RESIZED = re.compile(
 
 
 def read_args(raw: str, problems: list[Problem]) -> Mapping[str, Any]:
-    """`ss_network_args`: as they are, and the columns that are told by them.
+    """`ss_network_args` as they are, and the columns that they fill.
 
-    Values are text, except that sd-scripts puts in `dropout` as a number or null.
+    Values are text, but sd-scripts itself adds `dropout` as a number or null.
     """
     args = None if raw.strip() in clean.ABSENT else read_json(raw)
     if not args:
         return {}
     if not isinstance(args, dict):
-        raise UnreadableError(WRONG_SHAPE, f"{clean.quote(args)} is no object")
+        raise UnreadableError(WRONG_SHAPE, f"{clean.quote(args)} is not an object")
     return {
         "network_args": held(args, "network_args", problems),
         "conv_dim": take(clean.integer, args.get("conv_dim"), "conv_dim", problems),
@@ -70,7 +71,7 @@ def read_args(raw: str, problems: list[Problem]) -> Mapping[str, Any]:
 
 
 def algo(module: str | None, args: Mapping[str, Any] | None, conv_dim: int | None) -> str | None:
-    """The algorithm in one of the words of `network_algo`; None when it cannot be told."""
+    """The algorithm as a value of `network_algo`; None when it cannot be determined."""
     args = args or {}
     if module is None:
         return None
@@ -86,7 +87,7 @@ def algo(module: str | None, args: Mapping[str, Any] | None, conv_dim: int | Non
 
 
 def _lycoris(args: Mapping[str, Any], conv_dim: int | None) -> str | None:
-    """LyCORIS trains convolutions unless told not to, with the common rank when none is given."""
+    """LyCORIS trains convolutions by default, with the common rank if they have none of their own."""
     name = str(args.get("algo") or "lora").strip().lower()
     if name not in _LYCORIS_LORA:
         return _LYCORIS.get(name)
@@ -100,7 +101,7 @@ def _lycoris(args: Mapping[str, Any], conv_dim: int | None) -> str | None:
 
 
 def original_dim(comment: str | None, problems: list[Problem]) -> int | None:
-    """The rank that was trained, by what resizing tools wrote before the comment."""
+    """The rank before any resize, as resizing tools wrote it before the comment."""
     found, at = None, 0
     while comment and (match := RESIZED.match(comment, at)):
         found, at = match[1], match.end()
