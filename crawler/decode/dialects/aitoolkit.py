@@ -1,9 +1,8 @@
-"""ai-toolkit by ostris, also where it runs as a service: who trained, how long, on what base.
+"""ai-toolkit by ostris, also as a hosted service: its version, the steps and the base.
 
-Nothing is said of rates, rank or data. Two of its keys mislead: releases 0.1 call every base
-`sd_1.5`, which is kept as claimed, and `ss_tag_frequency` holds the trigger word alone, counted
-once, for the sake of other tools: no caption was counted, so it stays among the other settings.
-Source: `toolkit/metadata.py`, `BaseSDTrainProcess.py`.
+It records no rates, rank or data. Two keys mislead: releases 0.1 call every base `sd_1.5`, which is
+kept as claimed, and `ss_tag_frequency` holds only the trigger word, counted once, for other tools. No
+caption was counted, so it stays in `other_settings`. Source: `toolkit/metadata.py`, `BaseSDTrainProcess.py`.
 """
 
 import dataclasses
@@ -20,12 +19,12 @@ _NOT_COUNTED = "ss_tag_frequency"
 
 
 def matches(metadata: Mapping[str, str]) -> bool:
-    """Whether the software calls itself so."""
+    """Whether the software names itself ai-toolkit."""
     return '"ai-toolkit"' in metadata.get("software", "")
 
 
 def read(metadata: Mapping[str, str]) -> Reading:
-    """Version, steps, epoch, name and base; keys of sd-scripts that a user added are typed as well."""
+    """Read version, steps, epoch, name and base, and keys of sd-scripts that a user added."""
     reading = kohya_keys.read(
         {key: value for key, value in metadata.items() if key != _NOT_COUNTED}, Trainer.AI_TOOLKIT
     )
@@ -51,7 +50,7 @@ def read(metadata: Mapping[str, str]) -> Reading:
 def _of_software(
     metadata: Mapping[str, str], problems: list[Problem], used: set[str]
 ) -> dict[str, Any]:
-    """`{"name": "ai-toolkit", "repo": "https://…", "version": "0.1.0"}`; the first had no version."""
+    """`{"name": "ai-toolkit", "repo": "https://…", "version": "0.1.0"}`; early files have no version."""
     software = read_key(
         "software", metadata, an_object, "trainer_version", problems=problems, used=used
     )

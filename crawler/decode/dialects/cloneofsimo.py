@@ -1,8 +1,8 @@
-"""cloneofsimo/lora, the first trainer of LoRAs for images: a rank for each layer, and little else.
+"""cloneofsimo/lora, the first trainer of image LoRAs: a rank for each layer, and little else.
 
-Source: its `lora_diffusion/lora.py`, `save_safeloras_with_embeds`. A model (`unet`, `text_encoder`)
-is a key with the JSON list of the classes whose layers were trained; `unet:0:rank` is the rank of
-its first layer; a trained word is a key with the value `<embed>`.
+A model (`unet`, `text_encoder`) is a key with a JSON list of the classes whose layers were trained.
+`unet:0:rank` is the rank of its first layer. A trained word is a key with the value `<embed>`.
+Source: its `lora_diffusion/lora.py`, `save_safeloras_with_embeds`.
 """
 
 import re
@@ -17,20 +17,20 @@ from crawler.model import Problem, Trainer
 
 _RANK = re.compile("(?:unet|text_encoder):[0-9]{1,6}:rank")
 
-#: The models that it trains.
+#: Models that it trains.
 _MODELS = ("unet", "text_encoder")
 
-#: The class of a UNet's convolutions, trained when it is among those of `unet`.
+#: The class of a U-Net's convolutions, which are trained if `unet` lists it.
 _CONVOLUTIONS = "ResnetBlock2D"
 
 
 def matches(metadata: Mapping[str, str]) -> bool:
-    """Whether the rank of a model's first layer is there."""
+    """Whether the metadata has the rank of a model's first layer."""
     return any(f"{name}:0:rank" in metadata for name in _MODELS)
 
 
 def read(metadata: Mapping[str, str]) -> Reading:
-    """The rank, where all layers have the same, and the classes that were trained."""
+    """Read the rank, if it is the same for all layers, and the trained classes."""
     problems: list[Problem] = []
     used: set[str] = set()
     ranks = {key: value for key, value in metadata.items() if _RANK.fullmatch(key)}
@@ -59,12 +59,12 @@ def read(metadata: Mapping[str, str]) -> Reading:
 
 
 def _common(ranks: Mapping[str, str], problems: list[Problem]) -> int | None:
-    """The rank that every layer has; None and a problem when they differ or one is unreadable."""
+    """The rank of every layer; None and a problem when they differ or one is unreadable."""
     spellings = dict.fromkeys(ranks.values())
     known = [take(_rank, spelt, "network_dim", problems) for spelt in spellings]
     found = sorted({rank for rank in known if rank is not None})
     if len(found) > 1:
-        detail = f"{len(found):,} ranks from {found[0]} to {found[-1]}, by layer"
+        detail = f"{len(found):,} different ranks, from {found[0]} to {found[-1]}"
         note(problems, UnreadableError(SEVERAL, detail), "network_dim")
     return found[0] if len(found) == 1 and None not in known else None
 
@@ -72,22 +72,22 @@ def _common(ranks: Mapping[str, str], problems: list[Problem]) -> int | None:
 def _rank(value: str) -> int:
     rank = clean.integer(value)
     if rank is None or rank <= 0:
-        raise UnreadableError(OUT_OF_RANGE, f"{clean.quote(value)} is no rank")
+        raise UnreadableError(OUT_OF_RANGE, f"{clean.quote(value)} is not a rank")
     return rank
 
 
 def _classes(value: str | None) -> list[str] | None:
-    """The names of classes; None when the model was not trained."""
+    """Names of classes; None when the model was not trained."""
     listed = None if value is None else read_json(value)
     if listed is None:
         return None
     if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
-        raise UnreadableError(WRONG_SHAPE, f"{clean.quote(value)} is no list of names")
+        raise UnreadableError(WRONG_SHAPE, f"{clean.quote(value)} is not a list of names")
     return listed
 
 
 def _algo(classes: Mapping[str, Any], ranks: Iterable[str]) -> str | None:
-    """None unless the classes of every model that has ranks are known."""
+    """`lora` or `locon`; None unless the classes of every model with ranks are known."""
     if not {key.partition(":")[0] for key in ranks} <= classes.keys():
         return None
     return "locon" if _CONVOLUTIONS in classes.get("unet", ()) else "lora"

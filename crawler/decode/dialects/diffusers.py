@@ -1,6 +1,6 @@
-"""diffusers since 0.34: its training scripts and whatever saves with its pipelines.
+"""diffusers since 0.34: its training scripts and other tools that save with its pipelines.
 
-Older releases write `{"format": "pt"}` and no more, which says nothing of who wrote it.
+Earlier releases write only `{"format": "pt"}`, which does not identify them.
 """
 
 import re
@@ -13,10 +13,16 @@ from crawler.decode.dialects.local_paths import model_name
 from crawler.decode.embedded_json import an_object, read_key
 from crawler.model import Problem, Trainer
 
-#: Components in the order in which one stands for the file: what is denoised before what is read.
+#: Key of the adapter's configuration, with settings for each component of the pipeline.
+KEY = "lora_adapter_metadata"
+
+#: A setting with its component, such as `unet.r`. PEFT alone writes no components.
+_OF_A_COMPONENT = re.compile(r'"[a-z][a-z0-9_]{0,40}\.(?:r|lora_alpha|peft_type|target_modules)"')
+
+#: Components whose rank is that of the file, the first one present; the text encoder comes last.
 _FIRST = ("transformer", "unet", "prior", "")
 
-#: PEFT's methods in the words of `network_algo`.
+#: `peft_type` -> `network_algo`.
 _ALGORITHMS = {
     "LORA": "lora",
     "LOHA": "loha",
@@ -26,15 +32,25 @@ _ALGORITHMS = {
     "IA3": "ia3",
 }
 
-#: Settings that are columns of their own.
-_TOLD = frozenset({"r", "lora_alpha", "alpha", "lora_dropout"})
+#: Settings that columns hold.
+_COLUMNS = frozenset({"r", "lora_alpha", "alpha", "lora_dropout"})
 
-#: A Hub id, or a path on the disk of whoever trained: never among the arguments.
+#: A Hub id or a path on the user's disk, so never part of the arguments.
 _BASE = "base_model_name_or_path"
 
 
+def matches(metadata: Mapping[str, str]) -> bool:
+    """Whether the metadata has the configuration of an adapter by component."""
+    return _OF_A_COMPONENT.search(metadata.get(KEY, "")) is not None
+
+
+def read(metadata: Mapping[str, str]) -> Reading:
+    """Read the rank, alpha and other settings of the adapter."""
+    return read_adapter_config(metadata, KEY, Trainer.DIFFUSERS)
+
+
 def read_adapter_config(metadata: Mapping[str, str], key: str, trainer: Trainer) -> Reading:
-    """What a key that holds such a configuration says; nothing is said of the run."""
+    """Read a key that holds the configuration of an adapter. It has nothing on the run."""
     problems: list[Problem] = []
     used: set[str] = set()
     config = read_key(key, metadata, an_object, "network_args", problems=problems, used=used)
@@ -48,9 +64,9 @@ def read_adapter_config(metadata: Mapping[str, str], key: str, trainer: Trainer)
 def columns(config: Mapping[str, Any], problems: list[Problem]) -> Mapping[str, Any]:
     """Columns of `Recipe` by name.
 
-    The rank is that of the denoiser; layers that differ from it stand in `network_args` under
-    `rank_pattern` and `alpha_pattern`, further components under their names. Settings that are off
-    (null, false or empty) are left out.
+    Rank and alpha are those of the U-Net or transformer. `network_args` holds layers that differ as
+    `rank_pattern` and `alpha_pattern`, and other components by name. Settings that are off (null,
+    false or empty) are left out.
     """
     components: dict[str, dict[str, Any]] = {}
     for key, value in config.items():
@@ -58,7 +74,7 @@ def columns(config: Mapping[str, Any], problems: list[Problem]) -> Mapping[str, 
         components.setdefault(component, {})[name] = value
     main = next((name for name in _FIRST if name in components), next(iter(components), ""))
     settings = components.pop(main, {})
-    arguments = {name: value for name, value in _set(settings).items() if name not in _TOLD}
+    arguments = {name: value for name, value in _set(settings).items() if name not in _COLUMNS}
     arguments |= {name: _set(others) for name, others in components.items() if _set(others)}
     alpha = settings.get("lora_alpha", settings.get("alpha"))
     return {
@@ -74,7 +90,7 @@ def columns(config: Mapping[str, Any], problems: list[Problem]) -> Mapping[str, 
 
 
 def _set(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What is not off, but the base. A 0 is kept: it is a number that somebody gave."""
+    """Settings that are not off, without the base. A 0 is kept: somebody set it."""
     return {
         name: value
         for name, value in settings.items()
@@ -83,7 +99,7 @@ def _set(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _algorithm(settings: Mapping[str, Any], problems: list[Problem]) -> str | None:
-    """None where neither the method nor an alpha of LoRA is given, or whether it is DoRA is not."""
+    """None without a method or an alpha of LoRA, or when `use_dora` cannot be read."""
     method = take(clean.string, settings.get("peft_type"), "network_algo", problems)
     if method is None and "lora_alpha" in settings:
         method = "LORA"
@@ -93,20 +109,3 @@ def _algorithm(settings: Mapping[str, Any], problems: list[Problem]) -> str | No
     if len(problems) > before:
         return None
     return "dora" if found == "lora" and decomposed else found
-
-
-#: The adapter's configuration, for each component of the pipeline.
-KEY = "lora_adapter_metadata"
-
-#: A setting behind the name of its component; PEFT by itself knows no components.
-_OF_A_COMPONENT = re.compile(r'"[a-z][a-z0-9_]{0,40}\.(?:r|lora_alpha|peft_type|target_modules)"')
-
-
-def matches(metadata: Mapping[str, str]) -> bool:
-    """Whether the configuration of an adapter stands there by component."""
-    return _OF_A_COMPONENT.search(metadata.get(KEY, "")) is not None
-
-
-def read(metadata: Mapping[str, str]) -> Reading:
-    """The adapter's rank, alpha and further settings."""
-    return read_adapter_config(metadata, KEY, Trainer.DIFFUSERS)

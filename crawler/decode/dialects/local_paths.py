@@ -1,4 +1,4 @@
-"""Paths on the disk of whoever trained: private, so no column holds more than their last part."""
+"""Paths on the user's disk. They are private, so columns hold only their last part."""
 
 import re
 from collections.abc import Mapping
@@ -6,25 +6,25 @@ from typing import Any
 
 from crawler.decode import clean
 
-#: How a path begins that can only be one: a drive, a share, a root, the home, here, above.
+#: Starts that only paths have: a drive, a share, the root, home, `.` or `..`, a file URL.
 _LOCAL = re.compile(r"(?:[A-Za-z]:[\\/]|\\\\|/|~[\\/]|\.{1,2}[\\/]|file:/+)[^\\/]")
 
-#: A repository of the Hugging Face Hub, `owner/name`; with a file's ending it is a path.
+#: A repository on the Hugging Face Hub, `owner/name`; with the suffix of a file it is a path.
 _HUB = re.compile(r"[\w.-]{1,96}/(?!.*\.(?:safetensors|ckpt|pt|bin|gguf)$)[\w.-]{1,96}")
 
 
 def is_local(text: str) -> bool:
-    """Whether the text is a path beyond doubt."""
+    """Whether the text is certainly a path."""
     return _LOCAL.match(text) is not None
 
 
 def base_name(path: str) -> str:
-    """The last part of a path of any system; the text itself when it has no folders."""
+    """The last part of a path on any system; the whole text when it has no folders."""
     return re.split(r"[\\/]", path.rstrip("\\/ "))[-1]
 
 
 def model_name(value: object) -> str | None:
-    """A model's name as sd-scripts would write it: a Hub id as it is, of a path the last part.
+    """The name of a model: a Hub id as it is, or the last part of a path.
 
     Raises:
         UnreadableError: `not_text` or `too_long`.
@@ -36,11 +36,11 @@ def model_name(value: object) -> str | None:
 
 
 def without_folders(value: Any, names: frozenset[str]) -> Any:
-    """The same JSON value with only the last part of every path in it.
+    """The same JSON value, with every path in it cut to its last part.
 
     Args:
-        value: Not nested deeper than `clean.MAX_DEPTH`, as `reading.held` gives it.
-        names: Fields whose text is a path however it begins.
+        value: Nested at most `clean.MAX_DEPTH` deep, as `held` returns it.
+        names: Fields whose text is always a path.
     """
     if isinstance(value, Mapping):
         return {

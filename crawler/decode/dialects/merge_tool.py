@@ -1,14 +1,14 @@
-"""Tools that merge, extract, split or resize LoRAs, where they leave a sign and no training behind.
+"""Tools that merge, extract, split or resize LoRAs, if they leave a sign and no training metadata.
 
 - sd-scripts `merge_lora`, `sdxl_merge_lora`, `svd_merge_lora`, `flux_merge_lora`: the six keys of
-  MINIMUM and `modelspec.merged_from`, which `--no_metadata` leaves out. A rank that differs is
-  `Dynamic`; `svd_merge_lora` writes `conv_dim` as a number, training always as text.
-- `extract_lora_from_models` and its relatives: the same six, with arguments that are `{}`; training
+  MINIMUM, and `modelspec.merged_from` unless `--no_metadata` is given. A rank that differs between
+  layers is `Dynamic`. `svd_merge_lora` writes `conv_dim` as a number, training always as text.
+- `extract_lora_from_models` and its relatives: the same six keys with `{}` as arguments; training
   writes no arguments when there are none.
-- `resize_lora`, `extract_lora_from_dylora`: a comment; a file that still has its trainer's keys is
-  its trainer's, with the rank before in `original_dim`.
+- `resize_lora`, `extract_lora_from_dylora`: a comment. A file that still has the keys of its trainer
+  belongs to that trainer, with the former rank in `original_dim`.
 - SuperMerger: the keys of the first LoRA with `sshs_ratio` and `sshs_blocks`, or SUPERMERGER alone.
-- Mergers of checkpoints, A1111's own among them: `sd_merge_models`, `sd_merge_recipe`.
+- Tools that merge checkpoints, such as A1111: `sd_merge_models`, `sd_merge_recipe`.
 """
 
 from collections.abc import Mapping
@@ -24,37 +24,28 @@ from crawler.decode.embedded_json import read_json
 from crawler.decode.problems import UnreadableError
 from crawler.model import Trainer
 
-#: All that sd-scripts writes of a network when it did not train, or was told to write no more.
+#: Keys of sd-scripts in a file that was not trained, or trained with `--no_metadata`.
 MINIMUM = frozenset(
     {
-        "ss_v2",
-        "ss_base_model_version",
-        "ss_network_module",
-        "ss_network_dim",
-        "ss_network_alpha",
-        "ss_network_args",
+        "ss_v2", "ss_base_model_version",
+        "ss_network_module", "ss_network_dim", "ss_network_alpha", "ss_network_args",
     }
-)
+)  # fmt: skip
 
-#: All that SuperMerger writes when it is told to make new metadata.
+#: Keys that SuperMerger writes when it makes new metadata.
 SUPERMERGER = frozenset(
-    {
-        *(MINIMUM - {"ss_network_args"}),
-        "ss_sd_model_name",
-        "ss_output_name",
-        "ss_mixed_precision",
-    }
+    {*MINIMUM, "ss_sd_model_name", "ss_output_name", "ss_mixed_precision"} - {"ss_network_args"}
 )
 
-#: Keys, any of which only a merger writes.
+#: Keys that only merge tools write.
 _MERGED = frozenset({"sshs_ratio", "sshs_blocks", "sd_merge_models", "sd_merge_recipe"})
 
-#: Keys of which every training by sd-scripts has one.
+#: Every training by sd-scripts writes one of these keys.
 _TRAINED = frozenset({"ss_num_train_images", "ss_sd_scripts_commit_hash"})
 
 
 def matches(metadata: Mapping[str, str]) -> bool:
-    """Whether such a tool made the file, and it is certain."""
+    """Whether such a tool certainly made the file."""
     if metadata.get("modelspec.merged_from", "") not in clean.ABSENT:
         return True
     if not _MERGED.isdisjoint(metadata):
@@ -65,10 +56,10 @@ def matches(metadata: Mapping[str, str]) -> bool:
 
 
 def read(metadata: Mapping[str, str]) -> Reading:
-    """The few keys that such tools write under sd-scripts' names.
+    """Read the few keys that such tools share with sd-scripts.
 
-    The module names no algorithm here: mergers keep or invent it and drop its arguments. Only an
-    extracted file is certain to hold what `networks.lora` makes without any.
+    The module does not give the algorithm: merge tools keep or invent it and drop its arguments.
+    Only an extracted file is certain to be a `networks.lora` without arguments.
     """
     reading = kohya_keys.read(metadata, Trainer.MERGE_TOOL)
     if _args(metadata) == {}:
@@ -77,13 +68,13 @@ def read(metadata: Mapping[str, str]) -> Reading:
 
 
 def _is_resized(metadata: Mapping[str, str]) -> bool:
-    """Whether a comment tells of another rank, and neither a training nor its base stand beside it."""
+    """Whether a comment names a former rank, and no keys of a training or its base are left."""
     trained = not _TRAINED.isdisjoint(metadata) or "ss_v2" in metadata
     return not trained and RESIZED.match(metadata.get("ss_training_comment", "")) is not None
 
 
 def _is_made(metadata: Mapping[str, str]) -> bool:
-    """Whether there are only keys of a network, written as no training writes them."""
+    """Whether all keys describe a network, in a form that training does not write."""
     if "ss_network_module" not in metadata or not _TRAINED.isdisjoint(metadata):
         return False
     keys = {key for key in metadata if key.startswith("ss_")}
@@ -100,7 +91,7 @@ def _is_made(metadata: Mapping[str, str]) -> bool:
 
 
 def _args(metadata: Mapping[str, str]) -> Any:
-    """The arguments of the network, whatever they are; None when they cannot be read."""
+    """The arguments of the network, of any type; None when they cannot be read."""
     try:
         return read_json(metadata.get("ss_network_args", "null"))
     except UnreadableError:

@@ -1,8 +1,8 @@
-"""musubi-tuner by kohya-ss, for video and image models that are transformers.
+"""musubi-tuner by kohya-ss, for transformers that generate video and images.
 
-It borrows sd-scripts' keys. Its datasets are folders or lists of their own, without subsets and
-without counts; `ss_num_train_items` counts images and clips with repeats, and stands for
-`num_train_images`. Source: `training/trainer_base.py`, `dataset/image_video_dataset.py`.
+It writes sd-scripts' keys. Its datasets are folders or lists, without subsets and counts.
+`ss_num_train_items` counts images and clips with repeats and becomes `num_train_images`. Source:
+`training/trainer_base.py`, `dataset/image_video_dataset.py`.
 """
 
 import dataclasses
@@ -24,47 +24,27 @@ _PACKAGE = "musubi_tuner."
 _MODULES = frozenset(
     f"networks.{name}"
     for name in (
-        "lora_wan",
-        "lora_framepack",
-        "lora_flux_2",
-        "lora_qwen_image",
-        "lora_zimage",
-        "lora_hv_1_5",
-        "lora_kandinsky",
-        "lora_hidream_o1",
-        "lora_ideogram4",
-        "lora_krea2",
+        "lora_wan", "lora_framepack", "lora_flux_2", "lora_qwen_image", "lora_zimage",
+        "lora_hv_1_5", "lora_kandinsky", "lora_hidream_o1", "lora_ideogram4", "lora_krea2",
     )
-)
+)  # fmt: skip
 
-#: Bases that sd-scripts does not train, by their full names; `networks.lora` and others are shared.
+#: Bases that sd-scripts does not train. Modules such as `networks.lora` are common to both.
 _BASES = frozenset(
     {
-        "hunyuan_video",
-        "hunyuan_video_1_5",
-        "wan",
-        "framepack",
-        "flux_kontext",
-        "flux_2_dev",
-        "flux_2_klein_4b",
-        "flux_2_klein_9b",
-        "qwen_image",
-        "qwen_image_edit",
-        "kandinsky5",
-        "z_image",
-        "hidream_o1_image",
-        "ideogram4",
-        "krea2",
+        "hunyuan_video", "hunyuan_video_1_5", "wan", "framepack", "flux_kontext", "flux_2_dev",
+        "flux_2_klein_4b", "flux_2_klein_9b", "qwen_image", "qwen_image_edit", "kandinsky5",
+        "z_image", "hidream_o1_image", "ideogram4", "krea2",
     }
-)
+)  # fmt: skip
 
-#: Where the images or clips of a dataset are; the first that is given names its folder.
+#: Settings that name where the images or clips of a dataset are; the first one given counts.
 _SOURCES = ("image_directory", "image_jsonl_file", "video_directory", "video_jsonl_file")
 _IMAGES = frozenset(_SOURCES[:2])
 
 
 def matches(metadata: Mapping[str, str]) -> bool:
-    """Whether musubi-tuner wrote this, also with `--no_metadata`, which keeps module and base."""
+    """Whether musubi-tuner wrote this; `--no_metadata` still keeps the module and the base."""
     if "ss_sd_scripts_commit_hash" in metadata:
         return False
     if _ITEMS in metadata:
@@ -76,7 +56,7 @@ def matches(metadata: Mapping[str, str]) -> bool:
 
 
 def read(metadata: Mapping[str, str]) -> Reading:
-    """Every key of sd-scripts, and the folders of the datasets."""
+    """Read every key of sd-scripts, and the folders of the datasets."""
     reading = kohya_keys.read(metadata, Trainer.MUSUBI_TUNER)
     problems = list(reading.problems)
     values = dict(reading.values)
@@ -101,7 +81,7 @@ def read(metadata: Mapping[str, str]) -> Reading:
 
 
 def _directory(dataset: Dataset, problems: list[Problem]) -> Directory:
-    """A dataset's folder or list; nameless when the dataset names none."""
+    """The folder or list of a dataset; its name is empty when the dataset has none."""
     settings = dataset.settings or {}
     source = _source(settings)
     name = settings[source] if source else ""
@@ -118,7 +98,7 @@ def _source(settings: Mapping[str, Any]) -> str | None:
 
 
 def _without_source(dataset: Dataset) -> Dataset:
-    """The dataset without what its folder tells."""
+    """The dataset without the settings that its directory holds."""
     settings = dict(dataset.settings or {})
     source = _source(settings)
     kept = {name: value for name, value in settings.items() if name not in {source, "num_repeats"}}
@@ -126,7 +106,7 @@ def _without_source(dataset: Dataset) -> Dataset:
 
 
 def _shared(datasets: Sequence[Dataset]) -> Mapping[str, None]:
-    """The columns in which datasets differ, emptied: which of them has most images is not known."""
+    """None for columns in which the datasets differ, as the one with most images is unknown."""
     differing = [
         name for name in SHARED_COLUMNS if len({getattr(one, name) for one in datasets}) > 1
     ]
@@ -138,9 +118,9 @@ def _shared(datasets: Sequence[Dataset]) -> Mapping[str, None]:
 def _counts(
     datasets: Sequence[Dataset], directories: Sequence[Directory], items: int | None
 ) -> Mapping[str, Any]:
-    """Distinct images, where every dataset is of images and repeats them as often as the others.
+    """Distinct images, if all datasets hold images and have the same number of repeats.
 
-    A video gives one clip or several, so that clips do not tell how many videos there were.
+    A video gives one or more clips, so the number of clips says nothing about videos.
     """
     repeats = {directory.repeats for directory in directories}
     each = next(iter(repeats)) if len(repeats) == 1 else None

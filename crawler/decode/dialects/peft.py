@@ -1,6 +1,6 @@
-"""Adapters of PEFT whose configuration is in the file: trainers built on it, finetrainers among them.
+"""PEFT adapters with their configuration in the file, written by finetrainers and other trainers.
 
-PEFT itself writes `{"format": "pt"}` and keeps the configuration in a file beside it.
+PEFT itself writes `{"format": "pt"}` and keeps the configuration in a separate file.
 """
 
 import dataclasses
@@ -16,12 +16,12 @@ _LORA_CONFIG = "lora_config"
 
 
 def matches(metadata: Mapping[str, str]) -> bool:
-    """Whether the configuration of one adapter stands there; other tools' `lora_config` has no alpha."""
+    """Whether the metadata configures one adapter; `lora_config` of other tools has no alpha."""
     return diffusers.KEY in metadata or '"lora_alpha"' in metadata.get(_LORA_CONFIG, "")
 
 
 def read(metadata: Mapping[str, str]) -> Reading:
-    """The adapter's rank, alpha and further settings, and PEFT's version."""
+    """Read the rank, alpha and other settings of the adapter, and PEFT's version."""
     key = diffusers.KEY if diffusers.KEY in metadata else _LORA_CONFIG
     reading = diffusers.read_adapter_config(metadata, key, Trainer.PEFT)
     problems = list(reading.problems)

@@ -1,7 +1,7 @@
-"""SimpleTuner: `modelspec.*` with diffusers as the implementation, and what the network is made of.
+"""SimpleTuner: `modelspec.*` with diffusers as the implementation, and the network.
 
-Its `ss_tag_frequency` lists only tags of more than half of all captions: no count of distinct tags,
-so it stays among the other settings. Source: `helpers/training/save_hooks.py`.
+Its `ss_tag_frequency` lists only tags of more than half of all captions. It does not count distinct
+tags, so it stays in `other_settings`. Source: `helpers/training/save_hooks.py`.
 """
 
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ from crawler.model import Problem, Trainer
 
 _LYCORIS = "lycoris_config"
 
-#: Keys that SimpleTuner writes beside `modelspec.implementation`; none of them says it alone.
+#: SimpleTuner writes these with `modelspec.implementation`. None of them identifies it alone.
 _SIGNS = frozenset({diffusers.KEY, _LYCORIS, "global_step", "trained_words", "modelspec.comment"})
 
-#: What sd-scripts writes in every file; its `modelspec.implementation` may be diffusers too.
+#: Keys of every file of sd-scripts, whose `modelspec.implementation` may be diffusers too.
 _OF_SD_SCRIPTS = frozenset({"ss_network_module", "ss_v2", "ss_sd_scripts_commit_hash"})
 
-#: Settings of a LyCORIS network that are columns: name, column, reader.
+#: Settings of a LyCORIS network that columns hold: name, column, reader.
 _COLUMNS = (
     ("linear_dim", "network_dim", clean.integer),
     ("linear_alpha", "network_alpha", clean.number),
@@ -33,7 +33,7 @@ _COLUMNS = (
 
 
 def matches(metadata: Mapping[str, str]) -> bool:
-    """Whether SimpleTuner wrote this; its LyCORIS files of old hold the network's settings alone."""
+    """Whether SimpleTuner wrote this; its old LyCORIS files have only the network's settings."""
     if not _OF_SD_SCRIPTS.isdisjoint(metadata):
         return False
     if metadata.get("modelspec.implementation") == "diffusers":
@@ -42,7 +42,7 @@ def matches(metadata: Mapping[str, str]) -> bool:
 
 
 def read(metadata: Mapping[str, str]) -> Reading:
-    """The network, and the steps where they are given."""
+    """Read the network and, if given, the steps."""
     problems: list[Problem] = []
     used: set[str] = set()
     values: dict[str, Any] = {"trainer": Trainer.SIMPLETUNER}
@@ -65,15 +65,15 @@ def read(metadata: Mapping[str, str]) -> Reading:
 def _lycoris(config: Mapping[str, Any], problems: list[Problem]) -> Mapping[str, Any]:
     """`lycoris_config`: `{"algo": "lokr", "linear_dim": 16, "linear_alpha": 1, "factor": 16 …}`.
 
-    The modules that are trained are listed there, not named as a preset: whether plain `lora` takes
-    convolutions in cannot be told, unless their rank is 0.
+    It lists the trained modules instead of naming a preset, so it is unknown whether plain `lora`
+    trains convolutions, unless their rank is 0.
     """
     values: dict[str, Any] = {
         column: take(reader, config.get(name), column, problems)
         for name, column, reader in _COLUMNS
     }
-    told = {name for name, *_ in _COLUMNS}
-    rest = {name: value for name, value in config.items() if name not in told}
+    in_columns = {name for name, *_ in _COLUMNS}
+    rest = {name: value for name, value in config.items() if name not in in_columns}
     args = held(rest, "network_args", problems) or {}
     values["network_args"] = args or None
     values["network_algo"] = kohya_network.algo(

@@ -1,4 +1,4 @@
-"""sd-webui-traintrain: sd-scripts' names, and a module that is always called the same.
+"""sd-webui-traintrain: sd-scripts' keys, and one module name for every algorithm.
 
 Source: its `trainer/train.py`, `metadator`.
 """
@@ -11,40 +11,22 @@ from crawler.decode.dialect_result import Reading
 from crawler.decode.dialects.kohya import keys as kohya_keys
 from crawler.model import Trainer
 
-#: What it writes and nobody else does: `networks.lora`, with an s, is sd-scripts' own module.
+#: Only TrainTrain writes this; the module of sd-scripts is `networks.lora`, with an s.
 MODULE = "network.lora"
 _RULES = "ss_lr_step_rules"
 
-#: It writes optimizers in lower case; the classes they stand for, where lower case differs.
+#: It writes optimizers in lower case: lower case -> name of the class.
 _CLASSES: Mapping[str, str] = MappingProxyType(
     {
         name.lower(): name
         for name in (
-            "Adam",
-            "Adam8bit",
-            "AdamW",
-            "AdamW8bit",
-            "AdamWScheduleFree",
-            "Adafactor",
-            "CAME",
-            "DAdaptAdaGrad",
-            "DAdaptAdam",
-            "DAdaptAdan",
-            "DAdaptLion",
-            "DAdaptSGD",
-            "Lion",
-            "Lion8bit",
-            "PagedAdamW",
-            "PagedAdamW32bit",
-            "PagedAdamW8bit",
-            "PagedLion8bit",
-            "Prodigy",
-            "RAdamScheduleFree",
-            "SGDScheduleFree",
-            "Tiger",
+            "Adam", "Adam8bit", "AdamW", "AdamW8bit", "AdamWScheduleFree", "Adafactor", "CAME",
+            "DAdaptAdaGrad", "DAdaptAdam", "DAdaptAdan", "DAdaptLion", "DAdaptSGD", "Lion",
+            "Lion8bit", "PagedAdamW", "PagedAdamW32bit", "PagedAdamW8bit", "PagedLion8bit",
+            "Prodigy", "RAdamScheduleFree", "SGDScheduleFree", "Tiger",
         )
     }
-)
+)  # fmt: skip
 
 
 def matches(metadata: Mapping[str, str]) -> bool:
@@ -53,9 +35,9 @@ def matches(metadata: Mapping[str, str]) -> bool:
 
 
 def read(metadata: Mapping[str, str]) -> Reading:
-    """The keys that it shares with sd-scripts.
+    """Read the keys of sd-scripts.
 
-    The module is the same for LoRA, LoCon and LoHa, so the algorithm stays open.
+    LoRA, LoCon and LoHa have the same module, so the algorithm is unknown.
     """
     reading = kohya_keys.read(metadata, Trainer.TRAINTRAIN)
     optimizer = reading.values.get("optimizer")

@@ -1,4 +1,4 @@
-"""Files of unknown origin that borrow sd-scripts' names: typed alike, the trainer left open."""
+"""Files of an unknown trainer that have keys of sd-scripts."""
 
 from collections.abc import Mapping
 
@@ -7,10 +7,10 @@ from crawler.decode.dialects.kohya import keys as kohya_keys
 
 
 def matches(metadata: Mapping[str, str]) -> bool:
-    """Whether any key begins the way those of sd-scripts do."""
+    """Whether any key has the prefix of sd-scripts."""
     return any(key.startswith("ss_") for key in metadata)
 
 
 def read(metadata: Mapping[str, str]) -> Reading:
-    """What the known keys say, without a trainer."""
+    """Read the known keys; the trainer stays None."""
     return kohya_keys.read(metadata, None)
