@@ -18,6 +18,7 @@ from crawler.decode.problems import MALFORMED, WRONG_SHAPE, UnreadableError
 from crawler.model import Problem, Trainer
 
 Reader = Callable[[str], Any]
+Row = tuple[str, str, Reader]
 
 _TEXT, _INT, _NUM = clean.string, clean.integer, clean.number
 _BOOL, _TIME, _HEX = clean.boolean, clean.moment, clean.hexadecimal
@@ -32,86 +33,64 @@ def _commit(value: str) -> str | None:
     return None if value == "(unknown)" else clean.string(value)
 
 
+def _same(reader: Reader, *columns: str) -> tuple[Row, ...]:
+    """Keys that are named like their column."""
+    return tuple((f"ss_{column}", column, reader) for column in columns)
+
+
 #: Key, column, reader. Of several keys for one column the first that is present counts.
-FLAT: tuple[tuple[str, str, Reader], ...] = (
+FLAT: tuple[Row, ...] = (
     # trainer
     ("ss_sd_scripts_commit_hash", "trainer_version", _commit),
-    ("ss_output_name", "output_name", _TEXT),
-    ("ss_training_comment", "training_comment", _TEXT),
-    ("ss_session_id", "session_id", _TEXT),
+    *_same(_TEXT, "output_name", "training_comment", "session_id"),
     # network
-    ("ss_network_module", "network_module", _TEXT),
-    ("ss_network_dim", "network_dim", _INT),
-    ("ss_network_alpha", "network_alpha", _NUM),
-    ("ss_network_dropout", "network_dropout", _NUM),
+    *_same(_TEXT, "network_module"),
+    *_same(_INT, "network_dim"),
+    *_same(_NUM, "network_alpha", "network_dropout"),
     ("ss_dropout", "network_dropout", _NUM),  # its name on 2023-06-01 only
     # rates
-    ("ss_learning_rate", "learning_rate", _NUM),
-    ("ss_unet_lr", "unet_lr", _NUM),
-    ("ss_max_grad_norm", "max_grad_norm", _NUM),
+    *_same(_NUM, "learning_rate", "unet_lr", "max_grad_norm"),
     # length
-    ("ss_steps", "steps", _INT),
-    ("ss_max_train_steps", "max_train_steps", _INT),
-    ("ss_epoch", "epoch", _INT),
-    ("ss_num_epochs", "num_epochs", _INT),
+    *_same(_INT, "steps", "max_train_steps", "epoch", "num_epochs"),
     ("ss_num_batches_per_epoch", "batches_per_epoch", _INT),
     ("ss_batch_size_per_device", "batch_size", _INT),
     ("ss_batch_size_per_gpu", "batch_size", _INT),  # a fork's
-    ("ss_gradient_accumulation_steps", "gradient_accumulation_steps", _INT),
-    ("ss_total_batch_size", "total_batch_size", _INT),
+    *_same(_INT, "gradient_accumulation_steps", "total_batch_size"),
     # data
-    ("ss_num_train_images", "num_train_images", _INT),
+    *_same(_INT, "num_train_images"),
     ("ss_num_train_items", "num_train_images", _INT),  # musubi-tuner counts videos too
-    ("ss_num_reg_images", "num_reg_images", _INT),
-    ("ss_enable_bucket", "enable_bucket", _BOOL),
-    ("ss_bucket_no_upscale", "bucket_no_upscale", _BOOL),
-    ("ss_min_bucket_reso", "min_bucket_reso", _INT),
-    ("ss_max_bucket_reso", "max_bucket_reso", _INT),
-    ("ss_caption_dropout_rate", "caption_dropout_rate", _NUM),
-    ("ss_caption_tag_dropout_rate", "caption_tag_dropout_rate", _NUM),
-    ("ss_shuffle_caption", "shuffle_caption", _BOOL),
-    ("ss_keep_tokens", "keep_tokens", _INT),
-    ("ss_flip_aug", "flip_aug", _BOOL),
-    ("ss_color_aug", "color_aug", _BOOL),
-    ("ss_random_crop", "random_crop", _BOOL),
+    *_same(_INT, "num_reg_images"),
+    *_same(_BOOL, "enable_bucket", "bucket_no_upscale"),
+    *_same(_INT, "min_bucket_reso", "max_bucket_reso"),
+    *_same(_NUM, "caption_dropout_rate", "caption_tag_dropout_rate"),
+    *_same(_BOOL, "shuffle_caption"),
+    *_same(_INT, "keep_tokens"),
+    *_same(_BOOL, "flip_aug", "color_aug", "random_crop"),
     # loss and noise
-    ("ss_noise_offset", "noise_offset", _NUM),
-    ("ss_adaptive_noise_scale", "adaptive_noise_scale", _NUM),
-    ("ss_multires_noise_iterations", "multires_noise_iterations", _INT),
-    ("ss_multires_noise_discount", "multires_noise_discount", _NUM),
-    ("ss_min_snr_gamma", "min_snr_gamma", _NUM),
-    ("ss_ip_noise_gamma", "ip_noise_gamma", _NUM),
-    ("ss_zero_terminal_snr", "zero_terminal_snr", _BOOL),
-    ("ss_debiased_estimation", "debiased_estimation", _BOOL),
-    ("ss_scale_weight_norms", "scale_weight_norms", _number_or_off),
-    ("ss_prior_loss_weight", "prior_loss_weight", _NUM),
-    ("ss_loss_type", "loss_type", _TEXT),
-    ("ss_huber_c", "huber_c", _NUM),
-    ("ss_guidance_scale", "guidance_scale", _NUM),
-    ("ss_timestep_sampling", "timestep_sampling", _TEXT),
+    *_same(_NUM, "noise_offset", "adaptive_noise_scale"),
+    *_same(_INT, "multires_noise_iterations"),
+    *_same(_NUM, "multires_noise_discount", "min_snr_gamma", "ip_noise_gamma"),
+    *_same(_BOOL, "zero_terminal_snr", "debiased_estimation"),
+    *_same(_number_or_off, "scale_weight_norms"),
+    *_same(_NUM, "prior_loss_weight"),
+    *_same(_TEXT, "loss_type"),
+    *_same(_NUM, "huber_c", "guidance_scale"),
+    *_same(_TEXT, "timestep_sampling"),
     ("ss_timestep_sample_method", "timestep_sampling", _TEXT),  # its name on one day in 2026
-    ("ss_discrete_flow_shift", "discrete_flow_shift", _NUM),
-    ("ss_weighting_scheme", "weighting_scheme", _TEXT),
+    *_same(_NUM, "discrete_flow_shift"),
+    *_same(_TEXT, "weighting_scheme"),
     # machine
-    ("ss_mixed_precision", "mixed_precision", _TEXT),
-    ("ss_full_fp16", "full_fp16", _BOOL),
-    ("ss_full_bf16", "full_bf16", _BOOL),
-    ("ss_fp8_base", "fp8_base", _BOOL),
-    ("ss_gradient_checkpointing", "gradient_checkpointing", _BOOL),
-    ("ss_cache_latents", "cache_latents", _BOOL),
-    ("ss_lowram", "lowram", _BOOL),
-    ("ss_seed", "seed", _INT),
-    ("ss_clip_skip", "clip_skip", _INT),
-    ("ss_max_token_length", "max_token_length", _INT),
-    ("ss_v2", "v2", _BOOL),
-    ("ss_base_model_version", "base_model_version", _TEXT),
-    ("ss_sd_model_name", "sd_model_name", _TEXT),
-    ("ss_sd_model_hash", "sd_model_hash", _HEX),
+    *_same(_TEXT, "mixed_precision"),
+    *_same(_BOOL, "full_fp16", "full_bf16", "fp8_base"),
+    *_same(_BOOL, "gradient_checkpointing", "cache_latents", "lowram"),
+    *_same(_INT, "seed", "clip_skip", "max_token_length"),
+    *_same(_BOOL, "v2"),
+    *_same(_TEXT, "base_model_version", "sd_model_name"),
+    *_same(_HEX, "sd_model_hash"),
     ("ss_new_sd_model_hash", "sd_model_sha256", _HEX),
-    ("ss_vae_name", "vae_name", _TEXT),
+    *_same(_TEXT, "vae_name"),
     # time
-    ("ss_training_started_at", "training_started_at", _TIME),
-    ("ss_training_finished_at", "training_finished_at", _TIME),
+    *_same(_TIME, "training_started_at", "training_finished_at"),
 )
 
 _OPTIMIZER = re.compile(r"\s*([A-Za-z_][\w.\-]*+)\s*(?:\((.*)\))?\s*", re.DOTALL)

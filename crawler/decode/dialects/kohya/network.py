@@ -12,14 +12,8 @@ from crawler.model import Problem
 
 #: Algorithms by the names of LyCORIS. Its `lora`, `locon` and `dylora` depend on the trained layers.
 _LYCORIS = {
-    "loha": "loha",
-    "lokr": "lokr",
-    "ia3": "ia3",
-    "glora": "glora",
-    "full": "full",
-    "boft": "boft",
+    **{name: name for name in ("loha", "lokr", "ia3", "glora", "full", "boft", "oft")},
     "diag-oft": "oft",
-    "oft": "oft",
 }
 _LYCORIS_LORA = frozenset({"lora", "locon", "dylora"})
 
