@@ -1,8 +1,14 @@
-"""Every value made storable on both databases, so that the databases never have to.
+"""Values of metadata and JSON, made storable on both databases or refused.
 
-PostgreSQL refuses NUL and lone surrogates in text, and NaN in JSON; SQLite would hold them. Metadata
-writes every value as text, JSON within it does not: the readers here take both. What they cannot
-hold they refuse with UnreadableError; nothing is clamped or rounded.
+PostgreSQL refuses NUL and lone surrogates in text, and NaN in JSON. SQLite stores text in number
+columns and NaN as NULL. Nothing of that reaches either: every value passes one of two kinds of
+function.
+
+- `text` and `json_value` always succeed. They replace what cannot be stored: U+FFFD for a character,
+  None for a value inside JSON.
+- The readers (`string`, `integer`, `number`, `boolean`, `moment`, `hexadecimal`) return a typed value,
+  None when the trainer wrote that nothing was set, or raise UnreadableError. Nothing is clamped or
+  rounded. Metadata has every value as text, JSON inside it does not: they take both.
 """
 
 import math
@@ -15,27 +21,23 @@ from crawler.decode import problems
 from crawler.decode.problems import UnreadableError
 from crawler.model.int64 import INT64
 
-#: Deepest nesting of a JSON value that is kept; what lies deeper becomes None. Real metadata
-#: nests 6 deep.
+#: Deepest nesting of a JSON value that is kept; deeper parts become None. Real metadata nests 6 deep.
 MAX_DEPTH = 32
 
-#: Longest text of a column, in characters: comments run to paragraphs, not to books.
+#: Longest text of a column, in characters: room for long comments.
 MAX_TEXT_CHARS = 65_536
 
 #: Longest spelling of a number, in characters: a double printed in full has 24, some tools pad it.
 MAX_NUMBER_CHARS = 64
 
-#: How much of a value a message quotes, in characters, the ellipsis included.
+#: Longest quotation of a value in a message, in characters, including the ellipsis.
 MAX_QUOTE_CHARS = 80
 
 #: Unix seconds between which a training can have happened: the years 2000 to 2099.
 MIN_SECONDS, MAX_SECONDS = 946_684_800, 4_102_444_800
 
-#: How trainers write that a value is not set: Python's None as text, and what tools make of it.
+#: How trainers write that a value is not set: Python's None as text, and how tools rewrite it.
 ABSENT = frozenset({"", "None", "null", "N/A"})
-
-#: Digits of which no number is beyond 64 bits.
-_SURE_DIGITS = 18
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
@@ -46,17 +48,14 @@ _TRUTH = {"True": True, "true": True, "1": True, "False": False, "false": False,
 
 
 def text(raw: str) -> str:
-    """The same text with U+FFFD in the place of NUL and of lone surrogates."""
+    """The text with U+FFFD in place of NUL and lone surrogates."""
     if raw.isascii() and "\x00" not in raw:
-        return raw  # which is nearly always so, and seen faster
+        return raw  # nearly every text; faster than the pattern
     return _UNSTORABLE.sub("\ufffd", raw)
 
 
 def json_value(value: Any, depth: int = MAX_DEPTH) -> Any:
-    """The same JSON value, storable.
-
-    Every text is cleaned; None stands in the place of what is not finite, beyond 64 bits or too deep.
-    """
+    """The JSON value with every text cleaned, and None for parts not finite, beyond 64 bits or too deep."""
     if isinstance(value, str):
         return text(value)
     if isinstance(value, float) and not math.isfinite(value):
@@ -72,11 +71,11 @@ def json_value(value: Any, depth: int = MAX_DEPTH) -> Any:
 
 
 def quote(value: object) -> str:
-    """The value in quotation marks, storable and cut to MAX_QUOTE_CHARS; containers by kind only."""
+    """The value for a message: quoted, storable, at most MAX_QUOTE_CHARS; containers by type only."""
     if isinstance(value, dict | list | tuple):
         return "an object" if isinstance(value, dict) else "a list"
     if isinstance(value, int) and value not in INT64:
-        return "an integer beyond 64 bits"  # Python itself refuses to print the longest of them
+        return "an integer beyond 64 bits"  # Python refuses to print very long ones
     spelt = value if isinstance(value, str) else str(value)
     if len(spelt) > MAX_QUOTE_CHARS:
         spelt = spelt[: MAX_QUOTE_CHARS - 1] + "…"
@@ -84,7 +83,7 @@ def quote(value: object) -> str:
 
 
 def string(value: object) -> str | None:
-    """Text, cleaned; None where the trainer says that nothing was set.
+    """Text, cleaned.
 
     Raises:
         UnreadableError: `not_text` or `too_long`.
@@ -92,12 +91,12 @@ def string(value: object) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise UnreadableError(problems.NOT_TEXT, f"{quote(value)} is no text")
+        raise UnreadableError(problems.NOT_TEXT, f"{quote(value)} is not text")
     if value in ABSENT:
         return None
     if len(value) > MAX_TEXT_CHARS:
         raise UnreadableError(
-            problems.TOO_LONG, f"{len(value):,} characters, {MAX_TEXT_CHARS:,} are kept"
+            problems.TOO_LONG, f"{len(value):,} characters; at most {MAX_TEXT_CHARS:,} are kept"
         )
     return text(value)
 
@@ -108,39 +107,36 @@ def integer(value: object) -> int | None:
     Raises:
         UnreadableError: `not_a_number`, `not_whole`, `not_finite`, `out_of_range` or `dynamic`.
     """
-    # What nearly every value is, and seen faster.
-    if isinstance(value, str) and len(value) <= _SURE_DIGITS and value.isascii():
-        if value.isdigit():
-            return int(value)
-    elif type(value) is int and value in INT64:
-        return value
-    return _integer(value)
-
-
-def _integer(value: object) -> int | None:
-    """The same in every other spelling."""
+    if value is None:
+        return None
     if isinstance(value, str):
         spelt = value.strip()
         if spelt in ABSENT:
             return None
         whole = int(spelt) if _INTEGER.fullmatch(spelt) else _whole(spelt, value)
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            raise UnreadableError(problems.NOT_FINITE, f"{quote(value)} is not finite")
-        if not value.is_integer():
-            raise UnreadableError(problems.NOT_WHOLE, f"{quote(value)} is no whole number")
-        whole = int(value)
-    elif isinstance(value, bool):
-        raise UnreadableError(problems.NOT_A_NUMBER, f"{quote(value)} is no number")
-    elif isinstance(value, int):
-        whole = value
-    elif value is None:
-        return None
+    elif isinstance(value, bool) or not isinstance(value, int | float):
+        raise UnreadableError(problems.NOT_A_NUMBER, f"{quote(value)} is not a number")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise UnreadableError(problems.NOT_FINITE, f"{quote(value)} is not finite")
+    elif value != int(value):
+        raise UnreadableError(problems.NOT_WHOLE, f"{quote(value)} is not a whole number")
     else:
-        raise UnreadableError(problems.NOT_A_NUMBER, f"{quote(value)} is no number")
+        whole = int(value)
     if whole not in INT64:
         raise UnreadableError(problems.OUT_OF_RANGE, f"{quote(value)} is beyond 64 bits")
     return whole
+
+
+def _whole(spelt: str, value: str) -> int:
+    """A whole number with a fraction or an exponent, exactly."""
+    if len(spelt) > MAX_NUMBER_CHARS or not _NUMBER.fullmatch(spelt):
+        _refuse_number(spelt, value)
+    exact = Decimal(spelt)
+    if exact.adjusted() > MAX_NUMBER_CHARS:  # before it becomes an int of as many digits
+        raise UnreadableError(problems.OUT_OF_RANGE, f"{quote(value)} is beyond 64 bits")
+    if exact != exact.to_integral_value():
+        raise UnreadableError(problems.NOT_WHOLE, f"{quote(value)} is not a whole number")
+    return int(exact)
 
 
 def number(value: object) -> float | None:
@@ -149,6 +145,8 @@ def number(value: object) -> float | None:
     Raises:
         UnreadableError: `not_a_number`, `not_finite`, `out_of_range` or `dynamic`.
     """
+    if value is None:
+        return None
     if isinstance(value, str):
         spelt = value.strip()
         if spelt in ABSENT:
@@ -159,15 +157,21 @@ def number(value: object) -> float | None:
         if math.isinf(real) or (real == 0 and spelt.lower().split("e")[0].strip("+-0.")):
             raise UnreadableError(problems.OUT_OF_RANGE, f"{quote(value)} is beyond a 64-bit float")
         return real
-    if value is None:
-        return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise UnreadableError(problems.NOT_A_NUMBER, f"{quote(value)} is no number")
+        raise UnreadableError(problems.NOT_A_NUMBER, f"{quote(value)} is not a number")
     if isinstance(value, int) and value not in INT64:
         raise UnreadableError(problems.OUT_OF_RANGE, f"{quote(value)} is beyond 64 bits")
     if not math.isfinite(value):
         raise UnreadableError(problems.NOT_FINITE, f"{quote(value)} is not finite")
     return float(value)
+
+
+def _refuse_number(spelt: str, value: str) -> NoReturn:
+    if spelt == "Dynamic":
+        raise UnreadableError(problems.DYNAMIC, "varies by layer")
+    if spelt.lstrip("+-").lower() in _NOT_FINITE:
+        raise UnreadableError(problems.NOT_FINITE, f"{quote(value)} is not finite")
+    raise UnreadableError(problems.NOT_A_NUMBER, f"{quote(value)} is not a number")
 
 
 def boolean(value: object) -> bool | None:
@@ -202,41 +206,9 @@ def moment(value: object) -> datetime | None:
         seconds = _iso_seconds(value)
     if seconds is None or not MIN_SECONDS <= seconds < MAX_SECONDS:
         raise UnreadableError(
-            problems.OUT_OF_RANGE, f"{quote(value)} is not within the years 2000 to 2099"
+            problems.OUT_OF_RANGE, f"{quote(value)} is outside the years 2000 to 2099"
         )
     return datetime.fromtimestamp(seconds, UTC)
-
-
-def hexadecimal(value: object) -> str | None:
-    """Hexadecimal digits, as they stand; trainers write words such as `NOFILE` in their place.
-
-    Raises:
-        UnreadableError: `not_a_hash`, `not_text` or `too_long`.
-    """
-    spelt = string(value)
-    if spelt is not None and not _HEX.fullmatch(spelt):
-        raise UnreadableError(problems.NOT_A_HASH, f"{quote(value)} is no hash")
-    return spelt
-
-
-def _whole(spelt: str, value: str) -> int:
-    """A whole number in one of its rarer spellings, exactly."""
-    if len(spelt) > MAX_NUMBER_CHARS or not _NUMBER.fullmatch(spelt):
-        _refuse_number(spelt, value)
-    exact = Decimal(spelt)
-    if exact.adjusted() > MAX_NUMBER_CHARS:  # before it becomes an int of as many digits
-        raise UnreadableError(problems.OUT_OF_RANGE, f"{quote(value)} is beyond 64 bits")
-    if exact != exact.to_integral_value():
-        raise UnreadableError(problems.NOT_WHOLE, f"{quote(value)} is no whole number")
-    return int(exact)
-
-
-def _refuse_number(spelt: str, value: str) -> NoReturn:
-    if spelt == "Dynamic":
-        raise UnreadableError(problems.DYNAMIC, "differs from layer to layer")
-    if spelt.lstrip("+-").lower() in _NOT_FINITE:
-        raise UnreadableError(problems.NOT_FINITE, f"{quote(value)} is not finite")
-    raise UnreadableError(problems.NOT_A_NUMBER, f"{quote(value)} is no number")
 
 
 def _iso_seconds(value: object) -> float:
@@ -244,4 +216,16 @@ def _iso_seconds(value: object) -> float:
         when = datetime.fromisoformat(value.strip() if isinstance(value, str) else "")
         return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
-        raise UnreadableError(problems.NOT_A_TIME, f"{quote(value)} is no time") from None
+        raise UnreadableError(problems.NOT_A_TIME, f"{quote(value)} is not a time") from None
+
+
+def hexadecimal(value: object) -> str | None:
+    """Hexadecimal digits as written; trainers write words such as `NOFILE` in their place.
+
+    Raises:
+        UnreadableError: `not_a_hash`, `not_text` or `too_long`.
+    """
+    spelt = string(value)
+    if spelt is not None and not _HEX.fullmatch(spelt):
+        raise UnreadableError(problems.NOT_A_HASH, f"{quote(value)} is not a hash")
+    return spelt

@@ -1,4 +1,4 @@
-"""What a dialect makes of metadata, and how it notes what it could not read."""
+"""What a dialect returns: typed values, and a problem for each value that could not be read."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,28 +16,28 @@ from crawler.model import Dataset, Directory, Problem
 
 T = TypeVar("T")
 
-#: Problems kept of one field; a hostile header holds millions of damaged values.
+#: Problems kept per field; a hostile header has millions of damaged values.
 MAX_PER_FIELD = 20
 
-#: Problems gathered while a header is read, so that a hostile one cannot fill the memory.
+#: Problems collected while a header is read, which bounds the memory of a hostile one.
 MAX_PROBLEMS = 10_000
 
 #: Longest JSON value of a column, in characters and values: arguments and settings, not data.
 MAX_JSON_LENGTH = 65_536
 
-#: Longest name of a field in a problem, in characters: keys come from the net.
+#: Longest name of a field in a problem, in characters; the name may be a key of the file.
 MAX_FIELD_CHARS = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """Metadata, read by one dialect; everything in it is storable.
+    """The metadata as one dialect reads it; everything in it is storable.
 
     Attributes:
-        values: Attributes of `Recipe` by name, without the derived ones; None like a missing one.
+        values: Attributes of `Recipe` by name, without the derived ones; None means missing.
         tags: Directory name -> tag -> count.
-        used: The metadata keys that are wholly told by the rest; the others are kept as text.
-        rewritten: Metadata key -> the text that is kept in the place of its own.
+        used: Metadata keys that the other attributes hold completely; all others are kept as text.
+        rewritten: Metadata key -> the text to keep instead of the original one.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -50,12 +50,12 @@ class Reading:
 
 
 def problem(code: str, where: str, detail: str) -> Problem:
-    """A problem that can be stored, whatever its field is called."""
+    """A storable problem, for a field of any name."""
     return Problem(code, clean.text(where[:MAX_FIELD_CHARS]), detail)
 
 
 def note(problems: list[Problem], error: UnreadableError, where: str) -> None:
-    """One more problem, as long as there is room for it."""
+    """Append a problem, unless there are MAX_PROBLEMS already."""
     if len(problems) < MAX_PROBLEMS:
         problems.append(problem(error.code, where, error.detail))
 
@@ -63,7 +63,7 @@ def note(problems: list[Problem], error: UnreadableError, where: str) -> None:
 def take(
     reader: Callable[[Any], T | None], value: object, where: str, problems: list[Problem]
 ) -> T | None:
-    """What the reader makes of a value; None and one more problem when it cannot be held."""
+    """The value as the reader returns it; None and a new problem when it raises UnreadableError."""
     try:
         return reader(value)
     except UnreadableError as error:
@@ -72,9 +72,9 @@ def take(
 
 
 def held(value: Any, where: str, problems: list[Problem]) -> Any:
-    """The JSON value, storable.
+    """The JSON value, cleaned for a column.
 
-    A problem says so when a part of it had to become None, or all of it because it is too long.
+    A new problem says when a part of it becomes None, or all of it because it is too long.
     """
     try:
         _check(value)
@@ -86,7 +86,7 @@ def held(value: Any, where: str, problems: list[Problem]) -> Any:
 
 
 def _check(value: Any) -> None:
-    """Raises when a JSON value is too long to be kept, or a part of it cannot be."""
+    """Raise UnreadableError when a JSON value is too long for a column, or a part of it is unstorable."""
     length, flaw = 0, None
     waiting = [(value, clean.MAX_DEPTH)]
     while waiting:
@@ -106,11 +106,11 @@ def _check(value: Any) -> None:
         if length > MAX_JSON_LENGTH:
             raise UnreadableError(TOO_LONG, f"longer than {MAX_JSON_LENGTH:,} characters")
     if flaw:
-        raise UnreadableError(flaw, "a part of it cannot be held")
+        raise UnreadableError(flaw, "a part of it cannot be stored")
 
 
 def limit(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """The first problems of every field in their order, then how many more there were of which."""
+    """The first problems of every field in order, then the count of further ones per field."""
     kept: list[Problem] = []
     seen: dict[str, int] = {}
     for one in problems:

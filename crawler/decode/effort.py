@@ -1,4 +1,4 @@
-"""What follows from a recipe: how much was trained, for how long, how strongly."""
+"""Values derived from a recipe: how much was trained, for how long, how strongly."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -8,23 +8,23 @@ from typing import Any
 from crawler.decode.dialect_result import problem
 from crawler.decode.problems import IMPOSSIBLE_TIME, OUT_OF_RANGE
 from crawler.model import Dataset, Problem
-from crawler.model.int64 import MAX_INT64
+from crawler.model.int64 import INT64
 
-#: Longest training that is believed; beyond it a clock was wrong.
+#: Longest training that is believed; a longer one means a wrong clock.
 MAX_TRAINING = timedelta(days=30)
 
 
 def derive(
     values: Mapping[str, Any], datasets: Iterable[Dataset]
 ) -> tuple[Mapping[str, Any], tuple[Problem, ...]]:
-    """The derived attributes of `Recipe`: `steps` and everything of the group effort.
+    """The derived attributes of `Recipe`: effective rates, `steps`, `training_seconds`, the group effort.
 
     Args:
         values: Attributes of `Recipe` by name, as the metadata gives them.
-        datasets: Of the same run, for its batch sizes.
+        datasets: Of the same run, for their batch sizes.
 
     Returns:
-        The attributes that could be derived, and why others, although given, could not.
+        The derived attributes, and a problem for each that is None although its inputs are known.
     """
     problems: list[Problem] = []
     derived: dict[str, Any] = {
@@ -47,14 +47,16 @@ def derive(
 
 
 def _drop_too_large(derived: dict[str, Any], problems: list[Problem]) -> None:
+    """Replace values that cannot be stored by None."""
     for name, value in derived.items():
-        if not _holds(value):
-            derived[name] = None
-            problems.append(problem(OUT_OF_RANGE, name, "comes to more than can be held"))
+        if math.isfinite(value) if isinstance(value, float) else value is None or value in INT64:
+            continue
+        derived[name] = None
+        problems.append(problem(OUT_OF_RANGE, name, "the result is beyond 64 bits"))
 
 
 def _first(values: Mapping[str, Any], *names: str) -> Any:
-    """The first that is not None: a rate of 0 is a rate."""
+    """The first value that is not None; a rate of 0 counts as a rate."""
     return next((values[name] for name in names if values.get(name) is not None), None)
 
 
@@ -63,7 +65,7 @@ def _ratio(upper: float | None, lower: float | None) -> float | None:
 
 
 def _area(values: Mapping[str, Any]) -> float | None:
-    """Pixels of one image: width x height, which the resolution squared would give but for rounding."""
+    """Pixels of one image: width x height, which is exact; the resolution squared has rounding errors."""
     width, height = values.get("resolution_width"), values.get("resolution_height")
     if width is not None and height is not None:
         return float(width * height)
@@ -71,18 +73,12 @@ def _area(values: Mapping[str, Any]) -> float | None:
     return None if side is None else side * side
 
 
-def _holds(value: Any) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return not isinstance(value, int) or abs(value) <= MAX_INT64
-
-
 def _steps(values: Mapping[str, Any]) -> int | None:
     """Optimizer steps done at this save.
 
-    Files before 2023-04-24 do not say: then the steps planned when this is the last epoch, else the
-    epochs done in full, which are never more than planned. Saves between epochs carried the epoch's
-    index from 0, so that 0 tells nothing.
+    Files from before 2023-04-24 do not have `ss_steps`. In the last epoch the planned steps were done;
+    else the steps of the completed epochs, at most the planned ones. A save between epochs has the
+    index of its epoch from 0, so 0 means unknown.
     """
     if values.get("steps") is not None:
         return int(values["steps"])
@@ -99,7 +95,7 @@ def _steps(values: Mapping[str, Any]) -> int | None:
 
 
 def _accumulation(values: Mapping[str, Any]) -> int:
-    """Batches per step; 1 when the file does not say, which is the trainers' default."""
+    """Batches per step; 1, the trainers' default, when the file does not say."""
     return max(values.get("gradient_accumulation_steps") or 1, 1)
 
 
@@ -118,8 +114,8 @@ def _images_seen(values: Mapping[str, Any], datasets: Iterable[Dataset]) -> dict
 def _images_of(batches: int, batch_size: int | None, datasets: tuple[Dataset, ...]) -> int | None:
     """Images in so many batches, rounded down.
 
-    Datasets of different batch sizes are drawn from batch by batch, so a batch holds on average all
-    their images divided by all their batches.
+    Batches of datasets with different batch sizes alternate, so a batch holds on average the images of
+    all datasets divided by their batches.
     """
     sizes = {one.batch_size for one in datasets if one.batch_size and one.batch_size > 0}
     if len(sizes) <= 1:
@@ -133,21 +129,18 @@ def _images_of(batches: int, batch_size: int | None, datasets: tuple[Dataset, ..
     per_epoch = sum(images for images, _ in counted)
     if per_epoch == 0:
         return batches * min(sizes)
-    share = per_epoch / sum(images / size for images, size in counted)
-    return math.floor(batches * share) if math.isfinite(share) else None
+    mean = per_epoch / sum(images / size for images, size in counted)
+    return math.floor(batches * mean) if math.isfinite(mean) else None
 
 
 def _seconds(values: Mapping[str, Any], problems: list[Problem]) -> float | None:
-    """From the start to this save, in seconds: caching, sampling and pauses included."""
+    """From the start to this save, in seconds, including caching, sampling and pauses."""
     started, finished = values.get("training_started_at"), values.get("training_finished_at")
     if started is None or finished is None:
         return None
     lasted: timedelta = finished - started
     if not timedelta() <= lasted <= MAX_TRAINING:
-        problems.append(
-            problem(
-                IMPOSSIBLE_TIME, "training_seconds", f"from {started:%F %T} to {finished:%F %T}"
-            )
-        )
+        span = f"from {started:%F %T} to {finished:%F %T}"
+        problems.append(problem(IMPOSSIBLE_TIME, "training_seconds", span))
         return None
     return lasted.total_seconds()

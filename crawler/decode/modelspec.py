@@ -1,8 +1,8 @@
-"""`modelspec.*`: the keys that a common specification gives to models, whatever trained them.
+"""Keys that any trainer may write: the `modelspec.*` specification and the hash of the weights.
 
-Most of them describe the file to people (title, author, licence, tags) and stay in `other_settings`;
-so do `resolution`, which is the default of the base model where nobody gave one, `date`, which has
-no zone, and `prediction_type` and `timestep_range`, which no column takes.
+Most `modelspec.*` keys describe the file to people (title, author, licence, tags) and stay in
+`other_settings`. So do `resolution` (the base model's default unless someone set it), `date` (no time
+zone), and `prediction_type` and `timestep_range` (no column).
 
 Source: sd-scripts `library/sai_model_spec.py`, which OneTrainer and SimpleTuner follow.
 """
@@ -15,47 +15,22 @@ from typing import Any
 
 from crawler.decode import clean
 from crawler.decode.dialect_result import Reading, take
-from crawler.model import Problem
 
-#: What `implementation_version` looks like where sd-scripts wrote it; `unknown` is no commit.
+#: `implementation_version` as sd-scripts writes it; `unknown` is not a commit.
 _SD_SCRIPTS = re.compile("sd-scripts/([0-9a-f]{7,40})")
 
-#: What marks the name of a base model as that of an adapter for it.
+#: Marks the name of a base model as that of an adapter for it.
 _ADAPTER = "/lora"
 
+#: The key of sd-scripts and its followers for the SHA-256 of everything after the header.
+_HASH_KEY = "sshs_model_hash"
 
-def fill(reading: Reading, metadata: Mapping[str, str]) -> Reading:
-    """The reading, with the columns filled of which the trainer's own keys say nothing.
+#: Exactly SHA-256. LyCORIS and OneTrainer hash tensor by tensor and write `0x` in front; 32 digits
+#: are another algorithm's.
+_SHA256 = re.compile("[0-9a-fA-F]{64}")
 
-    `encoder_layer` is the clip skip. Which base a file was made for and which sd-scripts made it is
-    taken only where the trainer is known: tools that never trained write these keys as well.
-    """
-    problems: list[Problem] = []
-    told = _told(reading.values, metadata, problems)
-    if not told and not problems:
-        return reading
-    return replace(
-        reading,
-        values={**reading.values, **dict(told.values())},
-        problems=(*reading.problems, *problems),
-        used=reading.used | told.keys(),
-    )
-
-
-def _told(
-    values: Mapping[str, Any], metadata: Mapping[str, str], problems: list[Problem]
-) -> Mapping[str, tuple[str, Any]]:
-    """Key -> column and value."""
-    told: dict[str, tuple[str, Any]] = {}
-    for key, column, own_key, reader in _KNOWN:
-        if key not in metadata or own_key in metadata or values.get(column) is not None:
-            continue
-        if values.get("trainer") is None and column != "clip_skip":
-            continue
-        value = take(reader, metadata[key], column, problems)
-        if value is not None:
-            told[key] = (column, value)
-    return told
+#: The hash of no bytes at all, which ai-toolkit 0.1 wrote into every file.
+_OF_NOTHING = hashlib.sha256(b"").hexdigest()
 
 
 def _base(value: str) -> str | None:
@@ -68,36 +43,46 @@ def _commit(value: str) -> str | None:
     return match[1] if match else None
 
 
-#: Key, column, what sd-scripts writes of the same, reader.
+#: Key, column, sd-scripts' own key for the same value, reader.
 _KNOWN: tuple[tuple[str, str, str, Callable[[str], Any]], ...] = (
     ("modelspec.encoder_layer", "clip_skip", "ss_clip_skip", clean.integer),
     ("modelspec.architecture", "base_model_version", "ss_base_model_version", _base),
-    (
-        "modelspec.implementation_version",
-        "trainer_version",
-        "ss_sd_scripts_commit_hash",
-        _commit,
-    ),
+    ("modelspec.implementation_version", "trainer_version", "ss_sd_scripts_commit_hash", _commit),
 )
 
 
-#: Under which sd-scripts and those who follow it keep the SHA-256 of all that follows the header.
-_KEY = "sshs_model_hash"
+def fill(result: Reading, metadata: Mapping[str, str]) -> Reading:
+    """The result, with columns filled from `modelspec.*` that the trainer's own keys left empty.
 
-#: Exactly SHA-256: LyCORIS and OneTrainer hash the tensors one by one and write `0x` in front, and
-#: 32 digits are another algorithm's.
-_SHA256 = re.compile("[0-9a-fA-F]{64}")
-
-#: The hash of no bytes at all, which ai-toolkit 0.1 wrote into every file.
-_OF_NOTHING = hashlib.sha256(b"").hexdigest()
+    `encoder_layer` is the clip skip. The base model and the sd-scripts commit are taken only when the
+    trainer is known, since tools that never train write these keys too.
+    """
+    values = dict(result.values)
+    problems = list(result.problems)
+    used: set[str] = set()
+    for key, column, own_key, reader in _KNOWN:
+        if key not in metadata or own_key in metadata or values.get(column) is not None:
+            continue
+        if values.get("trainer") is None and column != "clip_skip":
+            continue
+        value = take(reader, metadata[key], column, problems)
+        if value is not None:
+            values[column] = value
+            used.add(key)
+    return replace(
+        result,
+        values=values,
+        problems=tuple(problems),
+        used=result.used | used,
+    )
 
 
 def claimed_weights(metadata: Mapping[str, str] | None) -> str | None:
-    """SHA-256 of the weights as the metadata claims it, in upper-case digits; None when it does not.
+    """The SHA-256 of the weights that the metadata claims, in upper case; None without a usable claim.
 
-    A claim: whoever changed the weights and kept the metadata left the hash of the old ones in it.
+    The claim may be false: a tool that changes the weights and keeps the metadata keeps the old hash.
     """
-    claimed = (metadata or {}).get(_KEY, "")
+    claimed = (metadata or {}).get(_HASH_KEY, "")
     if not _SHA256.fullmatch(claimed) or claimed.lower() == _OF_NOTHING:
         return None
     return claimed.upper()

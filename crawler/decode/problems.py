@@ -1,4 +1,4 @@
-"""The codes of problems: short stable words that people ask for in SQL."""
+"""The codes of problems: short stable words that people query in SQL."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -22,37 +22,37 @@ TOO_DEEP = "too_deep"
 TOO_LONG = "too_long"
 WRONG_SHAPE = "wrong_shape"
 
-#: What each code says, for people and for the docs.
+#: Meaning of each code, for people and for the docs.
 CODES: Mapping[str, str] = MappingProxyType(
     {
-        AND_MORE: "further problems of the same field are not listed",
-        CONTRADICTED: "the metadata says one thing and the tensors another; both are kept",
-        DYNAMIC: "a tool that merges or resizes wrote Dynamic in the place of one number",
+        AND_MORE: "more problems of the same field are not listed",
+        CONTRADICTED: "the metadata and the tensors disagree; both values are kept",
+        DYNAMIC: "a tool that merges or resizes wrote Dynamic in place of a number",
         IMPOSSIBLE_TIME: "the training ended before it began, or lasted longer than 30 days",
-        MALFORMED: "a text is not built the way the trainer builds it",
-        NOT_A_HASH: "a hash is not made of hexadecimal digits",
-        NOT_A_NUMBER: "text stands where a number belongs",
-        NOT_A_TIME: "what stands where a time belongs is neither seconds nor an ISO date",
-        NOT_A_TRUTH_VALUE: "what stands where true or false belongs is neither",
+        MALFORMED: "a text does not have the trainer's format",
+        NOT_A_HASH: "a hash contains other characters than hexadecimal digits",
+        NOT_A_NUMBER: "the value is not a number",
+        NOT_A_TIME: "the value is neither Unix seconds nor an ISO date",
+        NOT_A_TRUTH_VALUE: "the value is neither true nor false",
         NOT_FINITE: "a number is infinite or not a number",
-        NOT_JSON: "a text that should hold JSON cannot be read as such",
-        NOT_TEXT: "a number or a list stands where text belongs",
-        NOT_WHOLE: "a fraction stands where a whole number belongs",
-        OUT_OF_RANGE: "a number is beyond 64 bits or beyond what can be meant",
-        SEVERAL: "the layers have several values where a column holds one for all",
-        TOO_DEEP: "JSON is nested too deep",
-        TOO_LONG: "a value is too long to be kept beside the header",
-        WRONG_SHAPE: "JSON is of another shape than the trainer writes",
+        NOT_JSON: "the text is not valid JSON",
+        NOT_TEXT: "the value is not text",
+        NOT_WHOLE: "the value is not a whole number",
+        OUT_OF_RANGE: "a number is beyond 64 bits, or impossible for its field",
+        SEVERAL: "layers have different values, and the column holds one",
+        TOO_DEEP: "JSON is nested too deeply",
+        TOO_LONG: "a value is too long for a column; the stored header keeps it",
+        WRONG_SHAPE: "JSON does not have the trainer's structure",
     }
 )
 
 
 class UnreadableError(ValueError):
-    """A value that cannot be held; whoever reads it makes a Problem of it.
+    """A value that no column can hold; the caller turns it into a Problem.
 
     Args:
         code: One of CODES.
-        detail: In words, storable as they are.
+        detail: In words, storable.
     """
 
     def __init__(self, code: str, detail: str) -> None:

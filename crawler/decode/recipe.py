@@ -1,7 +1,14 @@
-"""Metadata -> Recipe: asks the dialects in order, keeps what none of them took, derives the rest."""
+"""Header to Decoded: the dialect of the metadata, the leftovers, the derived values, the tensors.
+
+    metadata --first dialect that matches--> values --modelspec--> values --effort--> Recipe
+    keys that no column holds ----------------------------------> other_settings
+    tensors --tensors.facts--> Weights;  Recipe and Weights --contradictions--> problems
+
+All of it is pure, and nothing raises: whatever cannot be read becomes a Problem.
+"""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from crawler.decode import clean, effort, modelspec
 from crawler.decode.contradictions import disagreements
@@ -24,43 +31,42 @@ from crawler.decode.tensors.facts import read_weights
 from crawler.model import Decoded, Header, Outcome, Problem, Recipe
 from crawler.model.recipe import TRAINING
 
-#: Counted up whenever a header may decode to something else; stored beside every header.
+#: Raised by one whenever a header may decode differently; stored with every header.
 DECODER_VERSION = 3
 
-#: Longest value of `other_settings`, in characters. Longer ones are tag lists and the like; they stay
-#: in the stored header.
+#: Longest value of `other_settings`, in characters. Longer ones are tag lists and the like; the stored
+#: header keeps them.
 MAX_SETTING_CHARS = 65_536
 
-#: Longest picture in `other_settings`, in characters: those within the file are thousands long and no
-#: setting, what is shorter is an address or an empty list.
+#: Longest picture in `other_settings`, in characters. Embedded pictures have thousands; a shorter value
+#: is a URL or an empty list.
 MAX_PICTURE_CHARS = 1_024
 
-#: Where A1111's editor of metadata keeps its pictures, as a JSON list of base64.
+#: Where A1111's metadata editor keeps its pictures, as a JSON list of base64.
 _PICTURES = "ssmd_cover_images"
 
-#: Longest key of `other_settings`, in characters; those of trainers stay below 60.
+#: Longest key of `other_settings`, in characters; keys of trainers stay below 60.
 MAX_KEY_CHARS = 256
 
-#: Keys left out of `other_settings` that are named one by one in problems.
+#: Keys left out of `other_settings` that get a problem each.
 MAX_LEFT_OUT = 20
 
-#: All of `other_settings` together, in characters: rows of `loras` are read by the thousand.
+#: Longest `other_settings` in all, in characters: rows of `loras` are read by the thousand.
 MAX_SETTINGS_CHARS = 262_144
 
 
 class Dialect(Protocol):
-    """One trainer's way of writing metadata: a module of `crawler.decode.dialects`."""
+    """One trainer's metadata format: a module of `crawler.decode.dialects`."""
 
     def matches(self, metadata: Mapping[str, str]) -> bool:
-        """Whether this trainer wrote it."""
+        """Whether this trainer wrote the metadata."""
 
     def read(self, metadata: Mapping[str, str]) -> Reading:
-        """What it says. Never raises."""
+        """The metadata as typed values. Never raises."""
 
 
-#: Asked in this order; the first that matches reads. Trainers that borrow sd-scripts' names and have
-#: signs of their own come before it; `borrowed` takes what looks like sd-scripts and is nobody's, so
-#: it stays last.
+#: The first that matches reads the metadata. Trainers that write sd-scripts' keys beside keys of their
+#: own come before it. `unknown_kohya_keys` takes sd-scripts' keys of any origin, so it is last.
 DIALECTS: tuple[Dialect, ...] = (
     traintrain,
     cloneofsimo,
@@ -77,47 +83,45 @@ DIALECTS: tuple[Dialect, ...] = (
 
 
 def decode(header: Header) -> Decoded:
-    """Everything that a header says. Never raises: what cannot be read is a Problem."""
+    """Everything that a header contains, typed. Never raises."""
     metadata = header.metadata or {}
     weights, weight_problems = read_weights(header)
     dialect = next((one for one in DIALECTS if one.matches(metadata)), None)
-    reading = modelspec.fill(dialect.read(metadata) if dialect else Reading(), metadata)
-    other, other_problems = _other_settings(metadata, reading)
-    derived, effort_problems = effort.derive(reading.values, reading.datasets)
-    recipe = Recipe(**{**reading.values, **derived, "other_settings": other})
-    contradictions = disagreements(recipe, weights)
-    trained = any(reading.values.get(name) is not None for name in TRAINING)
+    result = modelspec.fill(dialect.read(metadata) if dialect else Reading(), metadata)
+    other, other_problems = _other_settings(metadata, result)
+    derived, effort_problems = effort.derive(result.values, result.datasets)
+    recipe = Recipe(**{**result.values, **derived, "other_settings": other})
+    trained = any(result.values.get(name) is not None for name in TRAINING)
+    problems = (
+        *result.problems,
+        *other_problems,
+        *effort_problems,
+        *weight_problems,
+        *disagreements(recipe, weights),
+    )
     return Decoded(
         header=header,
         outcome=Outcome.DECODED if trained else Outcome.NO_METADATA,
         recipe=recipe,
         weights=weights,
-        datasets=reading.datasets,
-        directories=reading.directories,
-        tags=reading.tags,
-        problems=limit(
-            (
-                *reading.problems,
-                *other_problems,
-                *effort_problems,
-                *weight_problems,
-                *contradictions,
-            )
-        ),
+        datasets=result.datasets,
+        directories=result.directories,
+        tags=result.tags,
+        problems=limit(problems),
     )
 
 
 def _other_settings(
-    metadata: Mapping[str, str], reading: Reading
-) -> tuple[Mapping[str, Any] | None, list[Problem]]:
-    """What no column takes, as text, by key; None when there is nothing."""
+    metadata: Mapping[str, str], result: Reading
+) -> tuple[Mapping[str, str] | None, list[Problem]]:
+    """The metadata that no column holds, as text by key; None when there is none."""
     other: dict[str, str] = {}
     left_out: list[str] = []
     room = MAX_SETTINGS_CHARS
     for key, raw in metadata.items():
-        if key in reading.used and key not in reading.rewritten:
+        if key in result.used and key not in result.rewritten:
             continue
-        value = reading.rewritten.get(key, raw)
+        value = result.rewritten.get(key, raw)
         size = len(key) + len(value)
         most = MAX_PICTURE_CHARS if _is_picture(key, value) else MAX_SETTING_CHARS
         if len(key) > MAX_KEY_CHARS or len(value) > most or size > room:
@@ -126,11 +130,11 @@ def _other_settings(
         room -= size
         other[clean.text(key)] = clean.text(value)
     problems = [
-        problem(TOO_LONG, key, f"{len(metadata[key]):,} characters, kept in the header alone")
+        problem(TOO_LONG, key, f"{len(metadata[key]):,} characters; only the stored header has it")
         for key in left_out[:MAX_LEFT_OUT]
     ]
     if len(left_out) > MAX_LEFT_OUT:
-        more = f"{len(left_out) - MAX_LEFT_OUT:,} more keys are only kept in the header"
+        more = f"{len(left_out) - MAX_LEFT_OUT:,} more keys; only the stored header has them"
         problems.append(problem(TOO_LONG, "other_settings", more))
     return other or None, problems
 

@@ -1,9 +1,10 @@
 """What a safetensors file says in front of its weights."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import msgspec
 
@@ -52,8 +53,8 @@ class TensorTable(Mapping[str, Tensor]):
         self,
         stems: Sequence[str],
         ends: Sequence[str],
-        form_of: Sequence[bytes],
-        forms: Mapping[bytes, Form],
+        form_of: Sequence[Hashable],
+        forms: Mapping[Any, Form],
         bounds: Sequence[int],
     ) -> None:
         self.stems = stems

@@ -1,45 +1,44 @@
-"""What the tensors of a file say by their names, shapes and dtypes alone.
+"""Facts about the weights, from the names, shapes and dtypes of the tensors alone.
 
-Metadata can lie or be missing; this is what the weights themselves show, kept apart from it.
+Metadata can be wrong or missing. These facts are what the file contains, kept apart from the metadata.
 """
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable
 from math import prod
 from typing import Final
 
 from crawler.decode import clean
 from crawler.decode.problems import OUT_OF_RANGE
-from crawler.decode.tensors.algorithms import Layers, columns_of, count_forms, gather, layers_of
+from crawler.decode.tensors.algorithms import Layers, gather, layers_of, table_of
 from crawler.decode.tensors.match import architecture
-from crawler.model import Form, Header, Problem, Weights
-from crawler.model.int64 import MAX_INT64
+from crawler.model import Header, Problem, TensorTable, Weights
+from crawler.model.int64 import INT64
 
-#: Sides of a shape up to which the product of huge numbers costs nothing; real tensors have five.
-_MANY_SIDES: Final = 8
+#: Dimensions up to which a product of huge sides costs nothing; real tensors have five.
+_MANY_DIMENSIONS: Final = 8
 
-#: Algorithms in the order that decides when a file has as many layers of one as of another.
+#: Algorithms in the order that decides between equal numbers of layers.
 _ALGOS: Final = ("lora", "loha", "lokr", "oft", "boft", "ia3", "glora", "full")
 
 
 def read_weights(header: Header) -> tuple[Weights, tuple[Problem, ...]]:
-    """What the tensors say. Never raises, whatever their names and shapes are.
+    """The facts about a header's tensors. Never raises, whatever their names and shapes are.
 
-    - `tensor_rank` is the rank of most layers, of equally many the larger one.
-    - `tensor_algo` is `dora` as soon as one layer has a magnitude of its own, else the algorithm
-      of most layers, of equally many the first of lora, loha, lokr, oft, boft, ia3, glora, full;
-      a `lora` that reaches into convolutions with a kernel is a `locon`.
-    - `tensor_dtype` is the one that holds most numbers, of equally many the first by name.
-    - The other facts are None where no tensor is named as an adapter's.
+    - `tensor_rank` is the rank of most layers; of ranks equally common, the largest.
+    - `tensor_algo` is `dora` when any layer has a magnitude of its own, else the algorithm of most
+      layers; of algorithms equally common, the first of _ALGOS. A `lora` with convolutions that have
+      a kernel is a `locon`.
+    - `tensor_dtype` is the one that holds most numbers; of equal ones, the first by name.
+    - Other facts are None when no tensor name is an adapter's.
 
     Returns:
-        The facts, and a Problem for each that is beyond 64 bits and therefore None.
+        The facts, and a problem for each that is beyond 64 bits and therefore None.
     """
     problems: list[Problem] = []
-    columns = columns_of(header.tensors)
-    gathered = gather(columns)
-    parameters, dtype = _numbers(columns.forms, count_forms(columns, gathered))
-    layers = layers_of(gathered, columns.forms)
+    table = table_of(header.tensors)
+    layers = layers_of(gather(table), table.forms)
+    parameters, dtype = _numbers(table)
     rank, rank_min, rank_max = _ranks(layers)
     weights = Weights(
         tensor_rank=_storable("tensor_rank", rank, problems),
@@ -50,31 +49,30 @@ def read_weights(header: Header) -> tuple[Weights, tuple[Problem, ...]]:
         tensor_count=len(header.tensors),
         parameter_count=_storable("parameter_count", parameters, problems),
         architecture=architecture(layers),
-        trains_text_encoder=_any(bool(alike.encoders) for alike in layers),
-        trains_conv=_any(alike.conv for alike in layers),
+        trains_text_encoder=any(alike.encoders for alike in layers) if layers else None,
+        trains_conv=any(alike.conv for alike in layers) if layers else None,
     )
     return weights, tuple(problems)
 
 
-def _numbers(
-    forms: Mapping[Hashable, Form], counts: Mapping[Hashable, int]
-) -> tuple[int, str | None]:
-    """How many numbers the file holds, and in which dtype most of them are."""
-    by_dtype: dict[str, int] = {}
-    for key, count in counts.items():
-        dtype, shape = forms[key].dtype, forms[key].shape
-        size = prod(shape) if len(shape) <= _MANY_SIDES else _long_product(shape)
-        by_dtype[dtype] = by_dtype.get(dtype, 0) + count * size
+def _numbers(table: TensorTable) -> tuple[int, str | None]:
+    """How many numbers the file holds, and the dtype of most of them."""
+    by_dtype: Counter[str] = Counter()
+    for key, count in Counter(table.form_of).items():
+        form = table.forms[key]
+        by_dtype[form.dtype] += count * _product(form.shape)
     most = min(by_dtype, key=lambda dtype: (-by_dtype[dtype], dtype), default=None)
-    return sum(by_dtype.values()), None if most is None else clean.text(most)
+    return by_dtype.total(), None if most is None else clean.text(most)
 
 
-def _long_product(shape: tuple[int, ...]) -> int:
-    """The product up to the point where it is out of range; the whole could take for ever."""
+def _product(shape: tuple[int, ...]) -> int:
+    """The product of the sides; of very many sides, only up to the point where it exceeds 64 bits."""
+    if len(shape) <= _MANY_DIMENSIONS:
+        return prod(shape)
     size = 1
     for side in shape:
         size *= side
-        if not -MAX_INT64 <= size <= MAX_INT64:
+        if size not in INT64:
             break
     return size
 
@@ -105,14 +103,8 @@ def _algo(layers: Iterable[Layers]) -> str | None:
     return most
 
 
-def _any(signs: Iterable[bool]) -> bool | None:
-    """Whether any sign is true, None without signs."""
-    found = list(signs)
-    return any(found) if found else None
-
-
 def _storable(field: str, number: int | None, problems: list[Problem]) -> int | None:
-    if number is None or -MAX_INT64 <= number <= MAX_INT64:
+    if number is None or number in INT64:
         return number
-    problems.append(Problem(OUT_OF_RANGE, field, "the number is larger than 64 bits can hold"))
+    problems.append(Problem(OUT_OF_RANGE, field, "the number is beyond 64 bits"))
     return None

@@ -1,12 +1,14 @@
 """Layers gathered from names in step and from any names: the same layers."""
 
+from collections.abc import Mapping
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.decode.tensors.algorithms import columns_of, gather
+from crawler.decode.tensors.algorithms import gather, table_of
 from crawler.decode.tensors.facts import read_weights
-from crawler.decode.tensors.layer_names import TAILS, split_name
+from crawler.decode.tensors.layer_names import split_name
 from crawler.model import Header, Tensor
 from crawler.safetensors.usual_reader import read_usual
 from tests.decode.tensors import base_models
@@ -23,6 +25,24 @@ ALGORITHMS = {
 }
 
 
+#: Ends of names that show the role, whatever stands in front.
+TAILS = {
+    ".lora_down.weight": "down",
+    ".lora_A.default.weight": "down",
+    ".lora_embedding_B": "up",
+    ".lora_mid.weight": "mid",
+    ".alpha": "alpha",
+    ".lora_magnitude_vector.default": "dora",
+    ".hada_w1_a": "hada_w1_a",
+    ".oft_diag": "oft_blocks",
+    ".lora.down.weight": "down",
+    "_lora.up.weight": "up",
+    ".lora_linear_layer.up.weight": "up",
+    "_lora_up.weight": "up",
+    ":mid": "mid",
+}
+
+
 @given(st.text(max_size=12), st.sampled_from(sorted(TAILS)))
 def test_a_tail_tells_the_role_whatever_stands_in_front(layer: str, tail: str) -> None:
     assert split_name(layer + tail) == (layer, TAILS[tail])
@@ -35,6 +55,14 @@ def test_a_tail_behind_what_looks_like_one(layer: str) -> None:
     }
 
 
+def roles_by_layer(tensors: Mapping[str, Tensor]) -> dict[str, set[str]]:
+    return {
+        layer: {role for role, _ in parts}
+        for parts, layers in gather(table_of(tensors)).items()
+        for layer in layers
+    }
+
+
 @pytest.mark.parametrize("algorithm", ALGORITHMS.values(), ids=ALGORITHMS)
 @pytest.mark.parametrize("model", [base_models.sd1(), base_models.flux1()], ids=["sd1", "flux1"])
 def test_in_step_and_one_by_one(
@@ -44,20 +72,9 @@ def test_in_step_and_one_by_one(
     read = read_usual(written(dict(sorted(shapes.items()))))
     assert read is not None
     table, _ = read
-    columns = columns_of(table)
-    assert columns.in_step
-    plain = columns_of(dict(table))
-    assert not plain.in_step
-    assert layers(gather(columns)) == layers(gather(plain))
+    assert len(table.ends) > 1
+    assert roles_by_layer(table) == roles_by_layer(dict(table))
     assert read_weights(Header(1, table, None)) == read_weights(Header(1, dict(table), None))
-
-
-def layers(gathered: object) -> dict[str, set[str]]:
-    """The roles of each layer."""
-    assert isinstance(gathered, dict)
-    return {
-        name: {role for role, _ in parts} for parts, names in gathered.items() for name in names
-    }
 
 
 def test_names_that_look_alike_but_are_not_in_step() -> None:
@@ -66,17 +83,18 @@ def test_names_that_look_alike_but_are_not_in_step() -> None:
     assert read is not None
     assert read[0].ends == [""]
     assert set(read[0]) == set(shapes)
-    assert layers(gather(columns_of(read[0]))) == {
+    assert roles_by_layer(read[0]) == {
         "a": {"alpha", "up"},
         "b": {"alpha"},
         "c": {"up"},
     }
 
 
-def test_two_ends_with_one_role_are_not_in_step() -> None:
+def test_two_ends_with_one_role_are_read_one_by_one() -> None:
     read = read_usual(written({"a.alpha": (), "a.alpha.weight": ()}))
     assert read is not None
-    assert not columns_of(read[0]).in_step
+    assert len(read[0].ends) > 1
+    assert roles_by_layer(read[0]) == {"a": {"alpha"}}
 
 
 def test_a_table_is_a_mapping_of_tensors() -> None:
