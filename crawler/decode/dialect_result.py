@@ -30,7 +30,7 @@ MAX_FIELD_CHARS = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class DialectResult:
     """The metadata as one dialect reads it; everything in it is storable.
 
     Attributes:

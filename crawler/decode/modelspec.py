@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from crawler.decode import clean
-from crawler.decode.dialect_result import Reading, take
+from crawler.decode.dialect_result import DialectResult, take
 
 #: `implementation_version` as sd-scripts writes it; `unknown` is not a commit.
 _SD_SCRIPTS = re.compile("sd-scripts/([0-9a-f]{7,40})")
@@ -51,7 +51,7 @@ _KNOWN: tuple[tuple[str, str, str, Callable[[str], Any]], ...] = (
 )
 
 
-def fill(result: Reading, metadata: Mapping[str, str]) -> Reading:
+def fill(result: DialectResult, metadata: Mapping[str, str]) -> DialectResult:
     """The result, with columns filled from `modelspec.*` that the trainer's own keys left empty.
 
     `encoder_layer` is the clip skip. The base model and the sd-scripts commit are taken only when the

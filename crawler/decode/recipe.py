@@ -12,7 +12,7 @@ from typing import Protocol
 
 from crawler.decode import clean, effort, modelspec
 from crawler.decode.contradictions import disagreements
-from crawler.decode.dialect_result import Reading, limit, problem
+from crawler.decode.dialect_result import DialectResult, limit, problem
 from crawler.decode.dialects import (
     aitoolkit,
     cloneofsimo,
@@ -61,7 +61,7 @@ class Dialect(Protocol):
     def matches(self, metadata: Mapping[str, str]) -> bool:
         """Whether this trainer wrote the metadata."""
 
-    def read(self, metadata: Mapping[str, str]) -> Reading:
+    def read(self, metadata: Mapping[str, str]) -> DialectResult:
         """The metadata as typed values. Never raises."""
 
 
@@ -87,7 +87,7 @@ def decode(header: Header) -> Decoded:
     metadata = header.metadata or {}
     weights, weight_problems = read_weights(header)
     dialect = next((one for one in DIALECTS if one.matches(metadata)), None)
-    result = modelspec.fill(dialect.read(metadata) if dialect else Reading(), metadata)
+    result = modelspec.fill(dialect.read(metadata) if dialect else DialectResult(), metadata)
     other, other_problems = _other_settings(metadata, result)
     derived, effort_problems = effort.derive(result.values, result.datasets)
     recipe = Recipe(**{**result.values, **derived, "other_settings": other})
@@ -112,7 +112,7 @@ def decode(header: Header) -> Decoded:
 
 
 def _other_settings(
-    metadata: Mapping[str, str], result: Reading
+    metadata: Mapping[str, str], result: DialectResult
 ) -> tuple[Mapping[str, str] | None, list[Problem]]:
     """The metadata that no column holds, as text by key; None when there is none."""
     other: dict[str, str] = {}

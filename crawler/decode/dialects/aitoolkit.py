@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crawler.decode import clean
-from crawler.decode.dialect_result import Reading, take
+from crawler.decode.dialect_result import DialectResult, take
 from crawler.decode.dialects.kohya import keys as kohya_keys
 from crawler.decode.embedded_json import an_object, read_key
 from crawler.model import Problem, Trainer
@@ -23,7 +23,7 @@ def matches(metadata: Mapping[str, str]) -> bool:
     return '"ai-toolkit"' in metadata.get("software", "")
 
 
-def read(metadata: Mapping[str, str]) -> Reading:
+def read(metadata: Mapping[str, str]) -> DialectResult:
     """Read version, steps, epoch, name and base, and keys of sd-scripts that a user added."""
     reading = kohya_keys.read(
         {key: value for key, value in metadata.items() if key != _NOT_COUNTED}, Trainer.AI_TOOLKIT

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from crawler.decode import clean
-from crawler.decode.dialect_result import Reading, held, note, take
+from crawler.decode.dialect_result import DialectResult, held, note, take
 from crawler.decode.embedded_json import read_json
 from crawler.decode.problems import OUT_OF_RANGE, SEVERAL, WRONG_SHAPE, UnreadableError
 from crawler.model import Problem, Trainer
@@ -29,7 +29,7 @@ def matches(metadata: Mapping[str, str]) -> bool:
     return any(f"{name}:0:rank" in metadata for name in _MODELS)
 
 
-def read(metadata: Mapping[str, str]) -> Reading:
+def read(metadata: Mapping[str, str]) -> DialectResult:
     """Read the rank, if it is the same for all layers, and the trained classes."""
     problems: list[Problem] = []
     used: set[str] = set()
@@ -46,7 +46,7 @@ def read(metadata: Mapping[str, str]) -> Reading:
     kept = held(classes, "network_args", problems) or None
     if kept is None:
         used -= classes.keys()
-    return Reading(
+    return DialectResult(
         values={
             "trainer": Trainer.CLONEOFSIMO,
             "network_dim": dim,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crawler.decode import clean
-from crawler.decode.dialect_result import Reading, held, take
+from crawler.decode.dialect_result import DialectResult, held, take
 from crawler.decode.dialects.local_paths import model_name
 from crawler.decode.embedded_json import an_object, read_key
 from crawler.model import Problem, Trainer
@@ -44,17 +44,17 @@ def matches(metadata: Mapping[str, str]) -> bool:
     return _OF_A_COMPONENT.search(metadata.get(KEY, "")) is not None
 
 
-def read(metadata: Mapping[str, str]) -> Reading:
+def read(metadata: Mapping[str, str]) -> DialectResult:
     """Read the rank, alpha and other settings of the adapter."""
     return read_adapter_config(metadata, KEY, Trainer.DIFFUSERS)
 
 
-def read_adapter_config(metadata: Mapping[str, str], key: str, trainer: Trainer) -> Reading:
+def read_adapter_config(metadata: Mapping[str, str], key: str, trainer: Trainer) -> DialectResult:
     """Read a key that holds the configuration of an adapter. It has nothing on the run."""
     problems: list[Problem] = []
     used: set[str] = set()
     config = read_key(key, metadata, an_object, "network_args", problems=problems, used=used)
-    return Reading(
+    return DialectResult(
         values={**columns(config or {}, problems), "trainer": trainer},
         problems=tuple(problems),
         used=frozenset() if problems else frozenset(used),

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from crawler.decode import clean
-from crawler.decode.dialect_result import Reading
+from crawler.decode.dialect_result import DialectResult
 from crawler.decode.dialects.kohya import keys as kohya_keys
 from crawler.decode.dialects.kohya.dialect import FOREIGN_KEYS
 from crawler.decode.dialects.kohya.network import RESIZED
@@ -55,7 +55,7 @@ def matches(metadata: Mapping[str, str]) -> bool:
     return _is_resized(metadata) or _is_made(metadata)
 
 
-def read(metadata: Mapping[str, str]) -> Reading:
+def read(metadata: Mapping[str, str]) -> DialectResult:
     """Read the few keys that such tools share with sd-scripts.
 
     The module does not give the algorithm: merge tools keep or invent it and drop its arguments.

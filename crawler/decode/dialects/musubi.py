@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crawler.decode import clean
-from crawler.decode.dialect_result import Reading, take
+from crawler.decode.dialect_result import DialectResult, take
 from crawler.decode.dialects.kohya import keys as kohya_keys
 from crawler.decode.dialects.kohya import network as kohya_network
 from crawler.decode.dialects.kohya.datasets import SHARED_COLUMNS
@@ -55,7 +55,7 @@ def matches(metadata: Mapping[str, str]) -> bool:
     return bool(module) and metadata.get("ss_base_model_version") in _BASES
 
 
-def read(metadata: Mapping[str, str]) -> Reading:
+def read(metadata: Mapping[str, str]) -> DialectResult:
     """Read every key of sd-scripts, and the folders of the datasets."""
     reading = kohya_keys.read(metadata, Trainer.MUSUBI_TUNER)
     problems = list(reading.problems)

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from crawler.decode import clean
-from crawler.decode.dialect_result import Reading, take
+from crawler.decode.dialect_result import DialectResult, take
 from crawler.decode.dialects import diffusers
 from crawler.model import Trainer
 
@@ -20,7 +20,7 @@ def matches(metadata: Mapping[str, str]) -> bool:
     return diffusers.KEY in metadata or '"lora_alpha"' in metadata.get(_LORA_CONFIG, "")
 
 
-def read(metadata: Mapping[str, str]) -> Reading:
+def read(metadata: Mapping[str, str]) -> DialectResult:
     """Read the rank, alpha and other settings of the adapter, and PEFT's version."""
     key = diffusers.KEY if diffusers.KEY in metadata else _LORA_CONFIG
     reading = diffusers.read_adapter_config(metadata, key, Trainer.PEFT)

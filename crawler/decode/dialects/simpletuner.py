@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crawler.decode import clean
-from crawler.decode.dialect_result import Reading, held, take
+from crawler.decode.dialect_result import DialectResult, held, take
 from crawler.decode.dialects import diffusers
 from crawler.decode.dialects.kohya import network as kohya_network
 from crawler.decode.embedded_json import an_object, read_key
@@ -41,7 +41,7 @@ def matches(metadata: Mapping[str, str]) -> bool:
     return '"linear_dim"' in metadata.get(_LYCORIS, "")
 
 
-def read(metadata: Mapping[str, str]) -> Reading:
+def read(metadata: Mapping[str, str]) -> DialectResult:
     """Read the network and, if given, the steps."""
     problems: list[Problem] = []
     used: set[str] = set()
@@ -59,7 +59,7 @@ def read(metadata: Mapping[str, str]) -> Reading:
         values["steps"] = take(clean.integer, metadata["global_step"], "steps", problems)
         if len(problems) == before:
             used.add("global_step")
-    return Reading(values=values, problems=tuple(problems), used=frozenset(used))
+    return DialectResult(values=values, problems=tuple(problems), used=frozenset(used))
 
 
 def _lycoris(config: Mapping[str, Any], problems: list[Problem]) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from crawler.decode.dialect_result import Reading
+from crawler.decode.dialect_result import DialectResult
 from crawler.decode.dialects.kohya import keys as kohya_keys
 from crawler.model import Trainer
 
@@ -34,7 +34,7 @@ def matches(metadata: Mapping[str, str]) -> bool:
     return metadata.get("ss_network_module") == MODULE or _RULES in metadata
 
 
-def read(metadata: Mapping[str, str]) -> Reading:
+def read(metadata: Mapping[str, str]) -> DialectResult:
     """Read the keys of sd-scripts.
 
     LoRA, LoCon and LoHa have the same module, so the algorithm is unknown.

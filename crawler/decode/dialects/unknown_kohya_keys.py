@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from crawler.decode.dialect_result import Reading
+from crawler.decode.dialect_result import DialectResult
 from crawler.decode.dialects.kohya import keys as kohya_keys
 
 
@@ -11,6 +11,6 @@ def matches(metadata: Mapping[str, str]) -> bool:
     return any(key.startswith("ss_") for key in metadata)
 
 
-def read(metadata: Mapping[str, str]) -> Reading:
+def read(metadata: Mapping[str, str]) -> DialectResult:
     """Read the known keys; the trainer stays None."""
     return kohya_keys.read(metadata, None)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import msgspec
 
 from crawler.decode import clean, embedded_json
-from crawler.decode.dialect_result import Reading, held, take
+from crawler.decode.dialect_result import DialectResult, held, take
 from crawler.decode.embedded_json import an_object, object_or_empty, read_clean_json, read_key
 from crawler.decode.problems import OUT_OF_RANGE, WRONG_SHAPE, UnreadableError
 from crawler.model import Dataset, Directory, Problem
@@ -58,7 +58,7 @@ _Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_INT64)]
 _TAG_COUNTS = msgspec.json.Decoder(dict[str, dict[str, _Count]])
 
 
-def read(metadata: Mapping[str, str], flat: Mapping[str, Any]) -> Reading:
+def read(metadata: Mapping[str, str], flat: Mapping[str, Any]) -> DialectResult:
     """Read everything that the metadata says about the data.
 
     Args:
@@ -80,7 +80,7 @@ def read(metadata: Mapping[str, str], flat: Mapping[str, Any]) -> Reading:
     if datasets:
         values |= _main_columns(datasets, directories, problems)
     values["tag_count"] = len(set().union(*tags.values())) or None  # no tag: none were counted
-    return Reading(
+    return DialectResult(
         values=values,
         datasets=datasets,
         directories=directories,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from crawler.decode.dialect_result import Reading
+from crawler.decode.dialect_result import DialectResult
 from crawler.decode.dialects.kohya import keys as kohya_keys
 from crawler.model import Trainer
 
@@ -29,6 +29,6 @@ def matches(metadata: Mapping[str, str]) -> bool:
     return any(sign <= metadata.keys() for sign in _SIGNS)
 
 
-def read(metadata: Mapping[str, str]) -> Reading:
+def read(metadata: Mapping[str, str]) -> DialectResult:
     """Read every key of sd-scripts."""
     return kohya_keys.read(metadata, Trainer.KOHYA)

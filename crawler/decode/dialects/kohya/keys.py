@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from crawler.decode import clean
-from crawler.decode.dialect_result import Reading, note, take
+from crawler.decode.dialect_result import DialectResult, note, take
 from crawler.decode.dialects.kohya import datasets as kohya_datasets
 from crawler.decode.dialects.kohya import network as kohya_network
 from crawler.decode.embedded_json import read_literal
@@ -208,7 +208,7 @@ SPLIT: tuple[tuple[str, str, Callable[[str, list[Problem]], Mapping[str, Any]]],
 )
 
 
-def read(metadata: Mapping[str, str], trainer: Trainer | None) -> Reading:
+def read(metadata: Mapping[str, str], trainer: Trainer | None) -> DialectResult:
     """Read every known key into the columns, datasets, directories and tags that it fills."""
     values: dict[str, Any] = {}
     problems: list[Problem] = []
@@ -237,7 +237,7 @@ def read(metadata: Mapping[str, str], trainer: Trainer | None) -> Reading:
     if not _has_arguments(metadata) and str(values.get("network_module")).startswith("lycoris."):
         values["network_algo"] = None  # the module alone trains any algorithm
     values["trainer"] = trainer
-    return Reading(
+    return DialectResult(
         values=values,
         datasets=data.datasets,
         directories=data.directories,

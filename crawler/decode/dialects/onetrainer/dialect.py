@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crawler.decode import clean
-from crawler.decode.dialect_result import Reading, held, take
+from crawler.decode.dialect_result import DialectResult, held, take
 from crawler.decode.dialects.kohya import datasets as kohya_datasets
 from crawler.decode.dialects.kohya import keys as kohya_keys
 from crawler.decode.dialects.kohya.datasets import SHARED_COLUMNS
@@ -62,7 +62,7 @@ def matches(metadata: Mapping[str, str]) -> bool:
     return "ot_branch" in metadata or _REVISION in metadata
 
 
-def read(metadata: Mapping[str, str]) -> Reading:
+def read(metadata: Mapping[str, str]) -> DialectResult:
     """Read the commit and the settings.
 
     The few `ss_` keys, which it writes for other tools, take precedence: a resize updates them.
