@@ -1,98 +1,42 @@
-"""Every stored header decoded again, with no network: batches in the order of ids.
+"""Decode the stored headers again, without any network, in batches in the order of file ids.
 
-A batch is one transaction, which also notes that these headers are of the newest decoder. So a run
-that was stopped anywhere is gone on with by the next one.
+One transaction stores a batch and marks its headers as decoded by this version. A run that was
+stopped or killed is therefore continued by the next one.
 """
 
 import os
 import signal
 import threading
-import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from multiprocessing import get_context, parent_process
 
 from crawler.decode.verdict import Verdict, verdict_of
 from crawler.errors import DatabaseError, StoppedError
-from crawler.model import Header, Outcome
+from crawler.model import Header
 from crawler.store.connect.database import Engine, translated
 from crawler.store.read.headers import unpacked
 from crawler.store.stats.field_stats import refresh_statistics
 from crawler.store.write.results import StoredHeader, headers_to_decode, read_headers, store_again
+from crawler.sync.progress import RedecodeTally
 
-#: Headers in one transaction, and in one piece of work of a process: some tenths of a second.
+#: Headers in one transaction, which is also what a process gets at once: some tenths of a second.
 BATCH = 64
 
-#: With fewer headers than these, other processes take longer to start than they save.
+#: With fewer headers, starting processes takes longer than it saves.
 FEWEST_FOR_PROCESSES = 1_000
 
-#: The one writer keeps up with no more processes than these.
+#: The database cannot store what more processes would decode.
 MOST_PROCESSES = 4
 
 #: Batches read ahead for each process, so that none waits for the database.
 _AHEAD = 2
 
-#: Sentences on damaged headers that are kept to be told; the rest are only counted.
-TOLD_SENTENCES = 20
-
-Judged = tuple[Mapping[int, Verdict], Sequence[str]]
-
-
-@dataclass(slots=True)
-class RedecodeTally:
-    """Counts that grow while headers are decoded.
-
-    Attributes:
-        total: Headers to decode in this run.
-        done: Of these, decoded and stored.
-        changed: Files that ended otherwise than before, by the old and the new outcome.
-        damaged: Stored headers that cannot be unpacked; they stay as they are.
-        sentences: The first of them in words.
-        stopping: No new batch is begun.
-    """
-
-    total: int = 0
-    done: int = 0
-    changed: Counter[tuple[Outcome, Outcome]] = field(default_factory=Counter)
-    damaged: int = 0
-    sentences: list[str] = field(default_factory=list)
-    stopping: bool = False
-    started: float = field(default_factory=time.monotonic)
-
-    @property
-    def seconds(self) -> float:
-        """Since the run began."""
-        return time.monotonic() - self.started
-
-    @property
-    def left(self) -> int:
-        """Headers that are still of an older decoder and can be decoded."""
-        return self.total - self.done - self.damaged
-
-    def add(self, judged: Judged, changed: Counter[tuple[Outcome, Outcome]]) -> None:
-        """A batch that is stored now."""
-        decoded, damaged = judged
-        self.done += len(decoded)
-        self.changed += changed
-        self.damaged += len(damaged)
-        self.sentences += damaged[: TOLD_SENTENCES - len(self.sentences)]
-
-    def summary(self) -> dict[str, object]:
-        """For `redecode --json`."""
-        return {
-            "headers": self.total,
-            "decoded_again": self.done,
-            "changed": [
-                {"from": old.value, "to": new.value, "files": files}
-                for (old, new), files in sorted(self.changed.items())
-            ],
-            "damaged": self.damaged,
-            "left": self.left,
-            "seconds": round(self.seconds, 3),
-        }
+#: A batch decoded: the verdicts by file id, and a sentence for each damaged header.
+DecodedBatch = tuple[Mapping[int, Verdict], Sequence[str]]
 
 
 def redecode(
@@ -103,17 +47,17 @@ def redecode(
     everything: bool = False,
     processes: int = 1,
 ) -> None:
-    """Decode the headers of older decoders again, or all of them, and store what they say now.
+    """Decode the headers that an older version decoded, or all of them, and store the results.
 
     Args:
-        engine: The database, at the newest revision; nobody else writes headers to it meanwhile.
-        tally: Grows while it runs.
-        going: Asked after each batch; False ends the run in good order.
-        everything: Headers that this decoder has read too.
-        processes: That decode at the same time; one means none beside this.
+        engine: The database, at the newest revision. Nothing else may write headers meanwhile.
+        tally: Is updated while it runs.
+        going: Called after each batch; when it returns False the run ends cleanly.
+        everything: Decode headers of this version too.
+        processes: How many processes decode; 1 means this process does.
 
     Raises:
-        DatabaseError, StoppedError: The database or a process failed; what was stored stays.
+        DatabaseError, StoppedError: The database or a process failed. What was stored stays.
     """
     with translated(engine.url), engine.connect() as connection:
         ids = headers_to_decode(connection, everything=everything)
@@ -123,10 +67,12 @@ def redecode(
     if len(ids) < FEWEST_FOR_PROCESSES:
         processes = 1
     with _decoding(read, min(processes, MOST_PROCESSES)) as decoded:
-        for judged in decoded:
+        for verdicts, damaged in decoded:
             with translated(engine.url), engine.begin() as connection:
-                changed = store_again(connection, judged[0])
-            tally.add(judged, changed)
+                changed = store_again(connection, verdicts)
+            tally.done += len(verdicts)
+            tally.changed += changed
+            tally.add_troubles(damaged)
             if not going():
                 break
     if tally.done:
@@ -134,13 +80,18 @@ def redecode(
             refresh_statistics(connection)
 
 
-def decode_batch(batch: Sequence[StoredHeader]) -> Judged:
-    """What headers come to, by file, and a sentence for each that is damaged.
+def _read(engine: Engine, file_ids: Sequence[int]) -> list[StoredHeader]:
+    with translated(engine.url), engine.connect() as connection:
+        return read_headers(connection, file_ids)
 
-    The tensors are left out of what is returned: nothing more is asked of them, and to hand them
-    from one process to another would take longer than to read them.
+
+def decode_batch(batch: Sequence[StoredHeader]) -> DecodedBatch:
+    """Decode a batch of headers.
+
+    The tensors are left out of the result. Nothing needs them, and passing them between processes
+    would take longer than decoding them.
     """
-    judged: dict[int, Verdict] = {}
+    verdicts: dict[int, Verdict] = {}
     damaged: list[str] = []
     for header in batch:
         try:
@@ -148,8 +99,8 @@ def decode_batch(batch: Sequence[StoredHeader]) -> Judged:
         except DatabaseError as error:
             damaged.append(str(error))
             continue
-        judged[header.file_id] = _without_tensors(verdict_of(prefix, header.file_bytes))
-    return judged, damaged
+        verdicts[header.file_id] = _without_tensors(verdict_of(prefix, header.file_bytes))
+    return verdicts, damaged
 
 
 def _without_tensors(verdict: Verdict) -> Verdict:
@@ -159,54 +110,49 @@ def _without_tensors(verdict: Verdict) -> Verdict:
     return replace(verdict, decoded=replace(verdict.decoded, header=bare))
 
 
-def _read(engine: Engine, file_ids: Sequence[int]) -> list[StoredHeader]:
-    with translated(engine.url), engine.connect() as connection:
-        return read_headers(connection, file_ids)
-
-
 @contextmanager
-def _decoding(batches: Iterable[list[StoredHeader]], processes: int) -> Iterator[Iterator[Judged]]:
-    """The same batches decoded, in their order."""
+def _decoding(
+    batches: Iterable[list[StoredHeader]], processes: int
+) -> Iterator[Iterator[DecodedBatch]]:
+    """The same batches decoded, in the same order."""
     if processes == 1:
         yield map(decode_batch, batches)
         return
-    # Not forked: this process has threads, of the display and of the database's driver.
+    # Spawned, not forked: the display and the database driver run threads in this process.
     pool = ProcessPoolExecutor(
-        processes,
-        mp_context=get_context("spawn"),
-        initializer=_begin_process,
+        processes, mp_context=get_context("spawn"), initializer=_begin_process
     )
     try:
         yield _in_order(pool, batches, ahead=processes * _AHEAD)
     except BrokenExecutor as error:
         raise StoppedError(
-            "a process that decodes was ended from outside; run the command again to go on"
+            "a decoding process was killed; run the command again to continue"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _begin_process() -> None:
-    """What a process that decodes does first: it ends with the one that started it, and not before."""
-    # Ctrl-C reaches all processes of a terminal; when to end is decided in the first one.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    # When the first process is killed nobody tells the others, which would wait for work for ever.
-    if (parent := parent_process()) is not None:
-        parent.join()
-        os._exit(1)
-
-
 def _in_order(
     pool: ProcessPoolExecutor, batches: Iterable[list[StoredHeader]], *, ahead: int
-) -> Iterator[Judged]:
-    waiting: deque[Future[Judged]] = deque()
+) -> Iterator[DecodedBatch]:
+    waiting: deque[Future[DecodedBatch]] = deque()
     for batch in batches:
         waiting.append(pool.submit(decode_batch, batch))
         if len(waiting) > ahead:
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
+
+
+def _begin_process() -> None:
+    """Tie the life of a decoding process to the process that started it."""
+    # Ctrl-C reaches every process of a terminal. Only the first process decides when to end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    # If the first process is killed, nothing tells this one, and it would wait for work for ever.
+    if (parent := parent_process()) is not None:
+        parent.join()
+        os._exit(1)

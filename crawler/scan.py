@@ -1,14 +1,14 @@
-"""A scan of folders on this machine: what is new or changed is read, the rest is left alone.
+"""Scan local folders: read new and changed files, leave the others alone.
 
-A file is stored with how it looked from outside before it was read, in the transaction that stores
-what it says. Killed anywhere, the next scan finds the rest as new.
+The size and time of a file are stored in the same transaction as its header. A scan that is killed
+loses one batch at most; the next scan finds those files as new.
 """
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path, PurePath
 from typing import TypeVar
 
@@ -26,146 +26,25 @@ from crawler.sources.disk import (
     vanished,
 )
 from crawler.store.connect.database import Connection, Engine, translated
-from crawler.store.read import matches
+from crawler.store.read.matches import match_local_files, to_be_hashed
 from crawler.store.stats.field_stats import refresh_statistics
-from crawler.store.write import local_files as writes_local
 from crawler.store.write.crawls import LOCAL, begin_crawl, finish_crawl
-from crawler.store.write.local_files import KnownFile
-from crawler.sync.run import utc_now
+from crawler.store.write.local_files import (
+    WALK,
+    KnownFile,
+    known_files,
+    mark_missing,
+    mark_seen,
+    next_local_id,
+    store_hashes,
+    store_local,
+)
+from crawler.sync.progress import ScanTally
 
-#: Sentences on files and folders in trouble that are kept to be told; the rest are only counted.
-TOLD_SENTENCES = 20
-
-
-@dataclass(slots=True)
-class ScanTally:
-    """Counts that grow while a scan runs; one display reads them, the scan adds to them.
-
-    Attributes:
-        folders: Folders that were listed.
-        found: Safetensors files in them, and files that were named.
-        to_read: Of these, new or changed ones; None while folders are still being listed.
-        read: Of these, read so far.
-        to_hash: Files that may be crawled ones, which only their bytes can tell.
-        hashed: Of these, hashed so far.
-        outcomes: Files by outcome: those that were left alone, and those that are stored.
-        matched: Files that a crawl has met too, by what shows it.
-        gone: Known files that have vanished since the last scan.
-        unseen: Paths that could not be looked at.
-        troubles: These, and files that were read and are not sound.
-        sentences: The first of them in words.
-        stopping: No new work is begun.
-    """
-
-    folders: int = 0
-    found: int = 0
-    to_read: int | None = None
-    read: int = 0
-    unchanged: int = 0
-    to_hash: int = 0
-    hashed: int = 0
-    outcomes: Counter[Outcome] = field(default_factory=Counter)
-    matched: Counter[str] = field(default_factory=Counter)
-    gone: int = 0
-    unseen: int = 0
-    troubles: int = 0
-    sentences: list[str] = field(default_factory=list)
-    stopping: bool = False
-    started: float = field(default_factory=time.monotonic)
-
-    @property
-    def seconds(self) -> float:
-        """Since the scan began."""
-        return time.monotonic() - self.started
-
-    @property
-    def left(self) -> int:
-        """Files that are still to be read or hashed, as far as they are known."""
-        return (self.to_read or 0) - self.read + self.to_hash - self.hashed
-
-    @property
-    def unsound(self) -> int:
-        """Files that are no sound safetensors files, and paths that could not be looked at."""
-        files = sum(count for outcome, count in self.outcomes.items() if outcome not in READ)
-        return files + self.unseen
-
-    def add_unseen(self, path: str, reason: str) -> None:
-        """A path that could not be looked at."""
-        self.unseen += 1
-        self._tell(f"{path}: {reason}")
-
-    def add_read(self, one: LocalResult) -> None:
-        """A file that is stored now."""
-        result = one.result
-        self.outcomes[result.outcome] += 1
-        if result.outcome not in READ:
-            self._tell(f"{one.file.path}: {result.outcome}: {result.reason}")
-
-    def summary(self) -> dict[str, object]:
-        """For `crawls` and for `scan --json`."""
-        return {
-            "folders_listed": self.folders,
-            "files_found": self.found,
-            "files_read": self.read,
-            "unchanged": self.unchanged,
-            "outcomes": {outcome.value: count for outcome, count in sorted(self.outcomes.items())},
-            "matched": dict(sorted(self.matched.items())),
-            "gone": self.gone,
-            "unseen_paths": self.unseen,
-            "left": self.left,
-            "seconds": round(self.seconds, 3),
-        }
-
-    def _tell(self, sentence: str) -> None:
-        self.troubles += 1
-        if len(self.sentences) < TOLD_SENTENCES:
-            self.sentences.append(sentence)
-
-
-def hash_likely(
-    engine: Engine,
-    files: Mapping[int, LocalFile],
-    *,
-    tally: ScanTally,
-    going: Callable[[], bool],
-) -> None:
-    """Hash those of the files that may be crawled ones; each is stored at once.
-
-    Args:
-        engine: The database; the files are stored in it.
-        files: By their ids, as they looked before they were read.
-        tally: Grows while it runs.
-        going: Asked before each file; False ends it, and the next scan goes on.
-    """
-    with translated(engine.url), engine.begin() as connection:
-        likely = matches.to_be_hashed(connection, files)
-    tally.to_hash = len(likely)
-    for file_id, header_bytes in likely.items():
-        if not going():
-            return
-        hashes = _hashes(files[file_id], header_bytes)
-        if hashes is not None:
-            with translated(engine.url), engine.begin() as connection:
-                writes_local.store_hashes(connection, {file_id: hashes})
-        tally.hashed += 1
-
-
-def _hashes(file: LocalFile, header_bytes: int | None) -> FileHashes | None:
-    """None where the file cannot be read, or is no longer the one whose header was read."""
-    end = None if header_bytes is None else LENGTH_BYTES + header_bytes
-    try:
-        path = Path(file.path)
-        hashes, now = hash_file(path, header_bytes=end), path.stat()
-    except OSError:
-        return None
-    same = (now.st_size, now.st_mtime_ns) == (file.size_bytes, file.mtime_ns)
-    return hashes if same else None
-
-
-#: What is stored in one transaction at most: a kill loses no more than one of these.
+#: The most that one transaction stores, and that a kill can lose.
 BATCH_FILES, BATCH_SECONDS = 64, 5.0
 
-#: Bytes of headers after which a batch is stored, so that a folder of huge ones needs little memory.
+#: Bytes of headers in one transaction, so that a folder of huge headers needs little memory.
 BATCH_BYTES = 32 * 1024 * 1024
 
 _T = TypeVar("_T")
@@ -173,12 +52,12 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanPlan:
-    """What one scan is to do.
+    """What a scan is to do.
 
     Attributes:
         roots: Folders and single files.
-        force: Read files again that have not changed.
-        hashes: Hash every file, not only those that may be crawled ones.
+        force: Read unchanged files again.
+        hashes: Hash every file, not only files that may match a crawled one.
     """
 
     roots: tuple[str, ...]
@@ -187,11 +66,42 @@ class ScanPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class _Run:
+    """What all steps of one scan share."""
+
+    engine: Engine
+    plan: ScanPlan
+    tally: ScanTally
+    going: Callable[[], bool]
+    clock: Callable[[], datetime]
+
+    def write(self, work: Callable[[Connection], _T]) -> _T:
+        """The result of `work`, which runs in a transaction of its own."""
+        with translated(self.engine.url), self.engine.begin() as connection:
+            return work(connection)
+
+
+@dataclass(frozen=True, slots=True)
 class _Due:
-    """A file that is to be read, and the id that it has or gets."""
+    """A file to read, with the id that it has or will get."""
 
     file: LocalFile
     file_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the folders hold.
+
+    Attributes:
+        files: By stored path.
+        folders: Paths of the folders that were listed in full.
+        complete: The scan was not stopped while it looked.
+    """
+
+    files: dict[str, LocalFile]
+    folders: set[str]
+    complete: bool
 
 
 def scan(
@@ -200,102 +110,83 @@ def scan(
     *,
     tally: ScanTally,
     going: Callable[[], bool],
-    clock: Callable[[], datetime] = utc_now,
+    clock: Callable[[], datetime] = partial(datetime.now, UTC),  # noqa: B008 - holds no state
 ) -> None:
-    """Look through the folders and store what their files say.
+    """Read the local files and store what their headers say.
 
     Args:
-        engine: The database, created and upgraded; nobody else writes local files to it meanwhile.
+        engine: The database, at the newest revision. Nothing else may write local files meanwhile.
         plan: What to do.
-        tally: Grows while it runs.
-        going: Asked after each file and folder; False ends the scan in good order.
-        clock: Gives the stored times.
+        tally: Is updated while the scan runs.
+        going: Called after each file and folder; when it returns False the scan ends cleanly.
+        clock: Gives the times that are stored.
 
     Raises:
-        DatabaseError, StoppedError: The database failed; what was stored stays.
+        DatabaseError, StoppedError: The database failed. What was stored stays.
     """
-    crawl_id = _write(
-        engine,
-        lambda connection: begin_crawl(
-            connection, origin=LOCAL, walk=writes_local.WALK, now=clock()
-        ),
-    )
+    run = _Run(engine, plan, tally, going, clock)
+    crawl_id = run.write(lambda db: begin_crawl(db, origin=LOCAL, walk=WALK, now=clock()))
     ending = "cancelled"
     try:
-        complete = _scan(engine, plan, tally, going, clock)
-        ending = "done" if complete else "interrupted"
+        ending = "done" if _scan(run) else "interrupted"
     finally:
         summary = tally.summary()
-        _write(
-            engine,
-            lambda connection: finish_crawl(
-                connection, crawl_id, ending=ending, summary=summary, now=clock()
-            ),
+        run.write(
+            lambda db: finish_crawl(db, crawl_id, ending=ending, summary=summary, now=clock())
         )
 
 
-def _scan(
-    engine: Engine,
-    plan: ScanPlan,
-    tally: ScanTally,
-    going: Callable[[], bool],
-    clock: Callable[[], datetime],
-) -> bool:
-    files, folders, complete = _look(plan, tally, going)
-    known = _write(engine, writes_local.known_files)
-    due, same = _compare(files, known, plan, _write(engine, writes_local.next_local_id))
+def _scan(run: _Run) -> bool:
+    """Whether the scan came to its end."""
+    tally = run.tally
+    found = _look(run)
+    known = run.write(known_files)
+    due, same = _compare(found.files, known, run.plan, run.write(next_local_id))
     tally.to_read, tally.unchanged = len(due), len(same)
     tally.outcomes.update(one.outcome for one in same)
-    ids = [one.file_id for one in same]
-    _write(engine, lambda connection: writes_local.seen_again(connection, ids, now=clock()))
-    for batch in _batches(due, plan, tally, going, clock):
-        _store(engine, batch, tally, clock())
-    here = {one.file_id: one.file for one in due} | {one.file_id: files[one.path] for one in same}
-    hash_likely(engine, here, tally=tally, going=going)
-    complete = complete and not tally.left
-    gone = _gone(known, files, folders) if complete else []
+    unchanged = {one.file_id: found.files[one.path] for one in same}
+    run.write(lambda db: mark_seen(db, unchanged, now=run.clock()))
+    for batch in _batches(run, due):
+        _store(run, batch)
+    here = {one.file_id: one.file for one in due} | unchanged
+    _hash_likely(run, here)
+    complete = found.complete and not tally.left
+    missing = _missing(known, found) if complete else []
 
     def finish(connection: Connection) -> None:
-        writes_local.note_gone(connection, gone, now=clock())
-        found = matches.match_local_files(connection)
-        tally.matched.update(by.value for file_id, by in found.by.items() if file_id in here)
-        if tally.read or tally.hashed or gone or found.changed:
+        mark_missing(connection, missing, now=run.clock())
+        matches = match_local_files(connection)
+        tally.matched.update(by.value for file_id, by in matches.by.items() if file_id in here)
+        if tally.read or tally.hashed or missing or matches.changed:
             refresh_statistics(connection)
 
-    _write(engine, finish)
-    tally.gone = len(gone)
+    run.write(finish)
+    tally.gone = len(missing)
     return complete
 
 
-def _write(engine: Engine, work: Callable[[Connection], _T]) -> _T:
-    with translated(engine.url), engine.begin() as connection:
-        return work(connection)
-
-
-def _look(
-    plan: ScanPlan, tally: ScanTally, going: Callable[[], bool]
-) -> tuple[dict[str, LocalFile], set[str], bool]:
-    """The files by their stored paths, the folders that were listed, and whether that is all."""
+def _look(run: _Run) -> _Found:
     files: dict[str, LocalFile] = {}
     folders: set[str] = set()
-    for found in look_through(plan.roots):
+    for found in look_through(run.plan.roots):
         match found:
             case Folder():
                 folders.add(found.path)
             case LocalFile():
                 files.setdefault(found.stored_path, found)
             case Unseen():
-                tally.add_unseen(found.path, found.reason)
-        tally.folders, tally.found = len(folders), len(files)
-        if not going():
-            return files, folders, False
-    return files, folders, True
+                run.tally.unseen += 1
+                run.tally.add_troubles([f"{found.path}: {found.reason}"])
+        run.tally.folders, run.tally.found = len(folders), len(files)
+        if not run.going():
+            return _Found(files, folders, complete=False)
+    return _Found(files, folders, complete=True)
 
 
 def _compare(
-    files: dict[str, LocalFile], known: dict[str, KnownFile], plan: ScanPlan, next_id: int
+    files: Mapping[str, LocalFile], known: Mapping[str, KnownFile], plan: ScanPlan, next_id: int
 ) -> tuple[list[_Due], list[KnownFile]]:
-    """The files to be read, and the known ones that are as they were."""
+    """The files to read, and the known files that have not changed."""
     due: list[_Due] = []
     same: list[KnownFile] = []
     for path, file in files.items():
@@ -310,20 +201,14 @@ def _compare(
     return due, same
 
 
-def _batches(
-    due: Sequence[_Due],
-    plan: ScanPlan,
-    tally: ScanTally,
-    going: Callable[[], bool],
-    clock: Callable[[], datetime],
-) -> Iterator[list[LocalResult]]:
+def _batches(run: _Run, due: Sequence[_Due]) -> Iterator[list[LocalResult]]:
     batch: list[LocalResult] = []
     began, size = time.monotonic(), 0
     for one in due:
-        if not going():
+        if not run.going():
             break
-        batch.append(_read(one, plan, clock()))
-        tally.read += 1
+        batch.append(_read(one, hashes=run.plan.hashes, now=run.clock()))
+        run.tally.read += 1
         size += len(batch[-1].result.header)
         waited = time.monotonic() - began
         if len(batch) >= BATCH_FILES or waited >= BATCH_SECONDS or size >= BATCH_BYTES:
@@ -333,14 +218,8 @@ def _batches(
         yield batch
 
 
-def _store(engine: Engine, batch: list[LocalResult], tally: ScanTally, now: datetime) -> None:
-    _write(engine, lambda connection: writes_local.store_local(connection, batch, now=now))
-    for one in batch:
-        tally.add_read(one)
-
-
-def _read(one: _Due, plan: ScanPlan, now: datetime) -> LocalResult:
-    """Read a file. Never raises: what is in the way becomes the outcome `failed`."""
+def _read(one: _Due, *, hashes: bool, now: datetime) -> LocalResult:
+    """Read a file. Never raises: a file that cannot be read gets the outcome `failed`."""
     path = Path(one.file.path)
     target = Target(file_id=one.file_id, version_id=one.file_id, file_name=path.name)
     try:
@@ -348,25 +227,67 @@ def _read(one: _Due, plan: ScanPlan, now: datetime) -> LocalResult:
         fetched = Fetched(target=target, prefix=beginning.prefix, file_bytes=beginning.file_bytes)
         result = result_of(fetched, now)
         header = result.decoded.header if result.decoded else None
-        hashes = None
-        if plan.hashes:
-            end = LENGTH_BYTES + header.length if header else None
-            hashes = hash_file(path, header_bytes=end)
+        found = None
+        if hashes:
+            found = hash_file(path, header_bytes=_weights_begin(header.length if header else None))
     except OSError as error:
         reason = error.strerror or str(error)
-        refused = Result(target=target, outcome=Outcome.FAILED, reason=reason, fetched_at=now)
-        return LocalResult(file=one.file, result=refused)
+        failed = Result(target=target, outcome=Outcome.FAILED, reason=reason, fetched_at=now)
+        return LocalResult(file=one.file, result=failed)
     claimed = claimed_weights(header.metadata) if header else None
-    return LocalResult(file=one.file, result=result, hashes=hashes, claimed_weights=claimed)
+    return LocalResult(file=one.file, result=result, hashes=found, claimed_weights=claimed)
 
 
-def _gone(known: dict[str, KnownFile], files: dict[str, LocalFile], folders: set[str]) -> list[int]:
-    """Files that lay below a folder that was listed, and of which nothing is there any more."""
+def _store(run: _Run, batch: Sequence[LocalResult]) -> None:
+    run.write(lambda db: store_local(db, batch, now=run.clock()))
+    for one in batch:
+        outcome, reason = one.result.outcome, one.result.reason
+        run.tally.outcomes[outcome] += 1
+        if outcome not in READ:
+            run.tally.add_troubles([f"{one.file.path}: {outcome}: {reason}"])
+
+
+def _hash_likely(run: _Run, files: Mapping[int, LocalFile]) -> None:
+    """Hash the files that may match a crawled one. Each hash is stored at once.
+
+    Args:
+        run: The scan.
+        files: Stored files by id, with the size and time they had before they were read.
+    """
+    likely = run.write(lambda db: to_be_hashed(db, files))
+    run.tally.to_hash = len(likely)
+    for file_id, header_bytes in likely.items():
+        if not run.going():
+            return
+        hashes = _hashes(files[file_id], header_bytes)
+        if hashes is not None:
+            run.write(partial(store_hashes, hashes={file_id: hashes}))
+        run.tally.hashed += 1
+
+
+def _hashes(file: LocalFile, header_bytes: int | None) -> FileHashes | None:
+    """The file's hashes; None if it cannot be read, or changed since its header was read."""
+    try:
+        path = Path(file.path)
+        hashes, now = hash_file(path, header_bytes=_weights_begin(header_bytes)), path.stat()
+    except OSError:
+        return None
+    same = (now.st_size, now.st_mtime_ns) == (file.size_bytes, file.mtime_ns)
+    return hashes if same else None
+
+
+def _weights_begin(header_bytes: int | None) -> int | None:
+    """Where the weights begin in a file; None without a sound header."""
+    return None if header_bytes is None else LENGTH_BYTES + header_bytes
+
+
+def _missing(known: Mapping[str, KnownFile], found: _Found) -> list[int]:
+    """The known files that no longer exist. Only folders that were listed in full count."""
     return [
         one.file_id
         for path, one in known.items()
-        if path not in files
+        if path not in found.files
         and not one.gone
-        and any(str(parent) in folders for parent in PurePath(path).parents)
+        and any(str(parent) in found.folders for parent in PurePath(path).parents)
         and vanished(path)
     ]

@@ -13,7 +13,7 @@ from crawler.cli.output.cells import bar, count, duration, number, rounded, size
 from crawler.cli.output.console import Voice, open_console
 from crawler.errors import StoppedError
 from crawler.model.outcome import READ
-from crawler.sync.progress import Tally
+from crawler.sync.progress import SyncTally
 
 #: Seconds between two lines where no terminal shows a live display.
 LINE_SECONDS = 10
@@ -124,7 +124,7 @@ STOPPING = "stopping: finishing what is in flight; Ctrl-C again stops at once"
 _SETTLED_SECONDS = 2
 
 
-def listing_line(tally: Tally) -> str:
+def listing_line(tally: SyncTally) -> str:
     """`listing    300 of 500 models`."""
     models = number(tally.models)
     of = f" of {number(tally.limit)}" if tally.limit else ""
@@ -132,7 +132,7 @@ def listing_line(tally: Tally) -> str:
     return f"{state:9}{models}{of} {'model' if models == '1' and not of else 'models'}"
 
 
-def reading_line(tally: Tally) -> str:
+def reading_line(tally: SyncTally) -> str:
     """`reading   210 of 472 files · 35/s · 12.3 MB · 8 seconds left`."""
     done, total = tally.files, tally.files + tally.pending
     parts = [f"{number(done)} of {count(total, 'file')}"]
@@ -149,7 +149,7 @@ def reading_line(tally: Tally) -> str:
     return f"{'reading':9}{' · '.join(parts)}"
 
 
-def outcome_line(tally: Tally) -> str:
+def outcome_line(tally: SyncTally) -> str:
     """`380 decoded · 40 no metadata · 3 login required`."""
     shown = [
         f"{number(amount)} {outcome.value.replace('_', ' ')}"
@@ -160,7 +160,7 @@ def outcome_line(tally: Tally) -> str:
     return f"{'':9}{' · '.join(shown)}" if shown else ""
 
 
-def picture_of(tally: Tally) -> Picture:
+def picture_of(tally: SyncTally) -> Picture:
     """How the crawl is doing, for the live display."""
     total = tally.files + tally.pending
     rows = [listing_line(tally), reading_line(tally), outcome_line(tally)]
@@ -169,7 +169,7 @@ def picture_of(tally: Tally) -> Picture:
     return tally.files / total if total else 0.0, [row for row in rows if row]
 
 
-async def tell_now_and_then(tally: Tally, voice: Voice) -> None:
+async def tell_now_and_then(tally: SyncTally, voice: Voice) -> None:
     """Print a plain line every few seconds, unless a live display says it all."""
     if voice.quiet or shows_live(voice):
         return

@@ -20,7 +20,7 @@ from crawler.store.connect.lock import sync_lock
 from crawler.store.read.headers import header_lengths
 from crawler.store.write.crawls import read_cursors
 from crawler.sync.preview import Preview, look_ahead
-from crawler.sync.progress import Tally
+from crawler.sync.progress import SyncTally
 from crawler.sync.run import crawl
 from crawler.sync.state import WriterThread
 from crawler.sync.walk import is_complete
@@ -119,7 +119,7 @@ async def _look_ahead(job: Job, api_url: str, engine: Engine | None) -> Preview:
 
 
 async def _sync(job: Job, api_url: str, engine: Engine) -> Finished:
-    tally = Tally()
+    tally = SyncTally()
     stop = anyio.Event()
     trouble: LoraCrawlError | None = None
     async with _source(job, api_url, engine) as source:
@@ -139,7 +139,7 @@ async def _sync(job: Job, api_url: str, engine: Engine) -> Finished:
 
 
 async def _watch_signals(
-    stop: anyio.Event, scope: anyio.CancelScope, tally: Tally, voice: Voice
+    stop: anyio.Event, scope: anyio.CancelScope, tally: SyncTally, voice: Voice
 ) -> None:
     """The first Ctrl-C asks for an orderly end, the second one cancels."""
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:

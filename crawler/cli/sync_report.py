@@ -15,7 +15,7 @@ from crawler.store.connect.url import redacted
 if TYPE_CHECKING:
     from crawler.sync.plan import Plan
     from crawler.sync.preview import Preview
-    from crawler.sync.progress import Tally
+    from crawler.sync.progress import SyncTally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class Finished:
         interrupted: By Ctrl-C or a termination signal.
     """
 
-    tally: "Tally"
+    tally: "SyncTally"
     trouble: StoppedError | None
     interrupted: bool
 
@@ -121,7 +121,7 @@ def report(job: "Job", finished: "Finished") -> None:
         job.voice.notice(notice)
     for sentence in tally.sentences:
         job.voice.notice(f"passed over: {sentence}")
-    if (more := tally.unreadable - len(tally.sentences)) > 0:
+    if more := tally.untold:
         job.voice.notice(f"passed over: {count(more, 'more item')}")
     if finished.trouble is not None:
         from crawler.cli.output.console import tell
@@ -170,7 +170,7 @@ def _outcome_line(outcome: Outcome, amount: int, total: int, width: int) -> str:
     return f"{line}  {remedy}" if remedy else line
 
 
-def _cost(tally: "Tally") -> str:
+def _cost(tally: "SyncTally") -> str:
     return ", ".join(
         (
             count(tally.counted_downloads, "counted download"),

@@ -129,7 +129,7 @@ async def _store(
     tally.add_listed(stored.new, stored.replaced)
     tally.models += step.distinct
     tally.list_calls += step.list_calls
-    tally.add_unreadable(step.unreadable)
+    tally.add_troubles(step.unreadable)
     if gone is not None:
         tally.add_gone(gone.models, believed=gone.believed)
     state.wakeup.notify()

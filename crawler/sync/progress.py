@@ -1,34 +1,71 @@
-"""What a crawl has done so far."""
+"""What a sync, a scan or a redecode has done so far.
+
+Each work adds to its tally while it runs. The display reads the tally, the closing summary prints it.
+"""
 
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from crawler.model import Fetched, Outcome, Result
 from crawler.model.outcome import READ
 
-#: Sentences about unreadable items that are kept to be told; the rest are only counted.
-TOLD_SENTENCES = 20
+#: Sentences about troubles that are kept and printed. Further troubles are only counted.
+KEPT_SENTENCES = 20
 
 
 @dataclass(slots=True)
 class Tally:
-    """Counts that grow while a crawl runs; one display reads them, the stages add to them.
+    """The part that all three kinds of work share.
 
     Attributes:
+        troubles: Things that could not be read; the work went on without them.
+        sentences: The first of the troubles in words, KEPT_SENTENCES at most.
+        stopping: The user asked for an end; no new work begins.
+        started: When the work began, on the monotonic clock.
+    """
+
+    troubles: int = 0
+    sentences: list[str] = field(default_factory=list)
+    stopping: bool = False
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the work began."""
+        return time.monotonic() - self.started
+
+    @property
+    def untold(self) -> int:
+        """Troubles whose sentences were not kept."""
+        return self.troubles - len(self.sentences)
+
+    def add_troubles(self, sentences: Iterable[str]) -> None:
+        """Count troubles, and keep the first sentences."""
+        for sentence in sentences:
+            self.troubles += 1
+            if len(self.sentences) < KEPT_SENTENCES:
+                self.sentences.append(sentence)
+
+
+@dataclass(slots=True)
+class SyncTally(Tally):
+    """A sync. Its troubles are list items without a usable id, and ids that the site does not have.
+
+    Attributes:
+        limit: How many models this run is to list; None for all.
         models: Distinct models listed in this run, known before or not.
-        limit: How many models this run is to list, None for all.
-        replaced: Known files that the site lists with other bytes.
-        gone: Models that the site does not have any more.
-        same_content: Files whose header was taken from another one with the same bytes.
+        replaced: Known files that the site now lists with other bytes.
+        gone: Models marked as no longer listed.
+        same_content: Files whose header was copied from another file with the same bytes.
+        list_calls: Requests to the list.
         outcomes: Files that ended in this run, by outcome.
-        pending: Files of this walk that are still to be read; exact when the crawl is over.
+        pending: Files of this walk still to read; exact when the run is over.
+        listing: The list is still being read.
         counted_downloads: Downloads that the site counted.
         bytes_read: From storage hosts.
-        unreadable: Items of lists that had no usable id, or ids the site does not have.
-        sentences: The first of them in words.
-        notices: What else a person should know, in sentences.
-        stopping: No new work is begun.
+        notices: Other sentences for the user.
     """
 
     limit: int | None = None
@@ -44,11 +81,7 @@ class Tally:
     counted_downloads: int = 0
     storage_requests: int = 0
     bytes_read: int = 0
-    unreadable: int = 0
-    sentences: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
-    stopping: bool = False
-    started: float = field(default_factory=time.monotonic)
 
     @property
     def files(self) -> int:
@@ -57,51 +90,41 @@ class Tally:
 
     @property
     def headers(self) -> int:
-        """Sound headers that were read."""
+        """Sound headers read in this run."""
         return sum(self.outcomes[outcome] for outcome in READ)
 
-    @property
-    def seconds(self) -> float:
-        """Since the crawl began."""
-        return time.monotonic() - self.started
-
-    def add_unreadable(self, sentences: tuple[str, ...]) -> None:
-        """Count them, and keep the first few to be told."""
-        self.unreadable += len(sentences)
-        self.sentences += sentences[: TOLD_SENTENCES - len(self.sentences)]
-
     def add_cost(self, fetched: Fetched) -> None:
-        """What fetching a file cost, whether or not anything came of it."""
+        """Add what fetching a file cost, successful or not."""
         self.counted_downloads += fetched.counted_downloads
         self.storage_requests += fetched.storage_requests
         self.bytes_read += fetched.bytes_read
 
     def add_results(self, results: list[Result]) -> None:
-        """Files that are stored now; one that was put off has not ended."""
+        """Add files that are stored now. A deferred file is still pending and not counted."""
         ended = [result for result in results if result.outcome is not Outcome.PENDING]
         self.outcomes.update(result.outcome for result in ended)
         self.same_content += sum(result.attempts == 0 for result in ended)
         self.pending = max(self.pending - len(ended), 0)
 
     def add_listed(self, new: Counter[Outcome], replaced: int) -> None:
-        """Files that a page brought: new ones by the outcome that they begin with, and others."""
+        """Add the files of a page: new ones by their first outcome, and replaced ones."""
         self.new_files += new.total()
         self.replaced += replaced
         self.pending += new[Outcome.PENDING] + replaced
         self.outcomes += new - Counter({Outcome.PENDING: new[Outcome.PENDING]})
 
     def add_gone(self, models: int, *, believed: bool) -> None:
-        """Models that the site does not have any more, and whether that was stored."""
+        """Add models that are no longer listed; unless believed, they were not marked as gone."""
         if believed:
             self.gone += models
             return
         self.notices.append(
-            f"{models} known models were not listed any more, too many to be true: none was marked"
-            " as gone. Look at the site, then run sync --refresh."
+            f"{models} known models are no longer listed. That is too many to be true, so none was"
+            " marked as gone. Check the site, then run sync --refresh."
         )
 
     def summary(self) -> dict[str, object]:
-        """For `crawls` and for `sync --json`."""
+        """The counts by name, for `crawls.summary` and `sync --json`."""
         return {
             "models_listed": self.models,
             "new_files": self.new_files,
@@ -110,13 +133,107 @@ class Tally:
             "list_calls": self.list_calls,
             "files_ended": self.files,
             "headers_read": self.headers,
-            "outcomes": {outcome.value: count for outcome, count in sorted(self.outcomes.items())},
+            "outcomes": _by_name(self.outcomes),
             "pending": self.pending,
             "same_content": self.same_content,
             "counted_downloads": self.counted_downloads,
             "storage_requests": self.storage_requests,
             "bytes_read": self.bytes_read,
-            "unreadable_items": self.unreadable,
+            "unreadable_items": self.troubles,
             "notices": list(self.notices),
             "seconds": round(self.seconds, 3),
         }
+
+
+@dataclass(slots=True)
+class ScanTally(Tally):
+    """A scan of local files. Its troubles are paths it could not open, and files that are not sound.
+
+    Attributes:
+        folders: Folders listed.
+        found: Safetensors files in them, and files named by the user.
+        to_read: Of these, new or changed files; None while folders are still being listed.
+        read: Of these, read so far.
+        to_hash: Files that only their SHA-256 can match to a crawled file.
+        hashed: Of these, hashed so far.
+        outcomes: Unchanged and stored files, by outcome.
+        matched: Files that match a crawled file, by the kind of proof.
+        gone: Known files that no longer exist.
+        unseen: Paths that could not be opened.
+    """
+
+    folders: int = 0
+    found: int = 0
+    to_read: int | None = None
+    read: int = 0
+    unchanged: int = 0
+    to_hash: int = 0
+    hashed: int = 0
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    matched: Counter[str] = field(default_factory=Counter)
+    gone: int = 0
+    unseen: int = 0
+
+    @property
+    def left(self) -> int:
+        """Known files still to be read or hashed."""
+        return (self.to_read or 0) - self.read + self.to_hash - self.hashed
+
+    @property
+    def unsound(self) -> int:
+        """Files that are not sound safetensors files, and paths that could not be opened."""
+        files = sum(count for outcome, count in self.outcomes.items() if outcome not in READ)
+        return files + self.unseen
+
+    def summary(self) -> dict[str, object]:
+        """The counts by name, for `crawls.summary` and `scan --json`."""
+        return {
+            "folders_listed": self.folders,
+            "files_found": self.found,
+            "files_read": self.read,
+            "unchanged": self.unchanged,
+            "outcomes": _by_name(self.outcomes),
+            "matched": dict(sorted(self.matched.items())),
+            "gone": self.gone,
+            "unseen_paths": self.unseen,
+            "left": self.left,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+@dataclass(slots=True)
+class RedecodeTally(Tally):
+    """A redecode. Its troubles are damaged headers, which stay as they are.
+
+    Attributes:
+        total: Headers to decode in this run.
+        done: Of these, decoded and stored.
+        changed: Files whose outcome changed, by old and new outcome.
+    """
+
+    total: int = 0
+    done: int = 0
+    changed: Counter[tuple[Outcome, Outcome]] = field(default_factory=Counter)
+
+    @property
+    def left(self) -> int:
+        """Headers still to be decoded, without the damaged ones."""
+        return self.total - self.done - self.troubles
+
+    def summary(self) -> dict[str, object]:
+        """The counts by name, for `redecode --json`."""
+        return {
+            "headers": self.total,
+            "decoded_again": self.done,
+            "changed": [
+                {"from": old.value, "to": new.value, "files": files}
+                for (old, new), files in sorted(self.changed.items())
+            ],
+            "damaged": self.troubles,
+            "left": self.left,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def _by_name(outcomes: Counter[Outcome]) -> dict[str, int]:
+    return {outcome.value: count for outcome, count in sorted(outcomes.items())}

@@ -25,7 +25,7 @@ from crawler.sync.breaker import LoginSample, Outage
 from crawler.sync.lister import list_catalogue
 from crawler.sync.pipeline import Pipeline
 from crawler.sync.plan import Plan
-from crawler.sync.progress import Tally
+from crawler.sync.progress import SyncTally
 from crawler.sync.state import RunState, WriterThread
 from crawler.sync.walk import Walk, begin
 
@@ -40,7 +40,7 @@ async def crawl(
     writer: WriterThread,
     plan: Plan,
     *,
-    tally: Tally,
+    tally: SyncTally,
     stop: anyio.Event,
     clock: Callable[[], datetime] = utc_now,
 ) -> None:

@@ -12,7 +12,7 @@ from crawler.errors import CursorError, QuotaError, SiteError, StoppedError
 from crawler.sources.base import Source
 from crawler.store.connect.database import Connection, Engine, translated
 from crawler.sync.plan import Plan
-from crawler.sync.progress import Tally
+from crawler.sync.progress import SyncTally
 
 _T = TypeVar("_T")
 
@@ -76,7 +76,7 @@ class RunState:
     source: Source
     writer: WriterThread
     plan: Plan
-    tally: Tally
+    tally: SyncTally
     stop: anyio.Event
     clock: Callable[[], datetime]
     wakeup: Wakeup = field(default_factory=Wakeup)

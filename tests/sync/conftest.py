@@ -11,7 +11,7 @@ from crawler.model import ListQuery, Order
 from crawler.sandbox import Catalogue, Faults, Sandbox
 from crawler.sources.civitai.client import Civitai
 from crawler.sync.plan import Plan
-from crawler.sync.progress import Tally
+from crawler.sync.progress import SyncTally
 from crawler.sync.run import crawl
 from crawler.sync.state import WriterThread
 from crawler.sync.walk import Walk
@@ -21,7 +21,7 @@ WAITS = Waits(shortest=0.01, longest=0.05, longest_asked=0.05)
 
 OLDEST = Walk(ask=ListQuery(order=Order.OLDEST))
 
-Crawl = Callable[..., Tally]
+Crawl = Callable[..., SyncTally]
 
 
 @pytest.fixture(scope="package")
@@ -39,9 +39,9 @@ def run_crawl(
     key: str | None = None,
     stop: anyio.Event | None = None,
     **plan: object,
-) -> Tally:
+) -> SyncTally:
     """Crawl into the database, and tell what was done."""
-    tally = Tally()
+    tally = SyncTally()
 
     async def go() -> None:
         settings = HttpSettings(

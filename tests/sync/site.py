@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from crawler.errors import CursorError
 from crawler.model import Fetched, ListQuery, Model, Order, Page, Target
 from crawler.sync.plan import Plan
-from crawler.sync.progress import Tally
+from crawler.sync.progress import SyncTally
 from crawler.sync.run import crawl, utc_now
 from crawler.sync.state import WriterThread
 from crawler.sync.walk import Walk
@@ -76,9 +76,9 @@ class Site:
 
 def run(
     engine: sa.Engine, site: Site, *, clock: Callable[[], datetime] = utc_now, **plan: Any
-) -> Tally:
+) -> SyncTally:
     """Crawl the site into the database, one file at a time unless the plan says otherwise."""
-    tally = Tally()
+    tally = SyncTally()
     wanted = Plan(**{"walk": WALK, "has_api_key": True, "concurrency": 1} | plan)
 
     async def go() -> None:

@@ -8,10 +8,11 @@ import sqlalchemy as sa
 
 from crawler import redecode as module
 from crawler.decode.recipe import DECODER_VERSION
-from crawler.redecode import RedecodeTally, redecode
+from crawler.redecode import redecode
 from crawler.sandbox import Catalogue, Faults, Sandbox
 from crawler.store.schema import tables
 from crawler.store.schema.tables import field_stats, headers, loras
+from crawler.sync.progress import RedecodeTally
 from tests.sync.conftest import run_crawl
 from tests.sync.snapshots import snapshot
 
@@ -63,7 +64,7 @@ def test_it_ends_with_what_a_crawl_stores(crawled: sa.Engine) -> None:
     tally = again(crawled)
 
     assert tally.done == tally.total == len(fresh["headers"]) > 2 * module.BATCH
-    assert (tally.left, tally.damaged, tally.changed) == (0, 0, {})
+    assert (tally.left, tally.troubles, tally.changed) == (0, 0, {})
     assert snapshot(crawled) == fresh
 
 
@@ -128,7 +129,7 @@ def test_a_damaged_header_is_told_and_left(crawled: sa.Engine) -> None:
 
     tally = again(crawled)
 
-    assert (tally.damaged, tally.left) == (1, 0)
+    assert (tally.troubles, tally.left) == (1, 0)
     assert str(first) in tally.sentences[0]
     assert again(crawled).total == 1
 

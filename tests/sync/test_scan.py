@@ -10,8 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from crawler import scan as module
-from crawler.scan import ScanPlan, ScanTally, scan
+from crawler.scan import ScanPlan, scan
 from crawler.store.schema.tables import crawls, field_stats, loras
+from crawler.sync.progress import ScanTally
 from tests.cli.headers import header_bytes, write_lora
 from tests.factories import METADATA, NOW, make_file, make_model, make_version
 from tests.stored import list_models

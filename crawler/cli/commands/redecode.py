@@ -11,7 +11,7 @@ from crawler.cli.output.console import Voice, answers
 
 if TYPE_CHECKING:
     from crawler.cli.progress import Picture
-    from crawler.redecode import RedecodeTally
+    from crawler.sync.progress import RedecodeTally
 
 #: The exit codes of a run that left work, and of one that met damaged headers.
 _WORK_LEFT, _DAMAGED = 4, 1
@@ -44,16 +44,16 @@ def redecode(
     _report(tally, voice, as_json=as_json)
     if tally.stopping or tally.left:
         raise typer.Exit(_WORK_LEFT)
-    if tally.damaged:
+    if tally.troubles:
         raise typer.Exit(_DAMAGED)
 
 
 def _redecode_in(where: str, voice: Voice, *, everything: bool, processes: int) -> "RedecodeTally":
     from crawler.cli.progress import at_work
-    from crawler.redecode import RedecodeTally
     from crawler.redecode import redecode as run
     from crawler.store.connect.database import open_for_reading, open_for_writing
     from crawler.store.connect.lock import sync_lock
+    from crawler.sync.progress import RedecodeTally
 
     # Says what to do about a database that is missing, old or another program's.
     open_for_reading(where).dispose()
@@ -75,7 +75,7 @@ def _redecode_in(where: str, voice: Voice, *, everything: bool, processes: int) 
 def _picture(tally: "RedecodeTally") -> "Picture":
     from crawler.cli.progress import progress_line
 
-    done = tally.done + tally.damaged
+    done = tally.done + tally.troubles
     line = progress_line(done, tally.total, "header", tally.seconds)
     return done / tally.total if tally.total else None, [f"decoding {line}"]
 
@@ -92,7 +92,7 @@ def _report(tally: "RedecodeTally", voice: Voice, *, as_json: bool) -> None:
             out.write("\n".join(_lines(tally)) + "\n")
     for sentence in tally.sentences:
         voice.notice(sentence)
-    if (more := tally.damaged - len(tally.sentences)) > 0:
+    if more := tally.untold:
         voice.notice(f"and {count(more, 'more damaged header')}")
 
 
@@ -107,8 +107,8 @@ def _lines(tally: "RedecodeTally") -> list[str]:
         lines.append(f"  {change}: {count(files, 'file')}")
     if not tally.changed:
         lines.append("no file ended otherwise than before")
-    if tally.damaged:
-        lines.append(f"{count(tally.damaged, 'stored header')} damaged and left as they are")
+    if tally.troubles:
+        lines.append(f"{count(tally.troubles, 'stored header')} damaged and left as they are")
     if tally.left:
         lines.append(f"{number(tally.left)} left: the same command goes on")
     return lines

@@ -12,7 +12,8 @@ from crawler.cli.output.console import Voice, answers, tell
 
 if TYPE_CHECKING:
     from crawler.cli.progress import Picture
-    from crawler.scan import ScanPlan, ScanTally
+    from crawler.scan import ScanPlan
+    from crawler.sync.progress import ScanTally
 
 #: The exit codes of a scan that left work, and of one that met what is not sound.
 _WORK_LEFT, _UNSOUND = 4, 1
@@ -72,10 +73,10 @@ def scan(
 def _scan_into(where: str, plan: "ScanPlan", voice: Voice) -> "tuple[ScanTally, bool]":
     """What was done, and whether nobody stopped it."""
     from crawler.cli.progress import at_work
-    from crawler.scan import ScanTally
     from crawler.scan import scan as run
     from crawler.store.connect.database import open_for_writing
     from crawler.store.connect.lock import sync_lock
+    from crawler.sync.progress import ScanTally
 
     engine = open_for_writing(where)
     try:
@@ -126,7 +127,7 @@ def _report(
             out.write("\n".join(lines) + "\n")
     for sentence in tally.sentences:
         voice.notice(sentence)
-    if (more := tally.troubles - len(tally.sentences)) > 0:
+    if more := tally.untold:
         voice.notice(f"and {count(more, 'more file')} in trouble")
 
 

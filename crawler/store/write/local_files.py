@@ -139,7 +139,7 @@ def store_hashes(connection: sa.Connection, hashes: Mapping[int, FileHashes]) ->
         connection.execute(own.values(_hash_columns(found)))
 
 
-def seen_again(connection: sa.Connection, file_ids: Collection[int], *, now: datetime) -> None:
+def mark_seen(connection: sa.Connection, file_ids: Collection[int], *, now: datetime) -> None:
     """Note that files are where they were, unchanged."""
     for ids in slices(list(file_ids)):
         for table, key in ((models, models.c.model_id), (versions, versions.c.version_id)):
@@ -149,7 +149,7 @@ def seen_again(connection: sa.Connection, file_ids: Collection[int], *, now: dat
         connection.execute(sa.update(loras).where(back).values(gone_at=None))
 
 
-def note_gone(connection: sa.Connection, file_ids: Collection[int], *, now: datetime) -> None:
+def mark_missing(connection: sa.Connection, file_ids: Collection[int], *, now: datetime) -> None:
     """Note that files have vanished; what they said stays."""
     for ids in slices(list(file_ids)):
         for table, key in (

@@ -12,9 +12,9 @@ from crawler.store.read.matches import MatchedBy, match_local_files
 from crawler.store.schema.tables import loras, metadata, models
 from crawler.store.write.local_files import (
     known_files,
+    mark_missing,
+    mark_seen,
     next_local_id,
-    note_gone,
-    seen_again,
     store_local,
 )
 from crawler.store.write.results import store_results
@@ -195,14 +195,14 @@ def test_ids_go_down_from_the_lowest(engine: sa.Engine) -> None:
 def test_gone_and_seen_again(engine: sa.Engine) -> None:
     store(engine, read(-1), read(-2, path="/disk/b.safetensors"))
     with engine.begin() as connection:
-        note_gone(connection, [-1], now=LATER)
+        mark_missing(connection, [-1], now=LATER)
         known = known_files(connection)
     assert {one.file_id: one.gone for one in known.values()} == {-1: True, -2: False}
     assert row(engine)["gone_at"] == LATER
     assert row(engine)["network_dim"] == 32
 
     with engine.begin() as connection:
-        seen_again(connection, [-1, -2], now=LATER)
+        mark_seen(connection, [-1, -2], now=LATER)
         last = connection.execute(sa.select(models.c.last_seen_at, models.c.gone_at)).all()
     assert row(engine)["gone_at"] is None
     assert {tuple(each) for each in last} == {(LATER, None)}
