@@ -1,4 +1,4 @@
-"""docs/fields.md is made from the registry: `python -m tests.docs.fields_page` writes it anew."""
+"""docs/fields.md is made from the registry. `python -m tests.docs.fields_page` writes it again."""
 
 from collections.abc import Callable
 from itertools import groupby
@@ -11,21 +11,21 @@ PAGE = Path(__file__).parents[2] / "docs" / "fields.md"
 
 _HEAD = """# Fields
 
-Every column of `loras`, which is every name that `query` knows.
-`lora-crawl fields` prints the same with the share of rows that have it.
-A missing value is NULL: the file does not say it, or says what cannot be held.
-In the second case a row in `problems` tells why.
+Every column of `loras`. These are all the names that `query` knows.
+`lora-crawl fields` prints the same list, with the share of rows that have a value.
+A missing value is NULL: the file does not contain it, or contains something that cannot be stored.
+In the second case a row in `problems` gives the reason.
 
-*Default* is what sd-scripts takes when it is told nothing, *usual* is what people train with.
-*Keys* are those of the metadata that a column is read from, behind the trainers that write them.
-Others borrow those of `kohya`: `musubi-tuner`, `traintrain` and `merge-tool` many, the rest a few.
-In a key a dot leads into the JSON that it holds, `[]` into each item of a list, `*` into all there is.
-A column without keys follows from others, or is told by the site or by the tensors.
+*Default* is what sd-scripts uses if the option is not given; *usual* is what people train with.
+*Keys* are the metadata keys that the column is read from, after the trainers that write them.
+Other trainers write some keys of `kohya` too: `musubi-tuner`, `traintrain` and merge tools many of them.
+In a key, a dot leads into its JSON, `[]` into each item of a list, `*` into each folder or layer.
+A column without keys comes from the site or the tensors, or is computed from other columns.
 """
 
 
 def text() -> str:
-    """The page as it must stand in docs/."""
+    """The text that docs/fields.md must have."""
     parts = [_HEAD]
     for group, fields in groupby(FIELDS, key=lambda field: field.group):
         listed = list(fields)

@@ -18,7 +18,7 @@ def test_every_field_with_its_share(run: Run, database: str) -> None:
         "type": "number",
         "unit": "s",
         "group": "time",
-        "meaning": "from start to this save",
+        "meaning": "from the start to this save",
         "share": 0.75,
         "default": None,
         "usual": None,
@@ -56,14 +56,16 @@ def test_a_list_for_a_person(run: Run, database: str) -> None:
     assert lines[0] == "what it is"
     assert "rates" in lines
     (line,) = [line for line in lines if line.startswith("  training_seconds ")]
-    assert " ".join(line.split()) == "training_seconds 75 % from start to this save (number, s)"
+    words = " ".join(line.split())
+    assert words == "training_seconds 75 % from the start to this save (number, s)"
     assert all(len(line) <= 80 for line in lines)
 
 
 def test_a_word_shows_a_person_the_keys_too(run: Run, database: str) -> None:
     lines = run("fields", "keep_tokens", "--format", "table", "--db", database).stdout.splitlines()
     assert " ".join(" ".join(lines[1:]).split()).endswith(
-        "first tags that stay in place (integer, tags, default 0, usually 1) kohya: ss_keep_tokens"
+        "number of first tags that keep their place (integer, tags, default 0, usually 1)"
+        " kohya: ss_keep_tokens"
         " kohya: ss_datasets[].subsets[].keep_tokens"
         " onetrainer: ot_config.concepts[].text.keep_tags_count"
     )

@@ -14,10 +14,11 @@ from crawler.decode.dialects.onetrainer import config as onetrainer_config
 from crawler.decode.recipe import decode
 from crawler.model import Recipe
 from crawler.model.recipe import TRAINING
-from crawler.store.schema.fields import BY_NAME, NOTES, written_by
+from crawler.store.schema.fields import BY_NAME, FIELDS
 from tests.decode.test_golden import GOLDEN, header_of
 
-CLAIMS = [(column, key) for column, notes in NOTES.items() for key in notes.keys.split()]
+#: Column, trainers that write the key, key.
+CLAIMS = [(field.name, *source.split(": ")) for field in FIELDS for source in field.keys]
 
 #: Derived from other columns, none of which is a key's alone.
 DERIVED = {"effective_unet_lr", "effective_text_encoder_lr", "training_seconds", "other_settings"}
@@ -67,6 +68,10 @@ def take_away(value: Any, path: list[str]) -> None:
                 del value[name]
 
 
+def keys_of(column: str) -> list[str]:
+    return [source.split(": ")[1] for source in BY_NAME[column].keys]
+
+
 def read(pair: Mapping[str, Any], metadata: Mapping[str, Any]) -> Recipe:
     return decode(header_of({**pair, "metadata": metadata})).recipe
 
@@ -74,7 +79,7 @@ def read(pair: Mapping[str, Any], metadata: Mapping[str, Any]) -> Recipe:
 def says_something_of_its_own(pair: Mapping[str, Any], column: str, key: str) -> bool:
     """Whether the column is another without the key, where no further key says the same."""
     alone = pair["metadata"]
-    for other in NOTES[column].keys.split():
+    for other in keys_of(column):
         if other != key and not key.startswith(f"{other}."):
             alone = next(without(alone, other), alone)
     return any(
@@ -84,11 +89,11 @@ def says_something_of_its_own(pair: Mapping[str, Any], column: str, key: str) ->
     )
 
 
-@pytest.mark.parametrize(("column", "key"), CLAIMS)
-def test_a_column_comes_from_the_keys_that_are_named(column: str, key: str) -> None:
+@pytest.mark.parametrize(("column", "trainers", "key"), CLAIMS)
+def test_a_column_comes_from_the_keys_that_are_named(column: str, trainers: str, key: str) -> None:
     assert any(
         says_something_of_its_own(pair, column, key)
-        for trainer in written_by(key)
+        for trainer in trainers.split(", ")
         for pair in pairs(trainer)
     )
 
@@ -99,9 +104,7 @@ def test_every_key_with_a_column_of_its_own_is_named() -> None:
     settings = [(f"ot_config.{key}", column) for key, column, _ in onetrainer_config.FLAT]
 
     assert [
-        (key, column)
-        for key, column in [*flat, *split, *settings]
-        if key not in NOTES[column].keys.split()
+        (key, column) for key, column in [*flat, *split, *settings] if key not in keys_of(column)
     ] == []
 
 
@@ -110,4 +113,4 @@ def test_every_column_that_metadata_fills_has_keys() -> None:
     columns = TRAINING | of_trainer | {"other_settings"}
 
     assert {name for name in columns if not BY_NAME[name].keys} == DERIVED | {"trainer"}
-    assert set(NOTES) <= columns
+    assert {field.name for field in FIELDS if field.keys or field.default or field.usual} <= columns
