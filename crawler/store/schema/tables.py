@@ -1,9 +1,16 @@
-"""The tables, the same on SQLite and PostgreSQL. Users write SQL against these names."""
+"""The tables, the same on SQLite and PostgreSQL. Users write SQL against these names.
+
+They stand in the order of the data: what a site lists, the files, what headers say, statistics, and
+the crawls themselves.
+"""
 
 import sqlalchemy as sa
 
 from crawler.store.schema.fields import FIELDS
 from crawler.store.schema.types import UtcTime, integer_type, json_type, text_type, type_of
+
+#: The value of `field_stats.base_model` that stands for all base models together.
+ALL = ""
 
 metadata = sa.MetaData(
     naming_convention={
@@ -16,80 +23,26 @@ metadata = sa.MetaData(
 )
 
 
-def key(name: str) -> sa.Column[int]:
-    """An id that is given, or a part of one."""
-    return sa.Column(name, integer_type(), primary_key=True, autoincrement=False)
+def _key(name: str, foreign: sa.ForeignKey | None = None) -> sa.Column[int]:
+    """A primary key, or a part of one, whose value the program supplies."""
+    rules = () if foreign is None else (foreign,)
+    return sa.Column(name, integer_type(), *rules, primary_key=True, autoincrement=False)
 
 
-def file_key() -> sa.Column[int]:
-    """The file that a row belongs to, and goes with."""
-    return sa.Column(
-        "file_id",
-        integer_type(),
-        sa.ForeignKey("loras.file_id", ondelete="CASCADE"),
-        primary_key=True,
-        autoincrement=False,
-    )
+def _file_key() -> sa.Column[int]:
+    """The file that a row belongs to; the row is deleted with the file."""
+    return _key("file_id", sa.ForeignKey("loras.file_id", ondelete="CASCADE"))
 
 
-crawls = sa.Table(
-    "crawls",
-    metadata,
-    sa.Column("crawl_id", integer_type(), primary_key=True, autoincrement=True),
-    # The API that this database was filled from; all crawls of one database name the same.
-    sa.Column("origin", text_type(), nullable=False),
-    sa.Column("walk", text_type(), nullable=False),
-    sa.Column("started_at", UtcTime(), nullable=False),
-    sa.Column("finished_at", UtcTime()),
-    # done, or why it stopped, and counts; None while it runs or when it was killed.
-    sa.Column("ending", text_type()),
-    sa.Column("summary", json_type()),
-    # Whether an API key was sent; None where there is no API.
-    sa.Column("keyed", sa.Boolean()),
-    # When the site takes requests again, None when it said nothing of that.
-    sa.Column("go_on_at", UtcTime()),
-)
+def _model_key() -> sa.Column[int]:
+    """The model that a row belongs to."""
+    return _key("model_id", sa.ForeignKey("models.model_id"))
 
-# A walk is one question to the catalogue: order and filters. Each of its maturity passes has a
-# cursor, as `model.walk.CursorState` tells.
-cursors = sa.Table(
-    "cursors",
-    metadata,
-    sa.Column("walk", text_type(), primary_key=True),
-    sa.Column("maturity", text_type(), primary_key=True),
-    sa.Column("cursor", text_type()),
-    sa.Column("lap", integer_type(), nullable=False),
-    sa.Column("ended", sa.Boolean(), nullable=False),
-    sa.Column("updated_at", UtcTime(), nullable=False),
-    sa.Column("lap_began_at", UtcTime()),
-    sa.Column("refreshing", sa.Boolean()),
-)
-
-# Which models a walk has met, so that a limit counts them across runs and a fetch stays within the walk.
-walk_models = sa.Table(
-    "walk_models",
-    metadata,
-    sa.Column("walk", text_type(), primary_key=True),
-    sa.Column(
-        "model_id",
-        integer_type(),
-        sa.ForeignKey("models.model_id"),
-        primary_key=True,
-        autoincrement=False,
-    ),
-    sa.Column("lap", integer_type(), nullable=False),
-)
-
-
-#: The base model under which `field_stats` has all of them together.
-ALL = ""
-
-_REQUIRED = {"file_id", "version_id", "model_id", "site", "outcome", "attempts"}
 
 models = sa.Table(
     "models",
     metadata,
-    key("model_id"),
+    _key("model_id"),
     sa.Column("site", text_type(), nullable=False),
     sa.Column("name", text_type()),
     sa.Column("type", text_type()),
@@ -109,7 +62,7 @@ models = sa.Table(
 versions = sa.Table(
     "versions",
     metadata,
-    key("version_id"),
+    _key("version_id"),
     sa.Column("model_id", integer_type(), sa.ForeignKey("models.model_id"), nullable=False),
     sa.Column("name", text_type()),
     sa.Column("base_model", text_type()),
@@ -125,6 +78,8 @@ versions = sa.Table(
     sa.Column("gone_at", UtcTime()),
     sa.Index(None, "model_id"),
 )
+
+_REQUIRED = {"file_id", "version_id", "model_id", "site", "outcome", "attempts"}
 
 loras = sa.Table(
     "loras",
@@ -144,33 +99,33 @@ loras = sa.Table(
     sa.Index(None, "sha256"),
     sa.Index(None, "autov2"),
     sa.Index(None, "autov3"),
-    # What nearly every grouping asks for.
+    # Most statistics group by it.
     sa.Index(None, "base_model"),
-    # The pending files in their order, and the counts of a crawl.
+    # For the pending files in order, and for counts by outcome.
     sa.Index(None, "outcome", "file_id"),
 )
 
 headers = sa.Table(
     "headers",
     metadata,
-    file_key(),
-    # Bytes of JSON that the file announces; None when fewer than 8 bytes were there.
+    _file_key(),
+    # Bytes of JSON by the length prefix; NULL when the file has fewer than 8 bytes.
     sa.Column("length", integer_type()),
-    # zstd of the bytes as read: the 8 bytes of the length and the JSON.
+    # The length prefix and the JSON, as read, compressed with zstd.
     sa.Column("data", sa.LargeBinary(), nullable=False),
-    # The file's true length as the server gave it, which decides whether a header is sound.
+    # Length of the whole file by the server. A header is sound only if it agrees.
     sa.Column("file_bytes", integer_type()),
     sa.Column("decoder_version", integer_type(), nullable=False),
-    # To find the old ones. On SQLite the column lies behind the data, which would all be read.
+    # Finds old headers. Without it SQLite would read all data, which stands before this column.
     sa.Index(None, "decoder_version"),
 )
 
-# What the header of a file said before the file was replaced by another one, from 1.
+# Headers of files that were replaced since, numbered from 1.
 old_headers = sa.Table(
     "old_headers",
     metadata,
-    file_key(),
-    key("number"),
+    _file_key(),
+    _key("number"),
     # As in `headers`.
     sa.Column("length", integer_type()),
     sa.Column("data", sa.LargeBinary(), nullable=False),
@@ -178,19 +133,19 @@ old_headers = sa.Table(
     sa.Column("replaced_at", UtcTime(), nullable=False),
 )
 
-# Where the files of `site = 'local'` lie.
+# Where the files with site='local' are.
 local_files = sa.Table(
     "local_files",
     metadata,
-    file_key(),
-    # No index: PostgreSQL's ordinary one refuses long paths, and a scan reads them all.
+    _file_key(),
+    # No index: a B-tree of PostgreSQL refuses long paths, and a scan reads all rows anyway.
     sa.Column("path", text_type(), nullable=False),
-    # As they were before the file was read; the same again means that it need not be.
+    # As they were before the file was read. A file with the same values has not changed.
     sa.Column("size_bytes", integer_type(), nullable=False),
     sa.Column("mtime_ns", integer_type()),
-    # SHA-256 of the weights as the header claims it, None when it claims none to be trusted.
+    # SHA-256 of the weights as the header claims it; NULL without a credible claim.
     sa.Column("claimed_weights", text_type()),
-    # The crawled file that has the same weights, and what shows it.
+    # The crawled file with the same weights, and the kind of proof.
     sa.Column("matched_file_id", integer_type()),
     sa.Column("matched_by", text_type()),
 )
@@ -198,8 +153,8 @@ local_files = sa.Table(
 datasets = sa.Table(
     "datasets",
     metadata,
-    file_key(),
-    key("number"),
+    _file_key(),
+    _key("number"),
     sa.Column("resolution_width", integer_type()),
     sa.Column("resolution_height", integer_type()),
     sa.Column("batch_size", integer_type()),
@@ -217,8 +172,8 @@ datasets = sa.Table(
 directories = sa.Table(
     "directories",
     metadata,
-    file_key(),
-    key("number"),
+    _file_key(),
+    _key("number"),
     sa.Column("dataset_number", integer_type()),
     sa.Column("name", text_type(), nullable=False),
     sa.Column("repeats", integer_type()),
@@ -231,27 +186,21 @@ directories = sa.Table(
 tags = sa.Table(
     "tags",
     metadata,
-    # 63 bits of a hash of the name: the same on every machine and in every order of arrival.
-    key("tag_id"),
+    # 63 bits of a hash of the name, so that every machine gives a tag the same id.
+    _key("tag_id"),
     sa.Column("name", text_type(), nullable=False),
-    # On PostgreSQL a hash index, since the ordinary one refuses texts over 2,700 bytes: the revision
-    # that makes it says so. Said here, it would cost every command the import of that dialect.
+    # A hash index on PostgreSQL, whose B-tree refuses texts over 2,700 bytes. Only the revision says
+    # so: here it would make every command import that dialect.
     sa.Index(None, "name"),
 )
 
 file_tags = sa.Table(
     "file_tags",
     metadata,
-    file_key(),
-    # The directory's number; -1, -2 … where the tags name directories that the file does not list.
-    key("directory_number"),
-    sa.Column(
-        "tag_id",
-        integer_type(),
-        sa.ForeignKey("tags.tag_id"),
-        primary_key=True,
-        autoincrement=False,
-    ),
+    _file_key(),
+    # As in `directories`; -1, -2 … for directories that only the tag counts name.
+    _key("directory_number"),
+    _key("tag_id", sa.ForeignKey("tags.tag_id")),
     sa.Column("count", integer_type(), nullable=False),
     sa.Index(None, "tag_id"),
 )
@@ -259,8 +208,8 @@ file_tags = sa.Table(
 problems = sa.Table(
     "problems",
     metadata,
-    file_key(),
-    key("number"),
+    _file_key(),
+    _key("number"),
     sa.Column("code", text_type(), nullable=False),
     sa.Column("field", text_type(), nullable=False),
     sa.Column("detail", text_type(), nullable=False),
@@ -271,26 +220,62 @@ field_stats = sa.Table(
     metadata,
     sa.Column("base_model", text_type(), primary_key=True),
     sa.Column("field", text_type(), primary_key=True),
-    # Rows that have the field, and the quartiles of numbers among them.
+    # Rows with a value; for numbers their quartiles.
     sa.Column("count", integer_type(), nullable=False),
     sa.Column("quartile1", sa.Double()),
     sa.Column("median", sa.Double()),
     sa.Column("quartile3", sa.Double()),
-    # The values that stand at 0 %, 1 % … 100 % of them in ascending order.
+    # 101 values: those at 0 %, 1 % … 100 % of the sorted numbers.
     sa.Column("percentiles", json_type()),
 )
 
 stat_history = sa.Table(
     "stat_history",
     metadata,
-    sa.Column(
-        "model_id",
-        integer_type(),
-        sa.ForeignKey("models.model_id"),
-        primary_key=True,
-        autoincrement=False,
-    ),
+    _model_key(),
     sa.Column("seen_at", UtcTime(), primary_key=True),
     sa.Column("downloads", integer_type()),
     sa.Column("likes", integer_type()),
+)
+
+crawls = sa.Table(
+    "crawls",
+    metadata,
+    sa.Column("crawl_id", integer_type(), primary_key=True, autoincrement=True),
+    # URL of the API, the same for all crawls of a database, or `local`.
+    sa.Column("origin", text_type(), nullable=False),
+    sa.Column("walk", text_type(), nullable=False),
+    sa.Column("started_at", UtcTime(), nullable=False),
+    sa.Column("finished_at", UtcTime()),
+    # `done` or why it stopped, and the counts; NULL while it runs or if it was killed.
+    sa.Column("ending", text_type()),
+    sa.Column("summary", json_type()),
+    # Whether an API key was sent; NULL when there is no API.
+    sa.Column("keyed", sa.Boolean()),
+    # When the site accepts requests again; NULL if it did not say.
+    sa.Column("go_on_at", UtcTime()),
+)
+
+# A walk is a list query: an order and filters. Each of its maturity passes has a cursor, as
+# `model.catalogue.CursorState` describes. `lap` counts how often the walk was begun.
+cursors = sa.Table(
+    "cursors",
+    metadata,
+    sa.Column("walk", text_type(), primary_key=True),
+    sa.Column("maturity", text_type(), primary_key=True),
+    sa.Column("cursor", text_type()),
+    sa.Column("lap", integer_type(), nullable=False),
+    sa.Column("ended", sa.Boolean(), nullable=False),
+    sa.Column("updated_at", UtcTime(), nullable=False),
+    sa.Column("lap_began_at", UtcTime()),
+    sa.Column("refreshing", sa.Boolean()),
+)
+
+# The models that a walk has met. `--limit` counts them over all runs, and a run reads only their files.
+walk_models = sa.Table(
+    "walk_models",
+    metadata,
+    sa.Column("walk", text_type(), primary_key=True),
+    _model_key(),
+    sa.Column("lap", integer_type(), nullable=False),
 )
