@@ -6,7 +6,7 @@ histograms can be compared. The functions in between are pure and also serve `su
 
 import math
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,14 @@ from crawler.query.fields import Field, Kind
 from crawler.query.tree import Node
 from crawler.store.connect.database import Connection
 from crawler.store.stats.field_stats import Ranked, quartiles
-from crawler.store.stats.value_counts import Group, Population, commonest, populations, value_counts
+from crawler.store.stats.value_counts import (
+    Common,
+    Group,
+    Population,
+    commonest,
+    populations,
+    value_counts,
+)
 
 #: Value -> number of rows that have it.
 Counted = Mapping[float, int]
@@ -90,10 +97,9 @@ class Scale:
 
 def pooled(groups: Iterable[Counted]) -> dict[float, int]:
     """The counts of all groups, added up."""
-    together: dict[float, int] = {}
+    together: Counter[float] = Counter()
     for counted in groups:
-        for value, number in counted.items():
-            together[value] = together.get(value, 0) + number
+        together.update(counted)
     return together
 
 
@@ -192,10 +198,11 @@ MAX_VALUES = 10
 #: With more months than this, times are counted by year.
 _MAX_MONTHS = 24
 
-#: Characters of a month, as `2025-01`, that are its year.
+#: Length of the year in a month such as `2025-01`.
 _YEAR = 4
 
-_NUMBERS = frozenset({Kind.INTEGER, Kind.NUMBER})
+#: Kinds whose values are all counted; of others only the most frequent values are read.
+_COUNTED = frozenset({Kind.INTEGER, Kind.NUMBER, Kind.TIME})
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,9 +245,8 @@ class Summary:
 def groups(connection: Connection, tree: Node | None, by: Group | None) -> tuple[Population, ...]:
     """The groups of the rows for which `tree` is true, in the order in which they are shown."""
     found = populations(connection, tree, by)
-    if by == "month":
-        return tuple(sorted(found, key=lambda one: (one.group is None, one.group or "")))
-    return tuple(sorted(found, key=lambda one: (one.group is None, -one.files, one.group or "")))
+    found.sort(key=lambda one: (one.group is None, by != "month" and -one.files, one.group or ""))
+    return tuple(found)
 
 
 def summary(
@@ -259,60 +265,38 @@ def summary(
         by: How they are grouped.
         among: The groups of the same rows, from `groups`.
     """
-    if field.kind in _NUMBERS:
-        return _numbers(connection, field, tree, by, among)
+    if field.kind not in _COUNTED:
+        frequent = defaultdict(list)
+        for one in commonest(connection, field, tree, by, most=MAX_VALUES):
+            frequent[one.group].append(one)
+        return Summary(field, None, tuple(_frequent(one, frequent[one.group]) for one in among))
+    with value_counts(connection, field, tree, by) as rows:
+        found = _by_group(rows)
     if field.kind is Kind.TIME:
-        return _times(connection, field, tree, by, among)
-    found = defaultdict(list)
-    for one in commonest(connection, field, tree, by, most=MAX_VALUES):
-        found[one.group].append(one)
-    parts = []
-    for population in among:
-        listed = found[population.group]
-        total, distinct = (listed[0].total, listed[0].distinct) if listed else (0, 0)
-        values = tuple((one.value, one.count) for one in listed)
-        parts.append(Part(population, total, values=values, distinct=distinct))
-    return Summary(field, None, tuple(parts))
-
-
-def _numbers(
-    connection: Connection,
-    field: Field,
-    tree: Node | None,
-    by: Group | None,
-    among: Sequence[Population],
-) -> Summary:
-    with value_counts(connection, field, tree, by) as rows:
-        found = _by_group(rows)
+        if len(pooled(found.values())) > _MAX_MONTHS:
+            found = _by_group(
+                (group, month[:_YEAR], number)
+                for group, counted in found.items()
+                for month, number in counted.items()
+            )
+        return Summary(field, None, tuple(_times(one, found[one.group]) for one in among))
     on = scale(pooled(found.values()), clock=field.unit == "s")
-    parts = []
-    for population in among:
-        counted = found[population.group]
-        parts.append(Part(population, sum(counted.values()), spread(counted), bins(counted, on)))
-    return Summary(field, on, tuple(parts))
+    return Summary(field, on, tuple(_numbers(one, found[one.group], on) for one in among))
 
 
-def _times(
-    connection: Connection,
-    field: Field,
-    tree: Node | None,
-    by: Group | None,
-    among: Sequence[Population],
-) -> Summary:
-    with value_counts(connection, field, tree, by) as rows:
-        found = _by_group(rows)
-    if len(pooled(found.values())) > _MAX_MONTHS:
-        found = _by_group(
-            (group, month[:_YEAR], number)
-            for group, counted in found.items()
-            for month, number in counted.items()
-        )
-    parts = []
-    for population in among:
-        counted = found[population.group]
-        values = tuple(sorted(counted.items()))
-        parts.append(Part(population, sum(counted.values()), values=values, distinct=len(values)))
-    return Summary(field, None, tuple(parts))
+def _frequent(population: Population, listed: Sequence[Common]) -> Part:
+    total, distinct = (listed[0].total, listed[0].distinct) if listed else (0, 0)
+    values = tuple((one.value, one.count) for one in listed)
+    return Part(population, total, values=values, distinct=distinct)
+
+
+def _times(population: Population, counted: Mapping[str, int]) -> Part:
+    values = tuple(sorted(counted.items()))
+    return Part(population, sum(counted.values()), values=values, distinct=len(values))
+
+
+def _numbers(population: Population, counted: Counted, on: Scale) -> Part:
+    return Part(population, sum(counted.values()), spread(counted), bins(counted, on))
 
 
 def _by_group(

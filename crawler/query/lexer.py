@@ -7,7 +7,7 @@ errors about an unexpected one.
 
 import re
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum
 
 from crawler.errors import QueryError
 from crawler.query.fields import clipped
@@ -16,16 +16,10 @@ from crawler.query.fields import clipped
 KEYWORDS = frozenset({"and", "or", "not", "in", "like", "between", "is", "null", "true", "false"})
 
 
-class Mark(StrEnum):
-    """The kinds of tokens, spelled as errors name them."""
+class Mark(Enum):
+    """The kinds of tokens; SHORT is a whole short condition, END the end of the text."""
 
-    NUMBER = "a number"
-    TEXT = "a text"
-    NAME = "a name"
-    KEYWORD = "a keyword"
-    OPERATOR = "an operator"
-    SHORT = "a short condition"
-    END = "the end"
+    NUMBER, TEXT, NAME, KEYWORD, OPERATOR, SHORT, END = range(7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +89,8 @@ def tokens(text: str) -> tuple[Token, ...]:
         QueryError: Some of the text is not a token.
     """
     if found := _UNSTORABLE.search(text):
-        raise QueryError(
-            f"a condition cannot contain the character {ord(found[0]):#06x}",
-            start=found.start(),
-            end=found.end(),
-        )
+        message = f"a condition cannot contain the character {ord(found[0]):#06x}"
+        raise QueryError(message, start=found.start(), end=found.end())
     result = []
     at = 0
     while True:
@@ -136,21 +127,14 @@ def _token(text: str, at: int) -> Token:
 
 def _unknown(text: str, at: int) -> QueryError:
     if text[at] == "'":
-        return QueryError(
-            "this text is not closed",
-            start=at,
-            end=len(text),
-            hint="close it with '; write a ' inside a text twice: 'it''s'",
-        )
+        hint = "close it with '; write a ' inside a text twice: 'it''s'"
+        return QueryError("this text is not closed", start=at, end=len(text), hint=hint)
     if text[at] == '"':
-        end = text.find('"', at + 1)
-        value = text[at + 1 : end] if end > 0 else "Prodigy"
-        return QueryError(
-            "double quotes are not used here",
-            start=at,
-            end=end + 1 if end > 0 else len(text),
-            hint=f"put text in single quotes: '{value.replace(chr(39), chr(39) * 2)}'",
-        )
+        value, closed, _ = text[at + 1 :].partition('"')
+        shown = value.replace("'", "''") if closed else "Prodigy"
+        hint = f"put text in single quotes: '{shown}'"
+        end = at + 1 + len(value) + len(closed)
+        return QueryError("double quotes are not used here", start=at, end=end, hint=hint)
     return QueryError(f"{text[at]} has no meaning here", start=at, end=at + 1)
 
 
@@ -238,9 +222,9 @@ class TokenStream:
             raise self.unexpected(text)
         return self.take()
 
-    def unexpected(self, wanted: str, hint: str = "") -> QueryError:
-        """The error about the next token when another one is expected."""
-        token = self.next
+    def unexpected(self, wanted: str, hint: str = "", token: Token | None = None) -> QueryError:
+        """The error about a token, by default the next one, when another one is expected."""
+        token = token or self.next
         got = {
             Mark.END: "but the text ends here",
             Mark.TEXT: "got a text",

@@ -14,7 +14,7 @@ from crawler.query.caret import WIDTH
 from crawler.query.fields import TAGS, Field, Kind, clipped, nearest, unknown
 from crawler.query.lexer import Mark, Token, TokenStream, is_sign, tokens
 from crawler.query.tree import And, Node, Or, walk
-from crawler.query.types import MAX_DEPTH, Part, column, constant, joined, number
+from crawler.query.types import MAX_DEPTH, Part, column, constant, joined, mistake, number
 
 #: As written -> as the tree spells it.
 COMPARISONS = {sign: sign for sign in ("=", "!=", "<", "<=", ">", ">=")} | {"==": "=", "<>": "!="}
@@ -54,10 +54,7 @@ class Parser(TokenStream):
     def _deeper(self, rule: Callable[[], Part]) -> Part:
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            token = self.next
-            raise QueryError(
-                f"this is nested deeper than {MAX_DEPTH} levels", start=token.start, end=token.end
-            )
+            raise mistake(self.next, f"this is nested deeper than {MAX_DEPTH} levels")
         result = rule()
         self._depth -= 1
         return result
@@ -139,42 +136,31 @@ class Parser(TokenStream):
         return self._atom()
 
     def _atom(self) -> Part:
-        token = self.next
+        token = self.take()
         match token.mark, token.text:
             case Mark.NUMBER, text:
-                self.take()
                 return number(text, token.start, token.end)
             case Mark.TEXT, text:
-                self.take()
                 return constant(text, Kind.TEXT, token.start, token.end)
             case Mark.KEYWORD, "true" | "false":
-                self.take()
                 return constant(token.text == "true", Kind.BOOLEAN, token.start, token.end)
             case Mark.SHORT, name:
-                self.take()
                 field = self._field(token, token.start + len(name))
                 return shorthand.condition(field, token.pieces, token.start)
             case Mark.OPERATOR, "(":
-                self.take()
                 inner = self._deeper(self._disjunction)
                 return replace(inner, start=token.start, end=self.expect(")").end)
             case Mark.NAME, name:
-                self.take()
                 return self._call(token) if self.sees("(") else self._column(token)
             case Mark.KEYWORD, "null":
-                raise QueryError(
-                    "nothing is equal to null",
-                    start=token.start,
-                    end=token.end,
-                    hint="write x is null or x is not null",
-                )
-        raise self.unexpected("a field or a value")
+                raise mistake(token, "nothing is equal to null", "write x is null or x is not null")
+        raise self.unexpected("a field or a value", token=token)
 
     def _column(self, token: Token) -> Part:
         field = self._field(token, token.end)
         if field == TAGS:
             hint = "write has(tags, '1girl') or tags:1girl"
-            raise QueryError("tags is not a column", start=token.start, end=token.end, hint=hint)
+            raise mistake(token, "tags is not a column", hint)
         return column(field, token.start, token.end)
 
     def _field(self, token: Token, end: int) -> Field:
@@ -207,8 +193,7 @@ class Parser(TokenStream):
                 if near
                 else f"the functions are {', '.join(known)}"
             )
-            message = f"there is no function named {clipped(name.text)}"
-            raise QueryError(message, start=name.start, end=name.end, hint=hint)
+            raise mistake(name, f"there is no function named {clipped(name.text)}", hint)
         arguments, end = self._arguments()
         return types.call(name.text, arguments, name.start, end)
 

@@ -16,7 +16,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from crawler.query import dates, types
@@ -30,23 +30,6 @@ _TRUTH = {"true": True, "false": False, "1": True, "0": False}
 _ESCAPE = "\\"
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """One alternative.
-
-    Attributes:
-        subject: The field and its place.
-        value: The text after the colon and its place.
-        special: Dots, stars and digits are special; in quotes they are not.
-    """
-
-    field: Field
-    subject: Part
-    value: Part
-    text: str
-    special: bool
-
-
 def condition(field: Field, pieces: Sequence[Piece], start: int) -> Part:
     """The meaning of a short condition; `start` is the index of the first character of the field.
 
@@ -54,84 +37,50 @@ def condition(field: Field, pieces: Sequence[Piece], start: int) -> Part:
         QueryError: A value does not fit the field.
     """
     subject = column(field, start, start + len(field.name))
-    asked = [
-        _Asked(
-            field,
-            subject,
-            Part(Literal(piece.text, Kind.TEXT), piece.start, piece.end),
-            piece.text,
-            special=not piece.quoted,
-        )
-        for piece in pieces
-    ]
-    return _any([_alternative(each) for each in asked])
+    return _any([_alternative(field, subject, piece) for piece in pieces])
 
 
 def _any(parts: Sequence[Part]) -> Part:
     return parts[0] if len(parts) == 1 else joined(Or(tuple(part.node for part in parts)), parts)
 
 
-def _place(text: str, start: int) -> Part:
-    return Part(Literal(text, Kind.TEXT), start, start + len(text))
+def _alternative(field: Field, subject: Part, piece: Piece) -> Part:
+    value = _text(piece.text, piece.start, piece.end)
+    if not piece.quoted and not piece.text:
+        place = replace(value, start=subject.start)
+        raise mistake(place, "a value is missing", f"{field.name}:* matches any value")
+    if not piece.quoted and piece.text == "*":
+        if field == TAGS:
+            raise mistake(value, "tags is not a column", "write tag_count:* for any tags")
+        missing = joined(Is(subject.node, value=None), [subject, value])
+        return types.negation(missing, subject.start)
+    return _matching(field, subject, value, quoted=piece.quoted)
 
 
-def _alternative(asked: _Asked) -> Part:
-    if asked.special and not asked.text:
-        hint = f"{asked.field.name}:* matches any value"
-        raise mistake(replace(asked.value, start=asked.subject.start), "a value is missing", hint)
-    if asked.special and asked.text == "*":
-        if asked.field == TAGS:
-            raise mistake(asked.value, "tags is not a column", "write tag_count:* for any tags")
-        present = joined(Is(asked.subject.node, value=None), [asked.subject, asked.value])
-        return types.negation(present, asked.subject.start)
-    return _READERS[asked.field.kind](asked)
+def _matching(field: Field, subject: Part, value: Part, *, quoted: bool) -> Part:
+    match field.kind:
+        case Kind.INTEGER | Kind.NUMBER | Kind.TIME if not quoted and ".." in _value(value):
+            return _range(subject, value, instant if field.kind is Kind.TIME else _number)
+        case Kind.INTEGER | Kind.NUMBER:
+            return types.comparison("=", subject, _number(value))
+        case Kind.TIME:
+            return _period(subject, value)
+        case Kind.TEXT:
+            return _like(subject, value, quoted=quoted)
+        case Kind.BOOLEAN:
+            return _truth(subject, value)
+        case Kind.LIST:
+            return _member(field, subject, value, quoted=quoted)
+    hint = f"{field.name}:* tests whether there is one"
+    raise mistake(value, f"{field.name} is an object and has no single value", hint)
 
 
-def _number_or_range(asked: _Asked) -> Part:
-    if asked.special and ".." in asked.text:
-        return _range(asked, _number)
-    return types.comparison("=", asked.subject, _number(asked.value))
+def _text(text: str, start: int, end: int) -> Part:
+    return Part(Literal(text, Kind.TEXT), start, end)
 
 
-def _time_or_range(asked: _Asked) -> Part:
-    if asked.special and ".." in asked.text:
-        return _range(asked, instant)
-    since = Comparison(">=", asked.subject.node, instant(asked.value).node)
-    _, after = dates.span(asked.text)
-    if after is None:
-        return joined(since, [asked.subject, asked.value])
-    until = Comparison("<", asked.subject.node, Literal(after, Kind.TIME))
-    return joined(And((since, until)), [asked.subject, asked.value])
-
-
-def _text(asked: _Asked) -> Part:
-    pattern = re.sub(r"[\\%_]", r"\\\g<0>", asked.text)
-    escape = _ESCAPE if _ESCAPE in pattern else ""
-    if asked.special:
-        pattern = pattern.replace("*", "%")
-    return joined(Like(asked.subject.node, pattern, escape), [asked.subject, asked.value])
-
-
-def _truth(asked: _Asked) -> Part:
-    truth = _TRUTH.get(asked.text.lower())
-    if truth is None:
-        raise mistake(asked.value, "this is neither true nor false")
-    value = constant(truth, Kind.BOOLEAN, asked.value.start, asked.value.end)
-    return types.comparison("=", asked.subject, value)
-
-
-def _member(asked: _Asked) -> Part:
-    """A list may have texts or numbers as members: a number is searched as both."""
-    members = [asked.value]
-    if asked.special and asked.field != TAGS and _NUMBER.fullmatch(asked.text):
-        members.append(_number(asked.value))
-    found = [types.has(asked.field, asked.subject, each, asked.value.end) for each in members]
-    return _any(found)
-
-
-def _object(asked: _Asked) -> Part:
-    hint = f"{asked.field.name}:* tests whether there is one"
-    raise mistake(asked.value, f"{asked.field.name} is an object and has no single value", hint)
+def _value(literal: Part) -> Any:
+    return literal.node.value if isinstance(literal.node, Literal) else None
 
 
 def _number(value: Part) -> Part:
@@ -141,33 +90,54 @@ def _number(value: Part) -> Part:
     return number(text, value.start, value.end)
 
 
-def _range(asked: _Asked, read: Callable[[Part], Part]) -> Part:
+def _range(subject: Part, value: Part, read: Callable[[Part], Part]) -> Part:
     """`low..high`; one of them may be missing."""
-    low, dots, high = asked.text.partition("..")
-    start = asked.value.start
-    places = [_place(low, start), _place(high, start + len(low) + len(dots))]
+    low, dots, high = _value(value).partition("..")
+    middle = value.start + len(low)
+    places = [
+        _text(low, value.start, middle),
+        _text(high, middle + len(dots), middle + len(dots) + len(high)),
+    ]
     ends = [read(place) for place in places if _value(place)]
     match ends:
         case []:
-            raise mistake(asked.value, "this range has neither end", "write 16..64, 65.. or ..64")
+            raise mistake(value, "this range has neither end", "write 16..64, 65.. or ..64")
         case [end]:
-            return types.comparison(">=" if low else "<=", asked.subject, end)
+            return types.comparison(">=" if low else "<=", subject, end)
         case _:
             if _value(ends[0]) > _value(ends[1]):
-                raise mistake(asked.value, "this range is empty", "put the smaller end first")
-            return types.between(asked.subject, *ends)
+                raise mistake(value, "this range is empty", "put the smaller end first")
+            return types.between(subject, *ends)
 
 
-def _value(literal: Part) -> Any:
-    return literal.node.value if isinstance(literal.node, Literal) else None
+def _period(subject: Part, value: Part) -> Part:
+    since = Comparison(">=", subject.node, instant(value).node)
+    _, after = dates.span(_value(value))
+    if after is None:
+        return joined(since, [subject, value])
+    until = Comparison("<", subject.node, Literal(after, Kind.TIME))
+    return joined(And((since, until)), [subject, value])
 
 
-_READERS: dict[Kind, Callable[[_Asked], Part]] = {
-    Kind.INTEGER: _number_or_range,
-    Kind.NUMBER: _number_or_range,
-    Kind.TIME: _time_or_range,
-    Kind.TEXT: _text,
-    Kind.BOOLEAN: _truth,
-    Kind.LIST: _member,
-    Kind.OBJECT: _object,
-}
+def _like(subject: Part, value: Part, *, quoted: bool) -> Part:
+    pattern = re.sub(r"[\\%_]", r"\\\g<0>", _value(value))
+    escape = _ESCAPE if _ESCAPE in pattern else ""
+    if not quoted:
+        pattern = pattern.replace("*", "%")
+    return joined(Like(subject.node, pattern, escape), [subject, value])
+
+
+def _truth(subject: Part, value: Part) -> Part:
+    truth = _TRUTH.get(_value(value).lower())
+    if truth is None:
+        raise mistake(value, "this is neither true nor false")
+    literal = constant(truth, Kind.BOOLEAN, value.start, value.end)
+    return types.comparison("=", subject, literal)
+
+
+def _member(field: Field, subject: Part, value: Part, *, quoted: bool) -> Part:
+    """A list may have texts or numbers as members: a number is searched as both."""
+    members = [value]
+    if not quoted and field != TAGS and _NUMBER.fullmatch(_value(value)):
+        members.append(_number(value))
+    return _any([types.has(field, subject, member, value.end) for member in members])

@@ -5,7 +5,7 @@ is neither true nor false.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import TypeAlias
 
@@ -164,25 +164,6 @@ def kind_of(node: Node) -> Kind:
     return node.kind if isinstance(node, Value) else Kind.BOOLEAN
 
 
-def children(node: Node) -> tuple[Node, ...]:
-    """The nodes that a node is made of, in the order in which they are written."""
-    found: tuple[Node, ...] = ()
-    match node:
-        case Arithmetic() | Comparison():
-            found = (node.left, node.right)
-        case Call():
-            found = node.arguments
-        case Between():
-            found = (node.operand, node.low, node.high)
-        case In():
-            found = (node.operand, *node.options)
-        case And() | Or():
-            found = node.parts
-        case Negative() | Like() | Is() | Not():
-            found = (node.operand,)
-    return found
-
-
 def names(tree: Node) -> tuple[str, ...]:
     """The fields in a tree, each once, in the order of their first mention."""
     return tuple(dict.fromkeys(node.name for node in walk(tree) if isinstance(node, Column | Has)))
@@ -191,5 +172,8 @@ def names(tree: Node) -> tuple[str, ...]:
 def walk(tree: Node) -> Iterator[Node]:
     """Every node, parents first, from left to right."""
     yield tree
-    for child in children(tree):
-        yield from walk(child)
+    for each in fields(tree):
+        value = getattr(tree, each.name)
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, Node):
+                yield from walk(part)

@@ -18,6 +18,7 @@ from crawler.errors import QueryError
 from crawler.model.int64 import INT64
 from crawler.query import dates
 from crawler.query.fields import TAGS, WORDS, Field, Kind
+from crawler.query.lexer import Token
 from crawler.query.tree import (
     Arithmetic,
     Between,
@@ -111,9 +112,9 @@ class Part:
         return f"{self.node.name}, {kind}," if isinstance(self.node, Column) else kind
 
 
-def mistake(part: Part, message: str, hint: str = "") -> QueryError:
-    """The error for a part."""
-    return QueryError(message, start=part.start, end=part.end, hint=hint)
+def mistake(place: Part | Token, message: str, hint: str = "") -> QueryError:
+    """The error about a part or a token."""
+    return QueryError(message, start=place.start, end=place.end, hint=hint)
 
 
 def joined(node: Node, parts: Sequence[Part]) -> Part:

@@ -1,4 +1,4 @@
-"""Stored headers: the bytes that were read from the beginning of each file, as they came."""
+"""Read stored headers: the first bytes of each file, unchanged."""
 
 import sqlalchemy as sa
 import zstandard
@@ -8,19 +8,19 @@ from crawler.model.outcome import READ
 from crawler.store.schema import tables
 from crawler.store.schema.tables import loras
 
-#: Bytes of a header at most: what the format allows, and its length in front.
+#: Most bytes of a header: the limit of the safetensors format, and 8 bytes of length.
 MAX_HEADER_BYTES = 100_000_000 + 8
 
-#: Headers looked at to size the first request, the latest ones.
+#: Most headers, the latest ones, that the size of the first request is based on.
 HEADER_SAMPLE = 20_000
 
 
 def stored_header(connection: sa.Connection, file_id: int) -> bytes:
-    """The bytes that were read of a file: the length of the header and the header, as they came.
+    """The header of a file, byte for byte, with the 8 bytes of its length.
 
     Raises:
         UsageError: No header of this file is stored.
-        DatabaseError: What is stored is damaged.
+        DatabaseError: The stored header is damaged.
     """
     table = tables.headers
     data = connection.execute(sa.select(table.c.data).where(table.c.file_id == file_id)).scalar()
@@ -30,21 +30,21 @@ def stored_header(connection: sa.Connection, file_id: int) -> bytes:
 
 
 def unpacked(data: bytes, file_id: int) -> bytes:
-    """The bytes of a header as they came, from the column `data`.
+    """The bytes of a header, from the compressed column `data`.
 
     Raises:
-        DatabaseError: What is stored is damaged.
+        DatabaseError: The stored header is damaged.
     """
     try:
         if zstandard.frame_content_size(data) > MAX_HEADER_BYTES:
-            raise DatabaseError(f"the stored header of file {file_id} is longer than any can be")
+            raise DatabaseError(f"the stored header of file {file_id} is longer than any valid one")
         return zstandard.ZstdDecompressor().decompress(data, max_output_size=MAX_HEADER_BYTES)
     except zstandard.ZstdError as error:
         raise DatabaseError(f"the stored header of file {file_id} is damaged: {error}") from error
 
 
 def header_lengths(connection: sa.Connection) -> dict[str | None, tuple[int, ...]]:
-    """How long the headers of each base model are, in bytes: of HEADER_SAMPLE files at most."""
+    """The lengths of headers in bytes, ascending, by base model; of at most HEADER_SAMPLE files."""
     headers = tables.headers
     sample = (
         sa.select(headers.c.file_id, headers.c.length)

@@ -1,4 +1,4 @@
-"""Everything that is stored of one file, in one read."""
+"""Read everything that is stored about one file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -15,10 +15,10 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class FieldStats:
-    """How many rows have a field, and how it lies where it is a number and any header says it.
+    """The row of a field in `field_stats`.
 
     Attributes:
-        percentiles: As in `field_stats`; None too where an older lora-crawl counted.
+        percentiles: None also in rows written by an older lora-crawl.
     """
 
     count: int
@@ -30,17 +30,17 @@ class FieldStats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoraPage:
-    """All that is stored of one file.
+    """Everything that is stored about one file.
 
     Attributes:
         row: The row of `loras`, by column.
-        datasets: Rows by number, without `file_id`.
-        directories: Likewise.
+        datasets: Rows ordered by number, without `file_id`.
+        directories: Rows ordered by number, without `file_id`.
         tags: By directory number (-1, -2 … for directories that the file does not list): tags and
             their counts, the most frequent first, then by name.
-        problems: Rows in order, without `file_id`.
-        base_model_stats: By field, of the files of the same base model; empty where it has none.
-        all_stats: By field, of all files.
+        problems: Rows ordered by number, without `file_id`.
+        base_model_stats: By field, for files of the same base model; empty if the file has none.
+        all_stats: By field, for all files.
     """
 
     row: Row
@@ -53,7 +53,7 @@ class LoraPage:
 
 
 def lora(connection: sa.Connection, file_id: int) -> LoraPage:
-    """All that is stored of one file.
+    """Everything that is stored about one file.
 
     Raises:
         UsageError: There is no such file.

@@ -1,4 +1,4 @@
-"""Files on this machine and crawled files that are the same: by their bytes, or by a claim that fits."""
+"""Match local files with crawled ones: by a hash of their bytes, or by a plausible hash in the header."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from crawler.store.schema.tables import headers, local_files, loras, models
 from crawler.store.write.local_files import AUTOV3_DIGITS, SITE
 from crawler.store.write.upserts import slices
 
-#: Bytes by which a size may differ that the site has rounded from KiB.
+#: The site rounds sizes to KiB: they may differ by less than this many bytes.
 _ROUNDING = 1024
 
-#: What a file here is told of the crawled one. Downloads and likes are those of the page, not of a
-#: copy: no sum counts them twice.
-_TOLD = (
+#: Columns that a local file takes from the crawled one. Downloads and likes are not among them, so that
+#: sums do not count them twice.
+_COPIED = (
     "page_url",
     "model_name",
     "version_name",
@@ -30,7 +30,7 @@ _TOLD = (
     "published_at",
 )
 
-#: Bytes behind the header, None where the header is not stored or the file's length is unknown.
+#: Bytes after the header; NULL where no header is stored or the length of the file is unknown.
 _WEIGHT_BYTES = (headers.c.file_bytes - headers.c.length).label("weight_bytes")
 
 _OWN = (
@@ -41,7 +41,7 @@ _OWN = (
         models.c.name,
         headers.c.length.label("header_bytes"),
         _WEIGHT_BYTES,
-        *(loras.c[name] for name in _TOLD),
+        *(loras.c[name] for name in _COPIED),
     )
     .join(loras, loras.c.file_id == local_files.c.file_id)
     .join(models, models.c.model_id == loras.c.model_id)
@@ -54,28 +54,28 @@ _MATCH = (
     .values(matched_file_id=sa.bindparam("other_id"), matched_by=sa.bindparam("shown_by"))
 )
 
-#: The columns are those of the rows that it is executed with.
+#: It sets the columns of the rows that it is executed with.
 _DESCRIBE = sa.update(loras).where(loras.c.file_id == sa.bindparam("own_id"))
 
 
 class MatchedBy(StrEnum):
-    """What shows that two files are the same, the surest first."""
+    """What shows that two files are the same, the most reliable first."""
 
-    #: Every byte.
+    #: The hash of the whole file.
     SHA256 = "sha256"
-    #: Every byte behind the header, hashed here: the metadata may have been edited.
+    #: The hash of everything after the header: the metadata may have been edited.
     AUTOV3 = "autov3"
-    #: The hash of the weights that the header claims, and as many bytes of weights.
+    #: The hash of the weights that the header claims, and the same number of bytes of weights.
     HEADER = "header"
 
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """What came of matching.
+    """The result of matching.
 
     Attributes:
-        by: By the id of the file here, what shows the match; files without one are left out.
-        changed: Rows of `loras` that say something else now.
+        by: Id of a local file -> what shows its match; files without a match are left out.
+        changed: Number of rows of `loras` that were changed.
     """
 
     by: Mapping[int, MatchedBy]
@@ -89,10 +89,10 @@ class _Match:
 
 
 def match_local_files(connection: sa.Connection) -> Matches:
-    """Find the crawled file of every file on this machine and copy what the site says of it.
+    """Find the crawled file of every local file and copy what the site says about it.
 
-    Of several the surest one is taken, then the one with the smallest id, which was uploaded first.
-    A file that no longer has one is called by its own name again.
+    Of several matches the most reliable one is taken, then the one with the smallest id, which was
+    uploaded first. A file without a match any more gets its own name back.
     """
     own = connection.execute(_OWN).all()
     found = _found(connection, own)
@@ -104,9 +104,9 @@ def match_local_files(connection: sa.Connection) -> Matches:
         pair = (match.crawled_id, match.by.value) if match else (None, None)
         if pair != (row.matched_file_id, row.matched_by):
             matched.append({"own_id": row.file_id, "other_id": pair[0], "shown_by": pair[1]})
-        plain: dict[str, Any] = dict.fromkeys(_TOLD) | {"model_name": row.name}
+        plain: dict[str, Any] = dict.fromkeys(_COPIED) | {"model_name": row.name}
         told = told_by[match.crawled_id] if match else plain
-        if any(told[name] != getattr(row, name) for name in _TOLD):
+        if any(told[name] != getattr(row, name) for name in _COPIED):
             described.append({"own_id": row.file_id} | told)
     if matched:
         connection.execute(_MATCH, matched)
@@ -116,17 +116,17 @@ def match_local_files(connection: sa.Connection) -> Matches:
 
 
 def to_be_hashed(connection: sa.Connection, file_ids: Collection[int]) -> dict[int, int | None]:
-    """Files of which only their bytes can tell that they are crawled ones.
+    """The local files that must be hashed to find out whether they are crawled ones.
 
-    Those are as long as a crawled file of known SHA-256, have not been hashed, and claim no hash that
-    fits. Equal lengths are rare among different files, since headers differ in length as well.
+    These are as long as a crawled file of known SHA-256, have not been hashed, and have no plausible
+    hash in the header. Different files of equal length are rare, since their headers differ too.
 
     Args:
-        connection: Any.
-        file_ids: The files in question.
+        connection: To read from.
+        file_ids: The local files to consider.
 
     Returns:
-        Their ids, and how many bytes their headers are long, None without a sound one.
+        Their ids, each with the length of its header in bytes, None without a sound header.
     """
     asked = set(file_ids)
     own = connection.execute(_OWN.where(loras.c.sha256.is_(None))).all()
@@ -137,7 +137,7 @@ def to_be_hashed(connection: sa.Connection, file_ids: Collection[int]) -> dict[i
 
 
 def _crawled_lengths(connection: sa.Connection, lengths: Collection[int]) -> set[int]:
-    """Which of these lengths in bytes a crawled file has."""
+    """The lengths, in bytes, among these that some crawled file has."""
     known = (loras.c.site != SITE) & loras.c.sha256.is_not(None)
     listed = sa.select(loras.c.size_bytes).where(known)
     read = (
@@ -165,7 +165,7 @@ def _found(connection: sa.Connection, own: Sequence[sa.Row[Any]]) -> dict[int, _
 
 
 def _autov3(row: sa.Row[Any]) -> str | None:
-    """The hash of the weights as it was found, else as the header claims it."""
+    """The computed hash of the weights, or else the one that the header claims."""
     claimed = row.claimed_weights
     return row.autov3 or (claimed[:AUTOV3_DIGITS] if claimed else None)
 
@@ -173,7 +173,7 @@ def _autov3(row: sa.Row[Any]) -> str | None:
 def _ways(
     row: sa.Row[Any], same_file: Sequence[sa.Row[Any]], same_weights: Sequence[sa.Row[Any]]
 ) -> Iterator[_Match]:
-    """The crawled files that a file is, the surest first."""
+    """The crawled files that match a local file, the most reliable match first."""
     for crawled in same_file:
         yield _Match(crawled.file_id, MatchedBy.SHA256)
     for crawled in same_weights:
@@ -184,10 +184,10 @@ def _ways(
 
 
 def _as_long(row: sa.Row[Any], crawled: sa.Row[Any]) -> bool:
-    """Whether a claimed hash can be true: who changes weights and keeps the metadata leaves it there.
+    """Whether a claimed hash is plausible: it stays in the metadata when the weights are changed.
 
-    The weights are as long as those of the crawled file, or the whole file is where its header has
-    not been read.
+    The weights must be as long as those of the crawled file, or, where its header has not been read,
+    the whole files must be equally long.
     """
     if row.weight_bytes is not None and crawled.weight_bytes is not None:
         return bool(row.weight_bytes == crawled.weight_bytes)
@@ -199,7 +199,7 @@ def _as_long(row: sa.Row[Any], crawled: sa.Row[Any]) -> bool:
 def _crawled(
     connection: sa.Connection, column: str, hashes: Collection[str]
 ) -> dict[str | None, list[sa.Row[Any]]]:
-    """Crawled files by a hash, the smallest id first."""
+    """Crawled files by the value of a hash column, the smallest id first."""
     statement: sa.Select[Any] = (
         sa.select(loras.c.file_id, loras.c.size_bytes, loras.c[column].label("key"), _WEIGHT_BYTES)
         .outerjoin(headers, headers.c.file_id == loras.c.file_id)
@@ -214,9 +214,9 @@ def _crawled(
 
 
 def _told(connection: sa.Connection, ids: Collection[int]) -> dict[int, dict[str, Any]]:
-    statement = sa.select(loras.c.file_id, *(loras.c[name] for name in _TOLD))
+    statement = sa.select(loras.c.file_id, *(loras.c[name] for name in _COPIED))
     told: dict[int, dict[str, Any]] = {}
     for some in slices(sorted(ids)):
         for row in connection.execute(statement.where(loras.c.file_id.in_(some))).mappings():
-            told[row["file_id"]] = {name: row[name] for name in _TOLD}
+            told[row["file_id"]] = {name: row[name] for name in _COPIED}
     return told

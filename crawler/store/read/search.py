@@ -1,4 +1,4 @@
-"""The rows of `loras` that a query asks for, and the statement that finds them."""
+"""Search `loras`: the rows that match a query, and how many rows have the fields that it uses."""
 
 import contextlib
 import json
@@ -17,56 +17,34 @@ from crawler.query.tree import Arithmetic, Node, walk
 from crawler.store.schema.tables import ALL, field_stats, file_tags, loras, tags
 from crawler.store.schema.types import json_type, type_of
 
-
-def fill_rates(connection: sa.Connection, names: Iterable[str]) -> dict[str, float]:
-    """The share of rows, 0 to 1, that have each field; empty before the first statistics.
-
-    Caption tags stand for `tag_count`, which the rows with tags have.
-    """
-    found = connection.execute(
-        sa.select(field_stats.c.field, field_stats.c.count).where(field_stats.c.base_model == ALL)
-    )
-    counts: dict[str, int] = dict(iter(found))
-    files = counts.get("file_id", 0)
-    if not files:
-        return {}
-    sources = {name: "tag_count" if name == TAGS.name else name for name in names}
-    return {name: counts.get(source, 0) / files for name, source in sources.items()}
-
-
-#: What `query` shows unless told otherwise: fits a terminal of 80 columns.
+#: The default columns of `query`; they fit a terminal of 80 columns.
 DEFAULT_COLUMNS = (
-    "file_id",
-    "model_name",
-    "base_model",
-    "network_dim",
-    "optimizer",
-    "images_seen",
+    *("file_id", "model_name", "base_model", "network_dim", "optimizer", "images_seen"),
 )
 
-#: Rows that are held in memory; more than these come from PostgreSQL in portions of this size.
+#: Most rows in memory; PostgreSQL sends longer answers in portions of this size.
 _BATCH = 500
 
 #: PostgreSQL's SQLSTATE for a number that is too large or too small for its type.
 _OUT_OF_RANGE = "22003"
 
-#: A field that fewer rows have than this share is named when it is asked for.
+#: A field with a lower fill rate is sparse.
 FEW = 0.5
 
-#: Rows looked at for the share of a field before the first statistics: some milliseconds of work.
+#: Rows that are read for fill rates before there are statistics; this takes some milliseconds.
 _SAMPLE = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """A question to `loras`. Names of fields are known ones, as `query.names` gives them.
+    """What to search for. All names are names of fields.
 
     Attributes:
-        tree: What must hold; None for every row.
+        tree: The condition; None for every row.
         sort: Fields, each with whether the largest comes first. Missing values are last, and
-            `file_id` decides among equals.
+            `file_id` breaks ties.
         limit: Most rows, 0 for all.
-        offset: Rows passed over first.
+        offset: Number of rows to skip.
         count: Return only the number of rows.
         group_by: Return the number of rows with each value of this field, the most frequent first.
     """
@@ -82,11 +60,11 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """An answer.
+    """The rows found.
 
     Attributes:
-        columns: The names, in order.
-        rows: A tuple for each row; read while the question is open.
+        columns: The names of the columns, in order.
+        rows: A tuple for each row; they can be read while the search is open.
     """
 
     columns: tuple[str, ...]
@@ -95,13 +73,13 @@ class Rows:
 
 @contextlib.contextmanager
 def search(connection: sa.Connection, asked: Search) -> Iterator[Rows]:
-    """The rows asked for, as they come from the database while the block lasts.
+    """The rows found, streamed from the database while the block lasts.
 
-    Times are aware and in UTC, JSON is decoded. However the block ends, nothing of the question is
-    left on the connection.
+    Times are aware and in UTC, JSON is decoded. When the block ends, the connection is free again.
 
     Raises:
-        UsageError: A limit or an offset is negative or beyond 64 bits.
+        UsageError: The limit or the offset is negative or beyond 64 bits.
+        QueryError: A result of the tree's arithmetic is out of range, on PostgreSQL.
     """
     statement = _statement(asked, connection.dialect.name)
     many = asked.limit == 0 or asked.limit > _BATCH
@@ -114,10 +92,10 @@ def search(connection: sa.Connection, asked: Search) -> Iterator[Rows]:
 
 
 def statement_text(connection: sa.Connection, asked: Search) -> str:
-    """The statement that `search` runs on this database, with every value in it.
+    """The statement that `search` runs on this database, with all values in it.
 
     Raises:
-        UsageError: A limit or an offset is negative or beyond 64 bits.
+        UsageError: The limit or the offset is negative or beyond 64 bits.
     """
     statement = _statement(asked, connection.dialect.name)
     compiled = statement.compile(
@@ -127,17 +105,17 @@ def statement_text(connection: sa.Connection, asked: Search) -> str:
 
 
 def _text_dialect(name: str) -> sa.Dialect:
-    """A dialect for statements to be read: the driver's own would double every %."""
+    """A dialect for statements that people read: the driver's own doubles every %."""
     module = import_module(f"sqlalchemy.dialects.{name}")
     dialect: sa.Dialect = module.dialect(paramstyle="named")
     return dialect
 
 
 def condition_on(tree: Node | None, dialect: str) -> sa.ColumnElement[bool]:
-    """The condition of a query, for other statements over `loras`.
+    """The condition on `loras` that a tree states; true where it is None.
 
     Args:
-        tree: None is true for every row.
+        tree: A checked condition.
         dialect: `sqlite` or `postgresql`.
     """
     if tree is None:
@@ -175,41 +153,24 @@ def number_errors(tree: Node | None) -> Iterator[None]:
         ) from error
 
 
-def sparse_fields(connection: sa.Connection, names: Sequence[str]) -> list[tuple[str, float]]:
-    """The fields among `names` that few rows have, each with the share of rows that have it.
-
-    The shares are those of `field_stats`, else of the first _SAMPLE rows: no scan of the table.
-    """
-    if not names:
-        return []
-    found = fill_rates(connection, names) or _sampled(connection, names)
-    return [(name, found[name]) for name in names if found[name] < FEW]
-
-
 def _statement(asked: Search, dialect: str) -> sa.Select[Any]:
     if asked.limit not in INT64 or asked.offset not in INT64 or min(asked.limit, asked.offset) < 0:
         raise UsageError("--limit and --offset take whole numbers from 0 up")
-    where = condition_on(asked.tree, dialect)
+    where = () if asked.tree is None else (condition_on(asked.tree, dialect),)
+    number = sa.func.count().label("count")
     if asked.count:
-        return _where(sa.select(sa.func.count().label("count")).select_from(loras), asked, where)
+        return sa.select(number).select_from(loras).where(*where)
     if asked.group_by is not None:
         field = loras.c[asked.group_by]
-        number = sa.func.count().label("count")
-        statement = _where(sa.select(field, number), asked, where).group_by(field)
+        statement: sa.Select[Any] = sa.select(field, number).where(*where).group_by(field)
         statement = statement.order_by(number.desc(), field.asc().nulls_last())
     else:
-        statement = _where(sa.select(*(loras.c[name] for name in asked.columns)), asked, where)
-        statement = statement.order_by(*_order(asked.sort))
+        columns = (loras.c[name] for name in asked.columns)
+        statement = sa.select(*columns).where(*where).order_by(*_order(asked.sort))
     if asked.offset:
         # SQLite has no offset without a limit.
         return statement.limit(asked.limit or MAX_INT64).offset(asked.offset)
     return statement.limit(asked.limit) if asked.limit else statement
-
-
-def _where(
-    statement: sa.Select[Any], asked: Search, where: sa.ColumnElement[bool]
-) -> sa.Select[Any]:
-    return statement if asked.tree is None else statement.where(where)
 
 
 def _order(sort: tuple[tuple[str, bool], ...]) -> list[sa.ColumnElement[Any]]:
@@ -233,17 +194,39 @@ def _has(name: str, member: str | float, dialect: str) -> sa.ColumnElement[bool]
     return sa.exists().where(members.c.value == sa.literal(member))
 
 
+def sparse_fields(connection: sa.Connection, names: Sequence[str]) -> list[tuple[str, float]]:
+    """The fields among `names` with a fill rate below FEW, each with its fill rate.
+
+    The fill rates are those of `field_stats`, or else of the first _SAMPLE rows.
+    """
+    if not names:
+        return []
+    found = fill_rates(connection, names) or _sampled(connection, names)
+    return [(name, found[name]) for name in names if found[name] < FEW]
+
+
+def fill_rates(connection: sa.Connection, names: Iterable[str]) -> dict[str, float]:
+    """The fill rate of each field: the share of rows that have it, 0 to 1; empty without statistics.
+
+    The fill rate of `tags` is that of `tag_count`.
+    """
+    found = connection.execute(
+        sa.select(field_stats.c.field, field_stats.c.count).where(field_stats.c.base_model == ALL)
+    )
+    counts: dict[str, int] = dict(iter(found))
+    files = counts.get("file_id", 0)
+    if not files:
+        return {}
+    return {name: counts.get(_column(name), 0) / files for name in names}
+
+
 def _sampled(connection: sa.Connection, names: Sequence[str]) -> dict[str, float]:
     sample = sa.select(*(loras.c[_column(name)].label(name) for name in names)).limit(_SAMPLE)
     rows = sample.subquery()
-    counts = connection.execute(
-        sa.select(sa.func.count(), *(sa.func.count(rows.c[name]) for name in names)).select_from(
-            rows
-        )
-    ).one()
-    total = counts[0]
+    counted = [sa.func.count(), *(sa.func.count(rows.c[name]) for name in names)]
+    total, *counts = connection.execute(sa.select(*counted).select_from(rows)).one()
     return {
-        name: count / total if total else 1.0 for name, count in zip(names, counts[1:], strict=True)
+        name: count / total if total else 1.0 for name, count in zip(names, counts, strict=True)
     }
 
 

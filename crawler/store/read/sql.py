@@ -1,9 +1,8 @@
-"""A person's own statement, run so that it can change nothing.
+"""Run a user's SQL statement so that it can only read.
 
-The databases see to that themselves: SQLite by a connection that only reads and that may not reach
-another file, PostgreSQL by a transaction that only reads. A transaction that only reads still lets
-a superuser of PostgreSQL write files and run programs, so a superuser is first set back to the
-rights of somebody who may read all tables.
+The databases enforce this themselves: SQLite with a read-only connection that cannot reach another
+file, PostgreSQL with a read-only transaction. In such a transaction a superuser of PostgreSQL can
+still write files and run programs, so a superuser is first reduced to a role that may only read.
 """
 
 import contextlib
@@ -21,10 +20,10 @@ from crawler.errors import QueryError, UsageError
 from crawler.store.connect.db_errors import translated
 from crawler.store.read.search import Rows
 
-#: SQLite looks at the clock each time it has done this many of its small steps: under 1 ms.
+#: SQLite checks the time after this many virtual-machine steps, less than 1 ms.
 _STEPS = 10_000
 
-#: What a connection that only reads would still do: reach other files, change its own settings.
+#: What a read-only connection could still do: reach other files, change its own settings.
 _DENIED = frozenset(
     {
         sqlite3.SQLITE_ATTACH,
@@ -35,61 +34,54 @@ _DENIED = frozenset(
     }
 )
 
-#: Pragmas that only tell; whoever looks at an unknown database uses them.
-_TELLING = frozenset(
+#: Pragmas that only show the schema.
+_SHOWING = frozenset(
     {
-        "compile_options",
-        "foreign_key_list",
-        "function_list",
-        "index_info",
-        "index_list",
-        "index_xinfo",
-        "table_info",
-        "table_list",
-        "table_xinfo",
+        *("compile_options", "foreign_key_list", "function_list", "index_info", "index_list"),
+        *("index_xinfo", "table_info", "table_list", "table_xinfo"),
     }
 )
 
-#: By the beginning of SQLite's own name for an error.
+#: Beginnings of SQLite's names for errors: a refused write, a mistake in the statement.
 _SQLITE_REFUSED = ("SQLITE_READONLY", "SQLITE_AUTH")
 _SQLITE_MISTAKEN = ("SQLITE_ERROR", "SQLITE_MISMATCH", "SQLITE_RANGE", "SQLITE_TOOBIG")
 
-#: PostgreSQL's SQLSTATEs: a write, a missing right, a way around the transaction's mode.
+#: PostgreSQL's SQLSTATEs: a write, a missing permission, a change of the transaction mode.
 _POSTGRES_REFUSED = ("25006", "42501", "25001")
 _POSTGRES_TIMEOUT = "57014"
 
-#: Parameters like $1 that nobody gives: PostgreSQL's name for it sounds like a broken connection.
+#: A parameter such as $1 without a value; the SQLSTATE is that of a protocol violation.
 _POSTGRES_PARAMETERS = "08P01"
 
-#: The first version of PostgreSQL that has a role for whoever reads everything.
+#: The first version of PostgreSQL with the role pg_read_all_data.
 _HAS_READERS = 140_000
 
-_NO_ROWS = "this is no statement that gives rows"
+_NO_ROWS = "this statement does not return rows"
 
 _PLACE = re.compile(r'near "(.+)": syntax error|no such (?:column|table|function): (\S+)')
 
 
 @contextlib.contextmanager
 def run_sql(engine: sa.Engine, statement: str, *, timeout: float) -> Iterator[Rows]:
-    """The answer to one statement that reads; its rows come while the block lasts.
+    """The rows that a statement returns, streamed while the block lasts.
 
-    Values are what the database's driver makes of them.
+    Values are as the driver of the database returns them.
 
     Args:
-        engine: On the database; a connection of it is used up.
+        engine: The database; the connection is closed afterwards.
         statement: As typed.
-        timeout: Seconds after which it is given up, 0 for never.
+        timeout: Seconds after which the statement is cancelled, 0 for never.
 
     Raises:
-        QueryError: The database does not understand the statement, or it gives no rows.
-        UsageError: The database refuses to do it, or the time is up.
+        QueryError: The statement has a mistake, or it does not return rows.
+        UsageError: The database refuses the statement, or the time is up.
         DatabaseError: The database cannot be used as it is.
-        StoppedError: It cannot be used now.
+        StoppedError: The database cannot be used now.
     """
     if not statement.strip():
         raise QueryError("give one SQL statement")
     if found := re.search("[\x00\ud800-\udfff]", statement):
-        raise QueryError(f"a statement cannot hold the character {ord(found[0]):#06x}")
+        raise QueryError(f"a statement cannot contain the character {ord(found[0]):#06x}")
     run = _sqlite if engine.dialect.name == "sqlite" else _postgres
     with translated(engine.url), engine.connect() as connection:
         driver: Any = connection.connection.driver_connection
@@ -97,7 +89,7 @@ def run_sql(engine: sa.Engine, statement: str, *, timeout: float) -> Iterator[Ro
             with run(driver, statement, timeout) as rows:
                 yield rows
         finally:
-            # What was set on it must not be met by whoever would get it next.
+            # Its changed settings must not leak to a later user of the connection.
             connection.invalidate()
 
 
@@ -105,10 +97,10 @@ def run_sql(engine: sa.Engine, statement: str, *, timeout: float) -> Iterator[Ro
 def _sqlite(driver: sqlite3.Connection, statement: str, timeout: float) -> Iterator[Rows]:
     until = time.monotonic() + timeout if timeout else math.inf
     driver.execute("PRAGMA query_only = ON")
-    # What is stored as text may be bytes that are none.
+    # Stored text may be invalid UTF-8.
     driver.text_factory = lambda data: data.decode(errors="replace")
     driver.set_authorizer(_authorize)
-    # Without a limit too: only between such looks can an interrupt from the keyboard get through.
+    # Also without a timeout: Ctrl-C is handled only at these checks.
     driver.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
     try:
         cursor = driver.execute(statement)
@@ -121,7 +113,7 @@ def _sqlite(driver: sqlite3.Connection, statement: str, timeout: float) -> Itera
             raise _refused(error) from error
         if name == "SQLITE_INTERRUPT":
             if time.monotonic() <= until:
-                # It came while the clock was looked at, and the driver has swallowed it.
+                # Ctrl-C arrived during the check of the time, and the driver swallowed it.
                 raise KeyboardInterrupt from error
             raise _late(timeout) from error
         if not name.startswith(_SQLITE_MISTAKEN):
@@ -131,12 +123,12 @@ def _sqlite(driver: sqlite3.Connection, statement: str, timeout: float) -> Itera
 
 
 def _authorize(action: int, first: str | None, *_: str | None) -> int:
-    denied = action in _DENIED and not (action == sqlite3.SQLITE_PRAGMA and first in _TELLING)
+    denied = action in _DENIED and not (action == sqlite3.SQLITE_PRAGMA and first in _SHOWING)
     return sqlite3.SQLITE_DENY if denied else sqlite3.SQLITE_OK
 
 
 def _place(message: str, statement: str) -> slice:
-    """Where what SQLite complains of stands, if it stands in one place only."""
+    """The place of the word that SQLite complains about, if it occurs only once."""
     found = _PLACE.search(message)
     word = (found[1] or found[2]) if found else ""
     if not word or statement.count(word) != 1:
@@ -160,7 +152,7 @@ def _postgres(driver: Any, statement: str, timeout: float) -> Iterator[Rows]:
             cursor.execute("SET LOCAL ROLE pg_read_all_data")
         milliseconds = str(round(timeout * 1000))
         cursor.execute("SELECT set_config('statement_timeout', %s, true)", [milliseconds])
-        # A stream is sent as a prepared statement, of which PostgreSQL takes only one at a time.
+        # A stream is a prepared statement, which PostgreSQL limits to one statement.
         stream = cursor.stream(statement)
         first = next(stream, None)
         if first is None:
@@ -182,7 +174,7 @@ def _postgres(driver: Any, statement: str, timeout: float) -> Iterator[Rows]:
 
 
 def _described(driver: Any, statement: str) -> tuple[str, ...]:
-    """The columns of a statement that gave no row, for which a stream does not tell them."""
+    """The columns of a statement that returned no rows; a stream does not give them."""
     driver.pgconn.prepare(b"", statement.encode())
     columns = driver.pgconn.describe_prepared(b"")
     return tuple(columns.fname(number).decode() for number in range(columns.nfields))
@@ -194,8 +186,10 @@ def _names(description: Sequence[Sequence[Any]]) -> tuple[str, ...]:
 
 def _refused(error: Exception) -> UsageError:
     message = str(error).strip().splitlines()[0]
-    return UsageError(f"the database refuses this: {message}; here it is only read")
+    return UsageError(f"the database refuses this: {message}; lora-crawl sql only reads")
 
 
 def _late(timeout: float) -> UsageError:
-    return UsageError(f"no answer within {timeout:g} s; ask for less, or give a longer --timeout")
+    return UsageError(
+        f"no answer within {timeout:g} s; simplify the statement or give a longer --timeout"
+    )

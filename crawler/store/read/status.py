@@ -1,4 +1,4 @@
-"""How a crawl stands: what is done, what is left, what it cost."""
+"""The state of a database: what is done, what is left, and what the crawl cost."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from crawler.store.schema.tables import crawls, headers, loras, metadata, models
 from crawler.store.write.pending import count_pending
 from crawler.store.write.upserts import slices
 
-#: Reasons that are told apart; some of them quote what was met, and there is no end to them.
+#: Most reasons that are listed; some quote a value, so there may be any number of them.
 MAX_REASONS = 50
 
 
@@ -22,11 +22,11 @@ class Crawl:
 
     Attributes:
         origin: The API, or `local`.
-        finished_at: None while it runs, or when it was killed; so are `ending` and `summary`.
+        finished_at: None while it runs or if it was killed, like `ending` and `summary`.
         ending: `done`, or why it stopped.
         summary: Its counts, by name.
-        keyed: Whether an API key was sent; None where there is no API.
-        go_on_at: When the site takes requests again, None when it said nothing of that.
+        keyed: Whether an API key was sent; None without an API.
+        go_on_at: When the site accepts requests again; None if the site did not say.
     """
 
     crawl_id: int
@@ -42,20 +42,20 @@ class Crawl:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """How a crawl stands.
+    """The state of a database.
 
     Attributes:
-        outcomes: Files by outcome, the outcomes that there are.
-        reasons: Files by outcome and reason, the most frequent first, MAX_REASONS at most.
+        gone: Files that are no longer listed.
+        outcomes: Number of files by outcome, without zeros.
+        reasons: Number of files by outcome and reason, the most frequent first, at most MAX_REASONS.
         due: Pending files that can be fetched now.
-        waiting: Pending files that must wait.
-        go_on_at: When the first of those that wait is due, None when none waits.
-        closed_until: When the site that turned the last run away takes requests again, None when it
-            did not or that is over.
-        free_at: When the next early access ends, None when none is known to.
-        crawls: How many runs there were.
-        last_crawl: The latest run, None before the first.
-        spent: Every number in the summaries of all runs, added up by name, as `bytes_read`.
+        waiting: Pending files that were deferred.
+        go_on_at: When the first deferred file is due; None if there is none.
+        closed_until: When the site accepts requests again; None if it does now.
+        free_at: When the next early access ends; None if no end is known.
+        crawls: Number of runs.
+        last_crawl: The latest run; None before the first.
+        spent: The sums of all numbers in the summaries of all runs, by name, such as `bytes_read`.
     """
 
     models: int
@@ -76,7 +76,7 @@ class Status:
 
 
 def status(connection: sa.Connection, now: datetime) -> Status:
-    """How the crawl of this database stands at a time."""
+    """The state of this database at the time `now`, which is aware."""
     counted = sa.func.count()
     outcomes = _counts(connection, sa.select(loras.c.outcome, counted).group_by(loras.c.outcome))
     pending = outcomes.get(Outcome.PENDING, 0)
@@ -105,7 +105,7 @@ def status(connection: sa.Connection, now: datetime) -> Status:
 
 
 def outcomes_of(connection: sa.Connection, file_ids: Sequence[int]) -> dict[int, Outcome]:
-    """The outcomes of those of these files that are stored."""
+    """The outcomes of these files; files that are not stored are left out."""
     found: dict[int, Outcome] = {}
     for ids in slices(file_ids):
         rows = connection.execute(
@@ -116,7 +116,7 @@ def outcomes_of(connection: sa.Connection, file_ids: Sequence[int]) -> dict[int,
 
 
 def table_counts(connection: sa.Connection) -> dict[str, int]:
-    """How many rows each table has, by name."""
+    """The number of rows of each table, by name."""
     return {
         name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
         for name, table in sorted(metadata.tables.items())
@@ -132,7 +132,7 @@ def _closed_until(runs: list[Crawl], now: datetime) -> datetime | None:
 def _first(
     connection: sa.Connection, outcome: Outcome, column: sa.Column[datetime], now: datetime
 ) -> datetime | None:
-    """The earliest of these times that is still to come, among the files that ended so."""
+    """The earliest future time in this column among the files with this outcome."""
     statement = sa.select(sa.func.min(column)).where(loras.c.outcome == outcome, column > now)
     return connection.execute(statement).scalar()
 

@@ -4,7 +4,6 @@ from array import array
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from math import isfinite
 from typing import Any
@@ -34,18 +33,8 @@ _MEASURED = tuple(
 
 Quartiles = tuple[float, float, float]
 
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """Quartiles and percentiles of a field; None for a field that is not measured.
-
-    Attributes:
-        quartiles: By linear interpolation.
-        percentiles: 101 existing values, at 0% to 100%, in ascending order.
-    """
-
-    quartiles: Quartiles | tuple[None, None, None] = (None, None, None)
-    percentiles: tuple[float, ...] | None = None
+#: The quartiles of a field, and its percentiles: the values at 0% to 100%.
+Spread = tuple[Quartiles, tuple[float, ...]]
 
 
 class Ranked(Sequence[float]):
@@ -81,10 +70,10 @@ def refresh_statistics(connection: sa.Connection) -> None:
             spreads |= _spreads(name, values)
     rows = []
     for (base_model, field), count in counts.items():
-        found = spreads.get((base_model, field), Spread())
         row = {"base_model": base_model, "field": field, "count": count}
-        row |= zip(("quartile1", "median", "quartile3"), found.quartiles, strict=True)
-        rows.append(row | {"percentiles": found.percentiles})
+        middle, percents = spreads.get((base_model, field), ((None, None, None), None))
+        row |= zip(("quartile1", "median", "quartile3"), middle, strict=True)
+        rows.append(row | {"percentiles": percents})
     connection.execute(sa.delete(field_stats))
     if rows:
         connection.execute(sa.insert(field_stats), rows)
@@ -188,7 +177,7 @@ def _spreads(
 
 
 def _spread(values: Ranked) -> Spread:
-    return Spread(quartiles(values), percentiles(values))
+    return quartiles(values), percentiles(values)
 
 
 def _groups(base_model: str | None) -> tuple[str, ...]:

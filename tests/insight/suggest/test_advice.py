@@ -221,7 +221,7 @@ def test_nobody_to_ask() -> None:
 
     assert (found.loras, found.half, found.top_creator, found.findings) == (0, 0, None, {})
     assert (found.combinations, found.examples) == ((), ())
-    with pytest.raises(UsageError, match="no recipe"):
+    with pytest.raises(UsageError, match="cannot make a recipe"):
         recipe_of(found, None)
 
 
