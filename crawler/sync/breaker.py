@@ -1,4 +1,8 @@
-"""Whether it is the files that fail, or the site: many failures in a row tell."""
+"""Decide whether failures are the files' own or the site's, by how many come in a row.
+
+Results that may be the site's fault are held back. When other results follow, they are stored as the
+files' own. When enough of them come in a row, the run stops and the files stay pending.
+"""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -6,31 +10,39 @@ from datetime import datetime, timedelta
 from crawler.errors import SiteError, StoppedError
 from crawler.model import Outcome, Result
 
-#: So many files in a row that no server gave, each tried until the tries were used up, mean that the
-#: site or its storage is down.
+#: Failed files in a row, each with all its tries used up, which mean that the site or its storage is
+#: down.
 FAILURES_IN_A_ROW = 10
 
-#: A file that no server gave in so many tries, those of four runs, has failed whatever became of the
-#: others: where all that is left is broken, nothing would ever show that the site is up.
+#: Tries after which a file has failed whatever happened to the others, those of four runs. If all
+#: pending files are broken, nothing else would show that the site is up.
 TRIES_IN_DOUBT = 12
 
-#: How long a file is put off that alone was refused as if it were us.
+#: The first files of a run that all want a login, which mean that a key is needed.
+LOGIN_SAMPLE = 20
+
+#: How long a file is deferred that met only site-level errors.
 DEFERRED_FOR = timedelta(hours=1)
+
+
+def defer(result: Result, until: datetime) -> Result:
+    """The result as pending until then, because the failure need not be the file's."""
+    return replace(result, outcome=Outcome.PENDING, next_try_at=until)
 
 
 @dataclass(slots=True)
 class Outage:
-    """Failures, held back until it is clear whether they are the files' own.
+    """Holds back failures until it is clear whether the site is down.
 
-    Every file gets the benefit of that doubt. It stays pending and is due at once, behind the files
-    that are new: where those can be had and this one cannot, or when it has been tried too often, it
-    has failed, so that a few broken files cannot stop every run.
+    If it is, the files stay pending and are due at once, after new files. A file that was deferred
+    like this before and fails again has failed if another file could be read in this run, or if it was
+    tried TRIES_IN_DOUBT times. So a few broken files cannot stop every run.
 
     Attributes:
         origin: The site, for the message.
-        held: The latest results, as long as all of them are such failures.
-        up: Something was had in this run.
-        down: The site is taken to be down.
+        held: The latest results, while all of them are such failures.
+        up: A file was read in this run.
+        down: The site counts as down.
     """
 
     origin: str
@@ -40,22 +52,22 @@ class Outage:
 
     @property
     def trouble(self) -> SiteError | None:
-        """Why the run stops, once it is clear that the site is down."""
+        """Why the run stops; None while the site counts as up."""
         if not self.down:
             return None
         return SiteError(
             self.origin,
-            f"{FAILURES_IN_A_ROW} files in a row could not be had, so the site or its storage is"
-            f" down ({self.held[-1].reason})",
-            "These files stay pending. Run the same command again later; it goes on where it stopped.",
+            f"{FAILURES_IN_A_ROW} files in a row failed, so the site or its storage is down"
+            f" ({self.held[-1].reason})",
+            "These files stay pending. Run the same command again later; it continues there.",
         )
 
     def release(self, batch: list[Result], now: datetime) -> list[Result]:
-        """What of a batch, and of what was held before, is to be stored."""
+        """The results to store now, of a batch and of those held before."""
         released: list[Result] = []
         for result in batch:
             if not result.transient:
-                # What was taken over from another file tells nothing of the site.
+                # A header copied from a file with the same bytes says nothing about the site.
                 if result.header and result.attempts and not self.down:
                     self.up = True
                     released += self.held
@@ -73,7 +85,7 @@ class Outage:
         return released
 
     def rest(self) -> list[Result]:
-        """What is held, given out: at the end of a run in which nothing else went wrong."""
+        """The results still held at the end of a run in which nothing else went wrong."""
         return [] if self.down else self.held
 
 
@@ -81,22 +93,13 @@ def _tries(result: Result) -> int:
     return result.target.attempts + result.attempts
 
 
-def defer(result: Result, until: datetime) -> Result:
-    """A file that was not had, for reasons that need not be its own: it stays pending until then."""
-    return replace(result, outcome=Outcome.PENDING, next_try_at=until)
-
-
-#: So many files, the first of a run, all wanting a login mean that a key is needed.
-LOGIN_SAMPLE = 20
-
-
 @dataclass(slots=True)
 class LoginSample:
-    """Wanted logins, held back until it is clear whether every file wants one.
+    """Holds back wanted logins until it is clear whether every file wants one.
 
     Attributes:
-        held: The first results of the run, as long as all of them want a login.
-        settled: Something else came, or there is a key: a wanted login is the file's own business.
+        settled: A wanted login is the file's own: there is a key, or another file wanted none.
+        held: The first results of the run, while all of them want a login.
     """
 
     settled: bool = False
@@ -104,7 +107,7 @@ class LoginSample:
 
     @property
     def trouble(self) -> StoppedError | None:
-        """Why the run stops, once the sample is full."""
+        """Why the run stops; None while the sample is not full."""
         if len(self.held) < LOGIN_SAMPLE:
             return None
         return StoppedError(
@@ -113,7 +116,7 @@ class LoginSample:
         )
 
     def release(self, batch: list[Result]) -> list[Result]:
-        """What of a batch, and of what was held before, is to be stored."""
+        """The results to store now, of a batch and of those held before."""
         if self.settled:
             return batch
         if self.trouble is not None:
@@ -123,7 +126,7 @@ class LoginSample:
         return self.rest() if self.settled else []
 
     def rest(self) -> list[Result]:
-        """What is held, given out: at the end of a run that was too short for a sample."""
+        """The results still held at the end of a run that was too short for a sample."""
         if self.trouble is not None and not self.settled:
             return []
         held, self.held = self.held, []

@@ -1,7 +1,8 @@
 """The pipeline behind the list: feed, fetch, record.
 
-Each task closes the ends of the streams that it was given; the end of the input then flows downstream
-by itself. Every expected failure is a row or a SiteError, anything else tears the whole run down.
+The feeder hands out pending files, the fetchers read headers, and the recorder stores the results in
+batches. Each task closes the ends of the streams it was given, so the end of the input flows downstream
+by itself. Expected failures are rows or SiteErrors; any other exception ends the run.
 """
 
 from collections import Counter
@@ -21,12 +22,25 @@ from crawler.store.write.results import store_results
 from crawler.sync.breaker import DEFERRED_FOR, LoginSample, Outage, defer
 from crawler.sync.state import RunState
 
+#: Files handed out at once: enough to keep the fetchers busy during the next look-up.
+FEED_BATCH = 64
+
+#: Results in one transaction at most: a kill loses no more than these.
+RECORD_BATCH = 64
+
+#: Defer a file after this many site-level errors, so that it does not delay the others in every run.
+#: If that happens again in a run in which other files were read, the file has failed.
+MOST_SITE_ERRORS_OF_A_FILE = 3
+
+#: A longer header is decoded in a thread, so that the other transfers continue.
+DECODE_IN_THREAD_BYTES = 1024 * 1024
+
 _Content = tuple[str, int]
 
 
 @dataclass(slots=True)
 class DuplicatesInFlight:
-    """Which content is being fetched, and which files wait for that.
+    """Fetches only one of several files with the same SHA-256 and size at a time; the others wait.
 
     Attributes:
         fetched: The file that is being fetched, by content.
@@ -38,21 +52,19 @@ class DuplicatesInFlight:
 
     @property
     def held(self) -> set[int]:
-        """Every file that waits."""
+        """All files that wait."""
         return set().union(*self.waiting.values())
 
     def must_wait(self, target: Target) -> bool:
-        """Whether a file has to wait for another one; if not, others wait for it from now on."""
+        """Whether a file must wait for another; if not, files with its content wait from now on."""
         content = _content(target)
-        if content is None:
-            return False
-        if self.fetched.setdefault(content, target.file_id) == target.file_id:
+        if content is None or self.fetched.setdefault(content, target.file_id) == target.file_id:
             return False
         self.waiting.setdefault(content, set()).add(target.file_id)
         return True
 
     def end(self, target: Target) -> None:
-        """A file is stored, or given back: whoever waited for it may go on."""
+        """A file is stored or given back: the files that waited for it may continue."""
         content = _content(target)
         if content is not None and self.fetched.get(content) == target.file_id:
             del self.fetched[content]
@@ -65,32 +77,18 @@ def _content(target: Target) -> _Content | None:
     return target.sha256, target.size_bytes
 
 
-#: Files handed out at once: enough to keep the fetchers busy while the next ones are looked up.
-FEED_BATCH = 64
-
-#: Results stored in one transaction at most: a kill loses no more than these.
-RECORD_BATCH = 64
-
-#: A file that so often meets what is about us is put off, for it is taken first each time and must
-#: not keep a run from the others. When it happens again in a run that had others, it has failed.
-TRIES_OF_AN_ODD_FILE = 3
-
-#: A header longer than this is decoded in a thread, so that the other transfers go on.
-DECODE_IN_THREAD_BYTES = 1024 * 1024
-
-
 @dataclass(slots=True)
 class Pipeline:
-    """What feeding, fetching and recording share.
+    """The tasks of the pipeline, and what they share.
 
     Attributes:
-        logins: Holds back results that want a login, until it is clear whether every file does.
-        outage: Holds back failures, until it is clear whether the site is down.
-        handed_out: Files that must not be handed out again: in flight, or held.
+        logins: Holds back wanted logins until it is clear whether every file wants one.
+        outage: Holds back failures until it is clear whether the site is down.
+        handed_out: Files not to hand out again: in flight, or held back.
         duplicates: Files that wait for another one with the same bytes.
         busy: Files in flight.
-        renewals: Second downloads that files in flight may spend.
-        met: How often a file met a trouble of the site in this run.
+        renewals: Second downloads that files in flight may use.
+        site_errors: Site-level errors of each file in this run.
     """
 
     state: RunState
@@ -100,16 +98,14 @@ class Pipeline:
     duplicates: DuplicatesInFlight = field(default_factory=DuplicatesInFlight)
     busy: int = 0
     renewals: int = 0
-    met: Counter[int] = field(default_factory=Counter)
-
-    # --- feed -----------------------------------------------------------------------------------
+    site_errors: Counter[int] = field(default_factory=Counter)
 
     async def feed(
         self, targets: MemoryObjectSendStream[Target], results: MemoryObjectSendStream[Result]
     ) -> None:
         """Hand out pending files until there are none and no more can come.
 
-        What is known from another file with the same bytes goes straight to the recorder.
+        A file whose bytes are known from another file goes straight to the recorder.
         """
         state = self.state
         async with targets, results:
@@ -124,7 +120,7 @@ class Pipeline:
                     if content is None:
                         await targets.send(target)
                     else:
-                        await results.send(await self._judge(_taken_over(target, content)))
+                        await results.send(await self._judge(_copied(target, content)))
                 if batch:
                     continue
                 if self.busy == 0 and (state.budget_used or not state.tally.listing):
@@ -152,20 +148,18 @@ class Pipeline:
         return await self.state.writer.run(take)
 
     def _affordable(self) -> int:
-        """How many more downloads may be begun; each file in flight has its one."""
+        """How many more downloads may start; each file in flight has one."""
         most = self.state.plan.max_downloads
         if most is None:
             return FEED_BATCH
         return most - self.state.tally.counted_downloads - self.busy - self.renewals
-
-    # --- fetch ----------------------------------------------------------------------------------
 
     async def fetch(
         self,
         targets: MemoryObjectReceiveStream[Target],
         results: MemoryObjectSendStream[Result],
     ) -> None:
-        """Read headers; a file that meets a trouble of the site stays pending."""
+        """Read headers; after a site-level error the file stays pending."""
         state = self.state
         async with targets, results:
             async for target in targets:
@@ -176,13 +170,13 @@ class Pipeline:
                     fetched = await self._fetch(target)
                 except SiteError as error:
                     state.tally.counted_downloads += error.counted_downloads
-                    # A file that was put off comes last and alone: all its tries tell as much as one.
-                    if not (target.deferred and self.met[target.file_id]):
+                    # A deferred file comes last and alone, so all its errors count as one.
+                    if not (target.deferred and self.site_errors[target.file_id]):
                         state.record_site_error(error)
-                    if (odd := self._odd_ending(target, error)) is None:
+                    if (result := self._result_of_error(target, error)) is None:
                         self._give_back(target)
                     else:
-                        await results.send(odd)
+                        await results.send(result)
                     continue
                 state.site_errors = 0
                 state.tally.add_cost(fetched)
@@ -192,7 +186,7 @@ class Pipeline:
                     await results.send(await self._judge(fetched))
 
     async def _fetch(self, target: Target) -> Fetched:
-        """One file, within the budget of downloads also where its link must be renewed."""
+        """Fetch one file; renewing its link stays within the budget of downloads too."""
         reserved = 0
 
         def renew() -> bool:
@@ -208,11 +202,12 @@ class Pipeline:
         finally:
             self.renewals -= reserved
 
-    def _odd_ending(self, target: Target, error: SiteError) -> Result | None:
-        """What is stored of a file that keeps meeting what is about us; None to try it again."""
-        says_nothing_of_it = isinstance(error, QuotaError | UnreachableError)
-        self.met[target.file_id] += not says_nothing_of_it
-        if says_nothing_of_it or self.met[target.file_id] < TRIES_OF_AN_ODD_FILE:
+    def _result_of_error(self, target: Target, error: SiteError) -> Result | None:
+        """The result of a file with too many site-level errors; None to try it again."""
+        if isinstance(error, QuotaError | UnreachableError):
+            return None
+        self.site_errors[target.file_id] += 1
+        if self.site_errors[target.file_id] < MOST_SITE_ERRORS_OF_A_FILE:
             return None
         now = self.state.clock()
         failed = result_of(Fetched(target=target, refusal=Outcome.FAILED, reason=error.cause), now)
@@ -230,10 +225,8 @@ class Pipeline:
         self.busy -= 1
         self.state.wakeup.notify()
 
-    # --- record ---------------------------------------------------------------------------------
-
     async def record(self, results: MemoryObjectReceiveStream[Result]) -> None:
-        """Store how files ended, in batches."""
+        """Store results, in batches."""
         state = self.state
         async with results:
             async for result in results:
@@ -255,7 +248,7 @@ class Pipeline:
     async def _record(self, results: list[Result]) -> None:
         now = self.state.clock()
         sure = self.outage.release(results, now)
-        # First of all no new work is begun.
+        # First of all, no new work starts.
         self.state.stop_for(self.logins.trouble)
         self.state.stop_for(self.outage.trouble)
         await self._store(sure)
@@ -268,5 +261,5 @@ class Pipeline:
         self.handed_out.difference_update(result.target.file_id for result in results)
 
 
-def _taken_over(target: Target, content: KnownBytes) -> Fetched:
+def _copied(target: Target, content: KnownBytes) -> Fetched:
     return Fetched(target=target, prefix=content.prefix, file_bytes=content.file_bytes, tries=0)

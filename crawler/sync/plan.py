@@ -1,4 +1,4 @@
-"""What one sync is to do."""
+"""What one sync does."""
 
 from dataclasses import dataclass
 
@@ -7,20 +7,19 @@ from crawler.sync.walk import Walk
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What one sync is to do.
+    """What one sync does.
 
     Attributes:
-        origin: What the database remembers as its API; None means the source's own.
-        has_api_key: An API key is sent, so that a wanted login is the file's own business.
+        origin: The API that the database stores; None means the source's own.
+        has_api_key: A key is sent, so a wanted login is the file's own outcome.
         fetch_headers: Otherwise the walk only lists.
-        refresh: The walk begins a new pass, in which everything known is met again.
-        retry_failed: Files that ended `failed` or `not_found` are pending again.
-        max_downloads: Counted downloads that this run may cost; None means as many as it takes.
+        refresh: List everything known again, in a new pass.
+        retry_failed: Make files pending again that ended without being read.
+        max_downloads: Counted downloads that this run may cost; None means no limit.
         concurrency: Files fetched at the same time.
     """
 
     walk: Walk
-    site: str = "civitai"
     origin: str | None = None
     has_api_key: bool = False
     fetch_headers: bool = True

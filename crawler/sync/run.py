@@ -1,9 +1,8 @@
-"""A crawl on one machine: it begins where the last one ended, and survives being killed.
+"""A crawl on one machine, which continues where the last one stopped, however it stopped.
 
-The lister stores each page with its cursor in one transaction and leaves the files `pending`; the
-feeder hands out what is pending; the fetchers read headers; the recorder stores how each file ended.
-Nothing that matters lives in memory only: killed anywhere, the next run finds the same database and
-goes on.
+The lister stores each page with its cursor in one transaction and leaves the files `pending`. The
+feeder hands out pending files, the fetchers read headers, and the recorder stores the results. Nothing
+that matters is only in memory: after a kill the next run finds the same database and continues.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -46,18 +45,18 @@ async def crawl(
 ) -> None:
     """Walk, fetch and store until the walk is complete or `stop` is set.
 
-    Cancelling it loses nothing that was stored; what was in flight is pending again.
+    Cancelling it loses nothing that was stored; files in flight are pending again.
 
     Args:
         source: An open source.
         writer: The database, created and upgraded.
         plan: What to do.
-        tally: Grows while it runs; afterwards `pending` holds what is left of this walk.
-        stop: Once set, no new work is begun, and what is in flight is finished and stored.
+        tally: Grows during the run; at the end its `pending` is what is left of this walk.
+        stop: Once set, no new work starts, and files in flight are finished and stored.
         clock: Gives the stored times.
 
     Raises:
-        StoppedError: The site is in trouble or refuses us; what was stored stays.
+        StoppedError: The site cannot be reached or refuses us; what was stored stays.
         UsageError: The database was filled from another API.
     """
     run = RunState(source, writer, plan, tally, stop, clock)
@@ -75,7 +74,7 @@ async def crawl(
 
 
 def _cause(several: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What to tell of the exceptions that tore the run down: one of ours, if there is one."""
+    """The exception to raise for a group: one of ours, if there is one."""
     ours = several.subgroup(LoraCrawlError)
     found: BaseException = several if ours is None else ours
     while isinstance(found, BaseExceptionGroup):
@@ -88,7 +87,7 @@ async def _start_fetching(
 ) -> None:
     pipeline = Pipeline(run, LoginSample(settled=run.plan.has_api_key), Outage(run.source.origin))
     send_targets, receive_targets = anyio.create_memory_object_stream[Target](run.plan.concurrency)
-    # No longer than the fetchers are many: what waits here was counted and is lost in a kill.
+    # No longer than the number of fetchers: results in this stream cost downloads and a kill loses them.
     send_results, receive_results = anyio.create_memory_object_stream[Result](run.plan.concurrency)
     async with receive_targets, send_results:
         group.start_soon(pipeline.record, receive_results)
@@ -98,10 +97,10 @@ async def _start_fetching(
         task_status.started()
 
 
-def where_it_stands(
+def start_of(
     connection: Connection, walk: Walk, *, refresh: bool, now: datetime
 ) -> tuple[dict[str, CursorState], set[int]]:
-    """The cursors to begin this run with, and the models that their pass has met.
+    """The first cursors of a run, and the models that their pass has listed.
 
     Args:
         connection: May be a reader's.
@@ -111,7 +110,7 @@ def where_it_stands(
     """
     stored = read_cursors(connection, walk.key)
     pass_number = max((state.pass_number for state in stored.values()), default=0)
-    # Without a limit nobody counts them, and there may be a million.
+    # They are counted only for a limit; without one there may be a million.
     seen = walk_model_ids(connection, walk.key, pass_number) if walk.limit is not None else set()
     begun, anew = begin(walk, stored, len(seen), refresh=refresh, now=now)
     return begun, set() if anew else seen
@@ -122,7 +121,7 @@ def _begin(connection: Connection, run: RunState) -> tuple[dict[str, CursorState
     if plan.retry_failed:
         retry_failed(connection, walk=plan.walk.key, has_api_key=plan.has_api_key)
     tally.pending = count_pending(connection, walk=plan.walk.key)
-    begun, seen = where_it_stands(connection, plan.walk, refresh=plan.refresh, now=run.clock())
+    begun, seen = start_of(connection, plan.walk, refresh=plan.refresh, now=run.clock())
     if plan.walk.limit is not None:
         tally.limit = plan.walk.limit - len(seen)
     return begun, seen
@@ -130,7 +129,7 @@ def _begin(connection: Connection, run: RunState) -> tuple[dict[str, CursorState
 
 @asynccontextmanager
 async def _entry(run: RunState) -> AsyncIterator[None]:
-    """The row in `crawls`: written at the beginning, completed however the run ends."""
+    """The row in `crawls`: inserted at the start, completed however the run ends."""
     crawl_id = await run.writer.run(lambda connection: _start(connection, run))
     cancelled = True
     try:
@@ -154,20 +153,11 @@ def _start(connection: Connection, run: RunState) -> int:
     )
 
 
-def _ending(run: RunState) -> str:
-    """In words, once it is known how many files are left."""
-    if (trouble := run.trouble or run.list_trouble) is not None:
-        return str(trouble)
-    if run.stop.is_set():
-        return "interrupted"
-    return "download budget spent" if run.budget_used and run.tally.pending else "done"
-
-
 def _finish(connection: Connection, run: RunState, crawl_id: int, *, cancelled: bool) -> None:
     run.tally.pending = count_pending(connection, walk=run.plan.walk.key)
     if run.budget_used and (left := run.tally.pending):
         run.tally.notices.append(
-            f"--max-downloads is used up with {left} files still pending; the same command goes on"
+            f"--max-downloads is used up; {left} files are still pending; the same command continues"
         )
     finish_crawl(
         connection,
@@ -177,6 +167,15 @@ def _finish(connection: Connection, run: RunState, crawl_id: int, *, cancelled: 
         now=run.clock(),
         go_on_at=run.go_on_at,
     )
-    # A second run that finds nothing new need not count a million rows again.
+    # A run that found nothing new need not count a million rows again.
     if run.tally.files or run.tally.new_files or run.plan.refresh:
         refresh_statistics(connection)
+
+
+def _ending(run: RunState) -> str:
+    """How the run ended, in words; `tally.pending` is final."""
+    if (trouble := run.trouble or run.list_trouble) is not None:
+        return str(trouble)
+    if run.stop.is_set():
+        return "interrupted"
+    return "download budget used up" if run.budget_used and run.tally.pending else "done"

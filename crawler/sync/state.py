@@ -1,4 +1,4 @@
-"""What the stages of one crawl share."""
+"""What the tasks of one crawl share: the source, the writer thread, and why the run stops."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,13 +14,19 @@ from crawler.store.connect.database import Connection, Engine, translated
 from crawler.sync.plan import Plan
 from crawler.sync.progress import SyncTally
 
+#: Site-level errors in a row after which the run stops.
+SITE_ERRORS_IN_A_ROW = 3
+
+#: The period of the site's download quota.
+QUOTA_PERIOD = timedelta(hours=24)
+
 _T = TypeVar("_T")
 
 
 class WriterThread:
-    """Runs pieces of store work one after the other, each in a transaction of its own.
+    """Runs store work in a thread, one piece at a time, each in its own transaction.
 
-    A piece that has begun is always finished: cancelling its task waits for the commit.
+    A piece that has started is always finished: cancelling its task waits for the commit.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -28,7 +34,7 @@ class WriterThread:
         self._one_at_a_time = anyio.CapacityLimiter(1)
 
     async def run(self, work: Callable[[Connection], _T]) -> _T:
-        """Do `work` in a transaction; raises DatabaseError or StoppedError where the database fails."""
+        """Do `work` in a transaction; raises DatabaseError or StoppedError if the database fails."""
 
         def transaction() -> _T:
             with translated(), self._engine.begin() as connection:
@@ -37,25 +43,18 @@ class WriterThread:
         return await to_thread.run_sync(transaction, limiter=self._one_at_a_time)
 
 
-#: Answers in a row that are about us and not about a file, after which the run stops.
-SITE_ERRORS_IN_A_ROW = 3
-
-#: How long the site's download quota counts back.
-QUOTA_TIME = timedelta(hours=24)
-
-
 class Wakeup:
-    """Wakes one waiting task; a ring while nobody waits is kept."""
+    """Wakes one waiting task; a notification while nobody waits is kept."""
 
     def __init__(self) -> None:
         self._event = anyio.Event()
 
     def notify(self) -> None:
-        """Something changed."""
+        """Wake the task."""
         self._event.set()
 
     async def wait(self) -> None:
-        """Return once it rang since the last wait."""
+        """Return once there was a notification since the last wait."""
         await self._event.wait()
         self._event = anyio.Event()
 
@@ -65,12 +64,12 @@ class RunState:
     """One crawl while it runs.
 
     Attributes:
-        wakeup: Rings when there may be something to hand out, or nothing any more.
-        site_errors: Answers in a row that were about us.
-        trouble: Why no new work is begun, None while all is well.
-        list_trouble: Why the list could not be followed to its end; what it brought is read.
-        go_on_at: When to come back, where that is known.
-        budget_used: The budget of downloads is used up.
+        wakeup: Notified when there may be files to hand out, or none any more.
+        site_errors: Site-level errors in a row.
+        trouble: Why no new work starts; None while all is well.
+        list_trouble: Why the list could not be read to its end; its files are fetched all the same.
+        go_on_at: When to run again, if that is known.
+        budget_used: The budget of counted downloads is used up.
     """
 
     source: Source
@@ -88,27 +87,24 @@ class RunState:
 
     @property
     def ending(self) -> bool:
-        """Whether fetching begins nothing new."""
+        """Whether no new fetch starts."""
         return self.stop.is_set() or self.trouble is not None or self.budget_used
 
     @property
     def list_is_closed(self) -> bool:
-        """Whether listing ends: on a wish, or since the site is in trouble altogether.
-
-        A spent quota leaves the lists open.
-        """
+        """Whether listing stops. A used-up download quota does not stop it."""
         refused = self.trouble is not None and not isinstance(self.trouble, QuotaError)
         return self.stop.is_set() or refused
 
     def record_site_error(self, error: SiteError) -> None:
-        """A file was not had for a reason that is not its own."""
+        """Record a site-level failure of a file; the run may stop because of it."""
         self.site_errors += 1
         if isinstance(error, QuotaError):
-            self.stop_for(error, self.clock() + QUOTA_TIME)
+            self.stop_for(error, self.clock() + QUOTA_PERIOD)
         elif self.site_errors >= SITE_ERRORS_IN_A_ROW:
             self.stop_for(error)
 
     def stop_for(self, trouble: StoppedError | None, go_on_at: datetime | None = None) -> None:
-        """End the run for this reason, if it is one and the first."""
+        """Stop the run, if there is a reason; the first reason is kept."""
         if trouble is not None and self.trouble is None:
             self.trouble, self.go_on_at = trouble, go_on_at

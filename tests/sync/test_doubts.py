@@ -279,7 +279,7 @@ def test_another_size_is_other_bytes(engine: sa.Engine) -> None:
 
 def test_a_budget_that_is_used_up_is_said(engine: sa.Engine) -> None:
     assert run(engine, Site(), max_downloads=5).notices == [
-        "--max-downloads is used up with 7 files still pending; the same command goes on"
+        "--max-downloads is used up; 7 files are still pending; the same command continues"
     ]
     assert run(engine, Site(), max_downloads=7).notices == []
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from crawler.errors import SiteError
 from crawler.model import LORA_TYPES, Fetched, ListQuery, Model, Order, Page, Target, Version
-from crawler.sync.lists import Asking, Stretch, follow
+from crawler.sync.lists import CountedSource, Stretch, follow
 
 PAGE = 3
 
@@ -75,7 +75,7 @@ class Shop:
 
 def followed(shop: Shop, ask: ListQuery = OLDEST, cursor: str | None = None) -> list[Stretch]:
     async def collect() -> list[Stretch]:
-        return [stretch async for stretch in follow(Asking(shop), ask, cursor)]
+        return [stretch async for stretch in follow(CountedSource(shop), ask, cursor)]
 
     return anyio.run(collect)
 
@@ -173,7 +173,7 @@ def test_where_no_order_gets_past_a_block_it_is_said_and_the_models_met_are_kept
     met: list[int] = []
 
     async def collect() -> None:
-        async for stretch in follow(Asking(shop), OLDEST, None):
+        async for stretch in follow(CountedSource(shop), OLDEST, None):
             met.extend(model.model_id for model in stretch.models)
 
     with pytest.raises(SiteError, match="goes in a circle") as caught:
