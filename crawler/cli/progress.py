@@ -64,6 +64,24 @@ def progress_line(done: int, total: int, noun: str, seconds: float) -> str:
 
 
 @contextmanager
+def handling_signals(handle: Callable[[], object]) -> Iterator[None]:
+    """Call `handle` in the main thread for each Ctrl-C or termination signal during the block.
+
+    This works on Windows too, where an event loop has no signal handlers of its own.
+    """
+
+    def call(_signal: int, _frame: FrameType | None) -> None:
+        handle()
+
+    before = [(which, signal.signal(which, call)) for which in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        yield
+    finally:
+        for which, handler in before:
+            signal.signal(which, handler)
+
+
+@contextmanager
 def at_work(
     voice: Voice, picture: Callable[[], Picture], *, on_stop: Callable[[], None]
 ) -> Iterator[Callable[[], bool]]:
@@ -88,7 +106,7 @@ def at_work(
         share, lines = picture()
         return share, [*lines, _STOPPING] if asked else lines
 
-    def ask(_signal: int, _frame: FrameType | None) -> None:
+    def ask() -> None:
         nonlocal asked
         asked += 1
         if asked > 1:
@@ -106,15 +124,11 @@ def at_work(
             voice.notice(" · ".join(picture()[1]))
         return not asked
 
-    before = [(which, signal.signal(which, ask)) for which in (signal.SIGINT, signal.SIGTERM)]
     try:
-        with live_display(voice, shown):
+        with handling_signals(ask), live_display(voice, shown):
             yield going
     except KeyboardInterrupt:
         raise StoppedError("stopped; what was stored stays, the same command goes on") from None
-    finally:
-        for which, handler in before:
-            signal.signal(which, handler)
 
 
 #: What the first Ctrl-C is answered with.

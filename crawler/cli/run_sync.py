@@ -1,6 +1,6 @@
 """Running a sync: the site, the database, the signals and the display put together."""
 
-import signal
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -10,7 +10,14 @@ from typing import TypeVar
 import anyio
 
 from crawler.cli.output.console import Voice
-from crawler.cli.progress import STOPPING, live_display, picture_of, shows_live, tell_now_and_then
+from crawler.cli.progress import (
+    STOPPING,
+    handling_signals,
+    live_display,
+    picture_of,
+    shows_live,
+    tell_now_and_then,
+)
 from crawler.cli.sync_report import TERMS, Finished, Job, beforehand, report, report_preview
 from crawler.errors import LoraCrawlError, StoppedError
 from crawler.http import HttpSettings, Secret
@@ -125,10 +132,11 @@ async def _sync(job: Job, api_url: str, engine: Engine) -> Finished:
     async with _source(job, api_url, engine) as source:
         with live_display(job.voice, lambda: picture_of(tally)):
             async with anyio.create_task_group() as group:
-                group.start_soon(_watch_signals, stop, group.cancel_scope, tally, job.voice)
                 group.start_soon(tell_now_and_then, tally, job.voice)
+                heed = _on_signal(stop, group.cancel_scope, tally, job.voice)
                 try:
-                    await crawl(source, WriterThread(engine), job.plan, tally=tally, stop=stop)
+                    with handling_signals(heed):
+                        await crawl(source, WriterThread(engine), job.plan, tally=tally, stop=stop)
                 except LoraCrawlError as error:
                     # Let out of the group here, it would come out wrapped as one of several.
                     trouble = error
@@ -138,16 +146,20 @@ async def _sync(job: Job, api_url: str, engine: Engine) -> Finished:
     return Finished(tally, trouble, interrupted=stop.is_set())
 
 
-async def _watch_signals(
+def _on_signal(
     stop: anyio.Event, scope: anyio.CancelScope, tally: SyncTally, voice: Voice
-) -> None:
-    """The first Ctrl-C asks for an orderly end, the second one cancels."""
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
-            if stop.is_set():
-                scope.cancel()
-                return
-            stop.set()
-            tally.stopping = True
-            if not shows_live(voice):
-                voice.notice(STOPPING)
+) -> Callable[[], object]:
+    """What a signal does: the first Ctrl-C asks for an orderly end, the second one cancels."""
+
+    def end() -> None:
+        if stop.is_set():
+            scope.cancel()
+            return
+        stop.set()
+        tally.stopping = True
+        if not shows_live(voice):
+            voice.notice(STOPPING)
+
+    # A signal may come in the middle of the event loop's own work: the loop calls `end` between two
+    # steps, and wakes up for it.
+    return partial(asyncio.get_running_loop().call_soon_threadsafe, end)
