@@ -207,7 +207,7 @@ def test_both_spellings_of_a_question_give_the_same() -> None:
 
 def test_the_answers_are_those_that_python_finds(filled: sa.Engine) -> None:
     with filled.connect() as connection:
-        rows = [row._mapping for row in connection.execute(sa.select(loras))]
+        rows = [dict(row) for row in connection.execute(sa.select(loras)).mappings()]
     for heading, matches in MEANT.items():
         words = QUESTIONS[heading][0].words
         answer = run(*words, "--columns", "file_id", "--limit", "0", "--json")

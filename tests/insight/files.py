@@ -115,6 +115,7 @@ def made_of(decoded: Decoded) -> Made:
 def recipe_of(
     metadata: Mapping[str, Any],
     tensors: Mapping[str, tuple[int, ...]] | None = None,
+    /,
     **changes: object,
 ) -> Made:
     """The recipe of a header; `changes` are keys without `ss_`, None takes one away."""

@@ -39,7 +39,7 @@ def test_groups_are_pooled() -> None:
 
 
 def test_few_values_have_a_bin_each() -> None:
-    counted = {64: 1, 8: 5, 16: 2}
+    counted: dict[float, int] = {64: 1, 8: 5, 16: 2}
     on = scale(counted)
 
     assert on == Scale((8, 16, 64), exact=True)
@@ -69,7 +69,7 @@ def test_a_rate_of_nothing_lies_below_the_others() -> None:
 
 
 def test_numbers_close_to_each_other_are_put_into_equal_bins() -> None:
-    counted = dict.fromkeys(range(8, 300), 1)
+    counted: dict[float, int] = dict.fromkeys(range(8, 300), 1)
     on = scale(counted)
 
     assert on.starts == (0.0, 50.0, 100.0, 150.0, 200.0, 250.0)

@@ -58,7 +58,7 @@ def circles(catalogue: Catalogue, query: str) -> bool:
     first = ask(catalogue, query)["metadata"].get("nextCursor")
     if first is None:
         return False
-    return first == ask(catalogue, f"{query}&cursor={first}")["metadata"].get("nextCursor")
+    return bool(first == ask(catalogue, f"{query}&cursor={first}")["metadata"].get("nextCursor"))
 
 
 def split(catalogue: Catalogue, query: str, filters: list[list[str]]) -> set[int]:

@@ -79,7 +79,8 @@ def run(
 ) -> SyncTally:
     """Crawl the site into the database, one file at a time unless the plan says otherwise."""
     tally = SyncTally()
-    wanted = Plan(**{"walk": WALK, "has_api_key": True, "concurrency": 1} | plan)
+    given: dict[str, Any] = {"walk": WALK, "has_api_key": True, "concurrency": 1}
+    wanted = Plan(**given | plan)
 
     async def go() -> None:
         await crawl(

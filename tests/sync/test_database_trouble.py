@@ -34,20 +34,20 @@ def place_of(engine: sa.Engine) -> str:
 
 
 @contextmanager
-def locked(engine: sa.Engine) -> Iterator[Callable[[], None]]:
+def locked(engine: sa.Engine) -> Iterator[Callable[[], object]]:
     """To be called: from then on another program keeps everybody from writing."""
     if engine.dialect.name == "sqlite":
         other = sqlite3.connect(
             str(engine.url.database), isolation_level=None, check_same_thread=False
         )
         try:
-            yield lambda: other.execute("BEGIN IMMEDIATE") and None
+            yield lambda: other.execute("BEGIN IMMEDIATE")
         finally:
             other.close()
         return
     plain = sa.create_engine(engine.url, poolclass=sa.NullPool)
     with plain.connect() as connection:
-        yield lambda: connection.exec_driver_sql("LOCK TABLE loras") and None
+        yield lambda: connection.exec_driver_sql("LOCK TABLE loras")
 
 
 def test_a_database_that_another_program_locks_ends_the_run_in_words(

@@ -21,9 +21,10 @@ def pending(engine: sa.Engine) -> int:
 
 def last_ending(engine: sa.Engine) -> str | None:
     with engine.connect() as connection:
-        return connection.execute(
+        ending: str | None = connection.execute(
             sa.select(crawls.c.ending).order_by(crawls.c.crawl_id.desc()).limit(1)
         ).scalar_one()
+    return ending
 
 
 def blocked(_: int) -> SiteError:

@@ -36,7 +36,7 @@ LATER = NOW + timedelta(days=1)
 def read(file_id: int = -1, path: str = "/disk/lantern.safetensors", **changes: Any) -> LocalResult:
     """A file of 3,000 bytes that was read, of which `changes` are attributes of the result."""
     header = make_header_bytes()
-    given = {"target": make_target(file_id), "file_bytes": 3000} | changes
+    given: dict[str, Any] = {"target": make_target(file_id), "file_bytes": 3000} | changes
     hashes = given.pop("hashes", None)
     claimed = given.pop("claimed", None)
     return LocalResult(
