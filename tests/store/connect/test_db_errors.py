@@ -135,8 +135,8 @@ def test_a_full_disk_stops_a_writer_and_leaves_nothing_half_stored(
     engine.dispose()
 
 
-def test_a_lost_connection_stops_a_writer(postgres_template: sa.URL) -> None:
-    engine = open_as_found(postgres_template)
+def test_a_lost_connection_stops_a_writer(postgres_server: sa.URL) -> None:
+    engine = open_as_found(postgres_server)
 
     def lose() -> None:
         with translated(), engine.begin() as connection:
