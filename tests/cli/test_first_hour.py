@@ -47,9 +47,8 @@ def test_another_place_is(run: Run, home: Path) -> None:
     assert result.stderr.endswith(f"lora-crawl sync --limit 500 --db '{home / 'a b.db'}'\n")
 
 
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
+def test_a_mistake_is_told_with_what_to_do(run: Run, database: str) -> None:
+    for words, told in (
         # What is left of `network_dim > 64` when the shell has made a file named 64.
         (
             ["query", "network_dim"],
@@ -63,16 +62,11 @@ def test_another_place_is(run: Run, home: Path) -> None:
         (["stats", "network_args"], "network_args is an object and has no statistics"),
         (["show", "99"], "there is no file 99 in this database"),
         (["show", "model:ninety"], "'model:ninety' is not a reference"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
-def test_a_mistake_is_told_with_what_to_do(
-    run: Run, database: str, words: list[str], told: str
-) -> None:
-    result = run(*words, "--db", database)
+    ):
+        result = run(*words, "--db", database)
 
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert told in result.stderr
+        assert (result.exit_code, result.stdout) == (2, ""), words
+        assert told in result.stderr
 
 
 @pytest.mark.parametrize(

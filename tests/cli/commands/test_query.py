@@ -138,9 +138,8 @@ def test_sparse_fields_are_named(run: Run, database: str) -> None:
     assert "network_dim" not in run("query", "network_dim>4", "--db", database).stderr
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
+def test_what_cannot_be_understood_gets_a_caret(run: Run, database: str) -> None:
+    for words in (
         ["network_dmi>64"],
         ["network_dim>'abc'"],
         ["network_dim>"],
@@ -149,13 +148,11 @@ def test_sparse_fields_are_named(run: Run, database: str) -> None:
         ["--columns", "file_id,file_id"],
         ["--group-by", "model_tags"],
         ["1; drop table loras"],
-    ],
-)
-def test_what_cannot_be_understood_gets_a_caret(run: Run, database: str, words: list[str]) -> None:
-    result = run("query", *words, "--db", database)
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith("error: ")
-    assert "^" in result.stderr
+    ):
+        result = run("query", *words, "--db", database)
+        assert (result.exit_code, result.stdout) == (2, ""), words
+        assert result.stderr.startswith("error: ")
+        assert "^" in result.stderr
 
 
 def test_a_bad_expression_needs_no_database_to_be_told(run: Run, tmp_path: Path) -> None:
@@ -164,19 +161,16 @@ def test_a_bad_expression_needs_no_database_to_be_told(run: Run, tmp_path: Path)
     assert "network_dim" in result.stderr
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
+def test_options_that_make_no_sense(run: Run, database: str) -> None:
+    for words in (
         ["--count", "--group-by", "optimizer"],
         ["--json", "--format", "csv"],
         ["--safe-csv", "--json"],
         ["--limit", "-1"],
         ["--format", "xml"],
-    ],
-)
-def test_options_that_make_no_sense(run: Run, database: str, words: list[str]) -> None:
-    result = run("query", *words, "--db", database)
-    assert (result.exit_code, result.stdout) == (2, "")
+    ):
+        result = run("query", *words, "--db", database)
+        assert (result.exit_code, result.stdout) == (2, ""), words
 
 
 def test_no_database(run: Run, tmp_path: Path) -> None:

@@ -73,24 +73,21 @@ def test_files_for_sd_scripts(run: Run, database: str, tmp_path: Path) -> None:
     assert tomllib.loads((folder / "dataset.toml").read_text(encoding="utf-8"))["datasets"]
 
 
-@pytest.mark.parametrize(
-    ("words", "loras_left"),
-    [
+def test_who_is_asked(run: Run, database: str) -> None:
+    for words, loras_left in (
         (["--tag", "stone"], 6),
         (["--tag", "nothing"], 0),
         (["--creator", "StoneCutter"], 6),
         (["--min-likes", "11"], 0),
         (["--images", "500"], 0),
-    ],
-)
-def test_who_is_asked(run: Run, database: str, words: list[str], loras_left: int) -> None:
-    result = run("suggest", "--base-model", "Pony", *words, "--json", "--db", database)
-    page = run("suggest", "--base-model", "Pony", *words, "--db", database)
+    ):
+        result = run("suggest", "--base-model", "Pony", *words, "--json", "--db", database)
+        page = run("suggest", "--base-model", "Pony", *words, "--db", database)
 
-    assert json.loads(result.stdout)["loras"] == loras_left
-    assert page.exit_code == 0
-    if not loras_left:
-        assert "no such LoRA" in page.stdout or "nothing is suggested" in page.stdout
+        assert json.loads(result.stdout)["loras"] == loras_left, words
+        assert page.exit_code == 0
+        if not loras_left:
+            assert "no such LoRA" in page.stdout or "nothing is suggested" in page.stdout
 
 
 def test_nothing_to_learn_from_is_not_written(run: Run, database: str, tmp_path: Path) -> None:
@@ -124,16 +121,13 @@ def test_an_empty_database(run: Run, engine: sa.Engine) -> None:
     assert "names no base model yet" in result.stderr
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
+def test_what_makes_no_sense(run: Run, database: str) -> None:
+    for words in (
         [],
         ["--base-model", "Pony", "--images", "0"],
         ["--base-model", "Pony", "--min-likes", "-1"],
         ["--base-model", "Pony", "--force"],
-    ],
-)
-def test_what_makes_no_sense(run: Run, database: str, words: list[str]) -> None:
-    result = run("suggest", *words, "--db", database)
+    ):
+        result = run("suggest", *words, "--db", database)
 
-    assert (result.exit_code, result.stdout) == (2, "")
+        assert (result.exit_code, result.stdout) == (2, ""), words

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-import pytest
-
 from crawler.decode.dialects.kohya import keys as kohya_keys
 from crawler.decode.dialects.onetrainer import config as onetrainer_config
 from crawler.decode.recipe import decode
@@ -89,13 +87,18 @@ def says_something_of_its_own(pair: Mapping[str, Any], column: str, key: str) ->
     )
 
 
-@pytest.mark.parametrize(("column", "trainers", "key"), CLAIMS)
-def test_a_column_comes_from_the_keys_that_are_named(column: str, trainers: str, key: str) -> None:
-    assert any(
-        says_something_of_its_own(pair, column, key)
-        for trainer in trainers.split(", ")
-        for pair in pairs(trainer)
-    )
+def test_a_column_comes_from_the_keys_that_are_named() -> None:
+    unproven = [
+        (column, key)
+        for column, trainers, key in CLAIMS
+        if not any(
+            says_something_of_its_own(pair, column, key)
+            for trainer in trainers.split(", ")
+            for pair in pairs(trainer)
+        )
+    ]
+
+    assert unproven == []
 
 
 def test_every_key_with_a_column_of_its_own_is_named() -> None:
