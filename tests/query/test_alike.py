@@ -19,8 +19,6 @@ from tests.query.reference import evaluate, overflows
 
 #: The rows are only read, so one database serves all examples.
 READING = settings(
-    max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

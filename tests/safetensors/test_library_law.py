@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from crawler.errors import HeaderError
@@ -61,19 +61,16 @@ def test_a_hostile_header(
 
 
 @given(soup.headers())
-@settings(max_examples=120, deadline=None)
 def test_sound_headers_and_what_is_nearly_one(place: Path, header: bytes) -> None:
     assert_same_verdict(place, header)
 
 
 @given(soup.damaged(soup.headers()))
-@settings(max_examples=120, deadline=None)
 def test_damaged_headers(place: Path, header: bytes) -> None:
     assert_same_verdict(place, header)
 
 
 @given(soup.json_like())
-@settings(max_examples=200, deadline=None)
 def test_an_ignored_value(place: Path, value: str) -> None:
     header = f'{{"a":{{"x":{value},"dtype":"U8","shape":[],"data_offsets":[0,1]}}}}'
     assert_same_verdict(place, header.encode("utf-8", "surrogatepass"))
@@ -82,7 +79,6 @@ def test_an_ignored_value(place: Path, value: str) -> None:
 @given(soup.near_the_largest_float())
 @example("1.7976931348623157e308")
 @example("1.7976931348623158e308")
-@settings(max_examples=200, deadline=None)
 def test_a_number_near_the_largest_float(place: Path, number: str) -> None:
     header = f'{{"a":{{"x":{number},"dtype":"U8","shape":[],"data_offsets":[0,1]}}}}'
     assert_same_verdict(place, header.encode())
@@ -116,7 +112,6 @@ def test_headers_as_they_are_usually_written_are_read_the_fast_way(header: str) 
 
 
 @given(soup.headers())
-@settings(max_examples=80, deadline=None)
 def test_the_fast_way_and_the_exact_one_agree(header: bytes) -> None:
     try:
         parsed = parse_header(with_length(header))

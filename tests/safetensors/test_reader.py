@@ -5,7 +5,7 @@ import tracemalloc
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.errors import HeaderError
@@ -147,7 +147,6 @@ def test_any_bytes_behind_a_length(data: bytes, file_bytes: int | None) -> None:
 
 
 @given(st.text('{}[]",:\\ud8x-019.eE+nulltrefas \x00\n\u202e\U0001f600', max_size=80), lengths)
-@settings(max_examples=300)
 def test_any_text_behind_a_length(text: str, file_bytes: int | None) -> None:
     _only_header_errors(with_length(b"{" + text.encode()), file_bytes)
 

@@ -4,7 +4,7 @@ import json
 from math import prod
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.decode.tensors.facts import read_weights
@@ -166,7 +166,6 @@ _SHAPES = st.dictionaries(
     st.sampled_from([COMPACT, SPACED]),
     st.lists(st.sampled_from(["F16", "F32", "F8_E4M3", "F99"]), min_size=1, max_size=2),
 )
-@settings(deadline=None)
 def test_any_names_and_shapes(
     shapes: dict[str, tuple[int, ...]],
     metadata: dict[str, str] | None,
@@ -179,7 +178,6 @@ def test_any_names_and_shapes(
 
 
 @given(soup.headers() | soup.damaged(soup.headers()))
-@settings(max_examples=200, deadline=None)
 def test_any_header(raw: bytes) -> None:
     assert_law(raw)
 

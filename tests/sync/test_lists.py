@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import anyio
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.errors import SiteError
@@ -90,7 +90,6 @@ catalogues = st.lists(
 
 
 @given(catalogues, st.sampled_from([BASES, ()]))
-@settings(deadline=None)
 def test_every_model_of_any_catalogue_is_met_and_the_list_ends(
     listed: list[Listed], known_bases: tuple[str, ...]
 ) -> None:
@@ -101,7 +100,6 @@ def test_every_model_of_any_catalogue_is_met_and_the_list_ends(
 
 
 @given(catalogues)
-@settings(deadline=None)
 def test_a_list_cut_off_anywhere_is_gone_on_with(listed: list[Listed]) -> None:
     whole = followed(Shop(listed))
 

@@ -148,9 +148,7 @@ def test_what_a_database_may_return_beside_our_columns(capfd: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize("form", list(Format))
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(st.characters()), name=st.text(st.characters(), max_size=5))
 def test_nothing_is_printed_raw(
     capfd: pytest.CaptureFixture[str], form: Format, text: str, name: str

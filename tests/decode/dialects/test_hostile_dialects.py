@@ -140,7 +140,7 @@ def test_its_signs_make_it_match(dialect: Dialect) -> None:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=name_of)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_what_it_reads_can_be_stored(dialect: Dialect, data: st.DataObject) -> None:
     drawn = data.draw(metadata(WRITTEN[name_of(dialect)]))
