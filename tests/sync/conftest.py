@@ -26,8 +26,8 @@ Crawl = Callable[..., SyncTally]
 
 @pytest.fixture(scope="package")
 def sandbox() -> Iterator[Sandbox]:
-    """A catalogue of 150 models with everything the real one has, and a sound network."""
-    with Sandbox(Catalogue(150, seed=7, faults=Faults.mild())) as running:
+    """A catalogue of 80 models with everything the real one has, and a sound network."""
+    with Sandbox(Catalogue(80, seed=7, faults=Faults.mild())) as running:
         yield running
 
 

@@ -35,12 +35,17 @@ WEEK = Changes(
 
 @pytest.fixture(scope="module")
 def before() -> Catalogue:
-    return Catalogue(120, seed=11, faults=Faults.mild())
+    return Catalogue(60, seed=11, faults=Faults.mild())
 
 
 @pytest.fixture(scope="module")
 def after(before: Catalogue) -> Catalogue:
     return before.later(WEEK)
+
+
+@pytest.fixture(scope="module")
+def of_two_pages() -> Catalogue:
+    return Catalogue(120, seed=11, faults=Faults.mild())
 
 
 def crawl(engine: sa.Engine, stock: Catalogue, walk: Walk = WHOLE, **plan: Any) -> Any:
@@ -63,10 +68,11 @@ def ids(engine: sa.Engine, column: sa.Column[int], *, gone: bool) -> set[int]:
 
 
 def test_a_refresh_ends_with_the_truth_and_marks_what_is_gone(
-    engine: sa.Engine, before: Catalogue, after: Catalogue
+    engine: sa.Engine, of_two_pages: Catalogue
 ) -> None:
-    crawl(engine, before)
-    old, new = before.truth(), after.truth()
+    after = of_two_pages.later(WEEK)
+    crawl(engine, of_two_pages)
+    old, new = of_two_pages.truth(), after.truth()
     assert outcomes(engine, gone=False) == old
     models = ids(engine, tables.models.c.model_id, gone=False)
 
@@ -104,16 +110,16 @@ def test_after_a_refresh_the_database_is_that_of_a_first_crawl(
 
 
 def test_an_ordinary_sync_costs_one_list_call_a_pass_and_takes_what_moved(
-    engine: sa.Engine, before: Catalogue
+    engine: sa.Engine, of_two_pages: Catalogue
 ) -> None:
-    moved = before.later(Changes(new_models=0.1, new_versions=0.1))
-    crawl(engine, before)
+    moved = of_two_pages.later(Changes(new_models=0.1, new_versions=0.1))
+    crawl(engine, of_two_pages)
 
     tally = crawl(engine, moved)
 
     assert outcomes(engine, gone=False) == moved.truth()
     assert tally.list_calls == 2
-    assert tally.files == len(moved.truth().keys() - before.truth().keys())
+    assert tally.files == len(moved.truth().keys() - of_two_pages.truth().keys())
 
 
 def test_a_second_refresh_costs_list_calls_and_no_download(
@@ -149,7 +155,7 @@ def test_a_walk_that_shows_only_a_part_marks_nothing(
 ) -> None:
     crawl(engine, before)
 
-    for walk in (OLDEST, replace(WHOLE, limit=40)):
+    for walk in (OLDEST, replace(WHOLE, limit=20)):
         assert crawl(engine, after, walk, refresh=True).gone == 0
 
     assert ids(engine, tables.models.c.model_id, gone=True) == set()

@@ -96,7 +96,7 @@ def test_listing_alone_leaves_the_files_pending_and_costs_no_download(
 ) -> None:
     listed = run_crawl(engine, sandbox, fetch_headers=False)
     assert listed.counted_downloads == 0
-    assert listed.pending > 100
+    assert listed.pending > 40
     assert set(outcomes(engine).values()) <= {Outcome.PENDING, Outcome.NOT_SAFETENSORS}
 
     fetched = run_crawl(engine, sandbox)
