@@ -114,6 +114,7 @@ def test_not_beside_a_sync(run: Run, shelf: Path, database_url: str) -> None:
     assert "another sync is running" in result.stderr
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no process can interrupt another there")
 def test_an_interrupt_stores_what_was_read_and_says_that_work_is_left(
     run: Run, tmp_path: Path
 ) -> None:
