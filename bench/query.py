@@ -21,7 +21,7 @@ from pathlib import Path
 from crawler.query import fields
 from crawler.query.parser import parse
 from crawler.store.connect.database import open_for_reading
-from crawler.store.read.search import Search, coverage, search, statement_text
+from crawler.store.read.search import Search, fill_rates, search, statement_text
 from crawler.store.schema.fields import BY_NAME
 
 #: What answers are held to: so many times the shell, and so many seconds for a page.
@@ -91,7 +91,7 @@ def inside(place: str, asked: Question) -> None:
         with search(connection, asked.asked) as found:
             for _ in found.rows:
                 pass
-        coverage(connection, asked.fields)
+        fill_rates(connection, asked.fields)
     engine.dispose()
 
 

@@ -104,7 +104,7 @@ def test_a_column_comes_from_the_keys_that_are_named() -> None:
 def test_every_key_with_a_column_of_its_own_is_named() -> None:
     flat = [(key, column) for key, column, _ in kohya_keys.FLAT]
     split = [(key, column) for key, column, _ in kohya_keys.SPLIT]
-    settings = [(f"ot_config.{key}", column) for key, column, _ in onetrainer_config.FLAT]
+    settings = [(f"ot_config.{key}", column) for key, column, _ in onetrainer_config._FLAT]
 
     assert [
         (key, column) for key, column in [*flat, *split, *settings] if key not in keys_of(column)
