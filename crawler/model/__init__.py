@@ -1,4 +1,4 @@
-"""The nouns that the stages hand to each other: frozen values without behaviour."""
+"""The nouns that the stages pass to each other: frozen values without behaviour."""
 
 from crawler.model.catalogue import LORA_TYPES, File, ListQuery, Model, Order, Page, Version
 from crawler.model.files import Fetched, FileHashes, LocalFile, LocalResult, Result, Target

@@ -1,4 +1,4 @@
-"""What a site lists: Page > Model > Version > File."""
+"""The contents of a site's list: Page > Model > Version > File."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-#: The site's types that are LoRAs.
+#: The site's model types that are LoRAs.
 LORA_TYPES = ("LORA", "LoCon", "DoRA")
 
 
@@ -25,8 +25,8 @@ class ListQuery:
     Attributes:
         types: The site's model types, a union.
         base_models: As the site names them, a union; empty means all.
-        mature: The pass that shows every level (it leaves out what the other one shows, so that only
-            both together are the whole catalogue).
+        mature: The maturity pass with `nsfw=true`. Neither pass lists everything: together they are
+            the whole catalogue.
     """
 
     order: Order
@@ -43,14 +43,14 @@ class File:
     """One set of bytes at a URL.
 
     Attributes:
-        file_id: The site's own id, positive; negative for a file on this machine.
+        file_id: The site's own id, positive; negative for a local file.
         name: The file name as the site gives it.
-        type: What the site calls it (`Model`, `Training Data`, `VAE` …).
+        type: The site's word for it (`Model`, `Training Data`, `VAE` …).
         format: The format that the site names (`SafeTensor`, `PickleTensor` …), None when it names none.
         size_bytes: As the site gives it, rounded from KiB; None when it gives none.
-        sha256: Upper-case hexadecimal digits, None while the site has not hashed the file.
+        sha256: In upper-case hexadecimal digits; None until the site has hashed the file.
         autov2: The first 10 digits of `sha256`, as the site gives them.
-        autov3: SHA-256 of the bytes behind the header, cut short by the site.
+        autov3: The first digits of the SHA-256 of the bytes behind the header.
         is_primary: Whether the site offers this file first.
     """
 
@@ -67,10 +67,10 @@ class File:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """One published state of a model. Times are aware and in UTC.
+    """One published version of a model. Times are in UTC, with a time zone.
 
     Attributes:
-        body: The site's JSON for this version, cleaned so that both databases can hold it.
+        body: The site's JSON for this version, cleaned for both databases.
     """
 
     version_id: int
@@ -88,15 +88,15 @@ class Version:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """One page of the site with all its versions.
+    """One model of the site with all its versions.
 
     Attributes:
         type: `LORA`, `LoCon` or `DoRA`.
-        creator: The user name, None when the site names nobody.
+        creator: The user name, None when the site names none.
         nsfw_level: The site's bit mask: 1 PG, 2 PG-13, 4 R, 8 X, 16 XXX.
-        downloads: Of all versions together; None when the creator hides them.
-        likes: Thumbs up of all versions together; None when the creator hides them.
-        mode: `Archived` or `TakenDown`, None for the ordinary case.
+        downloads: Of all versions; None when the creator hides them.
+        likes: Thumbs up of all versions; None when the creator hides them.
+        mode: `Archived` or `TakenDown`, else None.
         body: The site's JSON without the versions, cleaned like that of a version.
     """
 
@@ -119,9 +119,9 @@ class Page:
     """One reply of a list.
 
     Attributes:
-        models: May be empty although `next_cursor` is set: only a missing cursor ends a list.
+        models: May be empty before the end of the list; only a missing cursor is the end.
         next_cursor: Opaque; None at the end.
-        unreadable: One sentence for every item that had no usable id and was passed over.
+        unreadable: One sentence for each item that was skipped because it has no usable id.
     """
 
     models: tuple[Model, ...]
@@ -134,11 +134,11 @@ class CursorState:
     """One maturity pass of a walk, between two runs.
 
     Attributes:
-        cursor: Where the pass goes on; None at its beginning. At an ended pass: its last page.
-        pass_number: How often the walk began anew, from 1.
-        ended: The pass saw the end of the list in this pass.
-        began_at: When this pass began; None when nobody noted it.
-        refreshing: The pass was begun to meet again what is known.
+        cursor: The next page; None at the beginning. Of an ended pass, its last page.
+        pass_number: How many times the walk has started from the beginning, from 1.
+        ended: The pass has reached the end of the list.
+        began_at: When the pass began; None when unknown.
+        refreshing: The pass reads known models again.
     """
 
     cursor: str | None

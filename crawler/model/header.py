@@ -1,4 +1,4 @@
-"""What a safetensors file says in front of its weights."""
+"""The header of a safetensors file: its tensors and its metadata."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ LENGTH_BYTES = 8
 
 
 class Tensor(msgspec.Struct, frozen=True, gc=False):
-    """One entry of the header; a struct because headers hold thousands and are read in bulk.
+    """One entry of the header. It is a struct because headers have thousands, read in bulk.
 
     Attributes:
         dtype: The format's own name (`F16`, `BF16`, `F32` …).
         shape: Empty for a scalar.
-        data_offsets: First byte and the byte behind the last, counted from the end of the header.
+        data_offsets: The first byte, and the byte behind the last, from the end of the header.
     """
 
     dtype: str
@@ -27,26 +27,25 @@ class Tensor(msgspec.Struct, frozen=True, gc=False):
 
 
 class Form(msgspec.Struct, frozen=True, gc=False):
-    """Type and shape, which most tensors of a LoRA share with many others."""
+    """Dtype and shape, which most tensors of a LoRA share with many others."""
 
     dtype: str
     shape: tuple[int, ...]
 
 
 class TensorTable(Mapping[str, Tensor]):
-    """The tensors of a header in columns: thousands of them, of few forms, named layer by layer.
+    """The tensors of a header in columns: thousands of names, few forms.
 
-    As a mapping it holds each tensor by its name; these are made when one is first asked for, since
-    most readers are content with the columns.
+    As a mapping it has each tensor by its name. These are made on first use, since most readers need
+    only the columns.
 
     Attributes:
-        stems: What names begin with.
-        ends: What they end with: every stem has each of them, in this order, and the names are all
-            different. A header without such order has its names for stems, and one empty end.
+        stems: The beginnings of the names.
+        ends: The ends of the names. Every stem has each end, in this order. A header without such
+            order has the names as stems, and one empty end.
         form_of: A key of `forms` for every name, stem by stem.
-        forms: Those that occur.
-        bounds: For every name where its bytes begin, counted from the end of the header; at last
-            where they all end.
+        forms: The distinct forms.
+        bounds: The first byte of every tensor, from the end of the header, and the end of the last.
     """
 
     def __init__(
@@ -87,24 +86,13 @@ class TensorTable(Mapping[str, Tensor]):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A header that the safetensors library would accept as a whole file.
+    """A valid header: the safetensors library would accept it with a file of the right length.
 
     Attributes:
         length: Bytes of JSON, without the 8 bytes of the length itself.
-        tensors: By name.
         metadata: The raw strings; None when the header has no `__metadata__`, or null.
     """
 
     length: int
     tensors: Mapping[str, Tensor]
     metadata: Mapping[str, str] | None
-
-    @property
-    def body_bytes(self) -> int:
-        """How many bytes of weights follow the header."""
-        return max((tensor.data_offsets[1] for tensor in self.tensors.values()), default=0)
-
-    @property
-    def file_bytes(self) -> int:
-        """How long the whole file must be."""
-        return LENGTH_BYTES + self.length + self.body_bytes

@@ -1,4 +1,4 @@
-"""Where the tensors lie behind the header: types, sizes and offsets by the format's rules."""
+"""The rules of the format for dtypes, sizes and offsets of tensors."""
 
 import math
 from collections.abc import Mapping
@@ -8,10 +8,10 @@ from crawler.errors import HeaderError
 from crawler.model import Tensor
 from crawler.safetensors.sniff import quoted
 
-#: The largest integer that the format holds: sizes and offsets are 64 bits without a sign.
+#: Largest size or offset of the format: 64 bits without a sign.
 MAX_U64 = 2**64 - 1
 
-#: Bits of one element of each type that the format knows.
+#: Bits of one element, by dtype of the format.
 DTYPE_BITS: Mapping[str, int] = MappingProxyType(
     {
         "BOOL": 8,
@@ -39,8 +39,8 @@ DTYPE_BITS: Mapping[str, int] = MappingProxyType(
     }
 )
 
-#: Dimensions multiplied without a look at the product on the way: that of a million dimensions would
-#: be a number of megabytes.
+#: Dimensions that are multiplied without checking the product in between; with a million dimensions
+#: the product would have megabytes.
 _FEW_DIMENSIONS = 8
 
 
@@ -48,28 +48,28 @@ def body_bytes(tensors: Mapping[str, Tensor]) -> int:
     """How many bytes the tensors fill, counted from the end of the header.
 
     Raises:
-        HeaderError: invalid_offset (a hole, an overlap, an end before its beginning), invalid_tensor
-            (an unknown type), overflow (a shape beyond 64 bits), misaligned (bits that fill no whole
-            bytes) or invalid_size (offsets that do not fit type and shape).
+        HeaderError: invalid_offset (a gap, an overlap, an end before its beginning), invalid_tensor
+            (an unknown dtype), overflow (a shape beyond 64 bits), misaligned (not a whole number of
+            bytes) or invalid_size (offsets that do not fit dtype and shape).
     """
     end = 0
     for name, tensor in sorted(tensors.items(), key=_offsets):
         begin, stop = tensor.data_offsets
         bits = DTYPE_BITS.get(tensor.dtype, 0)
         shape = tensor.shape
-        # Nearly every tensor passes here; whatever is empty, large or wrong is looked at closely.
+        # Nearly every tensor passes here; an empty, large or wrong one is checked closely.
         if (
             begin != end
             or len(shape) > _FEW_DIMENSIONS
             or not 0 < 8 * (stop - begin) == math.prod(shape) * bits <= MAX_U64
         ):
-            _demand_sound(name, tensor, end)
+            _check_tensor(name, tensor, end)
         end = stop
     return end
 
 
 def unknown_dtype(name: str, dtype: str) -> HeaderError:
-    """The error for a tensor of a type that the format does not know."""
+    """The error for a tensor of a dtype that the format does not have."""
     return HeaderError(
         "invalid_tensor", f"tensor {quoted(name)} has the unknown dtype {quoted(dtype)}"
     )
@@ -79,18 +79,18 @@ def _offsets(item: tuple[str, Tensor]) -> tuple[int, int]:
     return item[1].data_offsets
 
 
-def _demand_sound(name: str, tensor: Tensor, due: int) -> None:
-    """Raise unless the tensor begins where it is due and has the bytes that type and shape ask for."""
+def _check_tensor(name: str, tensor: Tensor, due: int) -> None:
+    """Raise HeaderError unless the tensor begins at `due` and has as many bytes as dtype and shape need."""
     begin, stop = tensor.data_offsets
     if begin != due or stop < begin or stop > MAX_U64:
         far = max(begin, stop) > MAX_U64
         place = "beyond 64 bits" if far else f"at bytes {begin:,} to {stop:,}"
         raise HeaderError(
-            "invalid_offset", f"tensor {quoted(name)} lies {place}, expected at {due:,}"
+            "invalid_offset", f"tensor {quoted(name)} is {place}, expected at {due:,}"
         )
     if tensor.dtype not in DTYPE_BITS:
         raise unknown_dtype(name, tensor.dtype)
-    # Size by size, as the library does: a zero that comes last does not mend an overflow.
+    # Size by size, like the library: a zero at the end does not undo an overflow.
     elements = 1
     for size in tensor.shape:
         elements *= size
@@ -100,7 +100,9 @@ def _demand_sound(name: str, tensor: Tensor, due: int) -> None:
     if bits > MAX_U64:
         raise _overflow(name)
     if bits % 8:
-        raise HeaderError("misaligned", f"tensor {quoted(name)} has {bits:,} bits, no whole bytes")
+        raise HeaderError(
+            "misaligned", f"tensor {quoted(name)} has {bits:,} bits, not a whole number of bytes"
+        )
     if bits != 8 * (stop - begin):
         raise HeaderError(
             "invalid_size",

@@ -1,10 +1,16 @@
-"""The first bytes of a file read as a safetensors header, by the law of the safetensors library 0.8.
+"""The header of a safetensors file, read from its first bytes.
 
-What the library accepts as a whole file is read identically from the header alone; what it refuses
-raises HeaderError. Nearly every header is written by the library itself and read in columns by
-`header_usual`; most of the others are plain and read at the speed of msgspec, with a proof that
-nothing is in them that msgspec and the library see differently; the rest is read exactly, and slower,
-by `header_exact`.
+    8 bytes    length of the header, an unsigned little-endian integer
+    length     JSON: `__metadata__` and, by name, the dtype, shape and data_offsets of each tensor
+    the rest   the tensors' bytes, without gaps
+
+The safetensors library 0.8 is the law. What it accepts as a whole file is read identically from the
+header alone; what it refuses raises HeaderError. Three readers share the work, fastest first, and each
+leaves to the next what it cannot prove:
+
+1. `usual_reader`: a header as the library writes it, read in columns.
+2. `_read_plain`: JSON read by msgspec, when nothing in it is read differently by the library.
+3. `exact_reader`: everything else, token by token.
 
 Codes of HeaderError: header_too_small, header_too_large, invalid_length, invalid_utf8, invalid_json,
 duplicate_key, invalid_metadata, invalid_tensor, invalid_offset, invalid_size, misaligned, overflow,
@@ -25,13 +31,13 @@ from crawler.safetensors.layout import body_bytes
 from crawler.safetensors.sniff import name_other_format, quoted
 from crawler.safetensors.usual_reader import read_usual
 
-#: Longest header in bytes that the format allows, without the 8 bytes of its length.
+#: Longest header that the format allows, in bytes, without the 8 bytes of its length.
 MAX_HEADER_BYTES = 100_000_000
 
-#: Longest file there can be, in bytes: file systems count with 63 bits. Keeps every offset storable.
+#: Longest file, in bytes: file systems count with 63 bits. This keeps every offset storable.
 MAX_FILE_BYTES = MAX_INT64
 
-#: Quotation marks of an entry that has nothing but its name, its three fields and its dtype.
+#: Quotation marks of an entry with only its name, its three fields and its dtype.
 _QUOTES_PER_TENSOR = 10
 
 _LENGTH_CODES = frozenset({"header_too_small", "header_too_large", "invalid_length"})
@@ -43,7 +49,7 @@ _COMMA = re.compile(rb"[ \t\n\r]*,")
 
 
 class _Outline(msgspec.Struct, gc=False):
-    """A header of which only the metadata is looked at."""
+    """A header of which only the metadata is read."""
 
     metadata: msgspec.Raw = msgspec.field(name="__metadata__")
 
@@ -54,15 +60,15 @@ _TENSORS = msgspec.json.Decoder(dict[str, Tensor])
 
 
 def needed_bytes(start: bytes, *, file_bytes: int | None = None) -> int:
-    """How many bytes from the file's beginning hold its header, the 8 of the length included.
+    """How many bytes at the file's beginning hold its header, including the 8 of the length.
 
     Args:
         start: The first bytes, at least 8 of them or the whole file.
         file_bytes: The file's length, None when unknown.
 
     Raises:
-        HeaderError: No header can be there: the length is impossible, or what follows it begins no
-            JSON object. `other_format` is set when the bytes show another format.
+        HeaderError: There is no header: the length is impossible, or no JSON object follows it.
+            `other_format` is set when the bytes show another format.
     """
     try:
         return LENGTH_BYTES + _length(start, file_bytes)
@@ -74,13 +80,13 @@ def parse_header(data: bytes, *, file_bytes: int | None = None) -> Header:
     """The header at the beginning of a file.
 
     Args:
-        data: The file's beginning; what stands behind the header is not looked at.
+        data: The file's beginning; bytes behind the header are ignored.
         file_bytes: The file's length, which the tensors must fill exactly. None when unknown: then
-            the end of the last tensor is not judged.
+            the end of the last tensor is not checked.
 
     Raises:
-        HeaderError: The safetensors library would refuse the file. Nothing else is raised, whatever
-            the bytes are. `other_format` is set when they show another format.
+        HeaderError: The safetensors library would refuse the file. Nothing else is raised.
+            `other_format` is set when the bytes show another format.
     """
     try:
         return _parse(data, file_bytes)
@@ -93,7 +99,7 @@ def _parse(data: bytes, file_bytes: int | None) -> Header:
     if len(data) < LENGTH_BYTES + length:
         raise HeaderError(
             "invalid_length",
-            f"the header claims {length:,} bytes, more than these {len(data):,} bytes hold",
+            f"the header claims {length:,} bytes, more than the {len(data):,} bytes read",
         )
     raw = data[LENGTH_BYTES : LENGTH_BYTES + length]
     tensors, metadata, body = _read(raw)
@@ -108,7 +114,7 @@ def _parse(data: bytes, file_bytes: int | None) -> Header:
 
 
 def _read(raw: bytes) -> tuple[Mapping[str, Tensor], dict[str, str] | None, int]:
-    """Tensors, metadata and how many bytes of weights there are."""
+    """Tensors, metadata and the length of the weights in bytes."""
     if usual := read_usual(raw):
         table, metadata = usual
         return table, metadata, table.bounds[-1]
@@ -117,11 +123,11 @@ def _read(raw: bytes) -> tuple[Mapping[str, Tensor], dict[str, str] | None, int]
 
 
 def _length(start: bytes, file_bytes: int | None) -> int:
-    """The bytes of JSON that the first 8 bytes announce, as far as they can be true."""
+    """The length of the JSON by the first 8 bytes; raises HeaderError when it is impossible."""
     if len(start) < LENGTH_BYTES:
         raise HeaderError(
             "header_too_small",
-            f"{len(start)} bytes are too few for a safetensors file, which has 8 at least",
+            f"{len(start)} bytes are too few: a safetensors file has at least 8",
         )
     length = int.from_bytes(start[:LENGTH_BYTES], "little")
     if length > MAX_HEADER_BYTES:
@@ -134,7 +140,7 @@ def _length(start: bytes, file_bytes: int | None) -> int:
             "invalid_length",
             f"the header claims {length:,} bytes, more than a file of {file_bytes:,} bytes holds",
         )
-    # Seen before anybody fetches megabytes of something that cannot be a header.
+    # Checked here, so that nobody fetches megabytes that cannot be a header.
     if _NO_OBJECT.match(start, LENGTH_BYTES, LENGTH_BYTES + length):
         found = quoted(start[LENGTH_BYTES : LENGTH_BYTES + 20])
         raise HeaderError("invalid_json", f"expected '{{' at byte 0, found {found}")
@@ -142,7 +148,7 @@ def _length(start: bytes, file_bytes: int | None) -> int:
 
 
 def _named(error: HeaderError, start: bytes) -> HeaderError:
-    """The same error, or one that names the format that the bytes are in truth."""
+    """The error, with the name of the other format that the bytes show, if any."""
     if error.code != "header_too_large" and _OBJECT.match(start, LENGTH_BYTES):
         return error
     other_format = name_other_format(start, length_possible=error.code not in _LENGTH_CODES)
@@ -153,14 +159,14 @@ def _named(error: HeaderError, start: bytes) -> HeaderError:
 
 
 def _read_plain(raw: bytes) -> tuple[dict[str, Tensor], dict[str, str] | None] | None:
-    """Tensors and metadata of a plain header; None when it is not plain, or not even sound.
+    """Tensors and metadata of a plain header; None when it is not plain, or not valid.
 
-    Plain: what is left without the metadata are tensors with their three fields each and without
-    escapes. Counting proves it. A tensor that msgspec accepts has five strings at least, a string
-    has two quotation marks at least, so with ten of them for every tensor in the result there was
-    no further field, no duplicate of a field or a name, and nothing nested. Only integers are left
-    to differ: of these msgspec allows negative ones and -0, which show in the count of hyphens, and
-    any size, which `body_bytes` judges.
+    A header is plain when it consists, without the metadata, of tensors with exactly their three
+    fields and without escapes. Counting proves it. A tensor that msgspec accepts has at least five
+    strings, and a string has at least two quotation marks. With ten of them per tensor in the result
+    there was no other field, no duplicate field or name, and nothing nested. Only integers can still
+    differ: msgspec accepts negative ones and -0, which the count of hyphens shows, and any size,
+    which `body_bytes` checks.
     """
     try:
         metadata, rest = _split(raw)
@@ -177,18 +183,18 @@ def _read_plain(raw: bytes) -> tuple[dict[str, Tensor], dict[str, str] | None] |
 
 
 def _split(raw: bytes) -> tuple[dict[str, str] | None, bytes]:
-    """The metadata and the header without it; raises what msgspec raises, or ValueError.
+    """The metadata, and the header without it. Raises what msgspec raises, or ValueError.
 
-    When the key that is cut out is one of two, or stands inside a tensor, the true one stays behind
-    and its texts are no tensor: what is left is then not read.
+    When the key that is cut out is one of two, or stands inside a tensor, the real one stays in the
+    header, where its texts are not a tensor: the header is then not plain.
     """
     key = _METADATA_MEMBER.search(raw)
     if key is None:
         return None, raw
-    # This proves that all of the header is JSON, and finds the value of the last such key.
+    # This proves that the whole header is JSON, and finds the value of the last such key.
     value = bytes(_OUTLINE.decode(raw).metadata)
     if not raw.startswith(value, key.end()):
-        raise ValueError("not the key that was found")
+        raise ValueError("another key was found")
     metadata = _METADATA.decode(value)
     end = key.end() + len(value)
     if comma := _COMMA.match(raw, end):

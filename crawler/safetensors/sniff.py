@@ -1,12 +1,12 @@
-"""Other formats in the place of a safetensors file, recognised by name or by the first bytes."""
+"""Files that are not safetensors files, recognised by the first bytes or by the name."""
 
 import codecs
 import re
 
-#: Bytes looked at: an HTML page may begin with a comment or blank lines, magic numbers need 8.
+#: Bytes that are examined as text: an HTML page may begin with a comment or blank lines.
 SAMPLE_BYTES = 1024
 
-#: Characters of a file that a message quotes at most.
+#: Longest quotation from a file in a message, in characters.
 MAX_QUOTED = 80
 
 _MAGIC = (
@@ -20,7 +20,7 @@ _MAGIC = (
     (b"GGUF", "GGUF model"),
 )
 
-# Protocols 2 to 5; the older ones have no mark of their own.
+# Protocols 2 to 5; older ones have no signature.
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 
 _TEXTS = (
@@ -32,20 +32,20 @@ _TEXTS = (
 
 _NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 
-#: Below this a few printable bytes prove nothing: a safetensors file begins with 8 bytes of length.
+#: Fewer printable bytes prove nothing: a safetensors file begins with 8 bytes of length.
 _MIN_TEXT_BYTES = 8
 
 
 def name_other_format(start: bytes, *, length_possible: bool) -> str | None:
     """The name of the format that the first bytes show, None when they show none.
 
-    To be asked only about bytes that are no sound safetensors header: some headers begin with the
-    marks of other formats.
+    Call it only for bytes that are not a valid safetensors header: some valid headers begin with the
+    signature of another format.
 
     Args:
         start: The file's beginning.
-        length_possible: Whether the first 8 bytes can be the length of a header. Two bytes are a
-            weak mark, so that nothing is called a pickle when they can.
+        length_possible: Whether the first 8 bytes can be the length of a header. If so, the two-byte
+            signature of a pickle is too weak and is not tried.
     """
     for magic, name in _MAGIC:
         if start.startswith(magic):
@@ -63,15 +63,15 @@ def name_other_format(start: bytes, *, length_possible: bool) -> str | None:
 
 
 def quoted(raw: bytes | str) -> str:
-    """At most 80 characters of a file in quotes, without a raw control or non-ASCII character."""
+    """At most MAX_QUOTED characters of a file in quotes, with control and non-ASCII characters escaped."""
     if isinstance(raw, bytes):
-        # Four bytes a character at most; a character that is cut does not matter here.
+        # A character has at most four bytes; one that is cut does not matter here.
         raw = raw[: 4 * MAX_QUOTED].decode("utf-8", "replace")
     return ascii(raw[:MAX_QUOTED]) + ("..." if len(raw) > MAX_QUOTED else "")
 
 
 def _text(sample: bytes) -> str | None:
-    """The sample as text, None when it is none; a last character that is cut off is forgiven."""
+    """The sample as text, None when it is binary. A cut last character is allowed."""
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(sample)
     except UnicodeDecodeError:
@@ -82,7 +82,7 @@ def _text(sample: bytes) -> str | None:
 #: The suffixes of safetensors files.
 SAFETENSORS_SUFFIXES = frozenset({"safetensors", "sft"})
 
-#: Suffixes that people upload under a model and that are something else.
+#: Suffixes of other files that people upload under a model.
 OTHER_SUFFIXES = frozenset(
     (
         *("pt", "pth", "ckpt", "bin", "pkl", "pickle", "h5", "npz", "npy", "onnx", "gguf", "ggml"),
@@ -92,16 +92,16 @@ OTHER_SUFFIXES = frozenset(
     )
 )
 
-#: Civitai's word for the format, for names that say nothing.
+#: Civitai's word for the format, for names without a known suffix.
 SAFETENSORS_FORMAT = "SafeTensor"
 
 
 def why_not_safetensors(name: str, site_format: str | None) -> str | None:
-    """Why a file is no safetensors file, in words; None when it may be one.
+    """Why a file is not a safetensors file, in words; None when it may be one.
 
     Args:
-        name: The file name; its suffix decides where it is a known one, in whatever case.
-        site_format: What the site calls the format, None when it does not say.
+        name: The file name. A known suffix decides, in any case.
+        site_format: The format that the site names, None when it names none.
     """
     stem, dot, suffix = name.strip().rpartition(".")
     suffix = suffix.casefold()
@@ -113,4 +113,4 @@ def why_not_safetensors(name: str, site_format: str | None) -> str | None:
         return None
     if site_format:
         return f"the site calls its format {site_format}"
-    return "neither its name nor the site says that it is a safetensors file"
+    return "neither the file name nor the site names the safetensors format"

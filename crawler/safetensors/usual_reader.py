@@ -1,11 +1,10 @@
-"""A header as the safetensors library writes it, read in columns and proved in bulk.
+"""Reads a header that is written as the safetensors library writes it: the fast reader.
 
-Nearly every file was written by the library: metadata first, then the tensors in the order of their
-bytes, each with dtype, shape and offsets in this order, without blanks. Python's `json` writes the
-same with blanks behind commas and colons. Both are read here without a step of Python for each
-tensor: the types and shapes that occur are few, so what the file should say between the names can be
-written down from them; the file is sound when it says exactly that. Whatever else a file holds, sound
-or not, is for the slower readers.
+The library writes the metadata first, then the tensors in the order of their bytes, each with dtype,
+shape and offsets in this order, without blanks. Python's `json` writes the same with blanks behind
+commas and colons. Both are read without a Python step per tensor. A file has few distinct dtypes and
+shapes, so the text that must stand between the names can be generated from them. The header is valid
+when its text is exactly that. Any other header, valid or not, is left to the slower readers.
 """
 
 import re
@@ -20,16 +19,16 @@ import msgspec
 from crawler.model import Form, TensorTable
 from crawler.safetensors.layout import DTYPE_BITS, MAX_U64
 
-#: Most sides of a usual shape, which keep products short; real ones have five.
+#: Most dimensions of a usual shape, which keeps products short; real ones have five.
 _MAX_SIDES: Final = 8
 
-#: Shortest mean of what a closing bracket ends, in bytes: two for each entry, which has 50 at least.
+#: Least mean length of the parts between closing brackets, in bytes: two parts per entry of at least 50.
 _MIN_PART_BYTES: Final = 24
 
-#: The one key of a header that names no tensor, and may stand behind them.
+#: The one key of a header that is not a tensor's name; it may stand behind the tensors.
 _NO_TENSOR: Final = "__metadata__"
 
-#: Names that are looked at to find the ends that all layers have; an algorithm has nine at most.
+#: Names examined to find the ends that all layers share; an algorithm has at most nine.
 _MAX_ENDS: Final = 12
 
 _METADATA: Final = msgspec.json.Decoder(dict[str, str])
@@ -44,12 +43,12 @@ class _Spelling:
     Attributes:
         comma: Between elements, blanks included.
         colon: Behind a key, blanks included.
-        entry: What an entry begins with.
-        whole: All of an entry.
-        form: What stands between the first brace of an entry and the end of its shape.
-        offsets: What stands between the end of a shape and the first offset.
-        before: What stands between an entry and the next name.
-        behind: What stands between a name and the first brace of its entry.
+        entry: The beginning of an entry.
+        whole: A whole entry.
+        form: From the first brace of an entry to the end of its shape.
+        offsets: From the end of a shape to the first offset.
+        before: From the end of an entry to the next name.
+        behind: From the end of a name to the first brace of its entry.
     """
 
     comma: bytes
@@ -83,10 +82,10 @@ _SPELLINGS: Final = (_spelling(",", ":"), _spelling(", ", ": "))
 
 
 class _Sizes(dict[bytes, int]):
-    """Bytes of a tensor by the form as it is written, each worked out when it is first asked for.
+    """Bytes of a tensor by its form as written, computed on first use.
 
     Attributes:
-        forms: What the written ones mean.
+        forms: The parsed form of each written one.
     """
 
     def __init__(self, spelling: _Spelling) -> None:
@@ -104,20 +103,20 @@ class _Sizes(dict[bytes, int]):
         bits = DTYPE_BITS.get(dtype, 0)
         # A zero must not hide that the other sides are too long.
         if bits == 0 or prod(side or 1 for side in shape) * bits > MAX_U64:
-            raise ValueError("nothing usual")
+            raise ValueError("not a usual size")
         size_bytes, rest = divmod(prod(shape) * bits, 8)
         if rest:
-            raise ValueError("no whole bytes")
+            raise ValueError("not a whole number of bytes")
         self.forms[written] = Form(dtype, shape)
         self[written] = size_bytes
         return size_bytes
 
 
 def read_usual(raw: bytes) -> tuple[TensorTable, dict[str, str] | None] | None:
-    """Tensors and metadata of a usual header, all of it judged; None for every other one."""
+    """Tensors and metadata of a usual header, completely checked; None for any other header."""
     for spelling in _SPELLINGS:
         first = raw.find(spelling.entry)
-        # The first one is looked at before anything long is copied.
+        # The first entry is checked before anything long is copied.
         if first >= 0 and raw.startswith(b'{"') and spelling.whole.match(raw, first):
             try:
                 return _read(raw, first, spelling)
@@ -129,10 +128,10 @@ def read_usual(raw: bytes) -> tuple[TensorTable, dict[str, str] | None] | None:
 def _read(
     raw: bytes, first: int, spelling: _Spelling
 ) -> tuple[TensorTable, dict[str, str] | None] | None:
-    """The same, where the first entry begins at `first`; raises what msgspec raises."""
+    """The same, with the first entry at `first`. Raises what msgspec raises."""
     opening = b'{"__metadata__"' + spelling.colon
     if raw.startswith(opening):
-        # When both parts are sound by themselves, so is the whole, wherever it was cut.
+        # When both parts are valid by themselves, so is the whole, wherever it was cut.
         end = raw.rfind(b"}" + spelling.comma, 0, first) + 1
         metadata = _METADATA.decode(memoryview(raw)[len(opening) : end])
         tensors = b"}" + memoryview(raw)[end:]
@@ -146,13 +145,13 @@ def _read(
 def _tensors(text: bytes, spelling: _Spelling) -> TensorTable | None:
     """The tensors, None when they are not written as usual.
 
-    The proof: closing brackets cut the text into two parts for each tensor, opening braces cut the
-    first of these in two again. So there are names with what stands around them; forms, each of the
-    one pattern; and offsets, which in one comparison are those that follow from the forms. With the
-    end of the header that is the whole text.
+    The proof: closing brackets cut the text into two parts per tensor, and an opening brace cuts the
+    first of these in two. This gives names with the text around them; forms, which must match the one
+    pattern; and offsets, which must equal those that follow from the forms, in one comparison. With
+    the end of the header this is the whole text.
 
     Args:
-        text: A brace and a comma, as if there were a tensor before, then the tensors to the end.
+        text: A brace and a comma, as if another tensor came before, then the tensors to the end.
         spelling: How they are written.
     """
     if b"\\" in text:
@@ -162,7 +161,7 @@ def _tensors(text: bytes, spelling: _Spelling) -> TensorTable | None:
     if parts[-1].rstrip(b" ") != b"}}" or len(parts) % 2 == 0 or len(heads) != len(parts) - 1:
         return None
     offsets = b"".join(parts[1::2])
-    del parts  # much memory, of which the next steps need some
+    del parts  # frees much memory for the next steps
     written = heads[1::2]
     sizes = _Sizes(spelling)
     bounds = list(accumulate(map(sizes.__getitem__, written), initial=0))
@@ -180,9 +179,9 @@ def _tensors(text: bytes, spelling: _Spelling) -> TensorTable | None:
 
 
 def _ends_of_first_layer(names: Sequence[str]) -> list[str]:
-    """The last parts of the names that begin with the first layer: `.alpha`, `.lora_A.weight`.
+    """The ends of the names that begin with the first layer: `.alpha`, `.lora_A.weight`.
 
-    Empty when the first name is not a layer and a part.
+    Empty when the first name does not consist of a layer and an end.
     """
     layer = _without_suffix(names[0]).rpartition(".")[0] if names else ""
     ends = [name.removeprefix(layer) for name in names if layer and name.startswith(f"{layer}.")]
@@ -195,17 +194,17 @@ def _without_suffix(name: str) -> str:
 
 
 def _stems(around: Sequence[bytes], ends: Sequence[str], spelling: _Spelling) -> list[str] | None:
-    """What all names begin with when they end in step; None when one does not.
+    """The stem of every layer, when each layer has the same ends in the same order; else None.
 
     Args:
-        around: The names, with what stands around them.
-        ends: Of the names of every layer, in their order.
-        spelling: What must stand around the names.
+        around: The names, with the text around them.
+        ends: The ends of each layer's names, in order.
+        spelling: The text that must be around the names.
     """
     if not ends or len(around) % len(ends):
         return None
     stems = _names(around[:: len(ends)], ends[0], spelling)
-    # One comparison of long texts is worth thousands of short ones. No stem has a line break.
+    # One comparison of long texts replaces thousands of short ones. No stem has a line break.
     lines = "\n".join(stems).encode()
     for place, end in enumerate(ends):
         behind = end.encode() + spelling.behind
@@ -216,17 +215,17 @@ def _stems(around: Sequence[bytes], ends: Sequence[str], spelling: _Spelling) ->
 
 
 def _names(around: Sequence[bytes], end: str, spelling: _Spelling) -> list[str]:
-    """Names without what stands around them and without their common end.
+    """Names without the text around them and without their common end.
 
     Raises:
-        ValueError: They are no JSON texts.
+        ValueError: They are not JSON texts.
     """
     first, last = len(spelling.before), -len(end) - len(spelling.behind)
     return _NAMES.decode(b'["' + b'","'.join([text[first:last] for text in around]) + b'"]')
 
 
 def _offsets(bounds: Sequence[int], spelling: _Spelling) -> bytes:
-    """The offsets of every tensor, each with what stands in front of them."""
+    """The offsets of every tensor as written, each with the text in front of it."""
     pairs = _ENCODER.encode(list(pairwise(bounds)))
     if len(spelling.comma) > 1:
         pairs = pairs.replace(b",", spelling.comma)
