@@ -41,7 +41,7 @@ MAX_JSON_CHARS = 8_388_608
 #: Longest Python literal that is parsed, in characters. Its syntax tree takes far more memory.
 MAX_LITERAL_CHARS = 262_144
 
-#: Most datasets, folders and buckets of a file: each is a row of its own or stands in one. Real runs
+#: Most datasets, folders and buckets of a file: each is a row, or part of one. Real runs
 #: have a handful of datasets, hundreds of folders (one per artist) and up to a hundred buckets.
 MAX_DATASETS = 1_000
 MAX_DIRECTORIES = 10_000
@@ -155,7 +155,7 @@ def read_key(
 
     Args:
         key: The metadata key.
-        metadata: As it stands in the header.
+        metadata: The metadata of the header.
         shape: Returns its argument, or raises UnreadableError.
         where: The field that a problem names.
         problems: Gets a problem when the text cannot be read.

@@ -1,4 +1,4 @@
-"""Files on their way through a run: targets, outcomes, results, and files of this machine."""
+"""Files on their way through a run: targets, fetched headers, results, and local files."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,12 +9,12 @@ from crawler.model.recipe import Decoded
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A pending file, as a fetcher takes it.
+    """A pending file, as a fetcher receives it.
 
     Attributes:
-        sha256: Of its bytes as the site gives it, None when it gives none.
-        deferred: It was put off, because the site seemed to be down.
-        attempts: How often it was asked for in earlier runs.
+        sha256: As the site gives it; None when it gives none.
+        deferred: The file was deferred, because the site seemed to be down.
+        attempts: Requests for it in earlier runs.
     """
 
     file_id: int
@@ -29,21 +29,20 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """What came of fetching one file's header. Nothing in it holds a key or a signed URL.
+    """A fetched header, or the reason for having none. It never holds an API key or a signed URL.
 
     Attributes:
-        target: The file.
-        refusal: The outcome when no header bytes were had, else None; `pending` when the file can be
-            had and was not, for what it would cost.
-        reason: The refusal in words a person understands, else empty.
-        transient: With `failed`: it was the network or a server at every try, not the file.
-        prefix: The first bytes of the file, at least the whole header where the file has one.
-        file_bytes: The file's true length from Content-Range or Content-Length, None when not given.
-        early_access_until: With `early_access`, when the site named a date.
-        tries: How often the file was asked for.
-        counted_downloads: Downloads that the site counted for this: resolved links.
+        refusal: The outcome when there are no header bytes, else None. `pending` when the file is
+            available but would cost a download that is not allowed.
+        reason: Why it was refused, in words; else empty.
+        transient: With `failed`: every try failed because of the network or a server.
+        prefix: The first bytes of the file, at least the whole header if it has one.
+        file_bytes: The file's length by Content-Range or Content-Length, None when neither was sent.
+        early_access_until: With `early_access`, the date that the site names, if any.
+        tries: Requests for the file.
+        counted_downloads: Links that the site resolved; it counts each as a download.
         storage_requests: Requests to storage hosts.
-        bytes_read: Body bytes that travelled from storage.
+        bytes_read: Body bytes received from storage.
     """
 
     target: Target
@@ -61,17 +60,16 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """How one file ended, ready to be stored.
+    """The end of one file in this run, ready to be stored.
 
     Attributes:
-        target: The file.
-        reason: The outcome in words, empty where the outcome says it all.
-        attempts: How often the file was asked for this time, added to what is stored.
+        reason: Explains the outcome, in words; empty when it needs no explanation.
+        attempts: Requests in this run, to be added to the stored number.
         transient: With `failed`: it was the network or a server, not the file.
-        next_try_at: With `pending`: not before this time. None means at once, or never again.
-        header: The 8 bytes of the length and the JSON as read, or what there was of them; empty when
+        next_try_at: With `pending`: not to be tried before this time; None means at once.
+        header: The 8 bytes of the length and the JSON, or as much of them as there is; empty when
             nothing was read.
-        file_bytes: The file's true length, None when no server told it.
+        file_bytes: The file's length, None when unknown.
         decoded: None unless the header is sound.
     """
 
@@ -90,11 +88,11 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """An ordinary file, where it lies and how it looks from outside.
+    """A regular file on this machine.
 
     Attributes:
-        path: Absolute, its folder without symbolic links, as the system spells it.
-        mtime_ns: When it was last changed, in nanoseconds since 1970; None beyond 64 bits.
+        path: Absolute, with symbolic links of its folder resolved.
+        mtime_ns: Last modification, in nanoseconds since 1970; None beyond 64 bits.
     """
 
     path: str
@@ -103,16 +101,16 @@ class LocalFile:
 
     @property
     def stored_path(self) -> str:
-        r"""The path as text that both databases hold: what is no UTF-8 stands as `\udcff`."""
+        r"""The path as text for both databases; bytes that are not UTF-8 become text like `\udcff`."""
         return self.path.encode("utf-8", "backslashreplace").decode()
 
 
 @dataclass(frozen=True, slots=True)
 class FileHashes:
-    """What the bytes of a file come to, in upper-case hexadecimal digits.
+    """Hashes of a file, in upper-case hexadecimal digits.
 
     Attributes:
-        weights: SHA-256 of all that follows the header; None when there is no sound header.
+        weights: SHA-256 of everything after the header; None without a sound header.
     """
 
     sha256: str
@@ -121,13 +119,12 @@ class FileHashes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalResult:
-    """What the writer stores for one file on this machine.
+    """The result for one local file, ready to be stored.
 
     Attributes:
-        result: How reading it ended; its target's id is negative.
-        hashes: None when they were not asked for.
-        claimed_weights: SHA-256 of the weights as the header claims it, None when it claims none
-            that can be trusted.
+        result: Its target's id is negative.
+        hashes: None when they were not requested.
+        claimed_weights: SHA-256 of the weights by the header's claim, None without a usable one.
     """
 
     file: LocalFile

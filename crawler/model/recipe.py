@@ -1,8 +1,8 @@
-"""What training metadata and tensors say, typed.
+"""The decoded header: the recipe by its metadata, the weights by its tensors.
 
-Attribute = column of `loras` = query field, spelled alike; their meanings, units and types stand in
-`crawler.store.schema.fields`. None means that the file does not say, or says what cannot be held; in that
-case a Problem tells why.
+Each attribute of Recipe and Weights is a column of `loras` and a query field of the same name;
+`crawler.store.schema.fields` has their meanings, units and types. None means that the file does not
+contain the value, or that no column can hold it; then a Problem says why.
 """
 
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ from crawler.model.outcome import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that could not be read, or that contradicts something else.
+    """A value that could not be read, or that contradicts another one.
 
     Attributes:
-        code: A short stable word, listed in docs/.
+        code: A short stable word, see `crawler.decode.problems`.
         field: The column or metadata key concerned.
         detail: In words; quotes at most 80 characters of the file.
     """
@@ -37,7 +37,7 @@ class Dataset:
         number: From 0, in the order of the metadata.
         buckets: `{"resolution": [w, h], "count": n}` each, in px and images with repeats; None
             without buckets.
-        settings: What no attribute takes, as in the metadata.
+        settings: Other settings, as in the metadata.
     """
 
     number: int
@@ -61,12 +61,12 @@ class Directory:
 
     Attributes:
         number: From 0 over all datasets of the file.
-        dataset_number: Its dataset; None when the metadata tells nothing of any. A run of plain
-            directories has one dataset, number 0, made of its flat settings.
+        dataset_number: Its dataset; None when the metadata has none. A run of plain directories has
+            one dataset, number 0, made of its flat settings.
         name: The base name, as the trainer wrote it.
         repeats: How often each image is used per epoch.
         image_count: Distinct images.
-        settings: What no attribute takes, as in the metadata.
+        settings: Other settings, as in the metadata.
     """
 
     number: int
@@ -81,7 +81,7 @@ class Directory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How a LoRA was made, by its metadata. Groups as in the public list of columns."""
+    """How a LoRA was trained, by its metadata. The groups are those of the columns of `loras`."""
 
     # trainer
     trainer: str | None = None
@@ -200,7 +200,7 @@ TRAINING = frozenset(_NAMES[_NAMES.index("network_module") : _NAMES.index("image
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """What the tensors say by their names, shapes and dtypes alone."""
+    """Facts about the tensors, by their names, shapes and dtypes alone."""
 
     tensor_rank: int | None = None
     tensor_rank_min: int | None = None
@@ -216,7 +216,7 @@ class Weights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoded:
-    """A header, read.
+    """Everything that a sound header contains, typed.
 
     Attributes:
         outcome: `decoded` or `no_metadata`.

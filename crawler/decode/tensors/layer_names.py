@@ -46,7 +46,7 @@ _ROLES: Final = {
 #: diffusers writes the role behind a dot: `to_k_lora.down`, `q_proj.lora_linear_layer.up`.
 _DOTTED_ROLES: Final = frozenset({"down", "up", "mid"})
 
-#: What stands in front of such a role and is not part of the layer.
+#: Comes before such a role and is not part of the layer.
 _DOTTED_MARKS: Final = (".lora", "_lora", ".lora_linear_layer")
 
 #: Hand-written converters leave the role behind an underscore.

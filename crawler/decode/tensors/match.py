@@ -1,7 +1,7 @@
 """The architecture of the base model that a file was made for, by the paths and shapes of its layers.
 
 Each family of models in `signatures` looks at the transformer blocks it knows and names one
-architecture, or none; the UNets (sd1, sd2, sdxl) are told apart here. The answer is None when nobody
+architecture, or none; the UNets (sd1, sd2, sdxl) are distinguished here. The answer is None when nobody
 names one and when two disagree: a wrong answer costs more than none.
 
 Fine-tunes have the tensors of their base, so they get its name: Pony and Illustrious are `sdxl`; Flux
