@@ -26,12 +26,12 @@ def include_object(
     reflected: bool,  # noqa: FBT001 - Alembic's signature
     compare_to: sa.schema.SchemaItem | None,
 ) -> bool:
-    """Whether to compare it: a table we do not know belongs to another library in this database."""
+    """Whether to compare a table. One we do not know belongs to another library in this database."""
     return not (kind == "table" and reflected and compare_to is None)
 
 
 def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[False]:
-    """Our types spelled with SQLAlchemy's own, so that a revision outlives the code it is made from."""
+    """Spell our types with SQLAlchemy's own, so that revisions do not depend on our code."""
     if kind != "type":
         return False
     match item:
@@ -50,13 +50,13 @@ def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[
 
 
 def run(connection: sa.Connection) -> None:
-    """Run the revisions that were asked for in one transaction."""
+    """Run the requested revisions in one transaction."""
     context.configure(
         connection=connection,
         target_metadata=tables.metadata,
         include_object=include_object,
         render_item=render_item,
-        # SQLite changes a table by making a new one.
+        # SQLite changes a table by making a new one and copying the rows.
         render_as_batch=connection.dialect.name == "sqlite",
         compare_type=True,
     )
@@ -65,7 +65,7 @@ def run(connection: sa.Connection) -> None:
 
 
 def run_from_command_line() -> None:
-    """Open the database that -x or the environment names."""
+    """Run the revisions on the database that -x or the environment names."""
     where = context.get_x_argument(as_dictionary=True).get("db") or os.environ.get("LORA_CRAWL_DB")
     if not where:
         raise UsageError("name the database: alembic -x db=PATH_OR_URL …, or set LORA_CRAWL_DB")
@@ -79,7 +79,7 @@ def run_from_command_line() -> None:
 
 handed_over = context.config.attributes.get("connection")
 if context.is_offline_mode():
-    raise UsageError("there is no --sql mode: revisions may look at the rows they change")
+    raise UsageError("--sql is not supported: revisions may read the rows that they change")
 if handed_over is None:
     run_from_command_line()
 else:

@@ -1,6 +1,6 @@
-"""Databases opened: to read, to write, to bring up to date.
+"""Open a database to read or to write, and upgrade it.
 
-Readers never change a database; whoever writes creates and upgrades it.
+Readers never change a database. Writers create and upgrade it as needed.
 """
 
 import contextlib
@@ -35,28 +35,28 @@ __all__ = [
     "upgrade",
 ]
 
-Place = str | os.PathLike[str] | sa.URL
+Where = str | os.PathLike[str] | sa.URL
 
-#: PostgreSQL's advisory lock that is held while tables change: a number of ours.
+#: The key of PostgreSQL's advisory lock that is held while tables change.
 _UPGRADE_LOCK = 7_236_180_211
 
 
-def state(where: Place) -> State:
+def state(where: Where) -> State:
     """The state of a database; nothing is created or changed.
 
     Raises:
-        UsageError: `where` names no database.
-        DatabaseError: It cannot be looked at: a folder, no permission, no server, a wrong password.
+        UsageError: `where` is not the name of a database.
+        DatabaseError: It cannot be read: a folder, no permission, no server, a wrong password.
     """
     return _find(resolve(where)).state
 
 
-def open_for_reading(where: Place) -> Engine:
-    """An engine that can change nothing. The caller disposes of it.
+def open_for_reading(where: Where) -> Engine:
+    """An engine that cannot change anything. The caller disposes of it.
 
     Raises:
-        UsageError: `where` names no database.
-        DatabaseError: None is there in the current state; the message says which and what to run.
+        UsageError: `where` is not the name of a database.
+        DatabaseError: It is missing or not current. The message says which command to run.
     """
     url = resolve(where)
     if is_missing(url):
@@ -71,13 +71,13 @@ def open_for_reading(where: Place) -> Engine:
     return engine
 
 
-def open_for_writing(where: Place) -> Engine:
-    """An engine on a database that is created or upgraded where needed. The caller disposes of it.
+def open_for_writing(where: Where) -> Engine:
+    """An engine on a database, which is created or upgraded as needed. The caller disposes of it.
 
     Raises:
-        UsageError: `where` names no database.
-        DatabaseError: It is newer than this program, another program's, or cannot be written.
-        StoppedError: Another program has been writing to it for BUSY_TIMEOUT.
+        UsageError: `where` is not the name of a database.
+        DatabaseError: It is newer than this program, belongs to another one, or cannot be written.
+        StoppedError: Another program was writing to it for BUSY_TIMEOUT seconds.
     """
     url = resolve(where)
     found = _find(url)
@@ -91,29 +91,28 @@ def open_for_writing(where: Place) -> Engine:
         if found.state is not State.CURRENT:
             upgrade(engine)
         with translated(url), engine.begin():
-            pass  # a file that cannot be written says so now
+            pass  # fails now if the file cannot be written
         on_error.pop_all()
     return engine
 
 
-def open_as_found(where: Place) -> Engine:
-    """An engine that may write, on a database in whatever state: for migrations and their tests."""
+def open_as_found(where: Where) -> Engine:
+    """An engine that can write, on a database in any state: for migrations and their tests."""
     url = resolve(where)
-    if url.get_backend_name() == "sqlite":
-        return sqlite_writer(url)
-    return postgres(url, read_only=False)
+    is_file = url.get_backend_name() == "sqlite"
+    return sqlite_writer(url) if is_file else postgres(url, read_only=False)
 
 
 def upgrade(engine: Engine) -> None:
-    """Bring the tables to the newest revision: all of it happens, or nothing.
+    """Upgrade the tables to the newest revision, completely or not at all.
 
     Args:
         engine: Opened for writing, on a database that is empty or ours.
 
     Raises:
-        DatabaseError, StoppedError: As `translated` has it.
+        DatabaseError, StoppedError: As in `translated`.
     """
-    from alembic import command  # noqa: PLC0415 - readers do without it
+    from alembic import command  # noqa: PLC0415 - readers do not need it
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
@@ -124,7 +123,7 @@ def upgrade(engine: Engine) -> None:
 
 
 def migrations_folder() -> Path:
-    """Where the revisions lie: inside the installed package, or beside it in a checkout."""
+    """Where the revisions are: inside the installed package, or beside it in a checkout."""
     package = Path(crawler.__file__).parent
     inside = package / "migrations"
     return inside if inside.is_dir() else package.parent / "migrations"
@@ -132,10 +131,10 @@ def migrations_folder() -> Path:
 
 @contextlib.contextmanager
 def changing_tables(engine: Engine) -> Iterator[Connection]:
-    """A connection in the one transaction in which tables may change; migrations run in it.
+    """A connection in a transaction that may change tables. Migrations run in it.
 
     Raises:
-        DatabaseError, StoppedError: As `translated` has it.
+        DatabaseError, StoppedError: As in `translated`.
     """
     change = _postgres_change if engine.dialect.name == "postgresql" else _sqlite_change
     with translated(engine.url), change(engine) as connection:
@@ -144,12 +143,12 @@ def changing_tables(engine: Engine) -> Iterator[Connection]:
 
 @contextlib.contextmanager
 def _postgres_change(engine: Engine) -> Iterator[Connection]:
-    """A transaction beside which no second upgrade runs."""
+    """A transaction that excludes other upgrades."""
     with engine.begin() as connection:
         encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
         if encoding != "UTF8":
             raise DatabaseError(
-                f"{redacted(engine.url)}: its encoding is {encoding}; make it with"
+                f"{redacted(engine.url)}: its encoding is {encoding}; create it again with"
                 " createdb --encoding=UTF8 --template=template0"
             )
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
@@ -158,20 +157,20 @@ def _postgres_change(engine: Engine) -> Iterator[Connection]:
 
 @contextlib.contextmanager
 def _sqlite_change(engine: Engine) -> Iterator[Connection]:
-    """A transaction without foreign keys, which are checked at its end.
+    """A transaction that checks foreign keys only at its end.
 
-    A change of a table means a new table and a DROP of the old one on SQLite, and that would take
-    along every row that refers to it.
+    SQLite changes a table by making a new one and dropping the old one. With foreign keys on, the
+    DROP would delete every row that refers to it.
     """
     with engine.connect() as connection:
-        # The switch works outside of a transaction only, and `execute` would begin one.
+        # The pragma works outside of transactions only, and `connection.execute` would begin one.
         _pragma(connection, "foreign_keys = OFF")
         try:
             with connection.begin():
                 yield connection
                 if connection.exec_driver_sql("PRAGMA foreign_key_check").first():
                     raise DatabaseError(
-                        f"{redacted(engine.url)}: rows refer to others that are not there"
+                        f"{redacted(engine.url)}: some rows refer to rows that do not exist"
                     )
         finally:
             _pragma(connection, "foreign_keys = ON")
@@ -194,13 +193,12 @@ def _find(url: sa.URL) -> Found:
 
 
 def _reader(url: sa.URL) -> Engine:
-    if url.get_backend_name() == "sqlite":
-        return sqlite_reader(url)
-    return postgres(url, read_only=True)
+    is_file = url.get_backend_name() == "sqlite"
+    return sqlite_reader(url) if is_file else postgres(url, read_only=True)
 
 
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DatabaseError(f"{folder}: the folder cannot be made: {error.strerror}") from error
+        raise DatabaseError(f"{folder}: the folder cannot be created: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""Connections to both databases, set up so that they behave alike."""
+"""Engines for both databases, set up to behave alike."""
 
 import json
 import sqlite3
@@ -12,44 +12,44 @@ from crawler.errors import DatabaseError
 from crawler.model.int64 import INT64
 from crawler.store.connect.url import redacted
 
-#: How long a statement waits for another program's transaction, in seconds. A sync stores a page
-#: or a batch in well under one; only a migration takes longer.
+#: Seconds that a statement waits for another program's transaction. A sync stores a page or a batch
+#: in well under one second; only a migration takes longer.
 BUSY_TIMEOUT = 30
 
-#: How long PostgreSQL may take to let us in, in seconds.
+#: Seconds that connecting to PostgreSQL may take.
 CONNECT_TIMEOUT = 10
 
-#: SQLite's errors for a database in WAL mode whose folder cannot be written.
+#: SQLite's errors for a database in WAL mode in a folder that cannot be written.
 _NO_WAL = ("SQLITE_READONLY", "SQLITE_CANTOPEN")
 
 
 def sqlite_reader(url: sa.URL) -> sa.Engine:
-    """An engine that cannot change the database file, whatever it is asked."""
+    """An engine that cannot change the database file."""
     path = Path(str(url.database))
     engine = _engine(url, creator=lambda: _open_to_read(path))
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
-        # One snapshot for all that a command reads.
+        # A command reads everything from one snapshot.
         connection.exec_driver_sql("BEGIN")
 
     return engine
 
 
 def sqlite_writer(url: sa.URL) -> sa.Engine:
-    """An engine whose every transaction takes the write lock when it begins.
+    """An engine whose transactions take the write lock when they begin.
 
-    So no transaction fails half-way because another program wrote in between.
+    Otherwise a transaction could fail half-way because another program wrote in between.
     """
     engine = _engine(url, connect_args={"timeout": BUSY_TIMEOUT})
 
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _record: object) -> None:
-        # The driver's own idea of transactions leaves DDL out of them: BEGIN is sent below.
+        # The driver would run DDL outside of transactions. BEGIN is sent below instead.
         connection.isolation_level = None
         connection.execute("PRAGMA foreign_keys = ON")
-        # Readers go on while a sync writes. NORMAL may lose the last transactions in a power cut,
-        # never the order of them; what is lost is fetched again.
+        # With WAL, readers are not blocked while a sync writes. NORMAL may lose the last
+        # transactions in a power cut; the next sync fetches those files again.
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
 
@@ -66,16 +66,10 @@ def postgres(url: sa.URL, *, read_only: bool) -> sa.Engine:
     Raises:
         DatabaseError: The driver is not installed.
     """
-    arguments: dict[str, Any] = {
-        name: value
-        for name, value in (
-            ("connect_timeout", CONNECT_TIMEOUT),
-            ("application_name", "lora-crawl"),
-        )
-        if name not in url.query
-    }
+    arguments = {"connect_timeout": CONNECT_TIMEOUT, "application_name": "lora-crawl"}
+    ours = {name: value for name, value in arguments.items() if name not in url.query}
     try:
-        engine = _engine(url, connect_args=arguments, pool_pre_ping=True)
+        engine = _engine(url, connect_args=ours, pool_pre_ping=True)
     except ModuleNotFoundError as error:
         raise DatabaseError(
             f"{redacted(url)}: PostgreSQL needs a driver; run: pip install 'lora-crawl[postgres]'"
@@ -96,7 +90,7 @@ def _engine(url: sa.URL, **options: Any) -> sa.Engine:
         url,
         json_serializer=_json_text,
         json_deserializer=_json_value,
-        # What a file's metadata says has no place in the text of an exception.
+        # Keeps the metadata of files out of the text of exceptions.
         hide_parameters=True,
         **options,
     )
@@ -105,8 +99,8 @@ def _engine(url: sa.URL, **options: Any) -> sa.Engine:
 def _open_to_read(path: Path) -> sqlite3.Connection:
     """A connection that only reads.
 
-    A database in WAL mode needs a shared-memory file beside it. Where that cannot be made, as on a
-    read-only medium, nobody writes either, and the file is read as one that never changes.
+    A database in WAL mode needs a shared-memory file beside it. Where that cannot be created, as on
+    read-only media, nothing else can write either, and the database is opened as immutable.
     """
     try:
         return _connect(path, "mode=ro")
@@ -115,7 +109,7 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
             raise
         wal = Path(f"{path}-wal")
         if wal.exists() and wal.stat().st_size:
-            raise  # its last transactions stand in the other file and would be missed
+            raise  # the last transactions are in the WAL file and would be missed
         return _connect(path, "mode=ro&immutable=1")
 
 
@@ -137,10 +131,10 @@ def _connect(path: Path, options: str) -> sqlite3.Connection:
 
 
 def _json_text(value: object) -> str:
-    """Readable UTF-8; tuples and mappings of any class are arrays and objects.
+    """JSON as readable UTF-8. Any mapping becomes an object.
 
     Raises:
-        ValueError: A number is not finite, which PostgreSQL would refuse too.
+        ValueError: A number is not finite. PostgreSQL would refuse it too.
     """
     return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
 
@@ -148,7 +142,7 @@ def _json_text(value: object) -> str:
 def _plain(value: object) -> dict[str, Any]:
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"{type(value).__name__} is no JSON value")
+    raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
 def _json_value(text: str | bytes) -> Any:
@@ -156,6 +150,6 @@ def _json_value(text: str | bytes) -> Any:
 
 
 def _number(digits: str) -> int | float:
-    """PostgreSQL writes 1e300 in full: what no 64-bit integer can be was a float."""
+    """PostgreSQL writes 1e300 with all its digits: beyond 64 bits the number was a float."""
     number = int(digits)
     return number if number in INT64 else float(digits)

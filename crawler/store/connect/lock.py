@@ -12,17 +12,17 @@ from crawler.errors import DatabaseError, StoppedError
 from crawler.store.connect.db_errors import translated
 from crawler.store.connect.url import redacted
 
-#: PostgreSQL's advisory lock of a sync: a number of ours, apart for every database of a server.
+#: The key of PostgreSQL's advisory lock for a sync. Each database of a server has its own locks.
 _SYNC_LOCK = 7_236_180_212
 
 
 @contextlib.contextmanager
 def sync_lock(engine: sa.Engine) -> Iterator[None]:
-    """Keep other syncs off this database. The lock dies with its process, however that ends.
+    """Keep other syncs off this database. The lock ends with the process, however that ends.
 
     Raises:
         StoppedError: Another sync holds it.
-        DatabaseError: The lock file beside a SQLite database cannot be made.
+        DatabaseError: The lock file beside a SQLite database cannot be created.
     """
     lock = _postgres_lock if engine.dialect.name == "postgresql" else _file_lock
     with lock(engine):
@@ -43,23 +43,23 @@ def _postgres_lock(engine: sa.Engine) -> Iterator[None]:
             try:
                 yield
             finally:
-                # The server notices the end of a connection a moment later; nobody need wait for it.
+                # Closing the connection would free the lock too, but only a moment later.
                 with contextlib.suppress(sa.exc.SQLAlchemyError):
                     connection.execute(sa.select(sa.func.pg_advisory_unlock(_SYNC_LOCK)))
         finally:
-            # The lock is the session's: it ends with the connection, which no pool gets back.
+            # The lock belongs to the session, so the connection must not return to the pool.
             connection.invalidate()
 
 
 @contextlib.contextmanager
 def _file_lock(engine: sa.Engine) -> Iterator[None]:
-    # Not the database itself: closing it here would drop the locks that SQLite holds on it. The
-    # file stays when the sync is done: to remove it would race with who opens it at that moment.
+    # A file of its own: closing the database file here would drop SQLite's locks on it. The file is
+    # never removed: another process might be opening it at that moment.
     path = Path(f"{engine.url.database}.lock")
     try:
         file = path.open("ab")
     except OSError as error:
-        raise DatabaseError(f"{path}: the lock cannot be made: {error.strerror}") from error
+        raise DatabaseError(f"{path}: the lock file cannot be created: {error.strerror}") from error
     with file:
         if not _lock_file(file.fileno()):
             raise _held(engine)
@@ -76,7 +76,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def _lock_file(descriptor: int) -> bool:
-        """Whether the lock was free and is ours until the file is closed."""
+        """Take the lock until the file is closed; False if it is taken."""
         os.lseek(descriptor, 0, os.SEEK_SET)
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
@@ -88,7 +88,7 @@ else:
     import fcntl
 
     def _lock_file(descriptor: int) -> bool:
-        """Whether the lock was free and is ours until the file is closed."""
+        """Take the lock until the file is closed; False if it is taken."""
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

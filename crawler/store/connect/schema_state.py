@@ -1,4 +1,4 @@
-"""In which state a place for a database is, and what to do about it."""
+"""The state of a database, and what the user can do about it."""
 
 import re
 import shlex
@@ -13,23 +13,23 @@ from crawler.errors import DatabaseError
 from crawler.store.connect.db_errors import translated
 from crawler.store.connect.url import HIDDEN, redacted
 
-#: The newest revision in migrations/, whose names are numbers of four digits in one straight line.
-#: Kept here too, so that a reader need not import Alembic to know it.
+#: The newest revision in migrations/. Revisions are numbered with four digits, without branches.
+#: It is repeated here so that readers need not import Alembic.
 REVISION = "0004"
 
-#: Alembic's table; with `loras` beside it a database is ours.
+#: Alembic's table. A database with this table and `loras` is ours.
 _VERSION_TABLE = "alembic_version"
 
 _VERSION: sa.Select[str] = sa.select(sa.column("version_num", sa.String())).select_from(
     sa.table(_VERSION_TABLE)
 )
 
-#: How many of another program's tables a message names.
+#: How many tables of another program a message names.
 _NAMED_TABLES = 5
 
 
 class State(StrEnum):
-    """What stands at a place where a database should be."""
+    """What is found where a database should be."""
 
     MISSING = "missing"
     EMPTY = "empty"
@@ -41,7 +41,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A state and what shows it.
+    """A state with its evidence.
 
     Attributes:
         detail: The revision, or the names of another program's tables.
@@ -52,10 +52,10 @@ class Found:
 
 
 def is_missing(url: sa.URL) -> bool:
-    """Whether there is no file yet. Always False for a server, which has to be asked.
+    """Whether the database file does not exist yet. Always False for a server.
 
     Raises:
-        DatabaseError: What is there is no plain file, or may not be looked at.
+        DatabaseError: The path is not an ordinary file, or cannot be looked at.
     """
     if url.get_backend_name() != "sqlite":
         return False
@@ -67,16 +67,16 @@ def is_missing(url: sa.URL) -> bool:
     except OSError as error:
         raise DatabaseError(f"{path}: {error.strerror}") from error
     if not stat.S_ISREG(mode):
-        kind = "a folder" if stat.S_ISDIR(mode) else "no plain file"
+        kind = "a folder" if stat.S_ISDIR(mode) else "not an ordinary file"
         raise DatabaseError(f"{path} is {kind}; give the path of a database file with --db")
     return False
 
 
 def look(engine: sa.Engine) -> Found:
-    """The state of a database that is there.
+    """The state of a database that exists.
 
     Raises:
-        DatabaseError, StoppedError: As `translated` has it.
+        DatabaseError, StoppedError: As in `translated`.
     """
     with translated(engine.url), engine.connect() as connection:
         tables = sorted(sa.inspect(connection).get_table_names())
@@ -93,11 +93,12 @@ def look(engine: sa.Engine) -> Found:
 
 
 def advice(url: sa.URL, found: Found) -> str:
-    """What is wrong with a database that is not current, and the command that mends it."""
+    """The problem with a database that is not current, and the command that solves it."""
     place = redacted(url)
-    # A URL is shown without its secrets; where it has some, it stands for itself.
+    # A URL with hidden secrets would not work if copied.
     shown = place if url.get_backend_name() == "sqlite" or HIDDEN not in place else "URL"
     option = f" --db {shlex.quote(shown)}"
+    revisions = f"(revision {found.detail}, this one uses {REVISION})"
     match found.state:
         case State.MISSING:
             return f"{place}: there is no database\nfill one: lora-crawl sync --limit 500{option}"
@@ -105,18 +106,18 @@ def advice(url: sa.URL, found: Found) -> str:
             return f"{place}: the database is empty\nfill it: lora-crawl sync --limit 500{option}"
         case State.OLD:
             return (
-                f"{place}: the database is of an older lora-crawl (revision {found.detail}, this"
-                f" one has {REVISION})\nbring it up to date: lora-crawl db upgrade{option}"
+                f"{place}: the database was made by an older lora-crawl {revisions}"
+                f"\nupgrade it: lora-crawl db upgrade{option}"
             )
         case State.NEWER:
             return (
-                f"{place}: the database is of a newer lora-crawl (revision {found.detail}, this one"
-                f" has {REVISION})\nupgrade the program: pip install --upgrade lora-crawl"
+                f"{place}: the database was made by a newer lora-crawl {revisions}"
+                "\nupgrade the program: pip install --upgrade lora-crawl"
             )
         case State.FOREIGN:
             return (
-                f"{place}: this is no database of lora-crawl, it holds {found.detail}\n"
-                "give another place with --db"
+                f"{place}: this is no database of lora-crawl; its tables are {found.detail}"
+                "\nchoose another database with --db"
             )
         case State.CURRENT:
             return f"{place}: the database is up to date (revision {found.detail})"

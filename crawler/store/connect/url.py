@@ -1,4 +1,4 @@
-"""What `--db` may name: a file for SQLite, or a URL."""
+"""What `--db` accepts: the path of a SQLite file, or a database URL."""
 
 import os
 from pathlib import Path
@@ -7,41 +7,41 @@ import sqlalchemy as sa
 
 from crawler.errors import UsageError
 
-#: What stands in place of a secret, as SQLAlchemy hides passwords.
+#: Replaces a secret; SQLAlchemy hides passwords in the same way.
 HIDDEN = "***"
 
-#: libpq's names for secrets that may stand in the query part of a URL.
+#: libpq's options that may hold a secret in the query part of a URL.
 _SECRET_OPTIONS = frozenset({"password", "sslpassword", "oauth_client_secret", "scram_client_key"})
 
 _FORMS = "a path for SQLite, or a URL like postgresql://user@host/name"
 
 
 def resolve(where: str | os.PathLike[str] | sa.URL) -> sa.URL:
-    """The URL of a database, with its driver named.
+    """The URL of a database, with its driver.
 
     Args:
-        where: A path (`~` is the home directory) means SQLite; what has `://` in it is a URL:
-            `sqlite:///path`, `postgresql://…` or `postgres://…`.
+        where: A SQLite path (`~` is the home directory), or a URL: `sqlite:///path`, `postgresql://…`
+            or `postgres://…`.
 
     Raises:
-        UsageError: It is neither, or names a database that this program cannot work on.
+        UsageError: It is neither, or names a kind of database that is not supported.
     """
     if isinstance(where, sa.URL):
         return _checked(where)
     text = os.fspath(where)
     if not text.strip() or "\x00" in text:
-        raise UsageError(f"{text!r} names no database; give {_FORMS}")
+        raise UsageError(f"{text!r} is not the name of a database; give {_FORMS}")
     if "://" not in text:
         return _sqlite(text)
     try:
         return _checked(sa.make_url(text))
     except (sa.exc.ArgumentError, ValueError):
-        # The text may hold a password: it is not repeated.
+        # The text is not repeated: it may hold a password.
         raise UsageError(f"the database URL cannot be read; give {_FORMS}") from None
 
 
 def redacted(where: str | os.PathLike[str] | sa.URL) -> str:
-    """How messages name a database: the path of a file, or the URL without its secrets."""
+    """The name of a database in messages: the path of a file, or the URL without its secrets."""
     url = resolve(where)
     if url.get_backend_name() == "sqlite":
         return str(url.database)
@@ -61,12 +61,12 @@ def _checked(url: sa.URL) -> sa.URL:
         case "postgresql" | "postgres" | "postgresql+psycopg":
             return url.set(drivername="postgresql+psycopg")
         case other:
-            raise UsageError(f"{other} is no database this program can work on; give {_FORMS}")
+            raise UsageError(f"databases of the kind {other} are not supported; give {_FORMS}")
 
 
 def _sqlite(path: str) -> sa.URL:
     if path == ":memory:":
-        raise UsageError("a database in memory is gone when the command ends; give a path")
+        raise UsageError("a database in memory is lost when the command ends; give a path")
     try:
         expanded = Path(path).expanduser()
     except RuntimeError:  # no home directory of that name

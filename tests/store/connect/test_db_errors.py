@@ -56,7 +56,7 @@ def test_what_is_no_database_is_named_in_words(
 def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.db")
 
-    with pytest.raises(DatabaseError, match="no plain file"):
+    with pytest.raises(DatabaseError, match="not an ordinary file"):
         open_for_reading(tmp_path / "pipe.db")
 
 

@@ -104,6 +104,6 @@ def test_a_folder_where_no_lock_can_be_made_is_named(sqlite_template: Path, tmp_
     (tmp_path / "loras.db.lock").mkdir()
     engine = open_for_writing(place)
 
-    with pytest.raises(DatabaseError, match="the lock cannot be made"), sync_lock(engine):
+    with pytest.raises(DatabaseError, match="the lock file cannot be created"), sync_lock(engine):
         pass
     engine.dispose()
