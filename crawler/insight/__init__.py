@@ -1,1 +1,1 @@
-"""What can be made of what files say: recipes to train again, and comparisons."""
+"""Results derived from decoded files: recipes, suggestions, statistics and comparisons."""

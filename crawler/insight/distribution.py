@@ -16,10 +16,10 @@ from crawler.query.tree import Node
 from crawler.store.connect.database import Connection
 from crawler.store.stats.field_stats import Ranked, quartiles
 from crawler.store.stats.value_counts import (
-    Common,
+    FrequentValue,
     Group,
     Population,
-    commonest,
+    most_frequent,
     populations,
     value_counts,
 )
@@ -267,7 +267,7 @@ def summary(
     """
     if field.kind not in _COUNTED:
         frequent = defaultdict(list)
-        for one in commonest(connection, field, tree, by, most=MAX_VALUES):
+        for one in most_frequent(connection, field, tree, by, most=MAX_VALUES):
             frequent[one.group].append(one)
         return Summary(field, None, tuple(_frequent(one, frequent[one.group]) for one in among))
     with value_counts(connection, field, tree, by) as rows:
@@ -284,7 +284,7 @@ def summary(
     return Summary(field, on, tuple(_numbers(one, found[one.group], on) for one in among))
 
 
-def _frequent(population: Population, listed: Sequence[Common]) -> Part:
+def _frequent(population: Population, listed: Sequence[FrequentValue]) -> Part:
     total, distinct = (listed[0].total, listed[0].distinct) if listed else (0, 0)
     values = tuple((one.value, one.count) for one in listed)
     return Part(population, total, values=values, distinct=distinct)

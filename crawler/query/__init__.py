@@ -1,1 +1,1 @@
-"""From the text of a query to a checked condition."""
+"""The query language: from the text of a condition to a checked tree and its SQL."""

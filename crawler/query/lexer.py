@@ -17,25 +17,12 @@ KEYWORDS = frozenset({"and", "or", "not", "in", "like", "between", "is", "null",
 
 
 class Mark(Enum):
-    """The kinds of tokens; SHORT is a whole short condition, END the end of the text."""
+    """The kinds of tokens.
 
-    NUMBER, TEXT, NAME, KEYWORD, OPERATOR, SHORT, END = range(7)
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """One alternative of a short condition: `Lion` in `optimizer:Lion,Prodigy`.
-
-    Attributes:
-        quoted: It was in quotes: no character in it has a special meaning.
-        start: Index of its first character in the text of the query.
-        end: Index after its last character.
+    SHORT is a whole short condition, WORD an unquoted value in it, END the end of the text.
     """
 
-    text: str
-    quoted: bool
-    start: int
-    end: int
+    NUMBER, TEXT, NAME, KEYWORD, OPERATOR, SHORT, WORD, END = range(8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +34,15 @@ class Token:
             condition; anything else as written.
         start: Index of its first character.
         end: Index after its last character.
-        pieces: The alternatives of a short condition; empty for other tokens.
+        alternatives: Of a short condition, `Lion` and `Prodigy` in `optimizer:Lion,Prodigy`: a TEXT
+            where it is quoted, else a WORD.
     """
 
     mark: Mark
     text: str
     start: int
     end: int
-    pieces: tuple[Piece, ...] = ()
+    alternatives: tuple["Token", ...] = ()
 
 
 _BLANK = re.compile(r"[ \t\r\n\f\v]+")
@@ -111,8 +99,8 @@ def _token(text: str, at: int) -> Token:
     if found := _NAME.match(text, at):
         name = found[0].lower()
         if text.startswith(":", found.end()) and name not in KEYWORDS:
-            pieces, end = _pieces(text, found.end() + 1)
-            return Token(Mark.SHORT, name, at, end, pieces)
+            found_after = _alternatives(text, found.end() + 1)
+            return Token(Mark.SHORT, name, at, found_after[-1].end, found_after)
         return Token(Mark.KEYWORD if name in KEYWORDS else Mark.NAME, name, at, found.end())
     if found := _NUMBER.match(text, at):
         if rest := re.compile(r"[A-Za-z0-9_.]+").match(text, found.end()):
@@ -138,21 +126,18 @@ def _unknown(text: str, at: int) -> QueryError:
     return QueryError(f"{text[at]} has no meaning here", start=at, end=at + 1)
 
 
-def _pieces(text: str, at: int) -> tuple[tuple[Piece, ...], int]:
-    """The alternatives after a colon, and the index after them.
-
-    They end at a blank, or at a closing bracket that they do not open.
-    """
-    pieces = []
+def _alternatives(text: str, at: int) -> tuple[Token, ...]:
+    """The alternatives after a colon, up to a blank or a closing bracket that they do not open."""
+    result = []
     while True:
-        piece = _quoted(text, at) if text[at : at + 1] in ("'", '"') else _bare(text, at)
-        pieces.append(piece)
-        if text[piece.end : piece.end + 1] != ",":
-            return tuple(pieces), piece.end
-        at = piece.end + 1
+        token = _quoted(text, at) if text[at : at + 1] in ("'", '"') else _word(text, at)
+        result.append(token)
+        if text[token.end : token.end + 1] != ",":
+            return tuple(result)
+        at = token.end + 1
 
 
-def _quoted(text: str, start: int) -> Piece:
+def _quoted(text: str, start: int) -> Token:
     quote = text[start]
     found = re.compile(f"{quote}((?:[^{quote}]|{quote}{quote})*){quote}").match(text, start)
     if found is None:
@@ -162,10 +147,10 @@ def _quoted(text: str, start: int) -> Piece:
     if not re.compile(r"[\s,)]|$").match(text, found.end()):
         message = "only a comma may follow a closing quote"
         raise QueryError(message, start=found.end(), end=found.end() + 1)
-    return Piece(found[1].replace(quote * 2, quote), quoted=True, start=start, end=found.end())
+    return Token(Mark.TEXT, found[1].replace(quote * 2, quote), start, found.end())
 
 
-def _bare(text: str, start: int) -> Piece:
+def _word(text: str, start: int) -> Token:
     opened = 0
     end = start
     while end < len(text) and text[end] != "," and not text[end].isspace():
@@ -173,7 +158,7 @@ def _bare(text: str, start: int) -> Piece:
         if opened < 0:
             break
         end += 1
-    return Piece(text[start:end], quoted=False, start=start, end=end)
+    return Token(Mark.WORD, text[start:end], start, end)
 
 
 class TokenStream:

@@ -146,7 +146,7 @@ class Parser(TokenStream):
                 return constant(token.text == "true", Kind.BOOLEAN, token.start, token.end)
             case Mark.SHORT, name:
                 field = self._field(token, token.start + len(name))
-                return shorthand.condition(field, token.pieces, token.start)
+                return shorthand.condition(field, token.alternatives, token.start)
             case Mark.OPERATOR, "(":
                 inner = self._deeper(self._disjunction)
                 return replace(inner, start=token.start, end=self.expect(")").end)

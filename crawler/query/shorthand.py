@@ -21,7 +21,7 @@ from typing import Any
 
 from crawler.query import dates, types
 from crawler.query.fields import TAGS, Field, Kind
-from crawler.query.lexer import Piece
+from crawler.query.lexer import Mark, Token
 from crawler.query.tree import And, Comparison, Is, Like, Literal, Or
 from crawler.query.types import Part, column, constant, instant, joined, mistake, number
 
@@ -30,31 +30,32 @@ _TRUTH = {"true": True, "false": False, "1": True, "0": False}
 _ESCAPE = "\\"
 
 
-def condition(field: Field, pieces: Sequence[Piece], start: int) -> Part:
+def condition(field: Field, alternatives: Sequence[Token], start: int) -> Part:
     """The meaning of a short condition; `start` is the index of the first character of the field.
 
     Raises:
         QueryError: A value does not fit the field.
     """
     subject = column(field, start, start + len(field.name))
-    return _any([_alternative(field, subject, piece) for piece in pieces])
+    return _any([_alternative(field, subject, token) for token in alternatives])
 
 
 def _any(parts: Sequence[Part]) -> Part:
     return parts[0] if len(parts) == 1 else joined(Or(tuple(part.node for part in parts)), parts)
 
 
-def _alternative(field: Field, subject: Part, piece: Piece) -> Part:
-    value = _text(piece.text, piece.start, piece.end)
-    if not piece.quoted and not piece.text:
+def _alternative(field: Field, subject: Part, token: Token) -> Part:
+    value = _text(token.text, token.start, token.end)
+    quoted = token.mark is Mark.TEXT
+    if not quoted and not token.text:
         place = replace(value, start=subject.start)
         raise mistake(place, "a value is missing", f"{field.name}:* matches any value")
-    if not piece.quoted and piece.text == "*":
+    if not quoted and token.text == "*":
         if field == TAGS:
             raise mistake(value, "tags is not a column", "write tag_count:* for any tags")
         missing = joined(Is(subject.node, value=None), [subject, value])
         return types.negation(missing, subject.start)
-    return _matching(field, subject, value, quoted=piece.quoted)
+    return _matching(field, subject, value, quoted=quoted)
 
 
 def _matching(field: Field, subject: Part, value: Part, *, quoted: bool) -> Part:

@@ -1,1 +1,1 @@
-"""A starting recipe, made from what well-liked LoRAs used."""
+"""Starting recipes, learned from well-liked LoRAs."""

@@ -110,23 +110,23 @@ def _find(setting: Setting, votes: _Votes, findings: Mapping[str, Finding]) -> F
         given.append((name, above.chosen))
         among = [at for at in among if column[at] == above.chosen]
     column = votes.columns[setting.name]
-    telling = [at for at in among if column[at] is not None]
-    if not telling:
+    having = [at for at in among if column[at] is not None]
+    if not having:
         return None
-    values = _values(column, votes, telling)
-    share = votes.weight(telling) / votes.weight(among)
-    quartiles = _quartiles(column, votes, telling) if setting.is_measure else None
+    values = _values(column, votes, having)
+    share = votes.weight(having) / votes.weight(among)
+    quartiles = _quartiles(column, votes, having) if setting.is_measure else None
     chosen = values[0].value if quartiles is None else quartiles[1]
     return Finding(
         setting=setting,
         given=tuple(given),
         among=len(among),
-        count=len(telling),
+        count=len(having),
         share=share,
         chosen=None if setting.is_optional and share < _MOST else chosen,
         values=tuple(values[:MAX_VALUES]),
         quartiles=quartiles,
-        histogram=_histogram(column, telling) if setting.name in CHARTED else (),
+        histogram=_histogram(column, having) if setting.name in CHARTED else (),
     )
 
 
@@ -189,10 +189,10 @@ def _combinations(votes: _Votes) -> tuple[Weighted, ...]:
     """Combinations of values; those of a single LoRA only where no two LoRAs share one."""
     combined = list(zip(*(votes.columns[name] for name in COMBINED), strict=True))
     required = [COMBINED.index(name) for name in REQUIRED]
-    telling = [
+    having = [
         at for at, one in enumerate(combined) if all(one[place] is not None for place in required)
     ]
-    found = _values(combined, votes, telling)
+    found = _values(combined, votes, having)
     shared = [one for one in found if one.count > 1]
     return tuple((shared or found)[:MAX_VALUES])
 

@@ -1,1 +1,1 @@
-"""Everything that reads rows for a command."""
+"""Read the database for commands."""

@@ -96,7 +96,7 @@ def match_local_files(connection: sa.Connection) -> Matches:
     """
     own = connection.execute(_OWN).all()
     found = _found(connection, own)
-    told_by = _told(connection, {match.crawled_id for match in found.values()})
+    copied_from = _copied(connection, {match.crawled_id for match in found.values()})
     matched: list[dict[str, Any]] = []
     described: list[dict[str, Any]] = []
     for row in own:
@@ -105,9 +105,9 @@ def match_local_files(connection: sa.Connection) -> Matches:
         if pair != (row.matched_file_id, row.matched_by):
             matched.append({"own_id": row.file_id, "other_id": pair[0], "shown_by": pair[1]})
         plain: dict[str, Any] = dict.fromkeys(_COPIED) | {"model_name": row.name}
-        told = told_by[match.crawled_id] if match else plain
-        if any(told[name] != getattr(row, name) for name in _COPIED):
-            described.append({"own_id": row.file_id} | told)
+        copied = copied_from[match.crawled_id] if match else plain
+        if any(copied[name] != getattr(row, name) for name in _COPIED):
+            described.append({"own_id": row.file_id} | copied)
     if matched:
         connection.execute(_MATCH, matched)
     if described:
@@ -213,10 +213,10 @@ def _crawled(
     return found
 
 
-def _told(connection: sa.Connection, ids: Collection[int]) -> dict[int, dict[str, Any]]:
+def _copied(connection: sa.Connection, ids: Collection[int]) -> dict[int, dict[str, Any]]:
     statement = sa.select(loras.c.file_id, *(loras.c[name] for name in _COPIED))
-    told: dict[int, dict[str, Any]] = {}
+    copied: dict[int, dict[str, Any]] = {}
     for some in slices(sorted(ids)):
         for row in connection.execute(statement.where(loras.c.file_id.in_(some))).mappings():
-            told[row["file_id"]] = {name: row[name] for name in _COPIED}
-    return told
+            copied[row["file_id"]] = {name: row[name] for name in _COPIED}
+    return copied

@@ -97,18 +97,11 @@ def statement_text(connection: sa.Connection, asked: Search) -> str:
     Raises:
         UsageError: The limit or the offset is negative or beyond 64 bits.
     """
-    statement = _statement(asked, connection.dialect.name)
-    compiled = statement.compile(
-        dialect=_text_dialect(connection.dialect.name), compile_kwargs={"literal_binds": True}
-    )
-    return f"{compiled};"
-
-
-def _text_dialect(name: str) -> sa.Dialect:
-    """A dialect for statements that people read: the driver's own doubles every %."""
-    module = import_module(f"sqlalchemy.dialects.{name}")
-    dialect: sa.Dialect = module.dialect(paramstyle="named")
-    return dialect
+    name = connection.dialect.name
+    # The driver's own dialect would double every %.
+    dialect = import_module(f"sqlalchemy.dialects.{name}").dialect(paramstyle="named")
+    literal = {"literal_binds": True}
+    return f"{_statement(asked, name).compile(dialect=dialect, compile_kwargs=literal)};"
 
 
 def condition_on(tree: Node | None, dialect: str) -> sa.ColumnElement[bool]:
@@ -155,7 +148,7 @@ def number_errors(tree: Node | None) -> Iterator[None]:
 
 def _statement(asked: Search, dialect: str) -> sa.Select[Any]:
     if asked.limit not in INT64 or asked.offset not in INT64 or min(asked.limit, asked.offset) < 0:
-        raise UsageError("--limit and --offset take whole numbers from 0 up")
+        raise UsageError("--limit and --offset take whole numbers from 0")
     where = () if asked.tree is None else (condition_on(asked.tree, dialect),)
     number = sa.func.count().label("count")
     if asked.count:

@@ -77,8 +77,8 @@ class Status:
 
 def status(connection: sa.Connection, now: datetime) -> Status:
     """The state of this database at the time `now`, which is aware."""
-    counted = sa.func.count()
-    outcomes = _counts(connection, sa.select(loras.c.outcome, counted).group_by(loras.c.outcome))
+    by_outcome = sa.select(loras.c.outcome, sa.func.count()).group_by(loras.c.outcome)
+    outcomes: dict[str, int] = dict(sorted(connection.execute(by_outcome).all()))
     pending = outcomes.get(Outcome.PENDING, 0)
     due = count_pending(connection, now=now)
     runs = [
@@ -117,10 +117,7 @@ def outcomes_of(connection: sa.Connection, file_ids: Sequence[int]) -> dict[int,
 
 def table_counts(connection: sa.Connection) -> dict[str, int]:
     """The number of rows of each table, by name."""
-    return {
-        name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
-        for name, table in sorted(metadata.tables.items())
-    }
+    return {name: _rows(connection, table) for name, table in sorted(metadata.tables.items())}
 
 
 def _closed_until(runs: list[Crawl], now: datetime) -> datetime | None:
@@ -139,10 +136,6 @@ def _first(
 
 def _rows(connection: sa.Connection, table: sa.Table) -> int:
     return connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
-
-
-def _counts(connection: sa.Connection, statement: sa.Select[str, int]) -> dict[str, int]:
-    return dict(sorted(connection.execute(statement).all()))
 
 
 def _reasons(connection: sa.Connection) -> dict[tuple[str, str], int]:

@@ -44,7 +44,7 @@ class Population:
 
 
 @dataclass(frozen=True, slots=True)
-class Common:
+class FrequentValue:
     """One of the most frequent values of a group.
 
     Attributes:
@@ -95,9 +95,9 @@ def value_counts(
         yield ((group, value, number) for group, value, number in result)
 
 
-def commonest(
+def most_frequent(
     connection: sa.Connection, field: Field, tree: Node | None, by: Group | None, *, most: int
-) -> list[Common]:
+) -> list[FrequentValue]:
     """The most frequent values of each group, at most `most` a group, the most frequent first.
 
     The smaller value comes first in a tie. Arguments as for `value_counts`.
@@ -116,7 +116,7 @@ def commonest(
     statement = sa.select(*ranked.c).where(ranked.c.rank <= most).order_by(ranked.c.rank)
     with number_errors(tree):
         return [
-            Common(group, value, count, int(total), distinct)
+            FrequentValue(group, value, count, int(total), distinct)
             for group, value, count, total, distinct, _ in connection.execute(statement)
         ]
 

@@ -19,10 +19,10 @@ from crawler.store.stats.examples import (
     find_examples,
 )
 from crawler.store.stats.value_counts import (
-    Common,
+    FrequentValue,
     Group,
     Population,
-    commonest,
+    most_frequent,
     populations,
     value_counts,
 )
@@ -109,12 +109,15 @@ def test_equal_values_are_counted_together(shelf: sa.Engine) -> None:
 
 def test_the_commonest_values_of_each_group(shelf: sa.Engine) -> None:
     with shelf.connect() as connection:
-        texts = commonest(connection, BY_NAME["optimizer"], None, None, most=1)
-        grouped = commonest(connection, BY_NAME["optimizer"], None, "base_model", most=1)
-        truths = commonest(connection, BY_NAME["enable_bucket"], None, None, most=5)
+        texts = most_frequent(connection, BY_NAME["optimizer"], None, None, most=1)
+        grouped = most_frequent(connection, BY_NAME["optimizer"], None, "base_model", most=1)
+        truths = most_frequent(connection, BY_NAME["enable_bucket"], None, None, most=5)
 
-    assert texts == [Common(None, "Adam", 2, 4, 2)]
-    assert set(grouped) == {Common("Flux", "Lion", 1, 1, 1), Common("Pony", "Adam", 2, 3, 2)}
+    assert texts == [FrequentValue(None, "Adam", 2, 4, 2)]
+    assert set(grouped) == {
+        FrequentValue("Flux", "Lion", 1, 1, 1),
+        FrequentValue("Pony", "Adam", 2, 3, 2),
+    }
     assert [(one.count, one.total, one.distinct) for one in truths] == [(1, 1, 1)]
     assert truths[0].value is True
 
