@@ -40,7 +40,7 @@ COLUMNS = tuple(setting.name for setting in SETTINGS)
 
 @dataclass(frozen=True, slots=True)
 class _Votes:
-    """The examples that count, their weights, and their values by column, all in one order."""
+    """The examples that count, the largest weight first, with their weights and values by column."""
 
     examples: Sequence[Example]
     weights: Sequence[float]
@@ -60,16 +60,16 @@ def advise(examples: Sequence[Example], now: datetime) -> Advice:
     """
     weights = [_monthly(example, now) for example in examples]
     is_weighted = any(weights)
-    kept = [at for at, weight in enumerate(weights) if weight or not is_weighted]
+    kept = [
+        (weight or 1.0, example)
+        for weight, example in zip(weights, examples, strict=True)
+        if weight or not is_weighted
+    ]
+    kept.sort(key=lambda pair: (-pair[0], pair[1].file_id))
     votes = _Votes(
-        examples=[examples[at] for at in kept],
-        weights=[weights[at] if is_weighted else 1.0 for at in kept],
-        columns={
-            name: [examples[at].values[place] for at in kept] for place, name in enumerate(COLUMNS)
-        },
-    )
-    ranked = sorted(
-        range(len(kept)), key=lambda at: (-votes.weights[at], votes.examples[at].file_id)
+        examples=[example for _, example in kept],
+        weights=[weight for weight, _ in kept],
+        columns={name: [one.values[at] for _, one in kept] for at, name in enumerate(COLUMNS)},
     )
     findings: dict[str, Finding] = {}
     for setting in SETTINGS:
@@ -81,11 +81,11 @@ def advise(examples: Sequence[Example], now: datetime) -> Advice:
         creators=len({example.creator for example in votes.examples}),
         weightless=len(weights) - len(kept),
         is_weighted=is_weighted,
-        half=_half([votes.weights[at] for at in ranked]),
+        half=_half(votes.weights),
         top_creator=_top_creator(votes),
         findings=findings,
         combinations=_combinations(votes),
-        examples=_examples(votes, ranked),
+        examples=_examples(votes),
     )
 
 
@@ -170,7 +170,7 @@ def _histogram(column: Sequence[Any], numbers: Iterable[int]) -> tuple[Bin, ...]
 
 
 def _half(weights: Sequence[float]) -> int:
-    """How many of these weights, largest first, make up half the sum."""
+    """How many of these weights, from the first, make up half the sum."""
     reached = list(accumulate(weights))
     return bisect_left(reached, reached[-1] / 2) + 1 if reached else 0
 
@@ -197,10 +197,9 @@ def _combinations(votes: _Votes) -> tuple[Weighted, ...]:
     return tuple((shared or found)[:MAX_VALUES])
 
 
-def _examples(votes: _Votes, ranked: Sequence[int]) -> tuple[tuple[Example, float], ...]:
+def _examples(votes: _Votes) -> tuple[tuple[Example, float], ...]:
     """The LoRAs with the largest weight; a second one of the same creator adds little."""
-    firsts: dict[str | None, int] = {}
-    for at in ranked:
-        firsts.setdefault(votes.examples[at].creator, at)
-    chosen = list(firsts.values())[:MAX_VALUES]
-    return tuple((votes.examples[at], votes.weights[at]) for at in chosen)
+    firsts: dict[str | None, tuple[Example, float]] = {}
+    for example, weight in zip(votes.examples, votes.weights, strict=True):
+        firsts.setdefault(example.creator, (example, weight))
+    return tuple(firsts.values())[:MAX_VALUES]
