@@ -7,21 +7,16 @@ musubi-tuner, ai-toolkit, OneTrainer, SimpleTuner and TrainTrain write them.
 import re
 
 #: Start of a name, the rest of it where the meaning is certain (None: it never is), architecture.
-#: Names are in lower case without separators; a longer start stands before a shorter one.
+#: Names are in lower case without separators; the first start that fits decides.
 _NAMES = (
-    ("sdxl", r".*", "sdxl"),
-    ("stablediffusionxl", r".*", "sdxl"),
-    ("sd1", r"v|\d?", "sd1"),
-    ("sdv1", r"v|\d?", "sd1"),
-    ("stablediffusionv1", r"\d?", "sd1"),
-    ("stablediffusion1", None, "sd1"),
-    ("sd2", r"v|\d?", "sd2"),
-    ("sdv2", r"v|\d?", "sd2"),
-    ("stablediffusionv2", r"\d{3}v?|\d?", "sd2"),
-    ("stablediffusion2", None, "sd2"),
-    ("sd3", r".*", "sd3"),
-    ("sdv3", r".*", "sd3"),
-    ("stablediffusion3", r".*", "sd3"),
+    (r"sdxl|stablediffusionxl", r".*", "sdxl"),
+    (r"sdv?1", r"v|\d?", "sd1"),
+    (r"stablediffusionv1", r"\d?", "sd1"),
+    (r"stablediffusion1", None, "sd1"),
+    (r"sdv?2", r"v|\d?", "sd2"),
+    (r"stablediffusionv2", r"\d{3}v?|\d?", "sd2"),
+    (r"stablediffusion2", None, "sd2"),
+    (r"sdv?3|stablediffusion3", r".*", "sd3"),
     ("flux2", r".*", "flux2"),
     ("flux", r"1.*|kontext", "flux1"),
     ("chromaradiance", None, "chroma-radiance"),  # another script, the same layers as Chroma
@@ -57,14 +52,16 @@ def certain_architecture(name: str) -> str | None:
     if len(name) > _MAX_CHARS:
         return None
     spelt = _plain(name)
-    certain = ((f"{start}(?:{rest})", found) for start, rest, found in _NAMES if rest is not None)
-    return next((found for pattern, found in certain if re.fullmatch(pattern, spelt)), None)
+    for start, rest, found in _NAMES:
+        if rest is not None and re.fullmatch(f"(?:{start})(?:{rest})", spelt):
+            return found
+    return None
 
 
 def likely_architecture(name: str) -> str | None:
     """The architecture by the start of the name alone; None for an unknown name."""
     spelt = _plain(name[:_MAX_CHARS])
-    return next((found for start, _, found in _NAMES if spelt.startswith(start)), None)
+    return next((found for start, _, found in _NAMES if re.match(start, spelt)), None)
 
 
 def have_same_layers(one: str, other: str) -> bool:

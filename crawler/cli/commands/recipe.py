@@ -55,7 +55,7 @@ def recipe(
     title, decoded = read_decoded(ref, place(db))
     made = export(decoded)
     texts = {
-        _CONFIG: escaped(config_text(made, f"what {title} says of its own training")),
+        _CONFIG: escaped(config_text(made, f"the metadata of {title}")),
         _DATASET: escaped(dataset_text(made)),
         _REPORT: "".join(f"{visible(line)}\n" for line in report_text(made).split("\n")[:-1]),
     }

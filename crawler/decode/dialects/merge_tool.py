@@ -19,7 +19,7 @@ from crawler.decode import clean
 from crawler.decode.dialect_result import DialectResult
 from crawler.decode.dialects.kohya import keys as kohya_keys
 from crawler.decode.dialects.kohya.dialect import FOREIGN_KEYS
-from crawler.decode.dialects.kohya.network import RESIZED
+from crawler.decode.dialects.kohya.network import split_comment
 from crawler.decode.embedded_json import read_json
 from crawler.decode.problems import UnreadableError
 from crawler.model import Trainer
@@ -70,7 +70,8 @@ def read(metadata: Mapping[str, str]) -> DialectResult:
 def _is_resized(metadata: Mapping[str, str]) -> bool:
     """Whether a comment names a former rank, and no keys of a training or its base are left."""
     trained = not _TRAINED.isdisjoint(metadata) or "ss_v2" in metadata
-    return not trained and RESIZED.match(metadata.get("ss_training_comment", "")) is not None
+    former_rank, _ = split_comment(metadata.get("ss_training_comment"))
+    return not trained and former_rank is not None
 
 
 def _is_made(metadata: Mapping[str, str]) -> bool:

@@ -1,195 +1,54 @@
-"""config.toml: the options of a training script, told by what a file says."""
+"""config.toml: the options of a training script, as far as a file states them."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 from crawler.decode import clean
+from crawler.decode.dialects.kohya.network import split_comment
 from crawler.decode.problems import UnreadableError
 from crawler.insight.export import network as recipe_network
-from crawler.insight.export.parts import Kind, Note, Option, Section, Value, placeholder
+from crawler.insight.export.parts import Draft, Option, Reader, Section, Value, placeholder
 from crawler.insight.export.scripts import EXTRAS, Script
-from crawler.model import Decoded
 
-
-def length(decoded: Decoded, notes: list[Note]) -> list[Option]:
-    """`max_train_steps` where it is known, else `max_train_epochs`; never both."""
-    recipe = decoded.recipe
-    found = _planned(decoded, notes)
-    if recipe.gradient_accumulation_steps is not None:
-        found.append(Option("gradient_accumulation_steps", recipe.gradient_accumulation_steps))
-    if recipe.epoch is not None and recipe.num_epochs is not None:
-        early = recipe.epoch < recipe.num_epochs
-        if early and (recipe.steps is None or recipe.steps != recipe.max_train_steps):
-            text = (
-                f"the whole run is written, of {recipe.num_epochs:,} epochs;"
-                f" this file was saved in epoch {recipe.epoch:,}"
-            )
-            notes.append(Note(Kind.ASSUMED, "length", text))
-    _note_devices(decoded, notes)
-    return found
-
-
-def _planned(decoded: Decoded, notes: list[Note]) -> list[Option]:
-    recipe = decoded.recipe
-    if recipe.max_train_steps is not None:
-        return [Option("max_train_steps", recipe.max_train_steps)]
-    if recipe.num_epochs is not None:
-        return [Option("max_train_epochs", recipe.num_epochs)]
-    if recipe.steps is not None:
-        text = f"{recipe.steps:,}, the steps of this file; how many were planned is not told"
-        notes.append(Note(Kind.ASSUMED, "max_train_steps", text))
-        return [Option("max_train_steps", recipe.steps)]
-    text = "neither steps nor epochs are told; sd-scripts would do 1,600 steps"
-    notes.append(Note(Kind.MISSING, "max_train_steps", text))
-    return []
-
-
-def _note_devices(decoded: Decoded, notes: list[Note]) -> None:
-    """Say how many devices worked together, or that it is unknown."""
-    recipe = decoded.recipe
-    batch, whole = recipe.batch_size, recipe.total_batch_size
-    if batch is None:
-        return
-    if whole is None:
-        text = "how many trained together; with more than one, a step saw more images"
-        notes.append(Note(Kind.MISSING, "devices", text))
-        return
-    each = batch * (recipe.gradient_accumulation_steps or 1)
-    devices, rest = divmod(whole, each) if each > 0 else (1, 0)
-    if devices > 1 and rest == 0:
-        text = f"{devices:,} trained together: start as many processes, or raise the batch size"
-        notes.append(Note(Kind.ASSUMED, "devices", text))
-
-
-#: A model on Hugging Face, which sd-scripts fetches by itself.
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
-
-#: How a name ends that is a file's, and so no model on Hugging Face.
-_FILES = (".safetensors", ".ckpt", ".pt", ".sft", ".bin")
-
-
-def models(decoded: Decoded, script: Script, notes: list[Note]) -> list[Option]:
-    """The base model, the VAE, and the further files that the script asks for."""
-    recipe = decoded.recipe
-    found = [_base(decoded, notes)]
-    if recipe.vae_name is not None:
-        remark = _known_as(recipe.vae_name)
-        found.append(Option("vae", placeholder(recipe.vae_name), remark))
-        notes.append(Note(Kind.MISSING, "vae", f"the path of the VAE; {remark}"))
-    for name in script.models:
-        if name != "vae" or recipe.vae_name is None:
-            found.append(Option(name, placeholder(name), "a file that the script asks for"))
-            notes.append(
-                Note(Kind.MISSING, name, f"the path of a file that {script.file} asks for")
-            )
-    if recipe.v2 is not None or script.base == "sd2":
-        found.append(Option("v2", recipe.v2 is True or script.base == "sd2"))
-    if script.base in {"sd1", "sd2", "sdxl"} and _predicts_velocity(decoded):
-        found.append(Option("v_parameterization", value=True))
-    if "model_type" in script.extras:
-        found.append(Option("model_type", "chroma" if script.base == "chroma" else "flux"))
-    return [*found, *_clip_skip(decoded)]
-
-
-def _base(decoded: Decoded, notes: list[Note]) -> Option:
-    recipe = decoded.recipe
-    name, option = recipe.sd_model_name, "pretrained_model_name_or_path"
-    if name is None:
-        notes.append(Note(Kind.MISSING, option, "the model that was trained on, not even its name"))
-        return Option(option, placeholder("base model"), "the model that was trained on")
-    hashes = {"SHA-256": recipe.sd_model_sha256, "AutoV1": recipe.sd_model_hash}
-    told = [f"{kind} {value}" for kind, value in hashes.items() if value]
-    if _HUB_ID.fullmatch(name) and not told and not name.casefold().endswith(_FILES):
-        notes.append(Note(Kind.ASSUMED, option, f"{name}, taken for a model on Hugging Face"))
-        return Option(option, name, "on Hugging Face")
-    remark = ", ".join([_known_as(name), *told])
-    notes.append(Note(Kind.MISSING, option, f"the path of the model that was trained on; {remark}"))
-    return Option(option, placeholder(name), remark)
-
-
-def _known_as(name: str) -> str:
-    return f"it was called {clean.quote(name)}"
-
-
-def _predicts_velocity(decoded: Decoded) -> bool:
-    """Whether the base predicts velocity, by sd-scripts' name for it or by the model spec."""
-    version = decoded.recipe.base_model_version or ""
-    metadata = decoded.header.metadata or {}
-    return version.endswith("_v") or metadata.get("modelspec.prediction_type") == "v"
-
-
-def _clip_skip(decoded: Decoded) -> list[Option]:
-    value = decoded.recipe.clip_skip
-    if value is None:
-        layer = (decoded.header.metadata or {}).get("modelspec.encoder_layer", "")
-        value = int(layer) if re.fullmatch("[0-9]{1,2}", layer, re.ASCII) else None
-    return [] if value is None else [Option("clip_skip", value)]
-
-
-Reader = Callable[[Any], Value | None]
-
-#: Columns of `loras` that are options of the same name, or of the second name, by section.
-_RATES = ("learning_rate", "unet_lr")
+#: Columns of `loras` that are options of the same name.
 _LOSS = (
-    "noise_offset",
-    "adaptive_noise_scale",
-    "multires_noise_iterations",
-    "multires_noise_discount",
-    "min_snr_gamma",
-    "ip_noise_gamma",
-    "zero_terminal_snr",
-    ("debiased_estimation", "debiased_estimation_loss"),
-    "scale_weight_norms",
-    "prior_loss_weight",
-    "loss_type",
-    "huber_c",
-    "guidance_scale",
-    "timestep_sampling",
-    "discrete_flow_shift",
-    "weighting_scheme",
-)
+    "noise_offset", "adaptive_noise_scale", "multires_noise_iterations", "multires_noise_discount",
+    "min_snr_gamma", "ip_noise_gamma", "zero_terminal_snr", "scale_weight_norms",
+    "prior_loss_weight", "loss_type", "huber_c", "guidance_scale", "timestep_sampling",
+    "discrete_flow_shift", "weighting_scheme",
+)  # fmt: skip
 _MACHINE = (
-    "mixed_precision",
-    "full_fp16",
-    "full_bf16",
-    "fp8_base",
-    "gradient_checkpointing",
-    "cache_latents",
-    "lowram",
-    "seed",
-    "max_token_length",
-)
+    "mixed_precision", "full_fp16", "full_bf16", "fp8_base", "gradient_checkpointing",
+    "cache_latents", "lowram", "seed", "max_token_length",
+)  # fmt: skip
 
-#: Metadata keys that no column takes, and their options.
-_RAW_LOSS: tuple[tuple[str, str, Reader], ...] = (
-    ("ss_noise_offset_random_strength", "noise_offset_random_strength", clean.boolean),
-    ("ss_ip_noise_gamma_random_strength", "ip_noise_gamma_random_strength", clean.boolean),
-    ("ss_huber_schedule", "huber_schedule", clean.string),
-    ("ss_huber_scale", "huber_scale", clean.number),
-    ("ss_sigmoid_scale", "sigmoid_scale", clean.number),
-    ("ss_model_prediction_type", "model_prediction_type", clean.string),
-    ("ss_logit_mean", "logit_mean", clean.number),
-    ("ss_logit_std", "logit_std", clean.number),
-    ("ss_mode_scale", "mode_scale", clean.number),
-    ("ss_apply_t5_attn_mask", "apply_t5_attn_mask", clean.boolean),
-    ("ss_apply_lg_attn_mask", "apply_lg_attn_mask", clean.boolean),
-)
-_RAW_RATES: tuple[tuple[str, str, Reader], ...] = (
-    ("ss_lr_scheduler_num_cycles", "lr_scheduler_num_cycles", clean.integer),
-    ("ss_lr_scheduler_power", "lr_scheduler_power", clean.number),
-)
-_RAW_MACHINE: tuple[tuple[str, str, Reader], ...] = (
-    ("ss_fp8_base_unet", "fp8_base_unet", clean.boolean),
-)
-_RAW_VALIDATION: tuple[tuple[str, str, Reader], ...] = (
-    ("ss_max_validation_steps", "max_validation_steps", clean.integer),
-    ("ss_validate_every_n_epochs", "validate_every_n_epochs", clean.integer),
-    ("ss_validate_every_n_steps", "validate_every_n_steps", clean.integer),
-)
+#: Options whose metadata key, `ss_` and the option, fills no column, and their readers.
+_RAW_LOSS: Mapping[str, Reader] = {
+    "noise_offset_random_strength": clean.boolean,
+    "ip_noise_gamma_random_strength": clean.boolean,
+    "huber_schedule": clean.string,
+    "huber_scale": clean.number,
+    "sigmoid_scale": clean.number,
+    "model_prediction_type": clean.string,
+    "logit_mean": clean.number,
+    "logit_std": clean.number,
+    "mode_scale": clean.number,
+    "apply_t5_attn_mask": clean.boolean,
+    "apply_lg_attn_mask": clean.boolean,
+}
+_RAW_RATES: Mapping[str, Reader] = {
+    "lr_scheduler_num_cycles": clean.integer,
+    "lr_scheduler_power": clean.number,
+}
+_RAW_MACHINE: Mapping[str, Reader] = {"fp8_base_unet": clean.boolean}
+_RAW_VALIDATION: Mapping[str, Reader] = {
+    "max_validation_steps": clean.integer,
+    "validate_every_n_epochs": clean.integer,
+    "validate_every_n_steps": clean.integer,
+}
 
-#: Options that take one of a few values; a script ends at once when it is given another.
+#: Options that accept a few values only; a script stops at any other.
 _CHOICES: Mapping[str, frozenset[Value]] = MappingProxyType(
     {
         "mixed_precision": frozenset({"no", "fp16", "bf16"}),
@@ -211,128 +70,216 @@ _CHOICES: Mapping[str, frozenset[Value]] = MappingProxyType(
     }
 )
 
-#: Half precision throughout works with mixed precision of the same kind alone.
+#: Training in half precision needs mixed precision of the same kind.
 _FULL = MappingProxyType({"full_fp16": "fp16", "full_bf16": "bf16"})
 
-#: Caption tokens without an option: CLIP's own 75.
+#: Caption tokens without the option `max_token_length`.
 _CLIP_TOKENS = 75
 
+#: A model on Hugging Face, which sd-scripts downloads itself, and suffixes that only files have.
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+_FILES = (".safetensors", ".ckpt", ".pt", ".sft", ".bin")
 
-def config(decoded: Decoded, script: Script, notes: list[Note]) -> tuple[Section, ...]:
-    """The sections of config.toml that have something in them."""
+#: Number formats of tensors -> values of `save_precision`.
+_PRECISIONS = MappingProxyType({"F16": "fp16", "BF16": "bf16", "F32": "float"})
+
+
+def config(draft: Draft, script: Script) -> tuple[Section, ...]:
+    """The sections of config.toml that are not empty."""
     sections = (
-        ("the model to train on", models(decoded, script, notes)),
-        ("the result", _result(decoded, notes)),
-        ("the network", recipe_network.network(decoded, script, notes)),
-        ("learning rates", _rates(decoded, notes)),
-        ("length", length(decoded, notes)),
-        ("loss and noise", _loss(decoded, notes)),
-        ("machine", [*_columns(decoded, _MACHINE), *_raw(decoded, _RAW_MACHINE, notes)]),
-        ("validation", _raw(decoded, _RAW_VALIDATION, notes)),
+        ("base model", _models(draft, script)),
+        ("output", _output(draft)),
+        ("network", recipe_network.network(draft, script)),
+        ("learning rates", _rates(draft)),
+        ("length", _length(draft)),
+        ("loss and noise", _loss(draft)),
+        ("machine", [*draft.columns(*_MACHINE), *_raw(draft, _RAW_MACHINE)]),
+        ("validation", _raw(draft, _RAW_VALIDATION)),
         ("images", [Option("dataset_config", "dataset.toml")]),
     )
-    precision = decoded.recipe.mixed_precision
     return tuple(
         Section(title, tuple(kept))
         for title, options in sections
-        if (kept := [one for one in options if _is_taken(one, script, precision, notes)])
+        if (kept := [one for one in options if _is_accepted(one, draft, script)])
     )
 
 
-def _columns(decoded: Decoded, names: tuple[str | tuple[str, str], ...]) -> list[Option]:
-    found = []
-    for name in names:
-        column, option = (name, name) if isinstance(name, str) else name
-        if (value := getattr(decoded.recipe, column)) is not None:
-            found.append(Option(option, value))
-    return found
+def _raw(draft: Draft, readers: Mapping[str, Reader]) -> list[Option]:
+    metadata = draft.metadata
+    return [
+        option
+        for name, reader in readers.items()
+        for option in draft.read(name, reader, metadata.get(f"ss_{name}"))
+    ]
 
 
-def _raw(
-    decoded: Decoded, keys: tuple[tuple[str, str, Reader], ...], notes: list[Note]
-) -> list[Option]:
-    """Options of metadata keys; a value that cannot be read is noted and left out."""
-    metadata, found = decoded.header.metadata or {}, []
-    for key, option, reader in keys:
-        try:
-            value = reader(metadata.get(key))
-        except UnreadableError as error:
-            notes.append(Note(Kind.CONFLICT, option, f"left out: {error.detail}"))
-            continue
-        if value is not None:
-            found.append(Option(option, value))
-    return found
+def _models(draft: Draft, script: Script) -> list[Option]:
+    """The base model, the VAE, and further files that the script requires."""
+    recipe = draft.recipe
+    found = [_base(draft)]
+    if recipe.vae_name is not None:
+        remark = f"recorded as {clean.quote(recipe.vae_name)}"
+        found.append(Option("vae", placeholder(recipe.vae_name), remark))
+        draft.missing("vae", f"the path of the VAE, {remark}")
+    for name in script.models:
+        if name != "vae" or recipe.vae_name is None:
+            found.append(Option(name, placeholder(name), "a file that the script requires"))
+            draft.missing(name, f"the path of a file that {script.file} requires")
+    if recipe.v2 is not None or script.base == "sd2":
+        found.append(Option("v2", recipe.v2 is True or script.base == "sd2"))
+    if script.base in {"sd1", "sd2", "sdxl"} and _predicts_velocity(draft):
+        found.append(Option("v_parameterization", value=True))
+    if "model_type" in script.extras:
+        found.append(Option("model_type", "chroma" if script.base == "chroma" else "flux"))
+    return [*found, *_clip_skip(draft)]
 
 
-def _result(decoded: Decoded, notes: list[Note]) -> list[Option]:
-    """Where the result goes, and the texts that are kept with it."""
-    recipe, metadata = decoded.recipe, decoded.header.metadata or {}
+def _base(draft: Draft) -> Option:
+    recipe = draft.recipe
+    name, option = recipe.sd_model_name, "pretrained_model_name_or_path"
+    if name is None:
+        draft.missing(option, "the base model; not even its name is recorded")
+        return Option(option, placeholder("base model"), "the base model")
+    hashes = {"SHA-256": recipe.sd_model_sha256, "AutoV1": recipe.sd_model_hash}
+    known = [f"{kind} {value}" for kind, value in hashes.items() if value]
+    if _HUB_ID.fullmatch(name) and not known and not name.casefold().endswith(_FILES):
+        draft.assumed(option, f"{name} is a model on Hugging Face")
+        return Option(option, name, "on Hugging Face")
+    remark = ", ".join([f"recorded as {clean.quote(name)}", *known])
+    draft.missing(option, f"the path of the base model, {remark}")
+    return Option(option, placeholder(name), remark)
+
+
+def _predicts_velocity(draft: Draft) -> bool:
+    """Whether the base predicts velocity, by its name in sd-scripts or by the model spec."""
+    version = draft.recipe.base_model_version or ""
+    return version.endswith("_v") or draft.metadata.get("modelspec.prediction_type") == "v"
+
+
+def _clip_skip(draft: Draft) -> list[Option]:
+    value = draft.recipe.clip_skip
+    if value is None:
+        layer = draft.metadata.get("modelspec.encoder_layer", "")
+        value = int(layer) if re.fullmatch("[0-9]{1,2}", layer, re.ASCII) else None
+    return [] if value is None else [Option("clip_skip", value)]
+
+
+def _output(draft: Draft) -> list[Option]:
+    """Where the result goes, its number format, and texts stored in it."""
+    recipe = draft.recipe
     found = [Option("output_dir", "output"), Option("output_name", recipe.output_name or "last")]
-    notes.append(Note(Kind.ASSUMED, "output_dir", "output, beside the recipe"))
-    if precision := {"F16": "fp16", "BF16": "bf16", "F32": "float"}.get(
-        decoded.weights.tensor_dtype or ""
-    ):
+    draft.assumed("output_dir", "output, next to the recipe")
+    if precision := _PRECISIONS.get(draft.weights.tensor_dtype or ""):
         found.append(Option("save_precision", precision))
-        text = f"{precision}, the number format of the tensors"
-        notes.append(Note(Kind.ASSUMED, "save_precision", text))
-    if comment := recipe_network.comment_without_prefix(recipe.training_comment):
+        draft.assumed("save_precision", f"{precision}, the number format of the tensors")
+    _, comment = split_comment(recipe.training_comment)
+    if comment:
         found.append(Option("training_comment", comment))
     for name in ("title", "author", "description", "license", "tags"):
-        text = clean.text(metadata.get(f"modelspec.{name}", ""))[: clean.MAX_TEXT_CHARS]
-        # The title that sd-scripts makes up by itself says nothing.
+        text = clean.text(draft.metadata.get(f"modelspec.{name}", ""))[: clean.MAX_TEXT_CHARS]
+        # sd-scripts makes up such a title by itself.
         made_up = name == "title" and (text == recipe.output_name or text.startswith("LoRA@"))
         if text not in clean.ABSENT and not made_up:
             found.append(Option(f"metadata_{name}", text))
     return found
 
 
-def _rates(decoded: Decoded, notes: list[Note]) -> list[Option]:
-    recipe, weights = decoded.recipe, decoded.weights
-    found = _columns(decoded, _RATES)
-    rates = recipe.text_encoder_lrs or ()
-    if rates:
-        # One rate stands alone: versions before 2024-09 know no list, later ones take both.
+def _rates(draft: Draft) -> list[Option]:
+    recipe = draft.recipe
+    found = draft.columns("learning_rate", "unet_lr")
+    if rates := recipe.text_encoder_lrs:
+        # A single rate is not a list: versions before 2024-09 know no list.
         found.append(Option("text_encoder_lr", rates if len(rates) > 1 else rates[0]))
-    if weights.trains_text_encoder is False and recipe.text_encoder_lr != 0:
+    if draft.weights.trains_text_encoder is False and recipe.text_encoder_lr != 0:
         found.append(Option("network_train_unet_only", value=True))
-        text = "true: the file has no tensor of a text encoder"
-        notes.append(Note(Kind.ASSUMED, "network_train_unet_only", text))
-    found += recipe_network.optimizer(decoded, notes)
-    found += _columns(decoded, ("lr_scheduler", "lr_warmup_steps"))
+        text = "true, as the file has no tensors of a text encoder"
+        draft.assumed("network_train_unet_only", text)
+    found += recipe_network.optimizer(draft)
+    found += draft.columns("lr_scheduler", "lr_warmup_steps")
     if recipe.lr_warmup_steps is None and recipe.lr_warmup_ratio is not None:
         found.append(Option("lr_warmup_steps", recipe.lr_warmup_ratio))
-    return [*found, *_raw(decoded, _RAW_RATES, notes), *_columns(decoded, ("max_grad_norm",))]
+    return [*found, *_raw(draft, _RAW_RATES), *draft.columns("max_grad_norm")]
 
 
-def _loss(decoded: Decoded, notes: list[Note]) -> list[Option]:
-    found = [*_columns(decoded, _LOSS), *_raw(decoded, _RAW_LOSS, notes)]
-    span = (decoded.header.metadata or {}).get("modelspec.timestep_range")
+def _length(draft: Draft) -> list[Option]:
+    """`max_train_steps` if it is known, otherwise `max_train_epochs`, never both."""
+    recipe = draft.recipe
+    found = [*_planned(draft), *draft.columns("gradient_accumulation_steps")]
+    if recipe.epoch is not None and recipe.num_epochs is not None:
+        early = recipe.epoch < recipe.num_epochs
+        if early and (recipe.steps is None or recipe.steps != recipe.max_train_steps):
+            text = (
+                f"that of the whole run, {recipe.num_epochs:,} epochs;"
+                f" this file was saved in epoch {recipe.epoch:,}"
+            )
+            draft.assumed("length", text)
+    _note_devices(draft)
+    return found
+
+
+def _planned(draft: Draft) -> list[Option]:
+    recipe = draft.recipe
+    if recipe.max_train_steps is not None:
+        return [Option("max_train_steps", recipe.max_train_steps)]
+    if recipe.num_epochs is not None:
+        return [Option("max_train_epochs", recipe.num_epochs)]
+    if recipe.steps is not None:
+        text = f"{recipe.steps:,}, the steps of this file; the planned number is not recorded"
+        draft.assumed("max_train_steps", text)
+        return [Option("max_train_steps", recipe.steps)]
+    text = "neither steps nor epochs are recorded; sd-scripts would train 1,600 steps"
+    draft.missing("max_train_steps", text)
+    return []
+
+
+def _note_devices(draft: Draft) -> None:
+    """Note how many devices trained together, or that it is unknown."""
+    recipe = draft.recipe
+    batch, whole = recipe.batch_size, recipe.total_batch_size
+    if batch is None:
+        return
+    if whole is None:
+        draft.missing("devices", "their number; with more than one, a step saw more images")
+        return
+    each = batch * (recipe.gradient_accumulation_steps or 1)
+    devices, rest = divmod(whole, each) if each > 0 else (1, 0)
+    if devices > 1 and rest == 0:
+        text = f"{devices:,} trained together: start as many processes, or raise the batch size"
+        draft.assumed("devices", text)
+
+
+def _loss(draft: Draft) -> list[Option]:
+    found = draft.columns(*_LOSS)
+    if (debiased := draft.recipe.debiased_estimation) is not None:
+        found.append(Option("debiased_estimation_loss", debiased))
+    found += _raw(draft, _RAW_LOSS)
+    span = draft.metadata.get("modelspec.timestep_range")
     if span is None:
         return found
     try:
         least, most = (clean.integer(end) for end in span.split(",", 1))
     except (UnreadableError, ValueError):
-        text = f"left out: {clean.quote(span)} is no range of timesteps"
-        notes.append(Note(Kind.CONFLICT, "min_timestep", text))
+        draft.conflict("min_timestep", f"left out: {clean.quote(span)} is not a timestep range")
         return found
     ends = (("min_timestep", least), ("max_timestep", most))
     return [*found, *(Option(name, value) for name, value in ends if value is not None)]
 
 
-def _is_taken(one: Option, script: Script, precision: str | None, notes: list[Note]) -> bool:
-    """Whether the script takes the option with this value; else a note says that it is left out."""
+def _is_accepted(one: Option, draft: Draft, script: Script) -> bool:
+    """Whether the script accepts the option with this value; if not, that is noted."""
+    precision = draft.recipe.mixed_precision
     why = ""
     if script.file and one.name in EXTRAS and one.name not in script.extras:
         why = f"{script.file} has no such option"
     elif one.name == "max_token_length" and one.value == _CLIP_TOKENS:
-        return False  # what sd-scripts does without the option
+        return False  # the default
     elif one.name in _CHOICES and one.value not in _CHOICES[one.name]:
-        why = "sd-scripts knows no such value"
+        why = "sd-scripts does not accept this value"
     elif one.name in _FULL and one.value is True and precision != _FULL[one.name]:
         why = f"it needs mixed_precision {_FULL[one.name]}, not {precision or 'an unknown one'}"
     elif one.name == "v2" and one.value is True and script.base not in {"sd1", "sd2"}:
-        why = f"{script.base} is no Stable Diffusion 2"
+        why = f"{script.base} is not Stable Diffusion 2"
     if why:
         shown = "true" if one.value is True else clean.quote(one.value)
-        notes.append(Note(Kind.CONFLICT, one.name, f"{shown} is left out: {why}"))
+        draft.conflict(one.name, f"left out {shown}: {why}")
     return not why

@@ -1,18 +1,25 @@
-"""What a recipe for sd-scripts is made of: options, tables, and notes on what they rest on."""
+"""What a recipe for sd-scripts consists of, and the draft from which it is made."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
-#: What begins so is no value: it must be replaced before the recipe can be used. The same word
-#: everywhere, so that one search finds them all.
+from crawler.decode.problems import UnreadableError
+from crawler.model import Decoded, Recipe, Weights
+
+#: Prefix of values that must be replaced before the recipe can be used, so that one search finds all.
 PLACEHOLDER = "REPLACE_ME"
 
-#: What sd-scripts takes for an option: everything that TOML writes, but no table.
+#: The value of an option: whatever TOML can hold, except tables.
 Value = str | bool | int | float | tuple[int, ...] | tuple[float, ...] | tuple[str, ...]
+
+#: Makes a value of a metadata text; raises UnreadableError.
+Reader = Callable[[Any], Value | None]
 
 
 class Kind(StrEnum):
-    """What a note says of a setting."""
+    """What a note is about."""
 
     MISSING = "not recoverable"
     ASSUMED = "assumed"
@@ -24,8 +31,8 @@ class Note:
     """One line of the report.
 
     Attributes:
-        subject: The option of sd-scripts concerned, or what it is about in a word or two.
-        text: In words; may quote the file.
+        subject: The option of sd-scripts, or a topic in a word or two.
+        text: May quote the file.
     """
 
     kind: Kind
@@ -38,7 +45,7 @@ class Option:
     """One line of TOML.
 
     Attributes:
-        remark: Stands behind the value as a comment; may be empty.
+        remark: A comment behind the value; may be empty.
     """
 
     name: str
@@ -48,10 +55,10 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Options of config.toml that belong together.
+    """Related options of config.toml.
 
     Attributes:
-        title: Stands above them as a comment; sd-scripts knows no sections.
+        title: A comment above them; sd-scripts knows no sections.
     """
 
     title: str
@@ -68,12 +75,12 @@ class DatasetTable:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A recipe, ready to be written.
+    """A recipe that is ready to be written.
 
     Attributes:
-        script: The script of sd-scripts that trains this kind of LoRA; empty where it has none.
-        config: What belongs into config.toml.
-        datasets: What belongs into dataset.toml; at least one.
+        script: The script of sd-scripts that trains this kind of LoRA; empty if it has none.
+        config: Sections of config.toml.
+        datasets: Datasets of dataset.toml, at least one.
         notes: What is missing, assumed or contradictory, in this order.
     """
 
@@ -83,7 +90,64 @@ class Export:
     notes: tuple[Note, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A recipe in the making: the decoded file, and the notes so far."""
+
+    decoded: Decoded
+    notes: list[Note] = field(default_factory=list)
+
+    @property
+    def recipe(self) -> Recipe:
+        """What the metadata says."""
+        return self.decoded.recipe
+
+    @property
+    def weights(self) -> Weights:
+        """What the tensors say."""
+        return self.decoded.weights
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The metadata as it stands in the header."""
+        return self.decoded.header.metadata or {}
+
+    def missing(self, subject: str, text: str) -> None:
+        """Note what cannot be recovered."""
+        self.notes.append(Note(Kind.MISSING, subject, text))
+
+    def assumed(self, subject: str, text: str) -> None:
+        """Note what is assumed; of several notes on a subject only the first one is kept."""
+        self._note_once(Note(Kind.ASSUMED, subject, text))
+
+    def conflict(self, subject: str, text: str) -> None:
+        """Note what is left out or contradictory."""
+        self.notes.append(Note(Kind.CONFLICT, subject, text))
+
+    def conflict_once(self, subject: str, text: str) -> None:
+        """Note a conflict that thousands of folders may share: only the first one is kept."""
+        self._note_once(Note(Kind.CONFLICT, subject, text))
+
+    def columns(self, *names: str) -> list[Option]:
+        """Columns of `Recipe` that have a value, as options of the same name."""
+        values = ((name, getattr(self.recipe, name)) for name in names)
+        return [Option(name, value) for name, value in values if value is not None]
+
+    def read(self, option: str, reader: Reader, raw: Any) -> list[Option]:
+        """The option, unless its value is absent or unreadable; the latter is noted."""
+        try:
+            value = reader(raw)
+        except UnreadableError as error:
+            self.conflict_once(option, f"left out: {error.detail}")
+            return []
+        return [] if value is None else [Option(option, value)]
+
+    def _note_once(self, note: Note) -> None:
+        if all((one.kind, one.subject) != (note.kind, note.subject) for one in self.notes):
+            self.notes.append(note)
+
+
 def placeholder(name: str) -> str:
-    """A path that must be replaced, ending in the only part of it that is known."""
+    """A path to be replaced. It ends in the last part of `name`, the only part that is known."""
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
     return f"{PLACEHOLDER}/{last}" if last else PLACEHOLDER

@@ -1,143 +1,130 @@
-"""A recipe for sd-scripts, made of what a file says of its training.
+"""A recipe for sd-scripts, made from what a file says about its training.
 
-What the metadata holds is written as it was, what can be told otherwise is written and noted as
-assumed, what cannot be told is a placeholder or is left out, and noted as missing.
+What the metadata states is written unchanged. What follows from other facts is written and noted as
+assumed. What is unknown is a placeholder or left out, and noted as missing.
 
 Sources: sd-scripts `train_network.py` (what it records, and its options), `library/train_util.py`
 (options, `read_config_from_file`), `library/config_util.py` (the schema of a dataset config).
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from crawler.decode.problems import CONTRADICTED
 from crawler.errors import UsageError
 from crawler.insight.export.config import config
 from crawler.insight.export.dataset import datasets
-from crawler.insight.export.parts import Export, Kind, Note
+from crawler.insight.export.parts import Draft, Export, Kind
 from crawler.insight.export.scripts import Script, choose
-from crawler.model import Decoded, Problem, Trainer
+from crawler.model import Decoded, Trainer
 
-#: Options that every recipe should have, and what sd-scripts does without them.
+#: Problems of the header that the report lists; `inspect` lists all of them.
+MAX_PROBLEMS = 20
+
+#: Options that every recipe should have, and what happens without them.
 _EXPECTED = (
-    ("network_dim", "its network module would take its default, 4 for LoRA"),
-    ("optimizer_type", "sd-scripts would take AdamW"),
-    ("lr_scheduler", "sd-scripts would take constant"),
-    ("mixed_precision", "sd-scripts would take no"),
+    ("network_dim", "the network module would use its default, 4 for LoRA"),
+    ("optimizer_type", "sd-scripts would use AdamW"),
+    ("lr_scheduler", "sd-scripts would use constant"),
+    ("mixed_precision", "sd-scripts would use no"),
     ("seed", "sd-scripts would draw one"),
 )
 
-#: Base models whose text encoders are costly enough that their outputs are usually cached.
+#: Base models with large text encoders, whose outputs are usually cached.
 _CACHED_TEXT = frozenset({"sdxl", "sd3", "flux1", "chroma", "lumina2", "hunyuan-image", "anima"})
 
 
-def missing(decoded: Decoded, script: Script, written: Collection[str]) -> list[Note]:
-    """What the recipe lacks beside its placeholders.
-
-    Args:
-        decoded: The file.
-        script: Trains its kind.
-        written: The options that the recipe has, or of which the report already says why not.
-    """
-    recipe = decoded.recipe
-    found = [
-        (name, f"not told; {otherwise}") for name, otherwise in _EXPECTED if name not in written
-    ]
-    found += _rates(decoded)
-    found += _schedule(decoded, written)
-    if "save_precision" not in written:
-        found.append(("save_precision", "the number format of the result"))
-    if "min_timestep" not in written and "max_timestep" not in written:
-        found.append(("min_timestep, max_timestep", "whether only some timesteps were trained"))
-    if decoded.weights.trains_text_encoder is None:
-        found.append(("network_train_unet_only", "whether the text encoder was left out"))
-    if script.base in _CACHED_TEXT:
-        text = "whether the outputs of the text encoder were cached"
-        found.append(("cache_text_encoder_outputs", text))
-    found += [
-        ("xformers, sdpa", "how attention was computed; this changes speed and memory"),
-        ("network_weights, resume", "whether the run began from another LoRA or state"),
-        ("masked_loss, alpha_mask", "whether parts of the images were left out"),
-        ("token_warmup_min, token_warmup_step", "whether captions grew during the run"),
-    ]
-    notes = [Note(Kind.MISSING, subject, text) for subject, text in found]
-    if recipe.trainer == Trainer.MERGE_TOOL and recipe.original_dim is None:
-        text = "a tool that merges, extracts or splits made the file: no single run did"
-        notes.append(Note(Kind.ASSUMED, "trainer", text))
-    elif recipe.trainer not in {None, Trainer.KOHYA}:
-        text = f"{recipe.trainer} trained it: what it left to its own defaults is not known here"
-        notes.append(Note(Kind.ASSUMED, "trainer", text))
-    return notes
-
-
-def _rates(decoded: Decoded) -> list[tuple[str, str]]:
-    """The base learning rate, where one of the parts of the network depends on it."""
-    recipe = decoded.recipe
-    text_encoder = decoded.weights.trains_text_encoder is not False
-    lacks = recipe.unet_lr is None or (text_encoder and recipe.text_encoder_lr is None)
-    if recipe.learning_rate is not None or not lacks:
-        return []
-    return [("learning_rate", "not told; sd-scripts would take 2e-6 where no other rate is given")]
-
-
-def _schedule(decoded: Decoded, written: Collection[str]) -> list[tuple[str, str]]:
-    """What no trainer writes of the schedule, as far as this one has it."""
-    name = decoded.recipe.lr_scheduler
-    found = []
-    if name == "cosine_with_restarts" and "lr_scheduler_num_cycles" not in written:
-        found.append(("lr_scheduler_num_cycles", "how often the schedule restarted; default 1"))
-    if name == "polynomial" and "lr_scheduler_power" not in written:
-        found.append(("lr_scheduler_power", "how steep the schedule was; default 1"))
-    found.append(
-        ("lr_scheduler_type, lr_scheduler_args", "a schedule of one's own, and its arguments")
-    )
-    found.append(("lr_decay_steps", "how many steps the rate fell at the end of the run"))
-    return found
-
-
-#: Problems of the header that the report names; `inspect` names all of them.
-MAX_PROBLEMS = 20
-
-
 def export(decoded: Decoded) -> Export:
-    """The recipe of a file that was read.
+    """Make the recipe of a file.
 
     Raises:
-        UsageError: Neither the network module nor a learning rate is known: nothing would be left
-            but defaults.
+        UsageError: Neither the network module nor a learning rate is known, so that only defaults
+            would be left.
     """
     recipe = decoded.recipe
     rates = (recipe.learning_rate, recipe.unet_lr, recipe.text_encoder_lr)
     if recipe.network_module is None and all(rate is None for rate in rates):
         raise UsageError(
-            "there is no recipe to be made of this file: it names neither a network module nor a"
-            " learning rate\n`lora-crawl inspect` or `show` tell what it does say"
+            "cannot make a recipe: the file states neither a network module nor a learning rate\n"
+            "`lora-crawl inspect` and `show` print what it does state"
         )
-    notes: list[Note] = []
-    script = choose(decoded, notes)
-    sections = config(decoded, script, notes)
-    tables = datasets(decoded, script, notes)
+    draft = Draft(decoded)
+    script = choose(draft)
+    sections = config(draft, script)
+    tables = datasets(draft, script)
     written = {option.name for section in sections for option in section.options}
-    left_out = {note.subject for note in notes if note.kind is Kind.CONFLICT}
-    notes += missing(decoded, script, written | left_out)
-    notes += _problems(decoded.problems)
+    left_out = {note.subject for note in draft.notes if note.kind is Kind.CONFLICT}
+    _note_missing(draft, script, written | left_out)
+    _note_trainer(draft)
+    _note_problems(draft)
     order = list(Kind)
     return Export(
         script=script.file,
         config=sections,
         datasets=tables,
-        notes=tuple(sorted(notes, key=lambda note: order.index(note.kind))),
+        notes=tuple(sorted(draft.notes, key=lambda note: order.index(note.kind))),
     )
 
 
-def _problems(problems: Iterable[Problem]) -> list[Note]:
-    """What is wrong with the header, so that the recipe lacks it or should be looked at.
+def _note_missing(draft: Draft, script: Script, known: Collection[str]) -> None:
+    """Note what the recipe lacks besides its placeholders.
 
-    A base that the tensors contradict has been told when the script was chosen.
+    Args:
+        draft: The file.
+        script: The script that trains it.
+        known: Options that the recipe has, and those whose absence is already noted.
     """
-    told = (CONTRADICTED, "base_model_version")
-    listed = [one for one in problems if (one.code, one.field) != told]
-    notes = [Note(Kind.CONFLICT, one.field, one.detail) for one in listed[:MAX_PROBLEMS]]
+    for name, otherwise in _EXPECTED:
+        if name not in known:
+            draft.missing(name, f"not recorded; {otherwise}")
+    recipe = draft.recipe
+    text_encoder = draft.weights.trains_text_encoder
+    lacks = recipe.unet_lr is None or (text_encoder is not False and recipe.text_encoder_lr is None)
+    if recipe.learning_rate is None and lacks:
+        draft.missing(
+            "learning_rate", "not recorded; sd-scripts would use 2e-6 for parts without a rate"
+        )
+    if recipe.lr_scheduler == "cosine_with_restarts" and "lr_scheduler_num_cycles" not in known:
+        draft.missing("lr_scheduler_num_cycles", "how often the schedule restarted; default 1")
+    if recipe.lr_scheduler == "polynomial" and "lr_scheduler_power" not in known:
+        draft.missing("lr_scheduler_power", "the power of the schedule; default 1")
+    draft.missing("lr_scheduler_type, lr_scheduler_args", "a custom schedule and its arguments")
+    draft.missing("lr_decay_steps", "over how many steps the rate fell at the end of the run")
+    if "save_precision" not in known:
+        draft.missing("save_precision", "the number format of the result")
+    if "min_timestep" not in known and "max_timestep" not in known:
+        draft.missing("min_timestep, max_timestep", "whether only some timesteps were trained")
+    if text_encoder is None:
+        draft.missing("network_train_unet_only", "whether the text encoder was trained")
+    if script.base in _CACHED_TEXT:
+        text = "whether the outputs of the text encoder were cached"
+        draft.missing("cache_text_encoder_outputs", text)
+    draft.missing("xformers, sdpa", "the implementation of attention; it affects speed and memory")
+    draft.missing("network_weights, resume", "whether the run started from another LoRA or state")
+    draft.missing("masked_loss, alpha_mask", "whether parts of the images were masked")
+    draft.missing(
+        "token_warmup_min, token_warmup_step", "whether captions grew longer during the run"
+    )
+
+
+def _note_trainer(draft: Draft) -> None:
+    trainer = draft.recipe.trainer
+    if trainer == Trainer.MERGE_TOOL and draft.recipe.original_dim is None:
+        text = "a tool that merges, extracts or splits LoRAs made the file, not a single run"
+        draft.assumed("trainer", text)
+    elif trainer not in {None, Trainer.KOHYA}:
+        draft.assumed(
+            "trainer", f"{trainer}; settings that it left to its own defaults are unknown"
+        )
+
+
+def _note_problems(draft: Draft) -> None:
+    """Note the problems of the header, except a base that the tensors contradict.
+
+    That one is noted when the script is chosen.
+    """
+    noted = (CONTRADICTED, "base_model_version")
+    listed = [one for one in draft.decoded.problems if (one.code, one.field) != noted]
+    for one in listed[:MAX_PROBLEMS]:
+        draft.conflict(one.field, one.detail)
     if more := listed[MAX_PROBLEMS:]:
-        text = f"{len(more):,} more problems; `inspect` names them"
-        notes.append(Note(Kind.CONFLICT, "metadata", text))
-    return notes
+        draft.conflict("metadata", f"{len(more):,} more problems; `inspect` lists them")

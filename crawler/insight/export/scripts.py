@@ -1,4 +1,4 @@
-"""Which script of sd-scripts trains a LoRA, and what only that script asks for."""
+"""The scripts of sd-scripts: which one trains a LoRA, and what only that one needs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from types import MappingProxyType
 
 from crawler.decode import clean
 from crawler.decode.base_names import have_same_layers, likely_architecture
-from crawler.insight.export.parts import Kind, Note
-from crawler.model import Decoded, Trainer
+from crawler.insight.export.parts import Draft
+from crawler.model import Trainer
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +15,12 @@ class Script:
     """A training script.
 
     Attributes:
-        file: Its name; empty where sd-scripts has none for this base.
-        base: The base model in the words of the column `architecture`, or as the trainer says.
-        module: sd-scripts' own LoRA module for this base; empty where it has none.
-        models: Options that name further model files, all of them required.
-        extras: Options that it knows and other scripts do not.
-        side: Side of the square that the base was made for, px; used where the file says nothing.
+        file: Its name; empty if sd-scripts has none for this base.
+        base: The base model as a value of `architecture`, or as the trainer names it.
+        module: The LoRA module of sd-scripts for this base; empty if it has none.
+        models: Options that name further model files. All of them are required.
+        extras: Options of EXTRAS that it has.
+        side: Native side of square images, in px; used when the file names no resolution.
     """
 
     file: str
@@ -36,9 +36,10 @@ _FLOW = frozenset({"timestep_sampling", "sigmoid_scale", "discrete_flow_shift"})
 _PREDICTION = frozenset({"model_prediction_type"})
 _FLUX = _DENSITY | _FLOW | _PREDICTION | {"model_type", "apply_t5_attn_mask", "guidance_scale"}
 _SD3 = _DENSITY | {"apply_lg_attn_mask", "apply_t5_attn_mask"}
-_HUNYUAN = _DENSITY - {"weighting_scheme"} | _FLOW | _PREDICTION
+_LUMINA = _DENSITY | _FLOW | _PREDICTION
+_HUNYUAN = _LUMINA - {"weighting_scheme"}
 
-#: Options that some scripts know and others do not.
+#: Options that only some scripts have.
 EXTRAS = _FLUX | _SD3
 
 _LORA = "networks.lora"
@@ -52,23 +53,10 @@ _SCRIPTS: Mapping[str, Script] = MappingProxyType(
             Script("sd3_train_network.py", "sd3", f"{_LORA}_sd3", ("clip_l", "clip_g", "t5xxl"), _SD3),
             Script("flux_train_network.py", "flux1", f"{_LORA}_flux", ("clip_l", "t5xxl", "ae"), _FLUX),
             Script("flux_train_network.py", "chroma", f"{_LORA}_flux", ("t5xxl", "ae"), _FLUX),
-            Script(
-                "lumina_train_network.py",
-                "lumina2",
-                f"{_LORA}_lumina",
-                ("gemma2", "ae"),
-                _DENSITY | _FLOW | _PREDICTION,
-            ),
-            Script(
-                "hunyuan_image_train_network.py",
-                "hunyuan-image",
-                f"{_LORA}_hunyuan_image",
-                ("text_encoder", "byt5", "vae"),
-                _HUNYUAN,
-            ),
-            Script(
-                "anima_train_network.py", "anima", f"{_LORA}_anima", ("qwen3", "vae"), _DENSITY | _FLOW
-            ),
+            Script("lumina_train_network.py", "lumina2", f"{_LORA}_lumina", ("gemma2", "ae"), _LUMINA),
+            Script("hunyuan_image_train_network.py", "hunyuan-image", f"{_LORA}_hunyuan_image",
+                   ("text_encoder", "byt5", "vae"), _HUNYUAN),
+            Script("anima_train_network.py", "anima", f"{_LORA}_anima", ("qwen3", "vae"), _DENSITY | _FLOW),
         )
     }
 )  # fmt: skip
@@ -77,48 +65,44 @@ _SCRIPTS: Mapping[str, Script] = MappingProxyType(
 _MAX_NAME_CHARS = 80
 
 
-def choose(decoded: Decoded, notes: list[Note]) -> Script:
-    """The script for the base of a LoRA; one without a file where sd-scripts has none.
+def choose(draft: Draft) -> Script:
+    """The script for the base model; one without a file if sd-scripts does not train it.
 
-    The tensors are believed before the metadata: tools that convert, extract or merge write a base
-    they were not trained on.
+    Tensors take precedence over metadata: tools that convert, extract or merge may write a base that
+    the LoRA was not trained on.
     """
-    claimed, found = _claimed(decoded), decoded.weights.architecture
-    base = claimed
-    if found and not (claimed and have_same_layers(claimed, found)):
-        if claimed:
-            text = f"the metadata says {claimed}, the tensors fit {found}: taken for {found}"
-            notes.append(Note(Kind.CONFLICT, "base model", text))
-        else:
-            text = f"taken for {found} by the shapes of the tensors, the metadata does not say"
-            notes.append(Note(Kind.ASSUMED, "base model", text))
+    claimed, found = _claimed(draft), draft.weights.architecture
+    base = claimed or "sd1"
+    if claimed and found and not have_same_layers(claimed, found):
+        text = f"the metadata says {claimed}, the tensors fit {found}: {found} is used"
+        draft.conflict("base model", text)
         base = found
-    if base is None:
-        text = "neither the metadata nor the tensors tell it: taken for Stable Diffusion 1"
-        notes.append(Note(Kind.ASSUMED, "base model", text))
-        base = "sd1"
+    elif found and not claimed:
+        text = f"{found}, by the shapes of the tensors; the metadata does not name it"
+        draft.assumed("base model", text)
+        base = found
+    elif not claimed:
+        text = "Stable Diffusion 1; neither the metadata nor the tensors identify it"
+        draft.assumed("base model", text)
     if base in _SCRIPTS:
         return _SCRIPTS[base]
-    text = f"sd-scripts has no script that trains {base}: the settings are for another trainer"
-    notes.append(Note(Kind.CONFLICT, "script", text))
+    text = f"sd-scripts has no script that trains {base}; use these settings in another trainer"
+    draft.conflict("script", text)
     return Script("", base)
 
 
-def _claimed(decoded: Decoded) -> str | None:
-    """The base that the metadata names, directly or by the network module; None when it does not."""
-    recipe, metadata = decoded.recipe, decoded.header.metadata or {}
-    for name in (recipe.base_model_version, metadata.get("modelspec.architecture")):
+def _claimed(draft: Draft) -> str | None:
+    """The base that the metadata names, or the network module implies; None when neither does."""
+    recipe = draft.recipe
+    for name in (recipe.base_model_version, draft.metadata.get("modelspec.architecture")):
         if name and name.strip():
-            return _base_of(name)
+            spelt = name.strip().partition("/")[0][:_MAX_NAME_CHARS]
+            return likely_architecture(name) or clean.text(spelt)
     module = recipe.network_module or ""
     for script in _SCRIPTS.values():
         if script.module == module != _LORA:
             return script.base
     if recipe.v2 is not None and recipe.trainer == Trainer.KOHYA:
-        # Older than 2023-06-26, when the base got a key of its own; SDXL came after it.
+        # Before 2023-06-26 the base had no key of its own, and sd-scripts did not train SDXL.
         return "sd2" if recipe.v2 else "sd1"
     return None
-
-
-def _base_of(name: str) -> str:
-    return likely_architecture(name) or clean.text(name.strip().partition("/")[0][:_MAX_NAME_CHARS])

@@ -1,7 +1,7 @@
 """A recipe as text: two TOML files and a report.
 
-TOML is written by tomlkit; strings are basic ones on a single line, so that any character of them
-may be replaced by its escape later. Comments hold no character that TOML forbids there.
+tomlkit writes strings in double quotes on one line, so that a caller may escape any character in
+them. Comments hold no character that TOML forbids there.
 """
 
 import re
@@ -15,30 +15,30 @@ from tomlkit.items import Item, Table
 
 from crawler.insight.export.parts import PLACEHOLDER, Export, Option
 
-#: Cells of a line of the report.
+#: Width of the report, in characters.
 _WIDTH = 79
 
-#: What TOML forbids in a comment, the ends of lines included.
+#: Characters that TOML forbids in a comment; line ends are among them.
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f]")
 
-#: Items of a list that may stand in one line, in characters.
+#: Longest list on one line, in characters of its items.
 _ONE_LINE = 60
 
 
 def config_text(recipe: Export, source: str) -> str:
-    """config.toml, with the command that trains as its head.
+    """config.toml, headed by the training command.
 
     Args:
-        recipe: What is written.
-        source: What it was made of, in words; may quote the file.
+        recipe: The recipe to write.
+        source: What it was made from, in words; may quote the file.
     """
     command = f"accelerate launch {recipe.script} --config_file config.toml"
     head = (
-        f"Made by lora-crawl of {source}.",
+        f"Made by lora-crawl from {source}.",
         f"Train with sd-scripts: {command}"
         if recipe.script
         else "sd-scripts has no script for this base model.",
-        f"Whatever begins with {PLACEHOLDER} must be replaced before.",
+        f"Replace every value that starts with {PLACEHOLDER} first.",
     )
     document = tomlkit.document()
     for line in head:
@@ -69,12 +69,12 @@ def dataset_text(recipe: Export) -> str:
 
 
 def report_text(recipe: Export) -> str:
-    """What is missing, assumed or contradictory: a heading for each, then a line for each note."""
+    """The notes under a heading for each kind: missing, assumed, contradictory."""
     return "".join(f"{line}\n" for line in _report(recipe))
 
 
 def comment(text: str) -> str:
-    r"""The text in one line that may stand in a comment, with escapes like `\u000a`."""
+    r"""The text on one line, fit for a comment, with escapes such as `\u000a`."""
     return _FORBIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 

@@ -25,7 +25,7 @@ def test_of_a_stored_lora(run: Run, database: str) -> None:
     assert printed["network_dim"] == 128
     assert printed["dataset_config"] == "dataset.toml"
     assert printed["datasets"][0]["subsets"][0]["image_dir"] == "REPLACE_ME/5_marble"
-    assert "what Marble · v1 says of its own training" in result.stdout
+    assert "the metadata of Marble · v1" in result.stdout
 
 
 def test_a_path_needs_no_database(run: Run, lantern: str, tmp_path: Path) -> None:

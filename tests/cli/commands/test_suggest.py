@@ -68,7 +68,7 @@ def test_files_for_sd_scripts(run: Run, database: str, tmp_path: Path) -> None:
     assert tomllib.loads(text)["network_dim"] == 32
     assert "network_dim = 32 # 33% of 6 LoRAs" in text
     assert text.startswith(
-        "# Made by lora-crawl of the settings of 6 LoRAs (too few to rely on): Pony."
+        "# Made by lora-crawl from the settings of 6 LoRAs (too few to rely on): Pony."
     )
     assert tomllib.loads((folder / "dataset.toml").read_text(encoding="utf-8"))["datasets"]
 

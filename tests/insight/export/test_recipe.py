@@ -70,7 +70,7 @@ def test_the_base_by_the_tensors_by_the_module_and_by_age() -> None:
     assert old.config["v2"] is True
     shapes = recipe_of(LANTERN, SD1, base_model_version=None, v2=None)
     assert shapes.recipe.script == "train_network.py"
-    assert "taken for sd1 by the shapes" in shapes.notes(Kind.ASSUMED)["base model"]
+    assert "sd1, by the shapes" in shapes.notes(Kind.ASSUMED)["base model"]
     flux = recipe_of(LANTERN, base_model_version=None, network_module="networks.lora_flux")
     assert flux.recipe.script == "flux_train_network.py"
     unknown = recipe_of({"ss_network_module": "networks.lora"})
@@ -247,7 +247,7 @@ def test_what_could_not_be_read_is_a_conflict() -> None:
         *("cache_latents", "gradient_checkpointing", "network_dropout"),
     ]
     many = recipe_of(LANTERN, **dict.fromkeys(names, "a lot")).notes(Kind.CONFLICT)
-    assert many["metadata"] == (f"{len(names) - MAX_PROBLEMS} more problems; `inspect` names them")
+    assert many["metadata"] == (f"{len(names) - MAX_PROBLEMS} more problems; `inspect` lists them")
 
 
 def test_what_modelspec_adds() -> None:
@@ -272,7 +272,7 @@ def test_another_trainers_words_are_translated_or_left_out() -> None:
         lr_step_rules="", network_args={"target": "attn"},
     )  # fmt: skip
     assert made.config["network_module"] == "networks.lora"
-    assert "in place of network.lora" in made.notes(Kind.ASSUMED)["network_module"]
+    assert "instead of network.lora" in made.notes(Kind.ASSUMED)["network_module"]
     assert "network_args" not in made.config
     assert "target" in made.notes(Kind.CONFLICT)["network_args"]
 

@@ -268,7 +268,7 @@ def test_every_option_says_what_it_rests_on() -> None:
     )
     lines = config_text(recipe_of(found, None), "a test").splitlines()
 
-    assert lines[0] == "# Made by lora-crawl of a test."
+    assert lines[0] == "# Made by lora-crawl from a test."
     assert "network_dim = 32 # 100% of 6 LoRAs with the same network_algo" in lines
     rate = "median 0.0001 of 6 LoRAs with the same optimizer, IQR 0.0001 to 0.0003"
     assert f"unet_lr = 0.0001 # {rate}" in lines

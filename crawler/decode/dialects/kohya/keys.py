@@ -266,11 +266,12 @@ def _fill(values: dict[str, Any], more: Mapping[str, Any]) -> None:
 
 def _derived(values: Mapping[str, Any], problems: list[Problem]) -> Mapping[str, Any]:
     """Columns that follow from several others."""
+    original_dim, _ = kohya_network.split_comment(values.get("training_comment"))
     derived: dict[str, Any] = {
         "network_algo": kohya_network.algo(
             values.get("network_module"), values.get("network_args"), values.get("conv_dim")
         ),
-        "original_dim": kohya_network.original_dim(values.get("training_comment"), problems),
+        "original_dim": take(clean.integer, original_dim, "original_dim", problems),
     }
     if width := values.get("resolution_width"):
         derived["resolution"] = math.sqrt(width * values["resolution_height"])

@@ -36,9 +36,9 @@ _OTHER = {
     "locon.locon_kohya": "locon",
 }
 
-#: What resizing tools put before the comment, the latest first. The number is the former rank. Since
-#: 2025 `resize_lora` adds a rank for convolutions; ports of it write `dim`.
-RESIZED = re.compile(
+#: What resizing tools put before the comment. The number is the former rank. Since 2025
+#: `resize_lora` adds a rank for convolutions; ports of it write `dim`.
+_RESIZED = re.compile(
     r"(?:dimension is resized from|Resized from dim|"
     r"Dynamic resize with [^;]{0,80}? from(?: dim)?|"
     r"split from DyLoRA, rank|split from DyLoRA from) "
@@ -94,9 +94,12 @@ def _lycoris(args: Mapping[str, Any], conv_dim: int | None) -> str | None:
     return "locon" if known else None
 
 
-def original_dim(comment: str | None, problems: list[Problem]) -> int | None:
-    """The rank before any resize, as resizing tools wrote it before the comment."""
-    found, at = None, 0
-    while comment and (match := RESIZED.match(comment, at)):
-        found, at = match[1], match.end()
-    return take(clean.integer, found, "original_dim", problems)
+def split_comment(comment: str | None) -> tuple[str | None, str]:
+    """The rank before any resize, None if there was none, and the comment that the user wrote.
+
+    Each resize puts its text before the comment, so the last one holds the rank that was trained.
+    """
+    rank, rest = None, comment or ""
+    while match := _RESIZED.match(rest):
+        rank, rest = match[1], rest[match.end() :]
+    return rank, rest
