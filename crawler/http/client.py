@@ -7,7 +7,6 @@ URLs that `addresses` allows. No redirect is followed except from storage to sto
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from types import TracebackType
 from typing import Self
 from urllib.parse import quote, urlencode
 
@@ -79,12 +78,7 @@ class Http:
         self._client = await self._stack.enter_async_context(client)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         self._client = None
         await self._stack.aclose()
 

@@ -9,11 +9,11 @@ import re
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 
 from crawler.errors import HeaderError
 from crawler.http.response import Response
 from crawler.http.retry import RequestError
+from crawler.model import HeaderBytes
 from crawler.model.header import LENGTH_BYTES
 from crawler.safetensors.reader import needed_bytes
 
@@ -76,23 +76,11 @@ class FirstRange:
         return min(max(steps * STEP_BYTES, LEAST_BYTES), MOST_BYTES)
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderBytes:
-    """The first bytes of a file.
-
-    Attributes:
-        prefix: Exactly the header with its length, or the first bytes of a file without one.
-        file_bytes: The file's length, None when the server does not give it.
-    """
-
-    prefix: bytes
-    file_bytes: int | None
-
-
 async def read_header(open_range: OpenRange, *, first_bytes: int, max_header: int) -> HeaderBytes:
     """The header of a file, in one request if it fits into the first range, else in two.
 
-    A whole file instead of a range is read up to the end of the header, then the connection is closed.
+    The result is exactly the header, or the first SNIFF_BYTES of a file without one. A whole file
+    instead of a range is read up to the end of the header, then the connection is closed.
 
     Args:
         open_range: Requests a range. Every call must reach the same file.

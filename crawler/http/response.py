@@ -107,14 +107,10 @@ class Response:
         Raises:
             RequestError: As in `piece`, or the body is longer than `limit` bytes.
         """
-        gathered = bytearray()
-        while piece := await self.piece():
-            gathered += piece
-            if len(gathered) > limit:
-                raise RequestError(
-                    f"{self.host} answers with more than {limit:,} bytes", again=False
-                )
-        return bytes(gathered)
+        body = await self.beginning(limit + 1)
+        if len(body) > limit:
+            raise RequestError(f"{self.host} answers with more than {limit:,} bytes", again=False)
+        return body
 
     async def beginning(self, limit: int = MAX_REFUSAL_BYTES) -> bytes:
         """The first bytes of the body, at most `limit`.
@@ -159,44 +155,33 @@ def _meaning(host: str, error: Exception) -> RequestError:
     """
     beneath = error.__cause__ if isinstance(error, httpx.TransportError) else None
     match beneath or error:
-        case (
-            aiohttp.ClientConnectorError()
-            | aiohttp.ConnectionTimeoutError()
-            | aiohttp.ClientHttpProxyError()
-        ) as unreached:
-            return _unreached(host, unreached)
-        case TimeoutError():
-            what = "is too slow"
-        case aiohttp.ClientPayloadError():
-            what = "cut its response short"
-        case aiohttp.ServerDisconnectedError() | OSError():
-            what = "closed the connection"
-        case other:
-            what = f"does not speak HTTP correctly ({type(other).__name__})"
-    return RequestError(f"{host} {what}")
-
-
-def _unreached(
-    host: str,
-    error: (
-        aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | aiohttp.ClientHttpProxyError
-    ),
-) -> RequestError:
-    match error:
         case aiohttp.ClientConnectorError(os_error=PrivateAddressError()):
             return RequestError(f"{host} leads to a private address", again=False)
         case aiohttp.ConnectionTimeoutError():
             what = f"no connection to {host} in time"
-        case aiohttp.ClientHttpProxyError():
-            what = f"the proxy answers {error.status}"
+        case aiohttp.ClientHttpProxyError() as refused:
+            what = f"the proxy answers {refused.status}"
         case aiohttp.ClientProxyConnectionError():
             what = "no connection to the proxy"
         case aiohttp.ClientConnectorDNSError():
             what = f"the name {host} cannot be found"
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
             what = f"{host} has no valid certificate (TLS)"
-        case _:
+        case aiohttp.ClientConnectorError() as unreached:
             # asyncio replaces the system's message by one with the address.
-            number = error.os_error.errno
+            number = unreached.os_error.errno
             what = f"no connection to {host}: {os.strerror(number) if number else 'failed'}"
+        case interrupted:
+            return RequestError(f"{host} {_interruption(interrupted)}")
     return RequestError(what, unreachable=True)
+
+
+def _interruption(error: BaseException) -> str:
+    match error:
+        case TimeoutError():
+            return "is too slow"
+        case aiohttp.ClientPayloadError():
+            return "cut its response short"
+        case aiohttp.ServerDisconnectedError() | OSError():
+            return "closed the connection"
+    return f"does not speak HTTP correctly ({type(error).__name__})"

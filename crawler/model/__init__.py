@@ -1,7 +1,15 @@
 """The nouns that the stages pass to each other: frozen values without behaviour."""
 
 from crawler.model.catalogue import LORA_TYPES, File, ListQuery, Model, Order, Page, Version
-from crawler.model.files import Fetched, FileHashes, LocalFile, LocalResult, Result, Target
+from crawler.model.files import (
+    Fetched,
+    FileHashes,
+    HeaderBytes,
+    LocalFile,
+    LocalResult,
+    Result,
+    Target,
+)
 from crawler.model.header import Form, Header, Tensor, TensorTable
 from crawler.model.outcome import Outcome
 from crawler.model.recipe import Dataset, Decoded, Directory, Problem, Recipe, Weights
@@ -17,6 +25,7 @@ __all__ = [
     "FileHashes",
     "Form",
     "Header",
+    "HeaderBytes",
     "ListQuery",
     "LocalFile",
     "LocalResult",

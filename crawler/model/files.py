@@ -27,6 +27,19 @@ class Target:
     attempts: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class HeaderBytes:
+    """The first bytes of a file.
+
+    Attributes:
+        prefix: At least the whole header with its length, if the file has one.
+        file_bytes: The file's length, None when the server does not give it.
+    """
+
+    prefix: bytes
+    file_bytes: int | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
     """A fetched header, or the reason for having none. It never holds an API key or a signed URL.

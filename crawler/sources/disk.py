@@ -12,7 +12,7 @@ from typing import BinaryIO
 from safetensors import SafetensorError, safe_open
 
 from crawler.errors import HeaderError
-from crawler.model import FileHashes, LocalFile
+from crawler.model import FileHashes, HeaderBytes, LocalFile
 from crawler.model.int64 import INT64
 from crawler.safetensors.reader import needed_bytes
 
@@ -39,19 +39,6 @@ class Unseen:
 
     path: str
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Beginning:
-    """The first bytes of a file.
-
-    Attributes:
-        prefix: At least the whole header, if the file has one.
-        file_bytes: The file's length.
-    """
-
-    prefix: bytes
-    file_bytes: int
 
 
 def look_through(roots: Iterable[str]) -> Iterator[Folder | LocalFile | Unseen]:
@@ -88,7 +75,7 @@ def vanished(path: str) -> bool:
     return False
 
 
-def read_beginning(path: Path) -> Beginning:
+def read_beginning(path: Path) -> HeaderBytes:
     """Read a file up to the end of its header.
 
     Only regular files are read: a pipe or a device could block for ever.
@@ -102,8 +89,8 @@ def read_beginning(path: Path) -> Beginning:
         try:
             missing = needed_bytes(prefix, file_bytes=length) - len(prefix)
         except HeaderError:
-            return Beginning(prefix, length)
-        return Beginning(prefix + file.read(max(missing, 0)), length)
+            return HeaderBytes(prefix, length)
+        return HeaderBytes(prefix + file.read(max(missing, 0)), length)
 
 
 def refused_by_library(path: Path) -> str | None:

@@ -7,7 +7,8 @@ from functools import partial
 import msgspec
 import pytest
 
-from crawler.http import HeaderBytes, Http, HttpSettings, Meter, RequestError, Timeouts, read_header
+from crawler.http import Http, HttpSettings, Meter, RequestError, Timeouts, read_header
+from crawler.model import HeaderBytes
 from tests.http.raw_server import Handler, RawServer, Request, always, part, ranged, response
 
 pytestmark = pytest.mark.anyio

@@ -16,12 +16,12 @@ from http import HTTPStatus
 import yarl
 
 from crawler.errors import QuotaError, SiteError, UnreachableError
-from crawler.http import HeaderBytes, Http, Meter, RequestError, Response, read_header
+from crawler.http import Http, Meter, RequestError, Response, read_header
 from crawler.http.addresses import followed
 from crawler.http.client import REDIRECTS
 from crawler.http.ranges import OpenRange
 from crawler.http.retry import with_retries
-from crawler.model import Fetched, Outcome, Target
+from crawler.model import Fetched, HeaderBytes, Outcome, Target
 from crawler.model.site import is_site_host
 from crawler.sources.civitai import refusals
 from crawler.sources.civitai.payload import moment
