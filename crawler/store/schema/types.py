@@ -1,6 +1,6 @@
 """Column types that mean the same on SQLite and PostgreSQL.
 
-The dialect of PostgreSQL is imported when a statement goes there: it is a tenth of SQLAlchemy's import.
+The PostgreSQL dialect is imported only when needed: it takes a tenth of SQLAlchemy's import time.
 """
 
 from datetime import UTC, datetime
@@ -15,8 +15,8 @@ from crawler.query.fields import Kind
 class UtcTime(TypeDecorator[datetime]):
     """An aware UTC datetime in Python; `YYYY-MM-DD HH:MM:SS[.ffffff]` without zone in both databases.
 
-    SQLite holds text, which compares rightly as long as every row is written in this one form.
-    A datetime without a zone is a ValueError: nobody knows what it means.
+    SQLite stores text, which sorts correctly because every row has this form. A datetime without a
+    time zone raises ValueError.
     """
 
     impl = sa.Text
@@ -31,7 +31,7 @@ class UtcTime(TypeDecorator[datetime]):
         return dialect.type_descriptor(sa.Text())
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> Any:
-        """To the database; a naive datetime is an error of the caller."""
+        """The value to store. Raises ValueError for a datetime without a time zone."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -44,7 +44,7 @@ class UtcTime(TypeDecorator[datetime]):
         value: Any,
         dialect: sa.Dialect,  # noqa: ARG002 -- SQLAlchemy calls it so
     ) -> datetime | None:
-        """From the database."""
+        """The stored value as an aware datetime."""
         if value is None:
             return None
         naive = value if isinstance(value, datetime) else datetime.fromisoformat(value)

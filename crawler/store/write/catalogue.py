@@ -1,4 +1,4 @@
-"""What a site lists, stored: models, versions, and their files as pending."""
+"""Store what a site lists: models, versions, and their files as pending."""
 
 import re
 from collections import Counter
@@ -19,14 +19,14 @@ from crawler.store.write.crawls import store_cursors
 from crawler.store.write.removed_models import mark_dropped_files
 from crawler.store.write.upserts import insert_new, slices, upsert
 
-#: Characters of a base model's name, or `loras` leaves it out: PostgreSQL cannot index a text of
-#: 2,700 bytes. Real ones have 25 at most.
+#: Characters of a base model's name. Longer names are stored as NULL, because PostgreSQL cannot index
+#: a text of 2,700 bytes. Real names have at most 25.
 MAX_BASE_MODEL = 200
 
-#: What may be indexed as a hash; `loras` leaves out anything else that a site calls one.
+#: The form of a hash. Anything else that a site calls a hash is stored as NULL.
 _HASH = re.compile("[0-9A-Fa-f]{1,64}")
 
-#: Outcomes that are the version's and not the bytes': a file that is replaced keeps them.
+#: Outcomes that concern the version, not the bytes. A replaced file keeps them.
 _REFUSALS = frozenset(
     {
         Outcome.LOGIN_REQUIRED,
@@ -37,17 +37,17 @@ _REFUSALS = frozenset(
     }
 )
 
-#: The type of the files that hold weights, as Civitai names it.
+#: Civitai's type of files with weights.
 _WEIGHTS_TYPE = "Model"
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a page brought.
+    """What a page changed.
 
     Attributes:
-        new: Files that were not known before, by the outcome that they begin with.
-        replaced: Known files with other bytes than before that are pending again.
+        new: New files, by their first outcome.
+        replaced: Known files that are pending again because the site lists other bytes.
     """
 
     new: Counter[Outcome]
@@ -56,7 +56,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class _Listed:
-    """A file where it was listed."""
+    """A file with the version and model that list it."""
 
     model: Model
     version: Version
@@ -65,177 +65,12 @@ class _Listed:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is stored of a file that is listed again."""
+    """What is stored about a file that is listed again."""
 
     version_id: int
     outcome: str
     sha256: str | None
     size_bytes: int | None
-
-
-def store_files(
-    connection: sa.Connection,
-    models: Sequence[Model],
-    *,
-    site: str,
-    origin: str,
-    primary_only: bool,
-    now: datetime,
-) -> Stored:
-    """Insert the files that are new and bring up to date what the site says of the others.
-
-    New and replaced ones are pending, or `not_safetensors` where the name says so.
-
-    Args:
-        connection: In the caller's transaction.
-        models: Stored already.
-        site: As in `store_page`.
-        origin: As in `store_page`.
-        primary_only: As in `store_page`.
-        now: When they were listed.
-    """
-    by_file: dict[int, list[_Listed]] = {}
-    for listed in _files(models):
-        by_file.setdefault(listed.file.file_id, []).append(listed)
-    before = _stored(connection, list(by_file))
-    offered = _offered_first(models)
-    new: list[dict[str, Any]] = []
-    known: list[dict[str, Any]] = []
-    replaced: list[dict[str, Any]] = []
-    for file_id, places in by_file.items():
-        if file_id in before:
-            # Listed under other versions only, it is not described: it stays where it is.
-            stored = before[file_id]
-            home = [place for place in places if place.version.version_id == stored.version_id]
-            for place in home[-1:]:
-                known.append({"known_id": file_id} | _description(place, origin))
-                if _is_replaced(stored, place.file):
-                    replaced.append({"replaced_id": file_id} | _beginning(place.file))
-        elif not primary_only or file_id in offered:
-            new.append(_new_row(places[0], site, origin))
-    insert_new(connection, loras, new)
-    if known:
-        connection.execute(_REFRESH, known)
-    if replaced:
-        connection.execute(_REPLACE, replaced)
-    mark_dropped_files(connection, models, by_file.keys(), now)
-    return Stored(
-        new=Counter(row["outcome"] for row in new),
-        replaced=sum(row["outcome"] is Outcome.PENDING for row in replaced),
-    )
-
-
-#: The end of early access is kept where a list no longer tells it.
-_REFRESH = (
-    sa.update(loras)
-    .where(loras.c.file_id == sa.bindparam("known_id"))
-    .values(
-        early_access_until=sa.func.coalesce(
-            sa.bindparam("listed_early_access", type_=UtcTime()), loras.c.early_access_until
-        )
-    )
-)
-
-
-#: The columns are those of the rows that it is executed with.
-_REPLACE = (
-    sa.update(loras).where(loras.c.file_id == sa.bindparam("replaced_id")).values(next_try_at=None)
-)
-
-
-def _files(models: Sequence[Model]) -> Iterator[_Listed]:
-    for model in models:
-        for version in model.versions:
-            for file in version.files:
-                yield _Listed(model, version, file)
-
-
-def _stored(connection: sa.Connection, file_ids: Sequence[int]) -> dict[int, _Known]:
-    """What is known of every one of these files that is stored."""
-    columns = (loras.c.version_id, loras.c.outcome, loras.c.sha256, loras.c.size_bytes)
-    return {
-        file_id: _Known(*known)
-        for ids in slices(file_ids)
-        for file_id, *known in connection.execute(
-            sa.select(loras.c.file_id, *columns).where(loras.c.file_id.in_(ids))
-        )
-    }
-
-
-def _is_replaced(stored: _Known, file: File) -> bool:
-    """Whether the site lists other bytes under an id than it did; a hash says more than a size."""
-    if stored.outcome == Outcome.PENDING or stored.outcome in _REFUSALS:
-        return False
-    sha256 = _hash(file.sha256)
-    if stored.sha256 is not None and sha256 is not None:
-        return stored.sha256 != sha256
-    if stored.size_bytes is not None and file.size_bytes is not None:
-        return stored.size_bytes != file.size_bytes
-    return False
-
-
-def _offered_first(models: Sequence[Model]) -> set[int]:
-    """One file of each version: the primary one, else the first that holds weights."""
-    offered: set[int] = set()
-    for model in models:
-        for version in model.versions:
-            primary = [file for file in version.files if file.is_primary]
-            weights = [file for file in version.files if file.type == _WEIGHTS_TYPE]
-            offered |= {file.file_id for file in (primary or weights)[:1]}
-    return offered
-
-
-def _new_row(place: _Listed, site: str, origin: str) -> dict[str, Any]:
-    row = _description(place, origin)
-    return row | {
-        "file_id": place.file.file_id,
-        "version_id": place.version.version_id,
-        "site": site,
-        "early_access_until": row.pop("listed_early_access"),
-        "attempts": 0,
-    } | _beginning(place.file)  # fmt: skip
-
-
-def _beginning(file: File) -> dict[str, Any]:
-    """How a file stands before anything of it was read."""
-    reason = why_not_safetensors(file.name, file.format)
-    return {"outcome": Outcome.NOT_SAFETENSORS if reason else Outcome.PENDING, "reason": reason}
-
-
-def _description(place: _Listed, origin: str) -> dict[str, Any]:
-    """What the site says of a file, as columns."""
-    model, version, file = place.model, place.version, place.file
-    base_model = version.base_model
-    page = f"/models/{model.model_id}?modelVersionId={version.version_id}"
-    return {
-        "model_id": model.model_id,
-        # What lies on this machine has no page.
-        "page_url": f"{origin}{page}" if origin.startswith("http") else None,
-        "model_name": model.name,
-        "version_name": version.name,
-        "creator": model.creator,
-        "model_type": model.type,
-        "base_model": base_model if base_model and len(base_model) <= MAX_BASE_MODEL else None,
-        "model_tags": model.tags,
-        "trained_words": version.trained_words,
-        "nsfw": model.nsfw,
-        "nsfw_level": model.nsfw_level,
-        "published_at": version.published_at,
-        "listed_early_access": version.early_access_until,
-        "downloads": model.downloads,
-        "likes": model.likes,
-        "file_name": file.name,
-        "is_primary": file.is_primary,
-        "size_bytes": file.size_bytes,
-        "sha256": _hash(file.sha256),
-        "autov2": _hash(file.autov2),
-        "autov3": _hash(file.autov3),
-        "gone_at": None,
-    }
-
-
-def _hash(value: str | None) -> str | None:
-    return value.upper() if value and _HASH.fullmatch(value) else None
 
 
 def store_page(
@@ -250,26 +85,25 @@ def store_page(
     primary_only: bool = False,
     now: datetime,
 ) -> Stored:
-    """Store a piece of a walk; the caller's transaction makes it one with its cursors.
+    """Store a page of a walk with its cursors.
 
-    A file that is known keeps its outcome and what its header said; what the site says of it is
-    brought up to date. One that was replaced, whose SHA-256 or size is another, is pending again. One
-    that its version no longer has is gone. A file that is listed under several versions stays with
-    the one that first brought it.
+    A known file keeps its outcome and its header; only what the site says about it is updated. It is
+    pending again if it was replaced: the site lists another SHA-256 or size. It is gone if its version
+    no longer has it. A file of several versions stays with the version that listed it first.
 
     Args:
         connection: In the caller's transaction.
-        models: In the order of the list; may be empty, and may name one twice.
+        models: In the order of the list. May be empty, and may name a model twice.
         site: `civitai` or `local`.
-        origin: The API's address, with which the address of a model's page begins.
-        walk: The key of the walk, under which its cursors and the models it met are kept.
-        pass_number: The pass of the walk in which it met them.
-        cursors: By maturity pass; true once this is stored.
-        primary_only: Leave out new files that the site does not offer first.
-        now: When they were listed.
+        origin: The URL of the API; the URLs of model pages begin with it.
+        walk: The key of the walk.
+        pass_number: The pass of the walk that met the models.
+        cursors: Where the walk continues after this page, by maturity pass.
+        primary_only: Store new files only if the site offers them first.
+        now: When the page was listed.
 
     Returns:
-        How many files were new, and how many replaced.
+        How many files are new, and how many were replaced.
     """
     distinct = list({model.model_id: model for model in models}.values())
     moved = _moved_statistics(connection, distinct, now)
@@ -295,9 +129,9 @@ def store_page(
 def _moved_statistics(
     connection: sa.Connection, models: Sequence[Model], now: datetime
 ) -> list[dict[str, Any]]:
-    """A row of history for every model whose numbers differ from those that are stored.
+    """A row of `stat_history` for each model whose numbers changed.
 
-    A model that shows no numbers, as a local one, begins without a row.
+    A new model without numbers, such as a local file, gets no row.
     """
     table = tables.models
     before: dict[int, tuple[int | None, int | None]] = {}
@@ -350,3 +184,161 @@ def _version_row(model: Model, version: Version) -> dict[str, Any]:
         "likes": version.likes,
         "body": version.body,
     }
+
+
+def store_files(
+    connection: sa.Connection,
+    models: Sequence[Model],
+    *,
+    site: str,
+    origin: str,
+    primary_only: bool,
+    now: datetime,
+) -> Stored:
+    """Insert the new files and update what the site says about the others.
+
+    New and replaced files are pending, or `not_safetensors` if their name says so. The arguments are
+    those of `store_page`.
+    """
+    by_file: dict[int, list[_Listed]] = {}
+    for listed in _files(models):
+        by_file.setdefault(listed.file.file_id, []).append(listed)
+    before = _stored(connection, list(by_file))
+    offered = _offered_first(models)
+    new: list[dict[str, Any]] = []
+    known: list[dict[str, Any]] = []
+    replaced: list[dict[str, Any]] = []
+    for file_id, places in by_file.items():
+        if file_id in before:
+            # A known file stays with its version, even if other versions list it too.
+            stored = before[file_id]
+            home = [place for place in places if place.version.version_id == stored.version_id]
+            for place in home[-1:]:
+                known.append({"known_id": file_id} | _description(place, origin))
+                if _is_replaced(stored, place.file):
+                    replaced.append({"replaced_id": file_id} | _beginning(place.file))
+        elif not primary_only or file_id in offered:
+            new.append(_new_row(places[0], site, origin))
+    insert_new(connection, loras, new)
+    if known:
+        connection.execute(_REFRESH, known)
+    if replaced:
+        connection.execute(_REPLACE, replaced)
+    mark_dropped_files(connection, models, by_file.keys(), now)
+    return Stored(
+        new=Counter(row["outcome"] for row in new),
+        replaced=sum(row["outcome"] is Outcome.PENDING for row in replaced),
+    )
+
+
+#: A known end of early access stays if the list no longer gives one.
+_REFRESH = (
+    sa.update(loras)
+    .where(loras.c.file_id == sa.bindparam("known_id"))
+    .values(
+        early_access_until=sa.func.coalesce(
+            sa.bindparam("listed_early_access", type_=UtcTime()), loras.c.early_access_until
+        )
+    )
+)
+
+
+#: The rows that it is executed with give the other columns.
+_REPLACE = (
+    sa.update(loras).where(loras.c.file_id == sa.bindparam("replaced_id")).values(next_try_at=None)
+)
+
+
+def _files(models: Sequence[Model]) -> Iterator[_Listed]:
+    for model in models:
+        for version in model.versions:
+            for file in version.files:
+                yield _Listed(model, version, file)
+
+
+def _stored(connection: sa.Connection, file_ids: Sequence[int]) -> dict[int, _Known]:
+    """The stored ones among these files, by id."""
+    columns = (loras.c.version_id, loras.c.outcome, loras.c.sha256, loras.c.size_bytes)
+    return {
+        file_id: _Known(*known)
+        for ids in slices(file_ids)
+        for file_id, *known in connection.execute(
+            sa.select(loras.c.file_id, *columns).where(loras.c.file_id.in_(ids))
+        )
+    }
+
+
+def _is_replaced(stored: _Known, file: File) -> bool:
+    """Whether the site now lists other bytes: another hash, or another size if a hash is missing."""
+    if stored.outcome == Outcome.PENDING or stored.outcome in _REFUSALS:
+        return False
+    sha256 = _hash(file.sha256)
+    if stored.sha256 is not None and sha256 is not None:
+        return stored.sha256 != sha256
+    if stored.size_bytes is not None and file.size_bytes is not None:
+        return stored.size_bytes != file.size_bytes
+    return False
+
+
+def _offered_first(models: Sequence[Model]) -> set[int]:
+    """One file of each version: its primary file, or else its first file with weights."""
+    offered: set[int] = set()
+    for model in models:
+        for version in model.versions:
+            primary = [file for file in version.files if file.is_primary]
+            weights = [file for file in version.files if file.type == _WEIGHTS_TYPE]
+            offered |= {file.file_id for file in (primary or weights)[:1]}
+    return offered
+
+
+def _new_row(place: _Listed, site: str, origin: str) -> dict[str, Any]:
+    row = _description(place, origin)
+    return row | {
+        "file_id": place.file.file_id,
+        "version_id": place.version.version_id,
+        "site": site,
+        "early_access_until": row.pop("listed_early_access"),
+        "attempts": 0,
+    } | _beginning(place.file)  # fmt: skip
+
+
+def _beginning(file: File) -> dict[str, Any]:
+    """The outcome of a file before it is read."""
+    reason = why_not_safetensors(file.name, file.format)
+    return {"outcome": Outcome.NOT_SAFETENSORS if reason else Outcome.PENDING, "reason": reason}
+
+
+def _description(place: _Listed, origin: str) -> dict[str, Any]:
+    """The columns that the site fills."""
+    model, version, file = place.model, place.version, place.file
+    base_model = version.base_model
+    page = f"/models/{model.model_id}?modelVersionId={version.version_id}"
+    return {
+        "model_id": model.model_id,
+        # Local files have no page.
+        "page_url": f"{origin}{page}" if origin.startswith("http") else None,
+        "model_name": model.name,
+        "version_name": version.name,
+        "creator": model.creator,
+        "model_type": model.type,
+        "base_model": base_model if base_model and len(base_model) <= MAX_BASE_MODEL else None,
+        "model_tags": model.tags,
+        "trained_words": version.trained_words,
+        "nsfw": model.nsfw,
+        "nsfw_level": model.nsfw_level,
+        "published_at": version.published_at,
+        "listed_early_access": version.early_access_until,
+        "downloads": model.downloads,
+        "likes": model.likes,
+        "file_name": file.name,
+        "is_primary": file.is_primary,
+        "size_bytes": file.size_bytes,
+        "sha256": _hash(file.sha256),
+        "autov2": _hash(file.autov2),
+        "autov3": _hash(file.autov3),
+        "gone_at": None,
+    }
+
+
+def _hash(value: str | None) -> str | None:
+    return value.upper() if value and _HASH.fullmatch(value) else None

@@ -1,7 +1,7 @@
-"""Files on this machine, stored as models of one version and one file each.
+"""Store local files. Each is a model with one version and one file.
 
-Their three ids are the same negative number, given in the order in which the files are found. Where
-they lie, and how they looked from outside when they were read, stands in `local_files`.
+The three ids are the same negative number, counted down in the order in which files are found. The
+path, size and time of a file are in `local_files`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -21,25 +21,25 @@ from crawler.store.write.upserts import slices, upsert
 #: The column `site` of these files.
 SITE = "local"
 
-#: The walk under which the models stand.
+#: The walk that the models belong to.
 WALK = "scan"
 
-#: Digits of AutoV3, which is the SHA-256 of the weights cut short, and of AutoV2, that of the file.
+#: Digits of AutoV3 (the SHA-256 of the weights) and of AutoV2 (the SHA-256 of the file).
 AUTOV3_DIGITS, AUTOV2_DIGITS = 12, 10
 
-#: Outcomes that say nothing of the file's bytes: the next scan tries again.
+#: Outcomes without a reading of the file: the next scan reads it again.
 _UNREAD = frozenset({Outcome.FAILED, Outcome.PENDING})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownFile:
-    """A file as an earlier scan left it.
+    """A file that an earlier scan stored.
 
     Attributes:
-        path: As `LocalFile.stored_path` spells it.
+        path: As in `LocalFile.stored_path`.
         mtime_ns: As in `LocalFile`.
         hashed: Whether its SHA-256 is stored.
-        gone: Whether it had vanished.
+        gone: Whether it was marked as gone.
     """
 
     file_id: int
@@ -51,7 +51,7 @@ class KnownFile:
     gone: bool
 
     def still_holds(self, file: LocalFile, *, with_hash: bool) -> bool:
-        """Whether what is stored is still true of the file, as far as can be told from outside."""
+        """Whether the file needs no reading: same size and time, read before, hashed if wanted."""
         return (
             self.mtime_ns is not None
             and (self.mtime_ns, self.size_bytes) == (file.mtime_ns, file.size_bytes)
@@ -61,7 +61,7 @@ class KnownFile:
 
 
 def known_files(connection: sa.Connection) -> dict[str, KnownFile]:
-    """Every file that a scan has stored, by its path."""
+    """Every file that a scan has stored, by path."""
     statement = sa.select(
         local_files.c.file_id,
         local_files.c.path,
@@ -86,16 +86,16 @@ def known_files(connection: sa.Connection) -> dict[str, KnownFile]:
 
 
 def next_local_id(connection: sa.Connection) -> int:
-    """The largest negative number below every id that is stored; the ones below it are free too."""
+    """A negative id below all stored ids. All ids below it are free too."""
     columns = (loras.c.file_id, versions.c.version_id, models.c.model_id)
     lowest = [connection.execute(sa.select(sa.func.min(column))).scalar() for column in columns]
     return min([0, *(int(number) for number in lowest if number is not None)]) - 1
 
 
 def store_local(connection: sa.Connection, read: Sequence[LocalResult], *, now: datetime) -> None:
-    """Store files that were read, in the caller's transaction; none of them is left pending.
+    """Store files that were read, in the caller's transaction. None of them stays pending.
 
-    A file that is known is described anew; when it could not be read, what its header said stays.
+    A known file is updated. If it could not be read, what its header said stays.
     """
     if not read:
         return
@@ -133,14 +133,14 @@ def store_local(connection: sa.Connection, read: Sequence[LocalResult], *, now: 
 
 
 def store_hashes(connection: sa.Connection, hashes: Mapping[int, FileHashes]) -> None:
-    """Note the hashes of files that have been stored without, by their ids."""
+    """Add the hashes of stored files, by file id."""
     for file_id, found in hashes.items():
         own = sa.update(loras).where(loras.c.file_id == file_id)
         connection.execute(own.values(_hash_columns(found)))
 
 
 def mark_seen(connection: sa.Connection, file_ids: Collection[int], *, now: datetime) -> None:
-    """Note that files are where they were, unchanged."""
+    """Record that files still exist, unchanged."""
     for ids in slices(list(file_ids)):
         for table, key in ((models, models.c.model_id), (versions, versions.c.version_id)):
             found = sa.update(table).where(key.in_(ids))
@@ -150,7 +150,7 @@ def mark_seen(connection: sa.Connection, file_ids: Collection[int], *, now: date
 
 
 def mark_missing(connection: sa.Connection, file_ids: Collection[int], *, now: datetime) -> None:
-    """Note that files have vanished; what they said stays."""
+    """Mark files that no longer exist. What their headers said stays."""
     for ids in slices(list(file_ids)):
         for table, key in (
             (models, models.c.model_id),

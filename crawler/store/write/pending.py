@@ -1,4 +1,4 @@
-"""Which files are still to be fetched."""
+"""Which files are still to be fetched, and which headers are known already."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from crawler.store.read.headers import unpacked
 from crawler.store.schema.tables import crawls, headers, loras, walk_models
 from crawler.store.write.upserts import slices
 
-#: Outcomes that a person may want to try again: the network's, and a 404, which Civitai also answers
-#: when its storage is in trouble.
+#: Outcomes that a retry may change: failures of the network, and 404, which Civitai also answers when
+#: its storage is in trouble.
 RETRIED = (Outcome.FAILED, Outcome.NOT_FOUND)
 
 
@@ -26,18 +26,18 @@ def take_pending(
     limit: int,
     exclude: Collection[int] = (),
 ) -> list[Target]:
-    """Files to fetch, by id; those that were put off come when there are no others.
+    """Files to fetch, by id. Deferred files come only when there are no others.
 
     Args:
         connection: May be a reader's.
-        walk: Only of models that this walk has met; None for all.
-        now: Files that must wait beyond it are left out.
-        limit: How many at most.
-        exclude: Ids to leave out, as those in flight.
+        walk: Only files of models that this walk has met; None for all files.
+        now: Files that must wait longer are left out.
+        limit: The largest number of files.
+        exclude: Ids to leave out, such as files in flight.
     """
     deferred = loras.c.next_try_at.is_not(None)
     found: list[Target] = []
-    # Two questions, each answered along the index: in one, every pending file would be sorted.
+    # Two queries, which both follow the index. One query would sort every pending file.
     for kind in (~deferred, sa.and_(deferred, loras.c.next_try_at <= now)):
         if len(found) < limit:
             wanted = sa.and_(_pending(walk), kind)
@@ -64,7 +64,7 @@ def _targets(
         )
         .where(wanted)
         .order_by(loras.c.file_id)
-        # An IN list has a limit; so many rows more do the same.
+        # An IN list for `exclude` could grow too long, so as many more rows are read.
         .limit(limit + len(exclude))
     )
     rows = [row for row in connection.execute(statement) if row.file_id not in exclude]
@@ -90,8 +90,8 @@ def count_pending(
 
     Args:
         connection: May be a reader's.
-        walk: Only of models that this walk has met; None for all.
-        now: Only those that need not wait beyond it; None counts these too.
+        walk: Only files of models that this walk has met; None for all files.
+        now: Without files that must wait longer; None counts them too.
     """
     statement = sa.select(sa.func.count()).select_from(loras).where(_pending(walk))
     if now is not None:
@@ -100,12 +100,12 @@ def count_pending(
 
 
 def retry_failed(connection: sa.Connection, *, walk: str | None, has_api_key: bool = False) -> int:
-    """Make files pending again that were not had; returns how many.
+    """Make files pending again that ended without being read; returns how many.
 
     Args:
         connection: In the caller's transaction.
-        walk: Only of models that this walk has met; None for all.
-        has_api_key: An API key is sent: wanted logins too, whatever key they were tried with.
+        walk: Only files of models that this walk has met; None for all files.
+        has_api_key: Also retry `login_required`, whatever key it was tried with.
     """
     retried = (*RETRIED, Outcome.LOGIN_REQUIRED) if has_api_key else RETRIED
     without_end = sa.and_(
@@ -119,15 +119,15 @@ def retry_failed(connection: sa.Connection, *, walk: str | None, has_api_key: bo
 
 
 def reopen(connection: sa.Connection, *, now: datetime, has_api_key: bool) -> int:
-    """Make those files pending again whose refusal may be over; returns how many.
+    """Make files pending again whose refusal may be over; returns how many.
 
-    That is early access whose end has passed, and a wanted login once a key is sent, unless one was
-    sent by the last run already.
+    These are early access that has ended, and `login_required` if a key is sent now and the last run
+    sent none.
 
     Args:
-        connection: In the caller's transaction, before the run is noted.
-        now: The time that the end of early access is compared with.
-        has_api_key: Whether an API key is sent from now on.
+        connection: In the caller's transaction, before `begin_crawl`.
+        now: The present time.
+        has_api_key: Whether this run sends an API key.
     """
     over = sa.and_(loras.c.outcome == Outcome.EARLY_ACCESS, loras.c.early_access_until <= now)
     if has_api_key and not _last_run_was_keyed(connection):
@@ -156,11 +156,11 @@ def _met_by(walk: str) -> sa.ColumnElement[bool]:
 
 @dataclass(frozen=True, slots=True)
 class KnownBytes:
-    """The beginning of a file, as it was read under another id.
+    """The first bytes of a file, as they were read under another id.
 
     Attributes:
-        prefix: As `Result.header`.
-        file_bytes: The file's true length, None when no server told it.
+        prefix: As in `Result.header`.
+        file_bytes: The length of the whole file; None if no server gave it.
     """
 
     prefix: bytes
@@ -168,9 +168,9 @@ class KnownBytes:
 
 
 def known_bytes(connection: sa.Connection, targets: Sequence[Target]) -> dict[int, KnownBytes]:
-    """What is known of these files because another one has the same SHA-256 and size; by file id.
+    """The first bytes of files whose SHA-256 and size equal those of a file already read; by id.
 
-    A stored header that is damaged is left out.
+    Damaged headers are left out.
     """
     other = loras.alias()
     same = sa.and_(

@@ -1,4 +1,4 @@
-"""What the site has no more: nothing is deleted, it gets `gone_at`."""
+"""Mark what the site no longer lists. Nothing is deleted: it gets `gone_at`."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,21 +10,21 @@ from crawler.model import Model
 from crawler.store.schema.tables import loras, models, versions, walk_models
 from crawler.store.write.upserts import slices
 
-#: More of the known models than this share do not vanish between two passes: a list that lacks them is
-#: taken for a fault of the site.
+#: If a larger share of the known models is missing from a complete pass, that is taken for a fault of
+#: the site, and nothing is marked.
 MOST_GONE = 0.5
 
-#: So few may vanish together, however few were known: a creator has removed what there was.
+#: So few missing models are always believed: a single creator may have removed them.
 FEW_GONE = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """What a pass through the whole catalogue did not meet.
+    """The models that a complete pass did not meet again.
 
     Attributes:
-        models: How many models that were there before.
-        believed: They are marked; otherwise they are too many, and nothing was changed.
+        models: How many there are.
+        believed: They were marked as gone. Otherwise they are too many and nothing was changed.
     """
 
     models: int
@@ -33,12 +33,12 @@ class Marked:
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """What a walk met in an earlier pass, and no walk has met since its present one began.
+    """What a walk met in an earlier pass, but no walk has met since its present pass began.
 
     Attributes:
-        versions: By model, those that were there before.
-        models: How many of the models were not met themselves.
-        believed: As in `Marked`.
+        versions: The version ids by model.
+        models: How many models were not met at all, not only some of their versions.
+        believed: They are few enough to be gone.
     """
 
     versions: Mapping[int, Collection[int]]
@@ -47,13 +47,13 @@ class Unseen:
 
 
 def mark_unseen(connection: sa.Connection, *, site: str, since: datetime, now: datetime) -> Marked:
-    """Mark the models, versions and files that no walk has met since a pass began.
+    """Mark the models, versions and files that no walk has met since a complete pass began.
 
     Args:
         connection: In the caller's transaction.
-        site: Only what is from there.
-        since: When the pass began that has met everything the site lists.
-        now: What is stored as `gone_at`.
+        site: The site of the models.
+        since: When the pass began.
+        now: Is stored as `gone_at`.
     """
     here = sa.and_(models.c.site == site, models.c.gone_at.is_(None))
     missing = sa.and_(here, models.c.last_seen_at < since)
@@ -77,13 +77,13 @@ def mark_unseen(connection: sa.Connection, *, site: str, since: datetime, now: d
 def find_unseen(
     connection: sa.Connection, *, walk: str, since: datetime, listed: Sequence[Model]
 ) -> Unseen:
-    """What a walk of one maturity pass has not met again.
+    """What the walk of a single maturity pass has not met again.
 
     Args:
         connection: May be a reader's.
-        walk: Its key.
-        since: When the pass began that is complete with `listed`.
-        listed: Its last models, which are not stored yet.
+        walk: The key of the walk.
+        since: When its present pass began.
+        listed: The last models of the pass, which are not stored yet.
     """
     here = models.join(walk_models, walk_models.c.model_id == models.c.model_id)
     of_the_walk = sa.and_(walk_models.c.walk == walk, models.c.gone_at.is_(None))
@@ -114,13 +114,13 @@ def mark_gone(
     version_ids: Sequence[int],
     now: datetime,
 ) -> None:
-    """Mark models, and versions with their files, that the site has said it does not have.
+    """Mark models, and versions with their files, that the site has confirmed to be removed.
 
     Args:
         connection: In the caller's transaction.
         model_ids: The models; their versions are among `version_ids`.
         version_ids: The versions.
-        now: What is stored as `gone_at`.
+        now: Is stored as `gone_at`.
     """
     for key, ids in (
         (models.c.model_id, model_ids),
@@ -139,15 +139,15 @@ def _believed(unseen: int, known: int) -> bool:
 def mark_dropped_files(
     connection: sa.Connection, listed: Sequence[Model], file_ids: Collection[int], now: datetime
 ) -> None:
-    """Mark the files that are not among those of their version any more.
+    """Mark the files that their versions no longer list.
 
-    A version without any file says nothing: the site leaves out the files of archived models.
+    Versions listed without any file are skipped: the site leaves out the files of archived models.
 
     Args:
         connection: In the caller's transaction.
-        listed: Models as the site shows them now.
+        listed: Models as the site lists them now.
         file_ids: All their files.
-        now: What is stored as `gone_at`.
+        now: Is stored as `gone_at`.
     """
     told = [one.version_id for model in listed for one in model.versions if one.files]
     stored = sa.select(loras.c.file_id).where(loras.c.gone_at.is_(None))

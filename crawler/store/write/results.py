@@ -1,4 +1,4 @@
-"""How files ended, stored: the outcome, what the header said, and the header itself."""
+"""Store how files ended: the outcome, the header, and what the decoder made of it."""
 
 import dataclasses
 import hashlib
@@ -34,11 +34,11 @@ TRAINING_COLUMNS = tuple(
 _DATASET_COLUMNS = tuple(field.name for field in dataclasses.fields(Dataset))
 _DIRECTORY_COLUMNS = tuple(field.name for field in dataclasses.fields(Directory))
 
-#: The tables whose rows come from one header and are replaced with it.
+#: Tables with several rows for a header, which are replaced together with it.
 _PARTS = (tables.datasets, tables.directories, tables.file_tags, tables.problems)
 
-#: Adds to the attempts; the end of early access is kept where the answer does not tell it. The other
-#: columns are those of the rows that it is executed with.
+#: Adds to the attempts. A known end of early access stays if the result gives none. The rows that it is
+#: executed with give the other columns.
 _END = (
     sa.update(loras)
     .where(loras.c.file_id == sa.bindparam("ended_id"))
@@ -52,11 +52,10 @@ _END = (
 
 
 def store_results(connection: sa.Connection, results: Sequence[Result]) -> None:
-    """Store how files ended, in the caller's transaction. The files are in `loras` already.
+    """Store how files ended, in the caller's transaction. The files must be in `loras` already.
 
-    A result with header bytes, or of an empty file, replaces everything that an earlier header
-    said. One without changes only the outcome: what was read once stays. The same result again adds
-    to `attempts` and changes nothing else.
+    A result with header bytes, or of an empty file, replaces everything from an earlier header. A
+    result without them changes the outcome only. Storing a result again only adds to `attempts`.
     """
     latest = {result.target.file_id: result for result in results}
     read = [one for one in latest.values() if _was_read(one)]
@@ -73,12 +72,12 @@ def store_results(connection: sa.Connection, results: Sequence[Result]) -> None:
 
 
 def _was_read(result: Result) -> bool:
-    # An empty file has been read too: nothing that its predecessor said is true of it.
+    # An empty file counts as read: what an earlier file said is no longer true.
     return bool(result.header) or result.outcome is Outcome.BAD_HEADER
 
 
 def _keep_old_headers(connection: sa.Connection, read: Sequence[Result]) -> None:
-    """Put the headers that are about to be replaced by others into `old_headers`."""
+    """Copy the headers that other headers are about to replace into `old_headers`."""
     table, old = tables.headers, tables.old_headers
     new = {result.target.file_id: result for result in read}
     stored = sa.select(table.c.file_id, table.c.length, table.c.data, table.c.file_bytes)
@@ -95,7 +94,7 @@ def _keep_old_headers(connection: sa.Connection, read: Sequence[Result]) -> None
 
 
 def training_columns(decoded: Decoded | None) -> dict[str, Any]:
-    """What a header says, by column of `loras`; None everywhere unless it is sound."""
+    """The columns of `loras` that a header fills; all None unless the header is sound."""
     if decoded is None:
         return dict.fromkeys(TRAINING_COLUMNS)
     return {
@@ -106,11 +105,11 @@ def training_columns(decoded: Decoded | None) -> dict[str, Any]:
 
 
 def replace_parts(connection: sa.Connection, read: Mapping[int, Decoded | None]) -> None:
-    """Put what headers say into the tables beside `loras`, in the place of what stood there.
+    """Replace the datasets, directories, tags and problems of files.
 
     Args:
         connection: In the caller's transaction.
-        read: By file; None where the header is not sound.
+        read: What was decoded, by file id; None if the header is not sound.
     """
     for ids in slices(list(read)):
         for table in _PARTS:
@@ -121,8 +120,8 @@ def replace_parts(connection: sa.Connection, read: Mapping[int, Decoded | None])
 def tag_id(name: str) -> int:
     """The id of a tag: 63 bits of a hash of its name, the same on every machine.
 
-    Among ten million tags two share an id with a chance of one in 180,000; the tag that came second
-    would then be counted as the first.
+    Among ten million tags the chance that two share an id is 1 in 180,000. The second tag would then
+    be counted as the first.
     """
     digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
@@ -153,7 +152,7 @@ def _header_row(result: Result) -> dict[str, Any]:
 
 
 def _holds(data: bytes, header: bytes) -> bool:
-    """Whether a stored header is this one; one that is damaged is another."""
+    """Whether a stored header equals this one. A damaged header does not."""
     try:
         return unpacked(data, 0) == header
     except DatabaseError:
@@ -172,7 +171,7 @@ def _insert_parts(connection: sa.Connection, sound: Sequence[tuple[int, Decoded]
             {"file_id": file_id, "number": number} | dataclasses.asdict(problem)
             for number, problem in enumerate(decoded.problems)
         ]
-    # In one order everywhere, so that two writers never wait for each other.
+    # Always in the same order, so that two writers cannot deadlock.
     tags = sorted({tag_id(name): name for name in sorted(names, reverse=True)}.items())
     insert_new(connection, tables.tags, [{"tag_id": key, "name": name} for key, name in tags])
     for table, rows in parts.items():
@@ -188,12 +187,12 @@ def _rows(
 
 
 def _tag_rows(file_id: int, decoded: Decoded) -> list[dict[str, Any]]:
-    """Tags by the number of their directory; unlisted directories are -1, -2 … as they come."""
+    """Rows of `file_tags`. Directories that the file does not list get the numbers -1, -2 and so on."""
     numbers: dict[str, int] = {}
     for directory in decoded.directories:
         numbers.setdefault(directory.name, directory.number)
     unlisted = 0
-    # By key, so that a header made to hold two tags of one id cannot stop the crawl.
+    # By key: a malicious header with two tags of the same id must not stop the crawl.
     rows: dict[tuple[int, int], dict[str, Any]] = {}
     for name, counts in decoded.tags.items():
         number = numbers.get(name)
@@ -213,11 +212,11 @@ _AGAIN = sa.update(loras).where(loras.c.file_id == sa.bindparam("again_id"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredHeader:
-    """A header as it is stored.
+    """A stored header.
 
     Attributes:
         data: Compressed, with zstd.
-        file_bytes: The file's true length, None when no server told it.
+        file_bytes: The length of the whole file; None if no server gave it.
     """
 
     file_id: int
@@ -226,7 +225,7 @@ class StoredHeader:
 
 
 def headers_to_decode(connection: sa.Connection, *, everything: bool) -> list[int]:
-    """The files whose headers an older decoder read, or all with a header, by id."""
+    """The files whose headers an older decoder decoded, or all files with a header, by id."""
     statement = sa.select(headers.c.file_id).order_by(headers.c.file_id)
     if not everything:
         statement = statement.where(headers.c.decoder_version < DECODER_VERSION)
@@ -234,7 +233,7 @@ def headers_to_decode(connection: sa.Connection, *, everything: bool) -> list[in
 
 
 def read_headers(connection: sa.Connection, file_ids: Sequence[int]) -> list[StoredHeader]:
-    """The stored headers of these files, by id; those that have none are left out."""
+    """The stored headers of these files, by id. Files without one are left out."""
     statement = sa.select(headers.c.file_id, headers.c.data, headers.c.file_bytes)
     return [
         StoredHeader(file_id=row.file_id, data=row.data, file_bytes=row.file_bytes)
@@ -248,13 +247,12 @@ def read_headers(connection: sa.Connection, file_ids: Sequence[int]) -> list[Sto
 def store_again(
     connection: sa.Connection, judged: Mapping[int, Verdict]
 ) -> Counter[tuple[Outcome, Outcome]]:
-    """Store what headers say now, in the caller's transaction.
+    """Store what decoding again gave, in the caller's transaction.
 
-    Nothing else of a file changes: not how often it was asked for, and no outcome that is not the
-    header's.
+    The outcome changes only if it came from the file's bytes. The attempts do not change.
 
     Returns:
-        How many files changed their outcome, by the old and the new one.
+        How many files changed their outcome, by old and new outcome.
     """
     changed: Counter[tuple[Outcome, Outcome]] = Counter()
     rows = []

@@ -1,4 +1,4 @@
-"""Rows put where there may be some already, on both databases."""
+"""Insert rows that may exist already, on both databases."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,13 +19,13 @@ IN_LIST = 10_000
 def upsert(
     connection: sa.Connection, table: sa.Table, rows: Sequence[Row], *, keep: Collection[str] = ()
 ) -> None:
-    """Insert rows; one whose primary key is there already takes the place of the old one.
+    """Insert rows. A row with an existing primary key replaces the old row.
 
     Args:
         connection: In the caller's transaction.
         table: With a primary key of one column or several.
-        rows: All with the same columns; may be empty.
-        keep: Columns that an old row does not give up.
+        rows: All with the same columns. May be empty.
+        keep: Columns in which an old row keeps its values.
     """
     if not rows:
         return
@@ -38,19 +38,19 @@ def upsert(
 
 
 def insert_new(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
-    """Insert rows; one whose primary key is there already is passed over. `rows` may be empty."""
+    """Insert rows, except those whose primary key exists already. `rows` may be empty."""
     if rows:
         connection.execute(_insert(connection, table).on_conflict_do_nothing(), rows)
 
 
 def slices(ids: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    """The same ids, or other values, in pieces that fit into one IN list."""
+    """The same values in slices that fit into an IN list."""
     for start in range(0, len(ids), IN_LIST):
         yield ids[start : start + IN_LIST]
 
 
 def _insert(connection: sa.Connection, table: sa.Table) -> "sqlite.Insert | postgresql.Insert":
-    # Of the two only what is needed: the dialect of PostgreSQL is slow to import.
+    # Only the dialect in use is imported: that of PostgreSQL is slow to import.
     if connection.dialect.name == "postgresql":
         from sqlalchemy.dialects import postgresql  # noqa: PLC0415
 
