@@ -104,4 +104,4 @@ def test_a_damaged_database_is_told_as_such(
     result = run("db", "info", "--db", str(place))
 
     assert (result.exit_code, result.stdout) == (3, "")
-    assert result.stderr == f"error: {place}: the file is damaged; restore a copy of it\n"
+    assert result.stderr == f"error: {place}: the file is damaged; restore it from a backup\n"
