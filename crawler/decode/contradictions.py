@@ -1,8 +1,8 @@
-"""Where what the metadata claims and what the tensors say cannot both be true.
+"""Contradictions between the claims of the metadata and the facts of the tensors.
 
-Both stay in their columns; a Problem says so. Only what is certain is told. A rate for a text encoder
-beside no layer of one is none (`--network_train_unet_only` leaves the rate in), and neither is a
-rank that a setting of its own overrides layer by layer.
+Both keep their columns; a Problem is added. Only certain contradictions count. A rate for a text
+encoder without layers is not one, as `--network_train_unet_only` keeps the rate. Nor is a rank that
+arguments override layer by layer.
 """
 
 from crawler.decode import clean
@@ -10,27 +10,26 @@ from crawler.decode.base_names import certain_architecture, have_same_layers
 from crawler.decode.problems import CONTRADICTED
 from crawler.model import Problem, Recipe, Trainer, Weights
 
-#: Architectures with convolutions that a LoRA may train; elsewhere `conv_dim` does nothing.
+#: Architectures with convolutions that a LoRA can train; elsewhere `conv_dim` has no effect.
 _UNETS = frozenset({"sd1", "sd2", "sdxl"})
 
-#: Algorithms whose every layer has the rank that was asked for, or that of the convolutions. Factors
-#: of a LoKr are whole where the rank is large, those of the rest have no rank.
+#: Algorithms whose layers all have the requested rank, or that of the convolutions. A LoKr with a
+#: large rank has full factors, and other algorithms have no rank.
 _RANKED = frozenset({"lora", "locon", "dora", "loha"})
 
-#: Two names of one algorithm, with and without convolutions: a merger or a preset takes them in or
-#: leaves them out.
+#: One algorithm with and without convolutions, which a merge tool or a preset may add or drop.
 _PLAIN = frozenset({"lora", "locon"})
 
 
 def disagreements(recipe: Recipe, weights: Weights) -> tuple[Problem, ...]:
-    """One problem for each contradiction, in the order of the columns; none where both agree."""
+    """One problem for each contradiction, in the order of the columns."""
     return tuple(
         Problem(CONTRADICTED, field, detail)
         for field, detail in (
             ("network_dim", _rank(recipe, weights)),
             ("conv_dim", _convolutions(recipe, weights)),
             ("network_algo", _algorithm(recipe, weights)),
-            ("v2", _second(recipe, weights)),
+            ("v2", _stable_diffusion_2(recipe, weights)),
             ("base_model_version", _architecture(recipe, weights)),
         )
         if detail
@@ -41,7 +40,7 @@ def _rank(recipe: Recipe, weights: Weights) -> str:
     least, most = weights.tensor_rank_min, weights.tensor_rank_max
     if least is None or most is None or recipe.network_dim is None:
         return ""
-    if weights.tensor_algo not in _RANKED or _has_ranks_of_its_own(recipe):
+    if weights.tensor_algo not in _RANKED or _sets_ranks_of_layers(recipe):
         return ""
     asked = (recipe.network_dim, recipe.conv_dim)
     if any(rank is not None and least <= rank <= most for rank in asked):
@@ -50,11 +49,10 @@ def _rank(recipe: Recipe, weights: Weights) -> str:
     return f"the metadata says rank {recipe.network_dim:,}, the tensors have {found}"
 
 
-def _has_ranks_of_its_own(recipe: Recipe) -> bool:
-    """Whether arguments set ranks layer by layer, or join layers (`split_qkv`), which adds ranks up.
+def _sets_ranks_of_layers(recipe: Recipe) -> bool:
+    """Whether arguments set the ranks of layers, or join layers (`split_qkv`), which adds up ranks.
 
-    sd-scripts has `block_dims`, `in_dims`, `img_attn_dim` and the like, PEFT has `rank_pattern`;
-    `conv_dim` alone is a column.
+    sd-scripts has `block_dims`, `in_dims`, `img_attn_dim` and others, PEFT has `rank_pattern`.
     """
     names = (recipe.network_args or {}).keys() - {"conv_dim"}
     return _has_preset(recipe) or any(
@@ -65,8 +63,8 @@ def _has_ranks_of_its_own(recipe: Recipe) -> bool:
 def _convolutions(recipe: Recipe, weights: Weights) -> str:
     if not recipe.conv_dim or recipe.conv_dim < 0 or weights.trains_conv is not False:
         return ""
-    by_chance = recipe.trainer == Trainer.MERGE_TOOL or _has_preset(recipe)
-    if weights.architecture not in _UNETS or by_chance:
+    may_lack_them = recipe.trainer == Trainer.MERGE_TOOL or _has_preset(recipe)
+    if weights.architecture not in _UNETS or may_lack_them:
         return ""
     return f"the metadata says conv_dim {recipe.conv_dim:,}, no tensor is a convolution"
 
@@ -81,17 +79,17 @@ def _algorithm(recipe: Recipe, weights: Weights) -> str:
 
 
 def _has_preset(recipe: Recipe) -> bool:
-    """Whether a preset chose layers, or an algorithm for each: LyCORIS' own or one from a file."""
+    """Whether a LyCORIS preset selected layers, or an algorithm for each of them."""
     args = recipe.network_args or {}
     return any(args.get(name) not in (None, "full") for name in ("preset", "apply_preset"))
 
 
-def _second(recipe: Recipe, weights: Weights) -> str:
+def _stable_diffusion_2(recipe: Recipe, weights: Weights) -> str:
     if recipe.v2 is None or weights.architecture not in _UNETS:
         return ""
     if recipe.v2 is (weights.architecture == "sd2"):
         return ""
-    base = "Stable Diffusion 2" if recipe.v2 else "no Stable Diffusion 2"
+    base = "Stable Diffusion 2" if recipe.v2 else "not Stable Diffusion 2"
     return f"the metadata says {base}, the tensors fit {weights.architecture}"
 
 

@@ -85,7 +85,7 @@ def test_what_can_both_be_true_is_no_contradiction(
         ({"v2": True}, {"architecture": "sd1"}, "v2",
          "the metadata says Stable Diffusion 2, the tensors fit sd1"),
         ({"v2": False}, {"architecture": "sd2"}, "v2",
-         "the metadata says no Stable Diffusion 2, the tensors fit sd2"),
+         "the metadata says not Stable Diffusion 2, the tensors fit sd2"),
         ({"base_model_version": "sd_1.5"}, {"architecture": "flux1"}, "base_model_version",
          "the metadata says “sd_1.5”, the tensors fit flux1"),
         ({"base_model_version": "z_image"}, {"architecture": "lumina2"}, "base_model_version",
