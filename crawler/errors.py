@@ -1,43 +1,43 @@
-"""Every error this project raises on purpose.
+"""The errors that this project raises on purpose.
 
 LoraCrawlError
-├── UsageError          options or arguments that make no sense together      exit 2
-│   └── QueryError      a query text that cannot be understood, with a caret  exit 2
-├── DatabaseError       the database is missing, old, newer or foreign        exit 3
-├── StoppedError        work is left, the same command goes on with it        exit 4
-│   └── SiteError       the site is unreachable, answers nonsense, refuses us
-│       ├── QuotaError  no more downloads today
+├── UsageError          wrong options or arguments                         exit 2
+│   └── QueryError      a query that cannot be parsed, with a caret        exit 2
+├── DatabaseError       the database is missing, old, newer or foreign     exit 3
+├── StoppedError        work is left; the same command continues           exit 4
+│   └── SiteError       the site is unreachable, broken, or refuses us
+│       ├── QuotaError  the download quota is used up
 │       ├── UnreachableError  no connection at all
-│       └── CursorError the place in a list is not known any more
-├── OutputError         the answer cannot be written where it shall go        exit 1
-└── HeaderError         bytes that the safetensors format does not allow      exit 1
+│       └── CursorError the position in a list is no longer valid
+├── OutputError         the result cannot be written                       exit 1
+└── HeaderError         bytes that are no sound safetensors header         exit 1
 
-A message says what happened, with the value, and then what to do about it.
-Text from the net may stand in a message: whoever prints it escapes it.
+A message says what happened, with the value, and then what to do about it. It may contain text from
+the internet, which the command line escapes.
 """
 
 
 class LoraCrawlError(Exception):
-    """The base of all of them; `exit_code` is what the command ends with."""
+    """The base of all these errors; a command that raises one ends with `exit_code`."""
 
     exit_code = 1
 
 
 class UsageError(LoraCrawlError):
-    """What was asked makes no sense; nothing was done."""
+    """The options or arguments are wrong; nothing was done."""
 
     exit_code = 2
 
 
 class QueryError(UsageError):
-    """A query that cannot be understood.
+    """A query that cannot be parsed.
 
     Args:
         message: What is wrong, in one sentence.
-        text: The query as it was typed.
-        start: Index of the first offending character in `text`, None when no place can be named.
-        end: Index behind the last offending character.
-        hint: What to do instead, may be empty.
+        text: The query as typed.
+        start: Index of the first wrong character in `text`, None when unknown.
+        end: Index after the last wrong character.
+        hint: What to do instead; may be empty.
     """
 
     def __init__(
@@ -58,24 +58,24 @@ class QueryError(UsageError):
 
 
 class DatabaseError(LoraCrawlError):
-    """The database cannot be used as it is; the message names the command that mends it."""
+    """The database cannot be used; the message names the command that repairs it."""
 
     exit_code = 3
 
 
 class StoppedError(LoraCrawlError):
-    """The work ended before it was done; what is stored stays, the same command goes on."""
+    """The work stopped early; all stored data is kept, and the same command continues."""
 
     exit_code = 4
 
 
 class SiteError(StoppedError):
-    """The site, not one file, is in trouble or refuses us.
+    """A site-level error: the site, not one file, fails or refuses us.
 
     Args:
-        url: What was asked, without key or signature.
-        cause: What came back or went wrong, in words.
-        advice: What to do, may be empty.
+        url: The request, without key or signature.
+        cause: The answer or failure in words.
+        advice: What to do; may be empty.
 
     Attributes:
         counted_downloads: Downloads that the site counted before it came to this.
@@ -90,31 +90,28 @@ class SiteError(StoppedError):
 
 
 class QuotaError(SiteError):
-    """The site's download quota is used up: no file can be fetched until it is renewed."""
+    """The download quota is used up; no file can be fetched until the site renews it."""
 
 
 class UnreachableError(SiteError):
-    """No connection to the site: whatever was asked for, the network answered."""
+    """There is no connection to the site; the failure is the network's."""
 
 
 class CursorError(SiteError):
-    """A cursor leads nowhere: the site does not take it any more, or it comes back to where it was.
-
-    That is about the list alone; files can be had all the same.
-    """
+    """The site refuses a cursor, or the cursor leads back to itself; files can still be fetched."""
 
 
 class OutputError(LoraCrawlError):
-    """An answer found no room: a full disk behind stdout."""
+    """The result cannot be written, for example to a full disk."""
 
 
 class HeaderError(LoraCrawlError):
     """Bytes that are no sound safetensors header.
 
     Args:
-        code: A short stable word, e.g. `invalid_json`; the codes are listed in docs/.
-        detail: The reason in words, with the value that was met.
-        other_format: The name of another format that the first bytes show (`HTML page`), else None.
+        code: A short stable word, e.g. `invalid_json`; docs/ lists the codes.
+        detail: The reason in words, with the wrong value.
+        other_format: The format that the first bytes show (`HTML page`), None when unknown.
     """
 
     def __init__(self, code: str, detail: str, *, other_format: str | None = None) -> None:

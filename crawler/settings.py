@@ -1,4 +1,4 @@
-"""Where things are kept, and the API key: the one module that reads the environment."""
+"""Paths of the user's files, and the API key; the only module that reads the environment."""
 
 import os
 from collections.abc import Mapping
@@ -11,33 +11,33 @@ from crawler.errors import UsageError
 
 APP = "lora-crawl"
 
-#: The API that is crawled unless another one is named.
+#: The API by default.
 DEFAULT_API_URL = "https://civitai.com"
 
-#: Names under which people keep their key, the first one found is taken.
+#: Environment variables with the API key; the first one that is set is used.
 KEY_VARIABLES = ("CIVITAI_API_TOKEN", "CIVITAI_API_KEY", "CIVITAI_TOKEN")
 
 
 def default_database() -> Path:
-    """`loras.db` in the user's data directory; it need not be there."""
+    """`loras.db` in the user's data directory; it may not exist."""
     return user_data_path(APP) / "loras.db"
 
 
 def sandbox_database() -> Path:
-    """Where `sync --sandbox` stores, beside the default database."""
+    """The database of `sync --sandbox`, beside the default one."""
     return default_database().with_name("sandbox.db")
 
 
 def key_file() -> Path:
-    """Where `login` keeps the API key."""
+    """The file in which `login` stores the API key."""
     return user_config_path(APP) / "token"
 
 
 def api_key(environment: Mapping[str, str] | None = None) -> str | None:
-    """The API key from the environment, else what `login` stored, else None.
+    """The API key from the environment, else the one that `login` stored, else None.
 
     Raises:
-        UsageError: The key holds what no HTTP header can; the message does not show it.
+        UsageError: The key has characters that no HTTP header can have; the message hides it.
     """
     variables = os.environ if environment is None else environment
     for name in KEY_VARIABLES:
@@ -50,15 +50,15 @@ def api_key(environment: Mapping[str, str] | None = None) -> str | None:
 
 
 def keys_set() -> list[str]:
-    """The environment variables that hold a key."""
+    """The environment variables that are set to a key."""
     return [name for name in KEY_VARIABLES if os.environ.get(name, "").strip()]
 
 
 def store_api_key(key: str) -> Path:
-    """Keep the key for the user alone; returns where."""
+    """Store the key in a file that only the user can read; return its path."""
     path = key_file()
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Removed first and made anew with its mode, so that no other user can open it in between.
+    # Removed and created with its mode, so that no other user can open it in between.
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -67,7 +67,7 @@ def store_api_key(key: str) -> Path:
 
 
 def remove_api_key() -> bool:
-    """Forget the stored key; False when there was none."""
+    """Remove the stored key; False when there was none."""
     try:
         key_file().unlink()
     except FileNotFoundError:
@@ -78,7 +78,7 @@ def remove_api_key() -> bool:
 def _usable(key: str, where: str) -> str:
     if not key.isascii() or not key.isprintable() or " " in key:
         raise UsageError(
-            f"the API key in {where} holds spaces or other characters that no key has; "
+            f"the API key in {where} has spaces or other characters that no key has; "
             "copy it again from https://civitai.com/user/account"
         )
     return key

@@ -1,4 +1,4 @@
-"""The command line: every command, and the one place that turns an error into words and a code."""
+"""The command line: every command, and how an error becomes a message and an exit code."""
 
 import shlex
 import sys
@@ -26,26 +26,26 @@ from crawler.cli.commands.stats import stats
 from crawler.cli.commands.status import status
 from crawler.cli.commands.suggest import suggest
 from crawler.cli.commands.sync import sync
-from crawler.cli.options import Quiet, Verbose, voice_of
+from crawler.cli.options import Quiet, Verbose
 from crawler.cli.output.console import BROKEN_PIPE_EXIT, tell
 from crawler.errors import LoraCrawlError, QueryError
 from crawler.settings import default_database
 
-#: What a shell reports of a command that an interrupt ended: 128 and the number of SIGINT.
+#: The exit code of an interrupted command, as shells report it: 128 + SIGINT.
 INTERRUPTED_EXIT = 130
 
 _EPILOG = (
-    "Exit codes: 0 done · 1 unexpected, or an input was not sound · 2 usage or query text · "
-    "3 the database needs work, or none is there · 4 stopped with work left: the same command "
-    "again goes on."
+    "Exit codes: 0 done · 1 unexpected error, or an input was not sound · 2 wrong usage or query · "
+    "3 the database is missing or needs work · 4 stopped with work left: run the same command "
+    "again to continue."
 )
 
 
 class _Commands(TyperGroup):
-    """The commands, with every error told in one way."""
+    """The commands, and what happens when one fails."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; an error becomes a message on stderr and an exit code."""
+        """Run the command; turn an error into a message on stderr and an exit code."""
         try:
             return super().invoke(ctx)
         except LoraCrawlError as error:
@@ -57,8 +57,8 @@ class _Commands(TyperGroup):
             raise typer.Exit(INTERRUPTED_EXIT) from None
         except (typer.TyperException, typer.Exit, typer.Abort):
             raise
-        except Exception as error:  # noqa: BLE001 -- whatever it is, it is told
-            _tell_unexpected(error)
+        except Exception as error:  # noqa: BLE001 - every defect is reported
+            _report_defect(error)
             raise typer.Exit(1) from None
 
 
@@ -72,20 +72,20 @@ def _message(error: LoraCrawlError) -> str:
 
 
 def _without_default(text: str) -> str:
-    """The text without the option in its closing advice that names the default place.
+    """The text without the default database in the command at its end.
 
-    The store gives the advice, and does not know which place is taken anyway.
+    The store writes that command and does not know the default.
     """
     return text.removesuffix(f" --db {shlex.quote(str(default_database()))}")
 
 
-def _tell_unexpected(error: Exception) -> None:
-    """A defect of ours: said in one line, with the trace for whoever asks with `-v`."""
+def _report_defect(error: Exception) -> None:
+    """Report a defect in one line; `-v` adds the traceback."""
     tell(f"error: unexpected {type(error).__name__}: {error}")
     if any(word in ("-v", "--verbose", "-vv") for word in sys.argv[1:]):
         tell("".join(traceback.format_exception(error)))
     else:
-        tell("The same command with -v shows where; please report it.")
+        tell("Run the command with -v to see where, and please report it.")
 
 
 app = typer.Typer(
@@ -111,19 +111,17 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 -- Typer hands over th
 
 @app.callback()
 def _options(
-    ctx: typer.Context,
     *,
     quiet: Quiet = False,
     verbose: Verbose = 0,
     _version: Annotated[
         bool,
         typer.Option(
-            "--version", help="Print the version.", callback=_print_version, is_eager=True
+            "--version", help="Print the version and exit.", callback=_print_version, is_eager=True
         ),
     ] = False,
 ) -> None:
-    """How the LoRAs on Civitai were trained, read from their headers into a database."""
-    ctx.obj = voice_of(ctx, quiet=quiet, verbose=verbose)
+    """Collect how LoRAs were trained, from the headers of their files."""
 
 
 _COMMANDS: tuple[Callable[..., None], ...] = (

@@ -1,31 +1,33 @@
-"""Options that several commands share, spelled once."""
+"""Options that several commands share, and how the shell completes the names of fields."""
 
 import re
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from crawler.cli.output.console import Voice
-from crawler.settings import DEFAULT_API_URL, default_database
+from crawler.cli.output.rows import Format
+from crawler.settings import DEFAULT_API_URL
 from crawler.store.schema.fields import FIELDS
 
 _LAST_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*$")
 
 
-def field_name(incomplete: str) -> list[tuple[str, str]]:
-    """The fields that begin so, each with its meaning."""
+def complete_field(incomplete: str) -> list[tuple[str, str]]:
+    """The fields whose names start like this, each with its meaning."""
     return _completed("", incomplete)
 
 
-def field_list(incomplete: str) -> list[tuple[str, str]]:
-    """The last name of a list like `file_id,mod`; each name of a sort may have a minus."""
+def complete_fields(incomplete: str) -> list[tuple[str, str]]:
+    """Completions of the last name of a list like `file_id,-mod`."""
     before, comma, last = incomplete.rpartition(",")
     minus = "-" if last.startswith("-") else ""
     return _completed(f"{before}{comma}{minus}", last.removeprefix("-"))
 
 
-def condition(incomplete: str) -> list[tuple[str, str]]:
-    """The name that a condition ends in, as in `network_dim>64 and opt`."""
+def complete_condition(incomplete: str) -> list[tuple[str, str]]:
+    """Completions of the name at the end of a condition like `network_dim>64 and opt`."""
     found = _LAST_WORD.search(incomplete)
     word = found[0] if found else ""
     if incomplete and not word:
@@ -33,9 +35,9 @@ def condition(incomplete: str) -> list[tuple[str, str]]:
     return _completed(incomplete[: len(incomplete) - len(word)], word)
 
 
-def _completed(before: str, begin: str) -> list[tuple[str, str]]:
+def _completed(before: str, start: str) -> list[tuple[str, str]]:
     return [
-        (before + field.name, field.meaning) for field in FIELDS if field.name.startswith(begin)
+        (before + field.name, field.meaning) for field in FIELDS if field.name.startswith(start)
     ]
 
 
@@ -45,7 +47,7 @@ Db = Annotated[
         "--db",
         metavar="PATH_OR_URL",
         envvar="LORA_CRAWL_DB",
-        help="The database: a path means SQLite, else postgresql://…  "
+        help="Database: a path for SQLite, or postgresql://…  "
         "Default: loras.db in your data directory.",
         show_envvar=True,
     ),
@@ -57,41 +59,60 @@ ApiUrl = Annotated[
         "--api-url",
         metavar="URL",
         envvar="LORA_CRAWL_API_URL",
-        help=f"The API, {DEFAULT_API_URL} unless another one is named.",
+        help=f"API to use.  Default: {DEFAULT_API_URL}",
         show_envvar=True,
     ),
 ]
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
 Where = Annotated[
     list[str] | None,
     typer.Option(
-        "--where",
         metavar="EXPR",
-        help="Only files for which this holds, as in `query`; several are joined by and.",
+        help="Use only files that match, as in `query`. Repeat to combine with and.",
         show_default=False,
-        autocompletion=condition,
+        autocompletion=complete_condition,
     ),
 ]
 
-Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Say nothing but the answer and errors.")
+Form = Annotated[
+    Format | None,
+    typer.Option("--format", "-f", help="Default: table on a terminal, tsv in a pipe."),
 ]
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+SafeCsv = Annotated[
+    bool,
+    typer.Option(
+        "--safe-csv",
+        help="Print csv (or tsv) whose cells no spreadsheet runs as formulas: "
+        "a quote is put before = + - @ and similar.",
+    ),
+]
+
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="DIR",
+        help="Write the files to this folder, which is created if needed.",
+        show_default=False,
+    ),
+]
+
+Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files in DIR.")]
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results and errors.")]
 
 Verbose = Annotated[
     int,
-    typer.Option("--verbose", "-v", count=True, help="Say more on stderr.", show_default=False),
+    typer.Option("--verbose", "-v", count=True, help="Print more details.", show_default=False),
 ]
 
 
-def place(db: str | None) -> str:
-    """Where the database is: as named, else in the user's data directory."""
-    return db or str(default_database())
-
-
 def voice_of(ctx: typer.Context, *, quiet: bool, verbose: int) -> Voice:
-    """What `-q` and `-v` ask for, given before the command, after it, or both."""
+    """How much to print, as `-q` and `-v` say before the command, after it, or both."""
     before = ctx.find_root().params
     return Voice(
         quiet=quiet or bool(before.get("quiet")),

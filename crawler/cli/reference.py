@@ -1,11 +1,14 @@
-"""What a REF on the command line points at: a LoRA of the database, or a file on this machine."""
+"""Inputs of commands: a LoRA in the database, a file on this machine, or a file at a URL."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from crawler.cli.database import read_connection
 from crawler.decode.verdict import verdict_of
 from crawler.errors import SiteError, UsageError
 from crawler.model import Decoded, Outcome
@@ -15,21 +18,37 @@ from crawler.settings import api_key
 from crawler.sources.disk import read_beginning, refused_by_library
 
 if TYPE_CHECKING:
-    from crawler.cli.pages.lora_view import Sheet
+    from crawler.cli.pages.lora_view import LoraView
     from crawler.decode.verdict import Verdict
 
-_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
+Ref = Annotated[
+    str,
+    typer.Argument(
+        metavar="REF",
+        help="A file id, file:ID, model:ID, version:ID, sha256:PREFIX, autov2:…, autov3:…, "
+        "a Civitai page or download URL, or a path.",
+        show_default=False,
+    ),
+]
+
+_URL = re.compile(r"https?://", re.IGNORECASE)
+
+#: A reference to the database, even if a file of that name exists.
+_STORED = re.compile(
+    r"[0-9]+|(file|model|version|sha256|autov2|autov3):.*|https?://.*",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What came of reading one input.
+    """The result of reading the header of one input.
 
     Attributes:
-        input: As it was given.
-        reason: Why the outcome is not `decoded`, in words; else empty.
+        input: As given.
+        reason: Why the outcome is not `decoded`; else empty.
         decoded: None unless the header is sound.
-        file_bytes: The length of the file, None when it is not known.
+        file_bytes: The length of the file, None when unknown.
     """
 
     input: str
@@ -38,28 +57,27 @@ class Reading:
     decoded: Decoded | None = None
     file_bytes: int | None = None
 
-
-def is_address(text: str) -> bool:
-    """Whether an input is an address on the net rather than a path."""
-    return _ADDRESS.match(text) is not None
+    @property
+    def metadata(self) -> Mapping[str, str] | None:
+        """The metadata as stored, sorted by key; None when there is none."""
+        if self.decoded is None or self.decoded.header.metadata is None:
+            return None
+        return dict(sorted(self.decoded.header.metadata.items()))
 
 
 def read_inputs(inputs: Iterable[str], *, api_url: str) -> Iterator[Reading]:
-    """Read the headers one after the other; what cannot be read has an outcome and a reason too.
+    """Read the headers one after the other; an input that cannot be read has an outcome too.
 
     Args:
-        inputs: Paths, and addresses that begin with http.
-        api_url: The API that pages and downloads of the site are asked of.
+        inputs: Paths, and URLs that start with http.
+        api_url: The API to ask about pages and downloads of the site.
     """
     for text in inputs:
-        yield read_address(text, api_url=api_url) if is_address(text) else read_path(text)
+        yield _read_url(text, api_url=api_url) if _URL.match(text) else _read_path(text)
 
 
-def read_path(text: str) -> Reading:
-    """Read the header of a file on this machine.
-
-    A whole file is at hand here, so the library that the format is made by has the last word.
-    """
+def _read_path(text: str) -> Reading:
+    """Read the header of a local file; the safetensors library checks the whole file."""
     path = Path(text)
     refused = None
     try:
@@ -76,8 +94,8 @@ def read_path(text: str) -> Reading:
     return Reading(text, judged.outcome, judged.reason, judged.decoded, beginning.file_bytes)
 
 
-def read_address(text: str, *, api_url: str) -> Reading:
-    """Read the header of a file on the net; nothing else of it travels."""
+def _read_url(text: str, *, api_url: str) -> Reading:
+    """Read the header of a remote file; only the header is downloaded."""
     import anyio
 
     from crawler.http import HttpSettings, Secret
@@ -95,101 +113,75 @@ def read_address(text: str, *, api_url: str) -> Reading:
     return Reading(text, judged.outcome, judged.reason, judged.decoded, fetched.file_bytes)
 
 
-#: How a REF is explained wherever one is asked for.
-REF_HELP = (
-    "A file id, file:ID, model:ID, version:ID, sha256:PREFIX, autov2:…, autov3:…, "
-    "a page or download of Civitai, or a path."
-)
-
-#: A reference to the database, even where a file of such a name lies in the folder.
-_STORED = re.compile(
-    r"[0-9]+|(file|model|version|sha256|autov2|autov3):.*|https?://.*",
-    re.IGNORECASE | re.DOTALL,
-)
-
-
 def is_stored(ref: str) -> bool:
-    """Whether it is asked of the database; else it is a path, and needs none."""
+    """Whether a REF is looked up in the database; else it is a path and needs none."""
     return _STORED.fullmatch(ref) is not None or lacks_scheme(ref)
 
 
-def read_sheet(ref: str, where: str) -> "Sheet":
-    """Everything known of the one LoRA that is meant.
+def read_lora(ref: str, db: str | None) -> "LoraView":
+    """Everything known about the LoRA that a REF names.
 
     Args:
-        ref: As it was typed.
-        where: The database, as `--db` takes it.
+        ref: As typed.
+        db: As `--db` takes it.
 
     Raises:
-        UsageError: It points at nothing, or at a file whose header is not sound.
+        UsageError: The REF matches nothing, or a file whose header is not sound.
         DatabaseError: The database cannot be read.
     """
-    if not is_stored(ref):
-        from crawler.cli.pages.lora_view import page_of
+    from crawler.cli.pages.lora_view import view_of_file, view_of_row
 
-        return page_of(_read_sound(ref))
-    from crawler.cli.pages.lora_view import sheet_of_page
-    from crawler.store.connect.database import open_for_reading, translated
+    if not is_stored(ref):
+        return view_of_file(_read_sound(ref))
     from crawler.store.read.loras import lora
     from crawler.store.read.refs import find_file
 
-    engine = open_for_reading(where)
-    try:
-        with translated(engine.url), engine.connect() as connection:
-            return sheet_of_page(lora(connection, find_file(connection, ref)))
-    finally:
-        engine.dispose()
+    with read_connection(db) as connection:
+        return view_of_row(lora(connection, find_file(connection, ref)))
 
 
-def read_decoded(ref: str, where: str) -> tuple[str, "Decoded"]:
-    """What a person calls the LoRA that is meant, and its header, decoded now.
+def read_decoded(ref: str, db: str | None) -> tuple[str, Decoded]:
+    """The title of the LoRA that a REF names, and its header, decoded now.
 
     Args:
-        ref: As it was typed.
-        where: The database, as `--db` takes it.
+        ref: As typed.
+        db: As `--db` takes it.
 
     Raises:
-        UsageError: It points at nothing, or there is no sound header.
-        DatabaseError: The database cannot be read, or what it has of the header is damaged.
+        UsageError: The REF matches nothing, or the header was not read or is not sound.
+        DatabaseError: The database cannot be read, or its copy of the header is damaged.
     """
     found: Reading | Verdict
     if is_stored(ref):
-        title, found = _judge_stored(ref, where)
+        title, found = _judge_stored(ref, db)
     else:
         title, found = Path(ref).name, _read_sound(ref)
     if found.decoded is None:
-        why = f"{found.outcome}: {found.reason}" if found.reason else str(found.outcome)
-        raise UsageError(f"{ref}: the header of this file was not read: {why}")
+        reason = f"{found.outcome}: {found.reason}" if found.reason else str(found.outcome)
+        raise UsageError(f"{ref}: the header of this file was not read: {reason}")
     return title, found.decoded
 
 
-def _judge_stored(ref: str, where: str) -> "tuple[str, Verdict]":
-    """The title of a stored LoRA and its header judged anew; how it ended where there is none."""
-    from crawler.cli.pages.lora_view import sheet_of_page
-    from crawler.decode.verdict import Verdict, verdict_of
-    from crawler.model import Outcome
-    from crawler.store.connect.database import open_for_reading, translated
+def _judge_stored(ref: str, db: str | None) -> "tuple[str, Verdict]":
+    """The title of a stored LoRA and the verdict on its header; its outcome if it has none."""
+    from crawler.cli.pages.lora_view import view_of_row
+    from crawler.decode.verdict import Verdict
     from crawler.store.read.headers import stored_header
     from crawler.store.read.loras import lora
     from crawler.store.read.refs import find_file
 
-    engine = open_for_reading(where)
-    try:
-        with translated(engine.url), engine.connect() as connection:
-            file_id = find_file(connection, ref)
-            sheet = sheet_of_page(lora(connection, file_id))
-            outcome = Outcome(sheet["outcome"])
-            if outcome not in READ:
-                return sheet.title, Verdict(outcome, sheet["reason"] or "", None)
-            return sheet.title, verdict_of(stored_header(connection, file_id), None)
-    finally:
-        engine.dispose()
+    with read_connection(db) as connection:
+        file_id = find_file(connection, ref)
+        view = view_of_row(lora(connection, file_id))
+        outcome = Outcome(view["outcome"])
+        if outcome not in READ:
+            return view.title, Verdict(outcome, view["reason"] or "", None)
+        return view.title, verdict_of(stored_header(connection, file_id), None)
 
 
-def _read_sound(ref: str) -> "Reading":
-
-    reading = read_path(ref)
+def _read_sound(ref: str) -> Reading:
+    reading = _read_path(ref)
     if reading.outcome not in READ:
-        known = "" if Path(ref).exists() else "; REF is an id, a hash, an address or a path"
-        raise UsageError(f"{ref}: {reading.outcome}: {reading.reason}{known}")
+        hint = "" if Path(ref).exists() else "; REF is an id, a hash, a URL or a path"
+        raise UsageError(f"{ref}: {reading.outcome}: {reading.reason}{hint}")
     return reading

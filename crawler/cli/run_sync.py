@@ -1,4 +1,4 @@
-"""Running a sync: the site, the database, the signals and the display put together."""
+"""Run a sync: connect the site, the database, the signals and the display."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
@@ -15,8 +15,8 @@ from crawler.cli.progress import (
     handling_signals,
     live_display,
     picture_of,
+    print_now_and_then,
     shows_live,
-    tell_now_and_then,
 )
 from crawler.cli.sync_report import TERMS, Finished, Job, beforehand, report, report_preview
 from crawler.errors import LoraCrawlError, StoppedError
@@ -32,18 +32,18 @@ from crawler.sync.run import crawl
 from crawler.sync.state import WriterThread
 from crawler.sync.walk import is_complete
 
-#: Models in the made-up catalogue of `--sandbox`: more than the limit of any first try. For a higher
-#: limit it has half as many again, for the ordinary list shows some two thirds of them.
+#: Models in the catalogue of `--sandbox`, more than any first try asks for. For a higher limit it has
+#: half as many again, since the list without mature models shows about two thirds of them.
 SANDBOX_MODELS = 2_000
 
 _T = TypeVar("_T")
 
-#: The exit code of a run that left work.
+#: The exit code when work is left.
 WORK_LEFT = 4
 
 
 def sync_into(job: Job) -> int:
-    """Crawl into the job's database, which is created and upgraded first; returns the exit code.
+    """Sync into the job's database, which is created or upgraded first; return the exit code.
 
     Raises:
         DatabaseError: The database cannot be used.
@@ -55,8 +55,7 @@ def sync_into(job: Job) -> int:
         stack.callback(engine.dispose)
         stack.enter_context(sync_lock(engine))
         api_url = stack.enter_context(_api(job))
-        sandbox, complete = job.api_url is None, _is_complete(job, engine)
-        for line in beforehand(job.plan, rate=job.rate, sandbox=sandbox, complete=complete):
+        for line in beforehand(job, complete=_is_complete(job, engine)):
             job.voice.notice(line)
         if job.api_url is not None and job.key is None:
             job.voice.notice(TERMS)
@@ -67,7 +66,7 @@ def sync_into(job: Job) -> int:
 
 
 def preview(job: Job) -> int:
-    """Say what the job would ask and cost, with nothing stored; returns the exit code.
+    """Print what the job would do and cost, store nothing, and return the exit code.
 
     Raises:
         SiteError: The site is in trouble or refuses us.
@@ -91,7 +90,7 @@ def _is_complete(job: Job, engine: Engine) -> bool:
 
 @contextmanager
 def _api(job: Job) -> Iterator[str]:
-    """The API's address, of a sandbox of our own where none is named."""
+    """The URL of the API; without one a sandbox runs during the block."""
     if job.api_url is not None:
         yield job.api_url
         return
@@ -132,13 +131,13 @@ async def _sync(job: Job, api_url: str, engine: Engine) -> Finished:
     async with _source(job, api_url, engine) as source:
         with live_display(job.voice, lambda: picture_of(tally)):
             async with anyio.create_task_group() as group:
-                group.start_soon(tell_now_and_then, tally, job.voice)
-                heed = _on_signal(stop, group.cancel_scope, tally, job.voice)
+                group.start_soon(print_now_and_then, tally, job.voice)
+                on_signal = _stopper(stop, group.cancel_scope, tally, job.voice)
                 try:
-                    with handling_signals(heed):
+                    with handling_signals(on_signal):
                         await crawl(source, WriterThread(engine), job.plan, tally=tally, stop=stop)
                 except LoraCrawlError as error:
-                    # Let out of the group here, it would come out wrapped as one of several.
+                    # Raised inside the group, it would come out wrapped in an ExceptionGroup.
                     trouble = error
                 group.cancel_scope.cancel()
     if trouble is not None and not isinstance(trouble, StoppedError):
@@ -146,10 +145,10 @@ async def _sync(job: Job, api_url: str, engine: Engine) -> Finished:
     return Finished(tally, trouble, interrupted=stop.is_set())
 
 
-def _on_signal(
+def _stopper(
     stop: anyio.Event, scope: anyio.CancelScope, tally: SyncTally, voice: Voice
 ) -> Callable[[], object]:
-    """What a signal does: the first Ctrl-C asks for an orderly end, the second one cancels."""
+    """What a signal does: the first one asks for an orderly end, the second one cancels."""
 
     def end() -> None:
         if stop.is_set():
@@ -160,6 +159,5 @@ def _on_signal(
         if not shows_live(voice):
             voice.notice(STOPPING)
 
-    # A signal may come in the middle of the event loop's own work: the loop calls `end` between two
-    # steps, and wakes up for it.
+    # A signal can interrupt the event loop's own work; the loop calls `end` between two steps.
     return partial(asyncio.get_running_loop().call_soon_threadsafe, end)

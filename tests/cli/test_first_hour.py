@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from crawler.cli.output.console import open_console
-from crawler.cli.pages.lora import print_page
-from crawler.cli.pages.lora_view import Sheet
+from crawler.cli.pages.lora import print_lora
+from crawler.cli.pages.lora_view import LoraView
 from crawler.settings import default_database
 from tests.cli.headers import Run
 
@@ -72,8 +72,8 @@ def test_a_mistake_is_told_with_what_to_do(run: Run, database: str) -> None:
 @pytest.mark.parametrize(
     ("site", "told"),
     [
-        ("civitai", "not listed by the site any more since 2026-03-04"),
-        ("local", "not on this machine any more since 2026-03-04"),
+        ("civitai", "no longer listed by the site since 2026-03-04"),
+        ("local", "no longer on this machine since 2026-03-04"),
     ],
 )
 def test_what_is_gone_says_from_where(site: str, told: str) -> None:
@@ -84,7 +84,7 @@ def test_what_is_gone_says_from_where(site: str, told: str) -> None:
         "gone_at": datetime(2026, 3, 4, tzinfo=UTC),
     }
     stream = io.StringIO()
-    print_page(open_console(stream), Sheet(title="Marble", row=row))
+    print_lora(open_console(stream), LoraView(title="Marble", row=row))
 
     assert told in stream.getvalue().splitlines()
 

@@ -1,4 +1,4 @@
-"""`lora-crawl authors`: who put how much work into their LoRAs."""
+"""`lora-crawl authors`: how much work creators put into their LoRAs."""
 
 from dataclasses import astuple, fields
 from enum import StrEnum
@@ -6,23 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crawler.cli.options import Db, Quiet, Verbose, Where, place, voice_of
+from crawler.cli.database import read_connection
+from crawler.cli.options import Db, Form, Json, Quiet, SafeCsv, Verbose, Where, voice_of
 from crawler.cli.output.console import Voice
-from crawler.cli.output.rows import (
-    Format,
-    FormatOption,
-    JsonOption,
-    SafeCsvOption,
-    chosen,
-    write_rows,
-)
+from crawler.cli.output.rows import Format, chosen, write_rows
 
 if TYPE_CHECKING:
     from crawler.store.stats.creators import Creator, Creators
 
 
 class Sort(StrEnum):
-    """What creators are ordered by: the columns of the answer."""
+    """The columns that creators can be ordered by."""
 
     CREATOR = "creator"
     LORAS = "loras"
@@ -34,11 +28,10 @@ class Sort(StrEnum):
     TRAINING_HOURS = "training_hours"
 
 
-#: Creators unless `--limit` says otherwise: what a person reads.
+#: Creators by default.
 _LIMIT = 20
 
-#: Heads of the table, which must stand side by side in 80 columns; other formats have the names of
-#: the attributes.
+#: Heads of the table, which fit in 80 columns; other formats use the names of the attributes.
 _HEADS = (
     *("creator", "LoRAs", "files", "metadata", "runs"),
     *("median images", "megapixels", "hours"),
@@ -52,53 +45,46 @@ def authors(
     sort: Annotated[
         Sort,
         typer.Option(
-            "--sort",
             metavar="COLUMN",
             help=f"Order by this column, the largest first: {', '.join(Sort)}.",
         ),
     ] = Sort.MEGAPIXELS_SEEN,
     limit: Annotated[
         int,
-        typer.Option(
-            "--limit", "-n", metavar="N", min=0, help="At most so many creators; 0 = all."
-        ),
+        typer.Option("--limit", "-n", metavar="N", min=0, help="Show N creators; 0 = all."),
     ] = _LIMIT,
     db: Db = None,
-    form: FormatOption = None,
-    as_json: JsonOption = False,
-    safe_csv: SafeCsvOption = False,
+    form: Form = None,
+    as_json: Json = False,
+    safe_csv: SafeCsv = False,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """List creators by effort: LoRAs, images seen, megapixels seen, hours, share with metadata.
+    """List creators by the work in their LoRAs.
 
-    A training run counts once, with the furthest of its files.
+    The columns are LoRAs, files, share with metadata, training runs, median images seen, megapixels
+    seen, and training hours. A training run counts once, by its latest file.
     """
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     wanted = chosen(form, json=as_json, safe_csv=safe_csv)
     from crawler.query.parser import parse
-    from crawler.store.connect.database import open_for_reading, translated
     from crawler.store.schema.fields import BY_NAME
     from crawler.store.stats import creators as effort
 
     tree = parse(where or [], BY_NAME)
-    engine = open_for_reading(place(db))
-    try:
-        with translated(engine.url), engine.connect() as connection:
-            found = effort.creators(connection, tree, sort=sort.value, limit=limit)
-    finally:
-        engine.dispose()
+    with read_connection(db) as connection:
+        found = effort.creators(connection, tree, sort=sort.value, limit=limit)
     if wanted is not Format.TABLE:
         names = [field.name for field in fields(effort.Creator)]
         write_rows(names, map(astuple, found.listed), wanted, safe_csv=safe_csv)
     elif found.listed:
-        write_rows(_HEADS, map(_told, found.listed), wanted)
-    _tell(found, voice, picked=bool(where))
+        write_rows(_HEADS, map(_cells, found.listed), wanted)
+    _explain(found, voice, filtered=bool(where))
 
 
-def _told(creator: "Creator") -> tuple[object, ...]:
-    """The cells of the table: no digits that mean nothing."""
-    from crawler.cli.output.cells import share
+def _cells(creator: "Creator") -> tuple[object, ...]:
+    """The cells of the table, without meaningless digits."""
+    from crawler.cli.output.words import share
 
     known, hours = creator.with_metadata, creator.training_hours
     return (
@@ -113,24 +99,22 @@ def _told(creator: "Creator") -> tuple[object, ...]:
     )
 
 
-def _tell(found: "Creators", voice: Voice, *, picked: bool) -> None:
-    """Say what the figures rest on, and what is missing from them."""
-    from crawler.cli.output.cells import count, number, share
+def _explain(found: "Creators", voice: Voice, *, filtered: bool) -> None:
+    """Say how many files the figures rest on, and which are missing."""
+    from crawler.cli.output.words import count, number, share
 
     if not found.total:
-        voice.notice("no file with a creator is picked" if picked else "no file has a creator")
+        voice.notice("no matching file has a creator" if filtered else "no file has a creator")
     else:
         shown = len(found.listed)
         creators = count(found.total, "creator")
-        more = (
-            f"{number(shown)} of {creators}, --limit 0 for all" if shown < found.total else creators
-        )
-        voice.notice(f"{more}; {count(found.files, 'file')}")
+        some = f"{number(shown)} of {creators} (--limit 0 for all)"
+        all_files = count(found.files, "file")
+        voice.notice(f"{some if shown < found.total else creators}, {all_files}")
     if found.no_metadata:
         voice.notice(
-            f"{number(found.no_metadata)} of {count(found.read, 'file')} whose headers were read"
-            f" ({share(found.no_metadata / found.read)}) say nothing of their training:"
-            " their work is missing here"
+            f"{number(found.no_metadata)} of {count(found.read, 'file')} that were read"
+            f" ({share(found.no_metadata / found.read)}) contain no training metadata and are not counted"
         )
     if found.without_creator:
         voice.notice(f"{count(found.without_creator, 'file')} without a creator left out")

@@ -2,17 +2,16 @@
 
 import typer
 
-from crawler.cli.options import Db, Quiet, Verbose, place, voice_of
+from crawler.cli.database import place, read_connection, read_engine
+from crawler.cli.options import Db, Quiet, Verbose, voice_of
 from crawler.cli.output.console import answers
 
-db_app = typer.Typer(
-    help="Where the database is, its state, and upgrading it.", no_args_is_help=True
-)
+db_app = typer.Typer(help="Show, check and upgrade the database.", no_args_is_help=True)
 
 
 @db_app.command()
 def path(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Verbose = 0) -> None:
-    """Print where the database is, or would be; -v says whether it is there and in what state."""
+    """Print the database's path or URL; -v adds its state."""
     from crawler.store.connect.database import redacted, resolve, state
 
     url = resolve(place(db))
@@ -25,10 +24,12 @@ def path(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Ve
 
 @db_app.command()
 def check(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Verbose = 0) -> None:
-    """Whether this lora-crawl can read the database as it is; exit 3 with the remedy where not."""
-    from crawler.store.connect.database import open_for_reading
+    """Check that the database can be read.
 
-    open_for_reading(place(db)).dispose()
+    If not, the message says what to do, and the exit code is 3.
+    """
+    with read_engine(db):
+        pass
     voice_of(ctx, quiet=quiet, verbose=verbose).notice("the database is up to date")
 
 
@@ -36,7 +37,7 @@ def check(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: V
 def upgrade(
     ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Verbose = 0
 ) -> None:
-    """Create the database, or bring it to the newest state."""
+    """Create the database, or upgrade it to this version."""
     from crawler.store.connect.database import open_for_writing
 
     open_for_writing(place(db)).dispose()
@@ -45,25 +46,14 @@ def upgrade(
 
 @db_app.command()
 def info(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Verbose = 0) -> None:
-    """Print where the database is and how many rows each table has; -v adds its revision."""
-    from crawler.store.connect.database import (
-        REVISION,
-        open_for_reading,
-        redacted,
-        resolve,
-        translated,
-    )
+    """Print the database's URL and the rows of each table; -v adds its revision."""
+    from crawler.store.connect.database import REVISION, redacted, resolve
     from crawler.store.read.status import table_counts
 
-    url = resolve(place(db))
-    engine = open_for_reading(place(db))
-    try:
-        with translated(engine.url), engine.connect() as connection:
-            rows = table_counts(connection)
-    finally:
-        engine.dispose()
+    with read_connection(db) as connection:
+        rows = table_counts(connection)
     with answers() as out:
-        out.write(f"{redacted(url)}\n")
+        out.write(f"{redacted(resolve(place(db)))}\n")
         for name, count in rows.items():
             out.write(f"{name:14} {count:>12,}\n")
     voice_of(ctx, quiet=quiet, verbose=verbose).detail(f"revision {REVISION}")

@@ -1,91 +1,85 @@
-"""`lora-crawl diff`: two LoRAs' settings side by side."""
+"""`lora-crawl diff`: the settings of two LoRAs side by side."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crawler.cli.options import Db, Quiet, Verbose, place, voice_of
+from crawler.cli.options import Db, Form, Json, Quiet, SafeCsv, Verbose, voice_of
 from crawler.cli.output.console import Voice, answers, open_console
-from crawler.cli.output.rows import (
-    Format,
-    FormatOption,
-    JsonOption,
-    SafeCsvOption,
-    chosen,
-    write_rows,
-)
-from crawler.cli.reference import REF_HELP, is_stored, read_sheet
+from crawler.cli.output.rows import Format, chosen, write_rows
+from crawler.cli.reference import Ref, is_stored, read_lora
 
 if TYPE_CHECKING:
-    from crawler.cli.pages.lora_view import Sheet
+    from collections.abc import Sequence
 
-#: Columns of the answer in the formats that programs read.
+    from crawler.cli.pages.lora_view import LoraView
+
+#: Columns of the formats for programs.
 _COLUMNS = ("field", "a", "b")
 
 
 def diff(
     ctx: typer.Context,
-    a: Annotated[str, typer.Argument(metavar="REF", help=REF_HELP, show_default=False)],
-    b: Annotated[str, typer.Argument(metavar="REF", help="The other one.", show_default=False)],
+    a: Ref,
+    b: Annotated[str, typer.Argument(metavar="REF", help="The other LoRA.", show_default=False)],
     *,
     everything: Annotated[
-        bool, typer.Option("--all", help="Show what is the same as well.")
+        bool, typer.Option("--all", help="Show settings that are the same too.")
     ] = False,
     db: Db = None,
-    form: FormatOption = None,
-    as_json: JsonOption = False,
-    safe_csv: SafeCsvOption = False,
+    form: Form = None,
+    as_json: Json = False,
+    safe_csv: SafeCsv = False,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Show two LoRAs' settings side by side, only what differs; two paths need no database."""
+    """Compare the settings of two LoRAs.
+
+    Only settings that differ are shown. Two paths need no database.
+    """
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     wanted = chosen(form, json=as_json, safe_csv=safe_csv)
     from crawler.insight.diff import Side, compare, identity
 
-    sheets = [_sheet(ref, place(db)) for ref in (a, b)]
+    views = [_view(ref, db) for ref in (a, b)]
     one, other = (
-        Side(
-            row=sheet.row,
-            datasets=sheet.datasets,
-            directories=sheet.directories,
-            tags=sheet.tags,
-        )
-        for sheet in sheets
+        Side(row=view.row, datasets=view.datasets, directories=view.directories, tags=view.tags)
+        for view in views
     )
-    who = identity(one, other)
+    names = identity(one, other)
     pairs = [pair for pair in compare(one, other) if everything or pair.differs]
     if wanted is Format.TABLE:
         from crawler.cli.pages.diff import print_pairs
 
         with answers() as stream:
-            print_pairs(open_console(stream), [sheet.title for sheet in sheets], who, pairs)
+            print_pairs(open_console(stream), [view.title for view in views], names, pairs)
     else:
-        told = [pair for pair in who if everything or pair.differs]
-        rows = ((pair.name, pair.a, pair.b) for pair in (*told, *pairs))
+        shown = [pair for pair in names if everything or pair.differs]
+        rows = ((pair.name, pair.a, pair.b) for pair in (*shown, *pairs))
         write_rows(_COLUMNS, rows, wanted, safe_csv=safe_csv)
-    _tell(voice, (a, b), sheets, differs=any(pair.differs for pair in pairs))
+    _explain(voice, (a, b), views, differs=any(pair.differs for pair in pairs))
 
 
-def _sheet(ref: str, where: str) -> "Sheet":
-    """What is known of one of them; a file on this machine goes by its name."""
+def _view(ref: str, db: str | None) -> "LoraView":
+    """What is known of one of them; a local file gets its name."""
     from dataclasses import replace
 
-    sheet = read_sheet(ref, where)
+    view = read_lora(ref, db)
     if is_stored(ref):
-        return sheet
-    return replace(sheet, row={"file_name": Path(ref).name, **sheet.row})
+        return view
+    return replace(view, row={"file_name": Path(ref).name, **view.row})
 
 
-def _tell(voice: Voice, refs: tuple[str, str], sheets: "list[Sheet]", *, differs: bool) -> None:
+def _explain(
+    voice: Voice, refs: "Sequence[str]", views: "Sequence[LoraView]", *, differs: bool
+) -> None:
     """Say why there may be little to see."""
     from crawler.model.outcome import READ
 
-    for ref, sheet in zip(refs, sheets, strict=True):
-        outcome = sheet["outcome"]
-        if outcome not in READ:
-            reason = f": {sheet['reason']}" if sheet["reason"] else ""
-            voice.notice(f"{ref}: its header was not read, it is {outcome}{reason}")
+    for ref, view in zip(refs, views, strict=True):
+        if view["outcome"] not in READ:
+            reason = f": {view['reason']}" if view["reason"] else ""
+            voice.notice(f"{ref}: header not read, {view['outcome']}{reason}")
     if not differs:
         voice.notice("no setting differs")

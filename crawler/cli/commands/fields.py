@@ -1,28 +1,22 @@
-"""`lora-crawl fields`: every name that a query can use."""
+"""`lora-crawl fields`: the names that a query can use."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
 
-from crawler.cli.options import Db, Quiet, Verbose, field_name, place, voice_of
+from crawler.cli.database import read_connection
+from crawler.cli.options import Db, Form, Json, Quiet, SafeCsv, Verbose, complete_field, voice_of
 from crawler.cli.output.console import Voice, answers, open_console
-from crawler.cli.output.rows import (
-    Format,
-    FormatOption,
-    JsonOption,
-    SafeCsvOption,
-    chosen,
-    write_rows,
-)
+from crawler.cli.output.rows import Format, chosen, write_rows
 from crawler.errors import DatabaseError
 from crawler.query.fields import TAGS, Field
 from crawler.store.schema.fields import FIELDS
 
 _COLUMNS = ("name", "type", "unit", "group", "meaning", "share", "default", "usual", "keys")
 
-#: Cells of the list for a person: before a name and between columns, of a name, and of a share.
-_INDENT, _NAME, _SHARE = 2, 28, 5
+#: Cells of the list for a person: before a name, of a name, and of a share.
+_INDENT, _NAME, _SHARE = 2, 28, 4
 
 
 def fields(
@@ -31,30 +25,32 @@ def fields(
         str | None,
         typer.Argument(
             metavar="WORD",
-            help="Only fields with this in their name or meaning.",
+            help="Show only fields with this in their name or meaning.",
             show_default=False,
-            autocompletion=field_name,
+            autocompletion=complete_field,
         ),
     ] = None,
     *,
     db: Db = None,
-    form: FormatOption = None,
-    as_json: JsonOption = False,
-    safe_csv: SafeCsvOption = False,
+    form: Form = None,
+    as_json: Json = False,
+    safe_csv: SafeCsv = False,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """List every queryable name: type, unit, meaning, and the share of rows that have it.
+    """List the fields that queries can use.
 
-    Also what sd-scripts takes by default and what is usual; with WORD, the metadata keys that each
-    is read from.
+    Each has its type, unit, meaning, fill rate (the share of rows with a value), sd-scripts'
+    default and the usual value. With WORD, the metadata keys that it is read from are added.
     """
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     wanted = chosen(form, json=as_json, safe_csv=safe_csv)
     found = [field for field in (*FIELDS, TAGS) if _has(field, word)]
-    shares = _shares([field.name for field in found], place(db), voice)
+    shares = _shares([field.name for field in found], db, voice)
     if not found:
-        voice.notice(f"no field has {word!r} in its name or meaning; `lora-crawl fields` lists all")
+        voice.notice(
+            f"no field has {word!r} in its name or meaning; `lora-crawl fields` lists all fields"
+        )
     if wanted is Format.TABLE:
         _print_groups(found, shares, with_keys=word is not None)
         return
@@ -80,28 +76,23 @@ def _has(field: Field, word: str | None) -> bool:
     return sought in field.name.casefold() or sought in field.meaning.casefold()
 
 
-def _shares(names: Sequence[str], where: str, voice: Voice) -> Mapping[str, float]:
-    """The share of rows that have each field; empty when there is no database to ask."""
-    from crawler.store.connect.database import open_for_reading, translated
+def _shares(names: Sequence[str], db: str | None, voice: Voice) -> Mapping[str, float]:
+    """The fill rate of each field; empty when there is no database."""
     from crawler.store.read.search import fill_rates
 
     try:
-        engine = open_for_reading(where)
-    except DatabaseError as error:
-        voice.notice(f"without shares of rows: {str(error).splitlines()[0]}")
-        return {}
-    try:
-        with translated(engine.url), engine.connect() as connection:
+        with read_connection(db) as connection:
             return fill_rates(connection, names)
-    finally:
-        engine.dispose()
+    except DatabaseError as error:
+        voice.notice(f"no fill rates: {str(error).splitlines()[0]}")
+        return {}
 
 
 def _print_groups(found: Sequence[Field], shares: Mapping[str, float], *, with_keys: bool) -> None:
     from rich.text import Text
 
-    from crawler.cli.output.cells import share
     from crawler.cli.output.table import print_line
+    from crawler.cli.output.words import share
 
     with answers() as stream:
         console = open_console(stream)
@@ -116,10 +107,10 @@ def _print_groups(found: Sequence[Field], shares: Mapping[str, float], *, with_k
             if shares:
                 part = share(shares[field.name]) if field.name in shares else ""
                 before += part.rjust(_SHARE) + " " * _INDENT
-            told = [Text.assemble(field.meaning, "  ", (f"({_kind(field)})", "dim"))]
+            shown = [Text.assemble(field.meaning, "  ", (f"({_kind(field)})", "dim"))]
             if with_keys:
-                told += [Text(key, style="dim") for key in field.keys]
-            for text in told:
+                shown += [Text(key, style="dim") for key in field.keys]
+            for text in shown:
                 for line in text.wrap(console, max(console.width - len(before), _NAME)):
                     print_line(console, Text(before) + line)
                     before = " " * len(before)
@@ -127,10 +118,10 @@ def _print_groups(found: Sequence[Field], shares: Mapping[str, float], *, with_k
 
 def _kind(field: Field) -> str:
     """`integer, px, default 256, usually 256`."""
-    told = [
+    parts = [
         field.kind.value,
         field.unit,
         field.default and f"default {field.default}",
         field.usual and f"usually {field.usual}",
     ]
-    return ", ".join(filter(None, told))
+    return ", ".join(filter(None, parts))

@@ -20,7 +20,7 @@ def inspect(
         list[str],
         typer.Argument(
             metavar="PATH_OR_URL",
-            help="Files here, pages and downloads of Civitai, or any https address of a file.",
+            help="Local files, Civitai pages or downloads, or https URLs of files.",
             show_default=False,
         ),
     ],
@@ -33,10 +33,10 @@ def inspect(
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Show how a LoRA was trained, from its header alone, without a database.
+    """Show the training of a LoRA file or URL; no database needed.
 
-    Of a file on the net only the header travels. Exit code 1 when an input was not sound; the
-    others are shown all the same.
+    Only the header of a remote file is downloaded. The exit code is 1 when an input is not a sound
+    safetensors file; the others are shown anyway.
     """
     from crawler.cli.reference import read_inputs
     from crawler.model.outcome import READ
@@ -63,20 +63,18 @@ def inspect(
 
 def _write_json(readings: Iterable["Reading"], *, raw: bool) -> None:
     from crawler.cli.output.cells import json_text
-    from crawler.cli.pages.lora_view import inspected, inspected_raw
+    from crawler.cli.pages.lora_view import inspected
 
     with answers(machine=True) as stream:
         opening = "[\n"
         for reading in readings:
-            data = inspected_raw(reading) if raw else inspected(reading)
-            stream.write(f"{opening}{json_text(data, indent=2)}")
+            stream.write(f"{opening}{json_text(inspected(reading, raw=raw), indent=2)}")
             opening = ",\n"
         stream.write("\n]\n")
 
 
 def _write_raw(readings: Iterable["Reading"], *, several: bool) -> None:
-    """`key: value` lines; with several inputs each under a line `# input`."""
-    from crawler.cli.pages.lora_view import metadata_of
+    """`key: value` lines; with several inputs each follows a line `# input`."""
     from crawler.model.outcome import READ
 
     with answers(machine=True) as stream:
@@ -84,19 +82,19 @@ def _write_raw(readings: Iterable["Reading"], *, several: bool) -> None:
             if several:
                 gap = "\n" if number else ""
                 stream.write(f"{gap}# {visible(reading.input)}\n")
-            for key, value in (metadata_of(reading) or {}).items():
+            for key, value in (reading.metadata or {}).items():
                 stream.write(f"{visible(key)}: {visible(value)}\n")
             if reading.outcome not in READ:
                 tell(f"{reading.input}: {reading.outcome}: {reading.reason}")
 
 
 def _print_pages(readings: Iterable["Reading"]) -> None:
-    from crawler.cli.pages.lora import print_page
-    from crawler.cli.pages.lora_view import page_of
+    from crawler.cli.pages.lora import print_lora
+    from crawler.cli.pages.lora_view import view_of_file
 
     with answers() as stream:
         console = open_console(stream)
         for number, reading in enumerate(readings):
             if number:
                 stream.write("\n\n")
-            print_page(console, page_of(reading))
+            print_lora(console, view_of_file(reading))

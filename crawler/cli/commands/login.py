@@ -10,16 +10,12 @@ from crawler.settings import DEFAULT_API_URL, keys_set, remove_api_key, store_ap
 
 
 def login(
-    ctx: typer.Context,
-    *,
-    api_url: ApiUrl = None,
-    quiet: Quiet = False,
-    verbose: Verbose = 0,
+    ctx: typer.Context, *, api_url: ApiUrl = None, quiet: Quiet = False, verbose: Verbose = 0
 ) -> None:
-    """Ask for your API key, check it with the site, and keep it for you alone.
+    """Check an API key with the site and store it.
 
-    The key is asked for without showing it, or read from standard input when that is no terminal.
-    Make one at https://civitai.com/user/account
+    The key is typed without being shown, or read from standard input. Create one at
+    https://civitai.com/user/account
     """
     import anyio
 
@@ -29,25 +25,24 @@ def login(
     else:
         key = sys.stdin.readline().strip()
     if not key:
-        raise UsageError("no key was given, so nothing changed")
-    name = anyio.run(_name_of, api_url or DEFAULT_API_URL, key)
+        raise UsageError("no key given; nothing changed")
+    name = anyio.run(_user_of, api_url or DEFAULT_API_URL, key)
     if name is None:
-        raise UsageError("the site does not know this key, so nothing changed; copy it again")
+        raise UsageError("the site does not know this key; nothing changed. Copy the key again.")
     where = store_api_key(key)
-    voice.notice(f"logged in as {name}; the key is kept in {where}")
+    voice.notice(f"logged in as {name}; the key is stored in {where}")
 
 
 def logout(ctx: typer.Context, *, quiet: Quiet = False, verbose: Verbose = 0) -> None:
-    """Remove the key that `login` keeps."""
+    """Remove the stored API key."""
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
-    removed = remove_api_key()
-    voice.notice("the key is removed" if removed else "there was no stored key")
+    voice.notice("key removed" if remove_api_key() else "no stored key")
     for variable in keys_set():
-        voice.notice(f"{variable} is still set and still sent")
+        voice.notice(f"the key in {variable} is still used")
 
 
-async def _name_of(api_url: str, key: str) -> str | None:
-    """The user name that belongs to a key; None when the site does not take it."""
+async def _user_of(api_url: str, key: str) -> str | None:
+    """The user name of a key; None when the site refuses the key."""
     from crawler.http import HttpSettings, Secret
     from crawler.sources.civitai.client import Civitai
 

@@ -1,4 +1,4 @@
-"""`lora-crawl query`: the rows of `loras` that a condition picks."""
+"""`lora-crawl query`: the rows of `loras` that match a condition."""
 
 from dataclasses import replace
 from itertools import islice
@@ -6,32 +6,28 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crawler.cli.database import read_connection
 from crawler.cli.options import (
     Db,
+    Form,
+    Json,
     Quiet,
+    SafeCsv,
     Verbose,
-    condition,
-    field_list,
-    field_name,
-    place,
+    complete_condition,
+    complete_field,
+    complete_fields,
     voice_of,
 )
 from crawler.cli.output.console import Voice, answers
-from crawler.cli.output.rows import (
-    Format,
-    FormatOption,
-    JsonOption,
-    SafeCsvOption,
-    chosen,
-    write_rows,
-)
+from crawler.cli.output.rows import Format, chosen, write_rows
 from crawler.errors import UsageError
 
 if TYPE_CHECKING:
     from crawler.store.connect.database import Connection
     from crawler.store.read.search import Search
 
-#: Rows unless `--limit` says otherwise: what a person reads.
+#: Rows by default.
 DEFAULT_LIMIT = 50
 
 
@@ -41,10 +37,10 @@ def query(
         list[str] | None,
         typer.Argument(
             metavar="EXPR",
-            help="A condition like \"network_dim>=64 and optimizer='Prodigy'\", or short: "
-            "network_dim:64.. optimizer:Prodigy; several are joined by and.",
+            help="A condition like \"network_dim>=64 and optimizer='Prodigy'\", or in short "
+            "network_dim:64.. optimizer:Prodigy. Several are combined with and.",
             show_default=False,
-            autocompletion=condition,
+            autocompletion=complete_condition,
         ),
     ] = None,
     *,
@@ -54,64 +50,61 @@ def query(
             "--columns",
             "-c",
             metavar="A,B",
-            help="Which fields to show, or all; `lora-crawl fields` lists them.",
-            autocompletion=field_list,
+            help="Fields to show, or all; `lora-crawl fields` lists them.",
+            autocompletion=complete_fields,
         ),
     ] = None,
     sort: Annotated[
         str | None,
         typer.Option(
-            "--sort",
             metavar="-A,B",
-            help="Order by these fields, a minus for the largest first; missing values come last.",
-            autocompletion=field_list,
+            help="Sort by these fields, with a minus for descending. Missing values come last.",
+            autocompletion=complete_fields,
         ),
     ] = None,
     limit: Annotated[
         int,
-        typer.Option("--limit", "-n", metavar="N", min=0, help="At most so many rows; 0 = all."),
+        typer.Option("--limit", "-n", metavar="N", min=0, help="Show N rows; 0 = all."),
     ] = DEFAULT_LIMIT,
-    offset: Annotated[
-        int, typer.Option("--offset", metavar="N", min=0, help="Leave out the first rows.")
-    ] = 0,
-    count: Annotated[bool, typer.Option("--count", help="Print only how many rows match.")] = False,
+    offset: Annotated[int, typer.Option(metavar="N", min=0, help="Skip the first N rows.")] = 0,
+    count: Annotated[
+        bool, typer.Option("--count", help="Print only the number of matching rows.")
+    ] = False,
     group_by: Annotated[
         str | None,
         typer.Option(
-            "--group-by",
             metavar="FIELD",
-            help="Count the rows of each value of a field.",
-            autocompletion=field_name,
+            help="Count the rows for each value of a field.",
+            autocompletion=complete_field,
         ),
     ] = None,
-    form: FormatOption = None,
-    as_json: JsonOption = False,
-    safe_csv: SafeCsvOption = False,
+    form: Form = None,
+    as_json: Json = False,
+    safe_csv: SafeCsv = False,
     as_sql: Annotated[
-        bool, typer.Option("--sql", help="Print the statement that would run, ready to paste.")
+        bool, typer.Option("--sql", help="Print the SQL statement instead of running it.")
     ] = False,
     db: Db = None,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """List the LoRAs for which a condition holds: every file is a row.
+    """List LoRAs that match a condition, one row for each file.
 
-    Quote a condition: > and ( mean something to the shell.
+    Put a condition in quotes: the shell treats > and ( specially.
     """
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     wanted = chosen(form, json=as_json, safe_csv=safe_csv)
     if count and group_by is not None:
-        raise UsageError("--count and --group-by are two different questions")
+        raise UsageError("--count cannot be combined with --group-by")
     from crawler.query import fields
     from crawler.query.parser import parse
-    from crawler.store.connect.database import open_for_reading, translated
     from crawler.store.read.search import DEFAULT_COLUMNS, Search, statement_text
     from crawler.store.schema.fields import BY_NAME
 
     if count or group_by is not None:
         given = {"--sort": sort, "--columns": columns}
         for option in (name for name, value in given.items() if value is not None):
-            voice.notice(f"{option} changes nothing where rows are counted")
+            voice.notice(f"{option} has no effect when rows are counted")
     asked = Search(
         tree=parse(expr or [], BY_NAME),
         columns=DEFAULT_COLUMNS if columns is None else _columns(columns),
@@ -122,21 +115,17 @@ def query(
         group_by=None if group_by is None else fields.grouping(group_by, BY_NAME),
     )
     bare = count and form is None and not as_json and not safe_csv
-    engine = open_for_reading(place(db))
-    try:
-        with translated(engine.url), engine.connect() as connection:
-            if as_sql:
-                _print_line(statement_text(connection, asked))
-                return
-            if verbose:
-                voice.detail(statement_text(connection, asked))
-            if bare:
-                _print_line(str(_number_of(connection, asked)))
-            else:
-                _print_rows(connection, asked, wanted, voice, safe_csv=safe_csv)
-            _tell_sparse(connection, asked, voice)
-    finally:
-        engine.dispose()
+    with read_connection(db) as connection:
+        if as_sql:
+            _print_line(statement_text(connection, asked))
+            return
+        if verbose:
+            voice.detail(statement_text(connection, asked))
+        if bare:
+            _print_line(str(_number_of(connection, asked)))
+        else:
+            _print_rows(connection, asked, wanted, voice, safe_csv=safe_csv)
+        _name_sparse(connection, asked, voice)
 
 
 def _columns(text: str) -> tuple[str, ...]:
@@ -163,32 +152,32 @@ def _number_of(connection: "Connection", asked: "Search") -> int:
 def _print_rows(
     connection: "Connection", asked: "Search", wanted: Format, voice: Voice, *, safe_csv: bool
 ) -> None:
-    """Write the rows, and say on stderr when there are more than the limit let through."""
-    from crawler.cli.output.cells import count, number
+    """Write the rows, and say on stderr whether the limit left some out."""
+    from crawler.cli.output.words import count, number
     from crawler.store.read.search import search
 
-    # One row more than is shown tells whether the limit cut the answer.
+    # One row more than is shown says whether the limit left some out.
     more = replace(asked, limit=asked.limit + 1) if asked.limit else asked
     with search(connection, more) as found:
         shown = islice(found.rows, asked.limit) if asked.limit else found.rows
         written = write_rows(found.columns, shown, wanted, safe_csv=safe_csv)
         cut = next(found.rows, None) is not None
     if cut and asked.group_by is None:
-        # How many there are would take a second scan, which only --count is worth.
+        # The total would take a second scan, which only --count does.
         voice.notice(
-            f"{count(written, 'row')}, and more match: --limit 0 for all, --count for how many"
+            f"first {count(written, 'row')}; --limit 0 shows all, --count tells how many match"
         )
     elif cut:
-        voice.notice(f"the first {number(written)} values; --limit 0 for all")
+        voice.notice(f"first {number(written)} values; --limit 0 shows all")
     elif wanted is Format.TABLE:
         voice.notice(count(written, "row" if asked.group_by is None else "value"))
 
 
-def _tell_sparse(connection: "Connection", asked: "Search", voice: Voice) -> None:
-    """Name the fields of the question that few rows have: the others cannot match."""
+def _name_sparse(connection: "Connection", asked: "Search", voice: Voice) -> None:
+    """Name the fields asked for that few rows have: rows without a value cannot match."""
     if voice.quiet:
         return
-    from crawler.cli.output.cells import share
+    from crawler.cli.output.words import share
     from crawler.query.tree import names
     from crawler.store.read.search import sparse_fields
 
@@ -197,5 +186,4 @@ def _tell_sparse(connection: "Connection", asked: "Search", voice: Voice) -> Non
     if asked.group_by is not None:
         fields[asked.group_by] = None
     for name, part in sparse_fields(connection, list(fields)):
-        few = f"only {share(part)} of the rows have" if part else "no row has"
-        voice.notice(f"{few} {name}")
+        voice.notice(f"only {share(part)} of rows have {name}" if part else f"no row has {name}")

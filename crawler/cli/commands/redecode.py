@@ -1,19 +1,22 @@
-"""`lora-crawl redecode`: what stored headers say, read again by the decoder of today."""
+"""`lora-crawl redecode`: decode the stored headers again with this version's decoder."""
 
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crawler.cli.options import Db, Quiet, Verbose, place, voice_of
-from crawler.cli.output.cells import count, duration, number, rounded
+from crawler.cli.database import place, read_engine
+from crawler.cli.options import Db, Json, Quiet, Verbose, voice_of
 from crawler.cli.output.console import Voice, answers
+from crawler.cli.output.outcomes import spoken
+from crawler.cli.output.words import count, duration, number, rounded
 
 if TYPE_CHECKING:
     from crawler.cli.progress import Picture
     from crawler.sync.progress import RedecodeTally
 
-#: The exit codes of a run that left work, and of one that met damaged headers.
+#: Exit codes: work is left, or a stored header is damaged.
 _WORK_LEFT, _DAMAGED = 4, 1
 
 
@@ -21,26 +24,27 @@ def redecode(
     ctx: typer.Context,
     *,
     everything: Annotated[
-        bool, typer.Option("--all", help="Those that this version has decoded too.")
+        bool, typer.Option("--all", help="Include headers that this version has decoded.")
     ] = False,
     processes: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=1, help="Processes that decode.  Default: one for each core, at most 4"
+            metavar="N", min=1, help="Processes to use.  Default: one for each core, at most 4"
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The closing summary as JSON.")] = False,
+    as_json: Json = False,
     db: Db = None,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Decode every stored header again that an older version has read; no network is needed.
+    """Decode stored headers again after an upgrade.
 
-    Stopped at any moment, the same command goes on where it was.
+    Only headers that an older version decoded are read, without any network. An interrupted run
+    continues with the same command.
     """
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     workers = processes or os.cpu_count() or 1
-    tally = _redecode_in(place(db), voice, everything=everything, processes=workers)
+    tally = _redecode_in(db, voice, everything=everything, processes=workers)
     _report(tally, voice, as_json=as_json)
     if tally.stopping or tally.left:
         raise typer.Exit(_WORK_LEFT)
@@ -48,24 +52,22 @@ def redecode(
         raise typer.Exit(_DAMAGED)
 
 
-def _redecode_in(where: str, voice: Voice, *, everything: bool, processes: int) -> "RedecodeTally":
+def _redecode_in(
+    db: str | None, voice: Voice, *, everything: bool, processes: int
+) -> "RedecodeTally":
     from crawler.cli.progress import at_work
     from crawler.redecode import redecode as run
-    from crawler.store.connect.database import open_for_reading, open_for_writing
+    from crawler.store.connect.database import open_for_writing
     from crawler.store.connect.lock import sync_lock
     from crawler.sync.progress import RedecodeTally
 
-    # Says what to do about a database that is missing, old or another program's.
-    open_for_reading(where).dispose()
-    engine = open_for_writing(where)
+    with read_engine(db):
+        pass  # a database that is missing, old or foreign is not created or upgraded here
+    engine = open_for_writing(place(db))
     try:
         with sync_lock(engine):
             tally = RedecodeTally()
-
-            def stopping() -> None:
-                tally.stopping = True
-
-            with at_work(voice, lambda: _picture(tally), on_stop=stopping) as going:
+            with at_work(voice, tally, lambda: _picture(tally)) as going:
                 run(engine, tally=tally, going=going, everything=everything, processes=processes)
     finally:
         engine.dispose()
@@ -90,25 +92,20 @@ def _report(tally: "RedecodeTally", voice: Voice, *, as_json: bool) -> None:
             out.write(json_text(tally.summary() | {"ending": ending}) + "\n")
         elif not voice.quiet:
             out.write("\n".join(_lines(tally)) + "\n")
-    for sentence in tally.sentences:
-        voice.notice(sentence)
-    if more := tally.untold:
-        voice.notice(f"and {count(more, 'more damaged header')}")
+    voice.some(tally.sentences, tally.troubles, "more damaged header")
 
 
-def _lines(tally: "RedecodeTally") -> list[str]:
+def _lines(tally: "RedecodeTally") -> Iterator[str]:
     if not tally.total:
-        return ["every stored header is decoded by this version; --all decodes them again"]
+        yield "this version has decoded every stored header; --all decodes them again"
+        return
     speed = f" ({rounded(tally.done / tally.seconds, 2)}/s)" if tally.seconds > 1 else ""
-    done = f"{count(tally.done, 'header')} decoded again in {duration(tally.seconds)}{speed}"
-    lines = [done]
+    yield f"{count(tally.done, 'header')} decoded in {duration(tally.seconds)}{speed}"
     for (old, new), files in sorted(tally.changed.items(), key=lambda pair: (-pair[1], pair[0])):
-        change = f"{old.value.replace('_', ' ')} → {new.value.replace('_', ' ')}"
-        lines.append(f"  {change}: {count(files, 'file')}")
+        yield f"  {spoken(old)} → {spoken(new)}: {count(files, 'file')}"
     if not tally.changed:
-        lines.append("no file ended otherwise than before")
+        yield "no outcome changed"
     if tally.troubles:
-        lines.append(f"{count(tally.troubles, 'stored header')} damaged and left as they are")
+        yield f"{count(tally.troubles, 'stored header')} damaged and left unchanged"
     if tally.left:
-        lines.append(f"{number(tally.left)} left: the same command goes on")
-    return lines
+        yield f"{number(tally.left)} left: run the same command again to continue"

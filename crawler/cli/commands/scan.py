@@ -1,25 +1,27 @@
-"""`lora-crawl scan`: read the files on this machine into the database."""
+"""`lora-crawl scan`: store the headers of local files."""
 
 import os
-import shlex
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crawler.cli.options import Db, Quiet, Verbose, place, voice_of
-from crawler.cli.output.cells import count, duration, listed, number, share
+from crawler.cli.database import db_option, place
+from crawler.cli.options import Db, Json, Quiet, Verbose, voice_of
 from crawler.cli.output.console import Voice, answers, tell
+from crawler.cli.output.outcomes import outcome_lines
+from crawler.cli.output.words import count, duration, listed, number
 
 if TYPE_CHECKING:
     from crawler.cli.progress import Picture
     from crawler.scan import ScanPlan
     from crawler.sync.progress import ScanTally
 
-#: The exit codes of a scan that left work, and of one that met what is not sound.
+#: Exit codes: work is left, or a file is not sound.
 _WORK_LEFT, _UNSOUND = 4, 1
 
-#: What shows that a file is one that was crawled, in words.
-_SHOWN_BY = {
+#: How a file was recognised, by `local_files.matched_by`.
+_MATCHED_BY = {
     "sha256": "by SHA-256",
     "autov3": "by the hash of the weights",
     "header": "by the hash in the header",
@@ -32,27 +34,25 @@ def scan(
         list[str],
         typer.Argument(
             metavar="PATH",
-            help="Folders, which are looked through to the bottom, and single files.",
+            help="Folders, which are searched with their subfolders, and single files.",
             show_default=False,
         ),
     ],
     *,
     hashes: Annotated[
-        bool,
-        typer.Option(
-            "--hash", help="Hash every file, not only those as long as a crawled one; slow."
-        ),
+        bool, typer.Option("--hash", help="Hash every file, not only likely matches; slow.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Read unchanged files again too.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The closing summary as JSON.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Read unchanged files again.")] = False,
+    as_json: Json = False,
     db: Db = None,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Read the headers of LoRAs on this machine and store what they say, with site='local'.
+    """Read the headers of local LoRAs and store them.
 
-    Run it again after a change: only what is new or changed is read. Files that a sync has met are
-    recognised and told by their names there. Exit code 1 when a file was not sound.
+    Run it again after changes: only new and changed files are read. Their rows have site='local'.
+    Files that a sync has stored too get the model's name and tags from there. The exit code is 1
+    when a file is not a sound safetensors file.
     """
     from crawler.scan import ScanPlan
 
@@ -62,16 +62,15 @@ def scan(
             tell(f"error: {path}: no such file or folder")
         raise typer.Exit(_UNSOUND)
     plan = ScanPlan(roots=tuple(paths), force=force, hashes=hashes)
-    tally, ended = _scan_into(place(db), plan, voice)
-    _report(tally, where=place(db), ended=ended, as_json=as_json, voice=voice, named=db)
-    if not ended or tally.left:
+    tally = _scan_into(place(db), plan, voice)
+    _report(tally, place(db), voice, as_json=as_json)
+    if tally.stopping or tally.left:
         raise typer.Exit(_WORK_LEFT)
     if tally.unsound:
         raise typer.Exit(_UNSOUND)
 
 
-def _scan_into(where: str, plan: "ScanPlan", voice: Voice) -> "tuple[ScanTally, bool]":
-    """What was done, and whether nobody stopped it."""
+def _scan_into(where: str, plan: "ScanPlan", voice: Voice) -> "ScanTally":
     from crawler.cli.progress import at_work
     from crawler.scan import scan as run
     from crawler.store.connect.database import open_for_writing
@@ -82,76 +81,61 @@ def _scan_into(where: str, plan: "ScanPlan", voice: Voice) -> "tuple[ScanTally, 
     try:
         with sync_lock(engine):
             tally = ScanTally()
-
-            def stopping() -> None:
-                tally.stopping = True
-
-            with at_work(voice, lambda: _picture(tally), on_stop=stopping) as going:
+            with at_work(voice, tally, lambda: _picture(tally)) as going:
                 run(engine, plan, tally=tally, going=going)
     finally:
         engine.dispose()
-    return tally, not tally.stopping
+    return tally
 
 
 def _picture(tally: "ScanTally") -> "Picture":
     from crawler.cli.progress import progress_line
 
-    looked = _looked(tally)
+    found = _found(tally)
     if tally.to_read is None:
-        return None, [f"looking: {looked}"]
+        return None, [f"searching: {found}"]
     reading = progress_line(tally.read, tally.to_read, "new or changed file", tally.seconds)
-    lines = [f"found   {looked}", f"reading {reading}"]
+    lines = [f"found   {found}", f"reading {reading}"]
     if tally.to_hash:
-        done = f"{number(tally.hashed)} of {count(tally.to_hash, 'file')} as long as crawled ones"
-        return tally.hashed / tally.to_hash, [*lines, f"hashing {done}"]
+        lines.append(f"hashing {number(tally.hashed)} of {count(tally.to_hash, 'likely match')}")
+        return tally.hashed / tally.to_hash, lines
     return tally.read / tally.to_read if tally.to_read else 1.0, lines
 
 
-def _report(
-    tally: "ScanTally", *, where: str, ended: bool, as_json: bool, voice: Voice, named: str | None
-) -> None:
-    """The closing summary on stdout, files in trouble on stderr."""
+def _report(tally: "ScanTally", where: str, voice: Voice, *, as_json: bool) -> None:
+    """The closing summary on stdout, problems with files on stderr."""
     from crawler.cli.output.cells import json_text
-    from crawler.store.connect.database import redacted
+    from crawler.store.connect.url import redacted
 
     with answers(machine=as_json) as out:
         if as_json:
-            ending = "done" if ended else "interrupted"
+            ending = "interrupted" if tally.stopping else "done"
             data = tally.summary() | {"ending": ending, "database": redacted(where)}
             out.write(json_text(data) + "\n")
         elif not voice.quiet:
-            lines = [*_lines(tally), f"database: {redacted(where)}"]
+            out.write("\n".join(_lines(tally)) + f"\ndatabase: {redacted(where)}\n")
             if tally.outcomes:
-                option = f" --db {shlex.quote(named)}" if named and "://" not in named else ""
-                lines.append(f"try: lora-crawl query \"site='local'\"{option}")
-            out.write("\n".join(lines) + "\n")
-    for sentence in tally.sentences:
-        voice.notice(sentence)
-    if more := tally.untold:
-        voice.notice(f"and {count(more, 'more file')} in trouble")
+                out.write(f"try: lora-crawl query \"site='local'\"{db_option(where)}\n")
+    voice.some(tally.sentences, tally.troubles, "more problem")
 
 
-def _looked(tally: "ScanTally") -> str:
+def _found(tally: "ScanTally") -> str:
     folders = f" in {count(tally.folders, 'folder')}" if tally.folders else ""
     return f"{count(tally.found, 'file')}{folders}"
 
 
-def _lines(tally: "ScanTally") -> list[str]:
-    lines = [f"{_looked(tally)}, {number(tally.read)} read in {duration(tally.seconds)}"]
+def _lines(tally: "ScanTally") -> Iterator[str]:
+    yield f"{_found(tally)}, {number(tally.read)} read in {duration(tally.seconds)}"
     if tally.left:
-        lines.append(f"{count(tally.left, 'file')} still to be read: scan again")
-    width = max((len(number(amount)) for amount in tally.outcomes.values()), default=0)
-    for outcome, amount in sorted(tally.outcomes.items(), key=lambda pair: -pair[1]):
-        name = outcome.value.replace("_", " ")
-        part = share(amount / tally.outcomes.total())
-        lines.append(f"  {name:18} {number(amount):>{width}}  {part:>5}")
+        yield f"{count(tally.left, 'file')} left: run the same command again to continue"
+    for _, line in outcome_lines(tally.outcomes, {}):
+        yield line
     if matched := tally.matched.total():
         ways = [
             f"{number(tally.matched[by])} {words}"
-            for by, words in _SHOWN_BY.items()
+            for by, words in _MATCHED_BY.items()
             if tally.matched[by]
         ]
-        lines.append(f"{count(matched, 'file')} known from a sync: {listed(ways)}")
+        yield f"{count(matched, 'file')} known from a sync: {listed(ways)}"
     if tally.gone:
-        lines.append(f"{count(tally.gone, 'file')} vanished since the last scan")
-    return lines
+        yield f"{count(tally.gone, 'file')} gone since the last scan"

@@ -5,57 +5,45 @@ from typing import Annotated
 
 import typer
 
-from crawler.cli.options import Db, Quiet, Verbose, place, voice_of
-from crawler.cli.output.cells import count
-from crawler.cli.output.rows import (
-    Format,
-    FormatOption,
-    JsonOption,
-    SafeCsvOption,
-    chosen,
-    write_rows,
-)
+from crawler.cli.database import read_engine
+from crawler.cli.options import Db, Form, Json, Quiet, SafeCsv, Verbose, voice_of
+from crawler.cli.output.rows import Format, chosen, write_rows
+from crawler.cli.output.words import count
 from crawler.errors import UsageError
 
-#: Longest statement read from stdin, in characters: SQLite itself takes a million bytes.
+#: Longest statement read from stdin, in characters; SQLite itself takes a million bytes.
 MAX_STATEMENT = 1_000_000
 
 
 def sql(
     ctx: typer.Context,
     statement: Annotated[
-        str, typer.Argument(metavar="STATEMENT", help="SQL; - reads it from stdin.")
+        str,
+        typer.Argument(metavar="STATEMENT", help="A SQL statement, or - to read it from stdin."),
     ],
     *,
     db: Db = None,
-    form: FormatOption = None,
-    as_json: JsonOption = False,
-    safe_csv: SafeCsvOption = False,
+    form: Form = None,
+    as_json: Json = False,
+    safe_csv: SafeCsv = False,
     timeout: Annotated[
         float,
-        typer.Option(
-            "--timeout", metavar="SECONDS", min=0, help="Give up after so many seconds; 0 = never."
-        ),
+        typer.Option(metavar="SECONDS", min=0, help="Stop after this many seconds; 0 = never."),
     ] = 30,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Run one SQL statement that only reads; the database itself refuses to change anything.
+    """Run one SQL statement that only reads.
 
-    The tables and columns are documented; `loras` has a row for every file.
+    The database refuses to change anything. Table `loras` has one row for each file.
     """
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     wanted = chosen(form, json=as_json, safe_csv=safe_csv)
     text = _from_stdin() if statement == "-" else statement
-    from crawler.store.connect.database import open_for_reading
     from crawler.store.read.sql import run_sql
 
-    engine = open_for_reading(place(db))
-    try:
-        with run_sql(engine, text, timeout=timeout) as found:
-            written = write_rows(found.columns, found.rows, wanted, safe_csv=safe_csv)
-    finally:
-        engine.dispose()
+    with read_engine(db) as engine, run_sql(engine, text, timeout=timeout) as found:
+        written = write_rows(found.columns, found.rows, wanted, safe_csv=safe_csv)
     if wanted is Format.TABLE:
         voice.notice(count(written, "row"))
 
@@ -63,5 +51,5 @@ def sql(
 def _from_stdin() -> str:
     text = sys.stdin.read(MAX_STATEMENT + 1)
     if len(text) > MAX_STATEMENT:
-        raise UsageError(f"a statement has at most {MAX_STATEMENT:,} characters")
+        raise UsageError(f"the statement is longer than {MAX_STATEMENT:,} characters")
     return text

@@ -1,20 +1,24 @@
-"""`lora-crawl stats`: counts, quartiles and histograms."""
+"""`lora-crawl stats`: counts, quartiles and histograms of fields."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from crawler.cli.options import Db, Quiet, Verbose, Where, field_name, place, voice_of
-from crawler.cli.output.console import answers, open_console
-from crawler.cli.output.rows import (
-    Format,
-    FormatOption,
-    JsonOption,
-    SafeCsvOption,
-    chosen,
-    write_rows,
+from crawler.cli.database import read_connection
+from crawler.cli.options import (
+    Db,
+    Form,
+    Json,
+    Quiet,
+    SafeCsv,
+    Verbose,
+    Where,
+    complete_field,
+    voice_of,
 )
+from crawler.cli.output.console import answers, open_console
+from crawler.cli.output.rows import Format, chosen, write_rows
 
 if TYPE_CHECKING:
     from crawler.insight.distribution import Bin, Part, Summary
@@ -22,16 +26,16 @@ if TYPE_CHECKING:
     from crawler.store.stats.value_counts import Population
 
 
-#: What is told unless fields are named: how a LoRA was trained, and how much work it was.
+#: The fields by default: how LoRAs were trained, and how much work it was.
 _MAIN = (
     *("base_model", "trainer", "network_dim", "optimizer", "effective_unet_lr", "resolution"),
     *("image_count", "images_seen", "megapixels_seen", "training_seconds"),
 )
 
-#: The same where every field is a table of its own.
+#: The fields by default with --by, where every field is a table.
 _MAIN_GROUPED = ("network_dim", "images_seen", "megapixels_seen", "training_seconds")
 
-#: Columns in the formats that programs read; `group` is named after what is grouped by.
+#: Columns of the formats for programs; with --by, `group` has the name of the groups.
 _COLUMNS = (
     *("field", "group", "files", "headers_read", "no_metadata", "count"),
     *("minimum", "quartile1", "median", "quartile3", "maximum", "histogram"),
@@ -44,56 +48,54 @@ def stats(
         list[str] | None,
         typer.Argument(
             metavar="FIELD",
-            help="Which fields; `lora-crawl fields` lists them. Default: the main settings.",
+            help="Fields to show; `lora-crawl fields` lists them. Default: the main settings.",
             show_default=False,
-            autocompletion=field_name,
+            autocompletion=complete_field,
         ),
     ] = None,
     *,
     by: Annotated[
         Literal["base_model", "month"] | None,
-        typer.Option("--by", help="A line for each base model, or month of publication."),
+        typer.Option(help="Group by base model or by month of publication."),
     ] = None,
     where: Where = None,
     db: Db = None,
-    form: FormatOption = None,
-    as_json: JsonOption = False,
-    safe_csv: SafeCsvOption = False,
+    form: Form = None,
+    as_json: Json = False,
+    safe_csv: SafeCsv = False,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Count, quartiles and a histogram of fields, and how many files each figure rests on."""
+    """Show counts, quartiles and histograms of fields.
+
+    Every figure comes with the number of files behind it.
+    """
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     wanted = chosen(form, json=as_json, safe_csv=safe_csv)
     from crawler.insight.distribution import groups, summary
     from crawler.query.parser import parse
-    from crawler.store.connect.database import open_for_reading, translated
     from crawler.store.schema.fields import BY_NAME
 
     fields = _fields(field or (_MAIN if by is None else _MAIN_GROUPED))
     tree = parse(where or [], BY_NAME)
-    engine = open_for_reading(place(db))
-    try:
-        with translated(engine.url), engine.connect() as connection:
-            among = groups(connection, tree, by)
-            found = (summary(connection, one, tree, by, among) for one in fields)
-            if wanted is Format.TABLE:
-                _print_page(among, found, by)
-            else:
-                names = [name if name != "group" else by for name in _COLUMNS]
-                rows = (_row(one, part, by) for one in found for part in one.parts)
-                write_rows([name for name in names if name], rows, wanted, safe_csv=safe_csv)
-    finally:
-        engine.dispose()
+    with read_connection(db) as connection:
+        among = groups(connection, tree, by)
+        found = (summary(connection, one, tree, by, among) for one in fields)
+        if wanted is Format.TABLE:
+            _print_page(among, found, by)
+        else:
+            names = [name if name != "group" else by for name in _COLUMNS]
+            rows = (_row(one, part, by) for one in found for part in one.parts)
+            write_rows([name for name in names if name], rows, wanted, safe_csv=safe_csv)
     if not among:
-        voice.notice("no file is picked" if where else "the database has no files yet")
+        voice.notice("no file matches" if where else "the database has no files yet")
 
 
 def _fields(names: Sequence[str]) -> "list[Field]":
-    """The fields of that name.
+    """The fields of these names.
 
     Raises:
-        QueryError: One is unknown, stands there twice, or holds lists or objects.
+        QueryError: One is unknown, repeated, or holds lists or objects.
     """
     from crawler.errors import QueryError
     from crawler.query.fields import WORDS, Kind, columns

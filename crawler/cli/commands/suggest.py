@@ -1,4 +1,4 @@
-"""`lora-crawl suggest`: a starting recipe from what others used."""
+"""`lora-crawl suggest`: a starting recipe from the settings of other LoRAs."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crawler.cli.options import Db, Json, Quiet, Verbose, place, voice_of
+from crawler.cli.database import read_connection
+from crawler.cli.options import Db, Force, Json, Output, Quiet, Verbose, voice_of
 from crawler.cli.output.console import Voice, answers, open_console
 from crawler.errors import UsageError
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 _CONFIG, _DATASET = "config.toml", "dataset.toml"
 
-#: A data set is like one of so many images when it has at least this part of them, and at most so
-#: many times as many: within it the number of steps changes less than between creators.
+#: With --images N, data sets of N divided by this up to N times this count as similar: in this range
+#: the number of steps varies less than between creators.
 _ALIKE = 2
 
 
@@ -29,93 +30,72 @@ def suggest(
     base_model: Annotated[
         str,
         typer.Option(
-            "--base-model",
             metavar="NAME",
-            help="As the site names it, e.g. Pony.",
+            help="Base model as the site names it, e.g. Pony.",
             show_default=False,
         ),
     ],
     images: Annotated[
         int | None,
         typer.Option(
-            "--images",
             metavar="N",
             min=1,
-            help=f"Only LoRAs of about so many images: from N/{_ALIKE} to {_ALIKE}N.",
+            help=f"Only LoRAs trained on N/{_ALIKE} to {_ALIKE}N images.",
         ),
     ] = None,
     tag: Annotated[
         str | None,
-        typer.Option(
-            "--tag", metavar="TAG", help="Only LoRAs with this tag of the site, e.g. character."
-        ),
+        typer.Option(metavar="TAG", help="Only LoRAs with this site tag, e.g. character."),
     ] = None,
     creator: Annotated[
-        str | None, typer.Option("--creator", metavar="NAME", help="Only LoRAs of this creator.")
+        str | None, typer.Option(metavar="NAME", help="Only LoRAs of this creator.")
     ] = None,
     min_likes: Annotated[
-        int, typer.Option("--min-likes", metavar="N", min=0, help="Only LoRAs with N likes.")
+        int, typer.Option(metavar="N", min=0, help="Only LoRAs with N or more likes.")
     ] = 0,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="DIR",
-            help=f"Write it as {_CONFIG} and {_DATASET} for sd-scripts; the folder is made.",
-            show_default=False,
-        ),
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Overwrite what the folder has of these files.")
-    ] = False,
+    output: Output = None,
+    force: Force = False,
     db: Db = None,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Suggest a starting recipe from what well-liked LoRAs of that kind used.
+    """Suggest settings from well-liked LoRAs.
 
-    Each LoRA counts once and weighs its likes per month; each number says how many it rests on.
+    Each LoRA counts once, weighted by its likes per month. Each setting shows how many LoRAs are
+    behind it. With --output, config.toml and dataset.toml for sd-scripts are written.
     """
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     if force and output is None:
-        raise UsageError("--force goes with -o DIR: nothing is written without it")
+        raise UsageError("--force needs --output DIR")
     from crawler.insight.suggest.advice import COLUMNS, advise
-    from crawler.store.connect.database import open_for_reading, translated
     from crawler.store.stats import examples
 
-    engine = open_for_reading(place(db))
-    try:
-        with translated(engine.url), engine.connect() as connection:
-            selection = examples.Selection(
-                base_model=_known(base_model, examples.base_models(connection)),
-                images=None if images is None else (-(-images // _ALIKE), images * _ALIKE),
-                tag=tag,
-                creator=creator,
-                min_likes=min_likes,
-            )
-            coverage = examples.coverage_of(connection, selection)
-            advice = advise(
-                examples.find_examples(connection, selection, COLUMNS), datetime.now(UTC)
-            )
-    finally:
-        engine.dispose()
+    with read_connection(db) as connection:
+        selection = examples.Selection(
+            base_model=_known(base_model, examples.base_models(connection)),
+            images=None if images is None else (-(-images // _ALIKE), images * _ALIKE),
+            tag=tag,
+            creator=creator,
+            min_likes=min_likes,
+        )
+        coverage = examples.coverage_of(connection, selection)
+        advice = advise(examples.find_examples(connection, selection, COLUMNS), datetime.now(UTC))
     if output is not None and advice.loras:
-        # First, since whoever reads the page may close the pipe early.
+        # Before the page, whose reader may close the pipe early.
         _write(output, advice, selection, images, voice, force=force)
     _print(selection, coverage, advice, as_json=as_json)
     if output is not None and not advice.loras:
-        raise UsageError(f"nothing is written to {output}: there is no LoRA to learn from")
+        raise UsageError(f"nothing written to {output}: no LoRA matches")
 
 
 def _known(name: str, base_models: "Mapping[str, int]") -> str:
-    """The base model of that name, without regard to case.
+    """The base model of this name, in any case.
 
     Raises:
-        UsageError: There is none; with the nearest names.
+        UsageError: There is none; the message has the nearest names.
     """
-    from crawler.cli.output.cells import listed
+    from crawler.cli.output.words import listed
     from crawler.query.fields import clipped, nearest
 
     if name in base_models:
@@ -124,11 +104,15 @@ def _known(name: str, base_models: "Mapping[str, int]") -> str:
     if name.casefold() in alike:
         return alike[name.casefold()]
     if not base_models:
-        raise UsageError("the database names no base model yet\nfill it with lora-crawl sync")
+        raise UsageError("the database has no base models yet\nrun lora-crawl sync to fill it")
     near = [alike[other] for other in nearest(name.casefold(), alike)]
     commonest = sorted(base_models, key=lambda other: -base_models[other])
-    offer = f"did you mean {' or '.join(near)}?" if near else f"it has {listed(commonest[:5])}"
-    raise UsageError(f"no LoRA here has the base model {clipped(name)}\n{offer}")
+    offer = (
+        f"did you mean {' or '.join(near)}?"
+        if near
+        else f"the database has {listed(commonest[:5])}"
+    )
+    raise UsageError(f"no LoRA has the base model {clipped(name)}\n{offer}")
 
 
 def _title(selection: "Selection") -> str:
@@ -154,8 +138,8 @@ def _write(
     *,
     force: bool,
 ) -> None:
-    from crawler.cli.output.cells import count
     from crawler.cli.output.recipe_files import escaped, write_files
+    from crawler.cli.output.words import count
     from crawler.insight.export.text import config_text, dataset_text
     from crawler.insight.suggest.recipe import recipe_of
 
@@ -164,7 +148,7 @@ def _write(
     source = f"the settings of {loras}: {_title(selection)}"
     texts = {_CONFIG: escaped(config_text(made, source)), _DATASET: escaped(dataset_text(made))}
     write_files(folder, texts, force=force)
-    voice.notice(f"{folder}: {', '.join(texts)}")
+    voice.notice(f"wrote {', '.join(texts)} to {folder}")
     for note in made.notes:
         voice.notice(f"{note.subject}: {note.text}")
 

@@ -1,23 +1,24 @@
-"""`lora-crawl sync`: list, read headers, store."""
+"""`lora-crawl sync`: list LoRAs, read their headers, store both."""
 
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from crawler.cli.options import ApiUrl, Db, Quiet, Verbose, place, voice_of
+from crawler.cli.database import place
+from crawler.cli.options import ApiUrl, Db, Json, Quiet, Verbose, voice_of
 from crawler.errors import UsageError
 from crawler.settings import DEFAULT_API_URL, api_key, sandbox_database
 
-#: Requests a second to the API unless the user says otherwise: what a busy reader would make.
+#: Requests a second to the API by default: what a busy reader would make.
 DEFAULT_RATE = 2.0
 
-#: What a sandbox's database remembers as its API: the port is another one each time.
+#: The API that a sandbox's database remembers, since the port changes each time.
 SANDBOX_ORIGIN = "http://sandbox.invalid"
 
 
 class OrderName(StrEnum):
-    """The orders as options name them."""
+    """The orders of the list."""
 
     OLDEST = "oldest"
     MOST_DOWNLOADED = "most-downloaded"
@@ -33,13 +34,10 @@ class TypeName(StrEnum):
 
 
 class FileChoice(StrEnum):
-    """Which files of a version are read."""
+    """Which files of a version to read."""
 
     ALL = "all"
     PRIMARY = "primary"
-
-
-_WHICH, _HOW = "Which LoRAs", "How"
 
 
 def sync(
@@ -47,142 +45,93 @@ def sync(
     *,
     limit: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            help="End after the first N models of the order.",
-            rich_help_panel=_WHICH,
-        ),
+        typer.Option(metavar="N", min=1, help="Stop after the first N models."),
     ] = None,
     order: Annotated[
         OrderName | None,
         typer.Option(
-            help="Default: most-downloaded with --limit, else oldest, which loses nothing.",
-            rich_help_panel=_WHICH,
+            help="Order of the models.  Default: most-downloaded with --limit, else oldest"
         ),
     ] = None,
     base_model: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="As the site names it, e.g. Pony; repeatable.",
-            rich_help_panel=_WHICH,
-        ),
+        typer.Option(metavar="NAME", help="Only this base model, e.g. Pony; repeatable."),
     ] = None,
     type_: Annotated[
         list[TypeName] | None,
         typer.Option(
             "--type",
             metavar="LORA|LoCon|DoRA",
-            help="Repeatable.",
+            help="Only this type; repeatable.",
             case_sensitive=False,
-            rich_help_panel=_WHICH,
         ),
     ] = None,
     creator: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of this user.", rich_help_panel=_WHICH)
+        str | None, typer.Option(metavar="NAME", help="Only models of this user.")
     ] = None,
     tag: Annotated[
-        str | None, typer.Option(metavar="TAG", help="With this tag.", rich_help_panel=_WHICH)
+        str | None, typer.Option(metavar="TAG", help="Only models with this tag.")
     ] = None,
     search: Annotated[
-        str | None,
-        typer.Option(metavar="WORDS", help="What the site's search finds.", rich_help_panel=_WHICH),
+        str | None, typer.Option(metavar="WORDS", help="Only results of the site's search.")
     ] = None,
     model: Annotated[
-        list[int] | None,
-        typer.Option(
-            metavar="ID", min=1, help="Only this model; repeatable.", rich_help_panel=_WHICH
-        ),
+        list[int] | None, typer.Option(metavar="ID", min=1, help="Only this model; repeatable.")
     ] = None,
     nsfw: Annotated[
-        bool,
-        typer.Option(
-            "--nsfw", help="Mature ones too: the whole catalogue.", rich_help_panel=_WHICH
-        ),
+        bool, typer.Option("--nsfw", help="Include mature models: the whole catalogue.")
     ] = False,
     files: Annotated[
-        FileChoice,
-        typer.Option(help="All files of a version, or the primary one.", rich_help_panel=_WHICH),
+        FileChoice, typer.Option(help="Read all files of a version, or only the primary one.")
     ] = FileChoice.ALL,
     no_headers: Annotated[
-        bool, typer.Option("--no-headers", help="Only list; read no file.", rich_help_panel=_HOW)
+        bool, typer.Option("--no-headers", help="List only; read no file.")
     ] = False,
     retry_failed: Annotated[
-        bool,
-        typer.Option(
-            "--retry-failed", help="Try failed and vanished files again.", rich_help_panel=_HOW
-        ),
+        bool, typer.Option("--retry-failed", help="Retry files that failed or were not found.")
     ] = False,
     refresh: Annotated[
         bool,
         typer.Option(
             "--refresh",
-            help="Read again what is known: edits, statistics, replaced files.",
-            rich_help_panel=_HOW,
+            help="Read the list again for edits, statistics, and replaced or removed files.",
         ),
     ] = False,
     max_downloads: Annotated[
         int | None,
-        typer.Option(
-            metavar="N", min=0, help="Stop after so many counted downloads.", rich_help_panel=_HOW
-        ),
+        typer.Option(metavar="N", min=0, help="Stop after N counted downloads."),
     ] = None,
     rate: Annotated[
         float | None,
-        typer.Option(
-            metavar="R",
-            min=0,
-            help="Requests a second to the API, 0 = no limit.  Default: 2",
-            rich_help_panel=_HOW,
-        ),
+        typer.Option(metavar="R", min=0, help="API requests per second; 0 = no limit.  Default: 2"),
     ] = None,
     concurrency: Annotated[
-        int,
-        typer.Option(
-            metavar="N", min=1, max=64, help="Files read at the same time.", rich_help_panel=_HOW
-        ),
+        int, typer.Option(metavar="N", min=1, max=64, help="Files to read at the same time.")
     ] = 8,
     storage_host: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="NAME", help="A further host that downloads may lead to.", rich_help_panel=_HOW
-        ),
+        typer.Option(metavar="NAME", help="Allow downloads from this host too; repeatable."),
     ] = None,
     max_header: Annotated[
         int,
-        typer.Option(
-            metavar="BYTES",
-            min=1,
-            max=100_000_000,
-            help="Longest header that is fetched.",
-            rich_help_panel=_HOW,
-        ),
+        typer.Option(metavar="BYTES", min=1, max=100_000_000, help="Longest header to read."),
     ] = 32 * 1024 * 1024,
     dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run", help="Say what it would ask and cost; store nothing.", rich_help_panel=_HOW
-        ),
+        bool, typer.Option("--dry-run", help="Show what it would do and cost; store nothing.")
     ] = False,
     sandbox: Annotated[
-        bool,
-        typer.Option(
-            "--sandbox", help="Crawl a made-up catalogue on this machine.", rich_help_panel=_HOW
-        ),
+        bool, typer.Option("--sandbox", help="Crawl a made-up catalogue on this machine.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="The closing summary as JSON.", rich_help_panel=_HOW)
-    ] = False,
+    as_json: Json = False,
     api_url: ApiUrl = None,
     db: Db = None,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """List LoRAs, read each file's header and store what it says.
+    """List LoRAs, read the header of each file, and store both.
 
-    Run it again to go on after an interruption, and to pick up what is new. Ctrl-C once finishes
-    what is in flight; twice stops at once. Nothing stored is lost or doubled.
+    Run it again to continue after an interruption and to add what is new. Press Ctrl-C once to
+    finish the files in progress, twice to stop at once. No stored data is lost either way.
     """
     from crawler.cli.run_sync import preview, sync_into
     from crawler.cli.sync_report import Job
@@ -191,9 +140,9 @@ def sync(
     from crawler.sync.walk import Walk
 
     if sandbox and api_url:
-        raise UsageError("--sandbox brings its own API: leave --api-url out")
+        raise UsageError("--sandbox cannot be combined with --api-url")
     if model and (limit or order or base_model or type_ or creator or tag or search):
-        raise UsageError("--model names the models to read: leave the other filters out")
+        raise UsageError("--model cannot be combined with --limit, --order or other filters")
     key = None if sandbox else api_key()
     ask = ListQuery(
         order=Order(order or (OrderName.MOST_DOWNLOADED if limit else OrderName.OLDEST)),

@@ -1,9 +1,9 @@
-"""The two outputs: answers to stdout, everything else to stderr."""
+"""The two outputs: results on stdout, everything else on stderr."""
 
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
@@ -11,51 +11,59 @@ from typing import TYPE_CHECKING, TextIO
 import typer
 
 from crawler.cli.output.safe import visible
+from crawler.cli.output.words import count
 from crawler.errors import OutputError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-#: What a shell reports of a command that wrote into a closed pipe: 128 and the number of SIGPIPE.
+#: The exit code of a command that wrote to a closed pipe, as shells report it: 128 + SIGPIPE.
 BROKEN_PIPE_EXIT = 141
 
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """How much is said on stderr.
+    """How much to print on stderr.
 
     Attributes:
         quiet: Only errors.
-        verbose: 0, or how often `-v` was given.
+        verbose: How often `-v` was given.
     """
 
     quiet: bool = False
     verbose: int = 0
 
     def notice(self, text: str) -> None:
-        """Print something worth knowing beside the answer."""
+        """Print a remark beside the result, unless `-q` is given."""
         if not self.quiet:
             tell(text)
 
     def detail(self, text: str) -> None:
-        """Print what only `-v` asks for."""
+        """Print a remark that only `-v` asks for."""
         if self.verbose and not self.quiet:
             tell(text)
 
+    def some(self, sentences: Sequence[str], total: int, noun: str) -> None:
+        """Print the sentences, and how many more there would be: `and 3 more problems`."""
+        for sentence in sentences:
+            self.notice(sentence)
+        if (more := total - len(sentences)) > 0:
+            self.notice(f"and {count(more, noun)}")
+
 
 def tell(text: str) -> None:
-    """Print lines on stderr; what could steer a terminal is shown escaped."""
+    """Print lines on stderr, with control characters escaped."""
     shown = "\n".join(visible(line) for line in text.split("\n"))
     typer.echo(shown, err=True)
 
 
 def open_console(stream: TextIO | None = None) -> "Console":
-    """A rich console on stdout that takes every text as it is: no markup, no emoji codes.
+    """A rich console that prints every text as it is: no markup, no emoji codes.
 
-    It has the terminal's width (80 columns when unknown) and honours `NO_COLOR` and `TERM=dumb`.
+    It is as wide as the terminal (80 columns when unknown) and honours `NO_COLOR` and `TERM=dumb`.
 
     Args:
-        stream: Another place to print to.
+        stream: Where it prints; None for stdout.
     """
     from rich.console import Console
 
@@ -68,17 +76,17 @@ def open_console(stream: TextIO | None = None) -> "Console":
 
 @contextmanager
 def answers(*, machine: bool = False) -> Iterator[TextIO]:
-    """Stdout for the time of an answer.
+    """Open stdout for a result.
 
-    When the reader has seen enough and is gone (`| head`), the command ends quietly; a character
-    that the output cannot encode is shown escaped.
+    The command ends quietly when the reader closes the pipe (`| head`). A character that the output
+    cannot encode is escaped.
 
     Args:
-        machine: For a format that programs read: always UTF-8, lines end as they are written.
+        machine: The format is for programs: always UTF-8, line ends as written.
 
     Raises:
         typer.Exit: The pipe is closed.
-        OutputError: It cannot be written, as on a full disk.
+        OutputError: stdout cannot be written, as on a full disk.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         if machine:
@@ -93,11 +101,11 @@ def answers(*, machine: bool = False) -> Iterator[TextIO]:
         raise typer.Exit(BROKEN_PIPE_EXIT) from None
     except OSError as error:
         _discard_stdout()
-        raise OutputError(f"the answer cannot be written: {error.strerror}") from error
+        raise OutputError(f"cannot write the result: {error.strerror}") from error
 
 
 def _discard_stdout() -> None:
-    """Keep the interpreter's last flush from failing in the same way again."""
+    """Keep the interpreter's last flush from failing again."""
     try:
         number = sys.stdout.fileno()
     except (OSError, ValueError):

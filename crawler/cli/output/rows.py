@@ -1,19 +1,14 @@
-"""Rows to stdout in the format that was asked for; nothing but the rows."""
+"""Rows on stdout in the format that was asked for."""
 
 import csv
 import re
 import sys
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
-from itertools import chain, islice
-from typing import Annotated, TextIO
-
-import typer
+from itertools import chain, count, islice
 
 from crawler.cli.output.cells import cell, is_number, json_text
 from crawler.cli.output.console import answers, open_console
-from crawler.cli.output.safe import visible
 from crawler.errors import UsageError
 
 
@@ -28,33 +23,17 @@ class Format(StrEnum):
     MARKDOWN = "markdown"
 
 
-FormatOption = Annotated[
-    Format | None,
-    typer.Option("--format", "-f", help="Default: table on a terminal, tsv in a pipe."),
-]
-
-JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
-
-SafeCsvOption = Annotated[
-    bool,
-    typer.Option(
-        "--safe-csv",
-        help="csv or tsv in which no cell is a formula to a spreadsheet: "
-        "a quote stands before = + - @ and the like.",
-    ),
-]
-
-#: How a cell begins that a spreadsheet may run as a formula, in full width too.
+#: A spreadsheet may run a cell that starts like this as a formula, in full width too.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
 
-#: A text that a spreadsheet can only take for a number.
+#: A text that every spreadsheet takes for a number.
 _NUMERAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
-#: What Markdown would read as a link, an image, HTML, emphasis, code or the end of a cell.
+#: What Markdown reads as a link, an image, HTML, emphasis, code or the end of a cell.
 _MARKDOWN = re.compile(r"[\\`*\[\]<>|~]")
 
-#: Rows that are looked at to tell columns of numbers, where a format says so before the first row.
-_LOOKED_AT = 100
+#: Rows that decide which columns Markdown aligns to the right.
+_MEASURED_ROWS = 100
 
 
 def chosen(form: Format | None, *, json: bool, safe_csv: bool) -> Format:
@@ -64,16 +43,13 @@ def chosen(form: Format | None, *, json: bool, safe_csv: bool) -> Format:
         UsageError: They contradict each other.
     """
     if json and form not in (None, Format.JSON):
-        raise UsageError(f"--json and --format {form} contradict each other")
-    if json:
-        form = Format.JSON
+        raise UsageError(f"--json cannot be combined with --format {form}")
+    form = Format.JSON if json else form
     if safe_csv and form not in (None, Format.CSV, Format.TSV):
-        raise UsageError(f"--safe-csv goes with csv and tsv, not with {form}")
-    if form is not None:
-        return form
-    if safe_csv:
-        return Format.CSV
-    return Format.TABLE if sys.stdout.isatty() else Format.TSV
+        raise UsageError(f"--safe-csv works with csv and tsv, not with {form}")
+    if form is None and not safe_csv:
+        return Format.TABLE if sys.stdout.isatty() else Format.TSV
+    return form or Format.CSV
 
 
 def write_rows(
@@ -85,49 +61,53 @@ def write_rows(
 ) -> int:
     r"""Write the rows as they come and return how many there were.
 
-    Nothing is written before the first row is there, so that an error of the database leaves stdout
-    empty. Every format but the table (see `print_table`) is UTF-8 whatever the locale says:
-    json is one array with an object a line, jsonl an object a line, csv is RFC 4180 (lines end in
-    CR LF), tsv ends its lines in LF and needs no quotes, since tabs and line ends inside a value
-    are shown like `\t`. NULL is null in JSON and empty elsewhere.
+    Nothing is written before the first row arrives, so an error of the database leaves stdout empty.
+    Every format except the table (see `print_table`) is UTF-8 in any locale. json is one array with
+    an object a line, jsonl an object a line. csv is RFC 4180, with lines that end in CR LF. tsv needs
+    no quotes, since tabs and line ends in a value are shown like `\t`. NULL is null in JSON and empty
+    elsewhere.
 
     Raises:
         typer.Exit: The reader closed the pipe.
+        OutputError: stdout cannot be written.
     """
-    rest = iter(rows)
-    rows = chain(list(islice(rest, 1)), rest)
+    written = 0
+
+    def counted() -> Iterator[Sequence[object]]:
+        nonlocal written
+        for row in rows:
+            yield row
+            written += 1
+
+    rest = counted()
+    coming = chain(list(islice(rest, 1)), rest)
+    shown = _disarmed if safe_csv else cell
+    cells = ([shown(value) for value in row] for row in chain([names], coming))
     with answers(machine=form is not Format.TABLE) as stream:
         match form:
             case Format.TABLE:
                 from crawler.cli.output.table import print_table
 
-                return print_table(open_console(stream), names, rows)
+                print_table(open_console(stream), names, coming)
             case Format.JSON:
-                return _write_json(stream, names, rows)
+                stream.writelines(_json(names, coming))
             case Format.JSONL:
-                return _write_jsonl(stream, names, rows)
-            case Format.CSV | Format.TSV:
-                return _write_separated(stream, names, rows, form, safe=safe_csv)
+                stream.writelines(f"{line}\n" for line in _objects(names, coming))
+            case Format.CSV:
+                csv.writer(stream).writerows(cells)
+            case Format.TSV:
+                stream.writelines("\t".join(line) + "\n" for line in cells)
             case Format.MARKDOWN:
-                return _write_markdown(stream, names, rows)
-
-
-def _write_json(stream: TextIO, names: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
-    written = 0
-    for line in _objects(names, rows):
-        stream.write(",\n " if written else "[\n ")
-        stream.write(line)
-        written += 1
-    stream.write("\n]\n" if written else "[]\n")
+                stream.writelines(_markdown(names, coming))
     return written
 
 
-def _write_jsonl(stream: TextIO, names: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
-    written = 0
+def _json(names: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    before = "[\n "
     for line in _objects(names, rows):
-        stream.write(f"{line}\n")
-        written += 1
-    return written
+        yield f"{before}{line}"
+        before = ",\n "
+    yield "[]\n" if before.startswith("[") else "\n]\n"
 
 
 def _objects(names: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
@@ -136,41 +116,12 @@ def _objects(names: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """The names with `_2`, `_3` … behind repeated ones, as an object holds every name once."""
-    seen: Counter[str] = Counter()
+    """The names with `_2`, `_3` … after repeated ones, since an object holds every name once."""
     keys: list[str] = []
     for name in names:
-        seen[name] += 1
-        key = name if seen[name] == 1 else f"{name}_{seen[name]}"
-        while key in keys:
-            seen[name] += 1
-            key = f"{name}_{seen[name]}"
-        keys.append(key)
+        choices = chain([name], (f"{name}_{number}" for number in count(2)))
+        keys.append(next(key for key in choices if key not in keys))
     return keys
-
-
-def _write_separated(
-    stream: TextIO,
-    names: Sequence[str],
-    rows: Iterable[Sequence[object]],
-    form: Format,
-    *,
-    safe: bool,
-) -> int:
-    def line(values: Sequence[object]) -> list[str]:
-        return [_disarmed(value) if safe else cell(value) for value in values]
-
-    written = -1
-    if form is Format.CSV:
-        writer = csv.writer(stream)
-        for row in chain([names], rows):
-            writer.writerow(line(row))
-            written += 1
-    else:
-        for row in chain([names], rows):
-            stream.write("\t".join(line(row)) + "\n")
-            written += 1
-    return written
 
 
 def _disarmed(value: object) -> str:
@@ -178,22 +129,22 @@ def _disarmed(value: object) -> str:
     shown = cell(value)
     if is_number(value) or _NUMERAL.fullmatch(shown):
         return shown
-    begins = value if isinstance(value, str) else shown
-    return f"'{shown}" if begins.startswith(_FORMULA) else shown
+    start = value if isinstance(value, str) else shown
+    return f"'{shown}" if start.startswith(_FORMULA) else shown
 
 
-def _write_markdown(stream: TextIO, names: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
+def _markdown(names: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
     rest = iter(rows)
-    first = list(islice(rest, _LOOKED_AT))
+    first = list(islice(rest, _MEASURED_ROWS))
     rules = []
     for at in range(len(names)):
         values = [row[at] for row in first if row[at] is not None]
         rules.append("---:" if values and all(is_number(value) for value in values) else "---")
-    heads = [_MARKDOWN.sub(r"\\\g<0>", visible(name)) for name in names]
-    stream.write(f"| {' | '.join(heads)} |\n| {' | '.join(rules)} |\n")
-    written = 0
-    for row in chain(first, rest):
-        cells = [_MARKDOWN.sub(r"\\\g<0>", cell(value)) for value in row]
-        stream.write(f"| {' | '.join(cells)} |\n")
-        written += 1
-    return written
+    yield _markdown_line(names)
+    yield f"| {' | '.join(rules)} |\n"
+    yield from map(_markdown_line, chain(first, rest))
+
+
+def _markdown_line(row: Sequence[object]) -> str:
+    cells = [_MARKDOWN.sub(r"\\\g<0>", cell(value)) for value in row]
+    return f"| {' | '.join(cells)} |\n"

@@ -1,16 +1,16 @@
-"""Text from the net made fit to be printed: what could steer a terminal is shown, not sent.
+"""Text from the internet, escaped so that it cannot control a terminal.
 
-A model's name may hold escape sequences that move the cursor or change the title of a window, and
-bidirectional controls that make a line read otherwise than it is.
+A model's name can contain escape sequences that move the cursor or set the title of a window, and
+bidirectional controls that change how a line reads.
 """
 
 import re
 
-#: What is never printed raw: the C0 and C1 controls with DEL; line and paragraph separators, which
-#: end a line in some readers; every control of writing direction; characters without a width that
-#: hide text (zero width space, word joiner and the like, byte order mark, annotation and tag
-#: characters); and halves of surrogate pairs, which no output can encode. The zero width joiner and
-#: non-joiner stay: emoji and several scripts are written with them.
+#: Never printed raw: C0 and C1 controls with DEL; line and paragraph separators, which end a line in
+#: some readers; every control of writing direction; characters without width that hide text (zero
+#: width space, word joiner, byte order mark, annotation and tag characters); and halves of surrogate
+#: pairs, which no output can encode. The zero width joiner and non-joiner stay, since emoji and
+#: several scripts need them.
 _UNPRINTABLE = re.compile(
     "["
     "\x00-\x1f\x7f-\x9f"
@@ -22,15 +22,14 @@ _UNPRINTABLE = re.compile(
 
 _SHORT = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
 
-#: Last code point that `\\xNN` can name, and that `\\uNNNN` can name.
+#: The last code point that `\\xNN` and `\\uNNNN` can write.
 _LAST_BYTE, _LAST_PLANE_0 = 0xFF, 0xFFFF
 
 
 def visible(text: str) -> str:
     r"""One line of text with every unprintable character shown like `\x1b`, `\u202e` or `\n`.
 
-    The result is for eyes: a backslash that was there before stays single, so the way back is not
-    always known. JSON is exact.
+    The result is for people: backslashes of the text stay single, so it cannot always be reversed.
     """
     return _UNPRINTABLE.sub(_shown, text)
 
@@ -39,8 +38,7 @@ def visible_json(text: str) -> str:
     r"""JSON text in which every unprintable character is escaped as JSON does, like `\u001b`.
 
     Args:
-        text: What a JSON encoder wrote, so that such characters can only stand inside strings; line
-            feeds between values must not be there.
+        text: One line that a JSON encoder wrote, so that such characters only occur in strings.
     """
     return _UNPRINTABLE.sub(_json_escaped, text)
 
@@ -49,8 +47,7 @@ def visible_toml(line: str) -> str:
     r"""One line of TOML in which every unprintable character is escaped as TOML does, like `\u202e`.
 
     Args:
-        line: Such characters can only stand inside basic strings (`"…"`) and comments; without the
-            line feed at its end.
+        line: Without its line feed; such characters only occur in basic strings and comments.
     """
     return _UNPRINTABLE.sub(_toml_escaped, line)
 

@@ -1,1 +1,1 @@
-"""One LoRA on a page that a person enjoys reading."""
+"""Pages for a person: one LoRA, two side by side, fields, a suggested recipe."""

@@ -1,4 +1,4 @@
-"""Two LoRAs side by side, for a person."""
+"""The page of two LoRAs side by side."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -8,32 +8,32 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from crawler.cli.output.cells import cell, count, is_number, listed, number
+from crawler.cli.output.cells import cell, is_number
 from crawler.cli.output.safe import visible
-from crawler.cli.output.table import cut, has_blocks, print_line
+from crawler.cli.output.table import cut, dash, print_line
+from crawler.cli.output.words import count, listed, number
 from crawler.cli.pages import layout
-from crawler.cli.pages.settings import HEADINGS, IDENTIFIERS, told
+from crawler.cli.pages.settings import HEADINGS, IDENTIFIERS, spoken_value
 from crawler.insight.diff import PARTS, Pair
 from crawler.store.schema.fields import BY_NAME
 
 #: Cells between two columns.
 _GAP = 2
 
-#: A value wider than this stands in a line of its own even where there is room, so that the second
-#: column does not wander off.
+#: A wider value gets a line of its own even where there is room, to keep the columns close.
 _WIDEST = 48
 
-#: Tags named of those that only one of both has; `--json` has all.
+#: Tags that are named of those that only one LoRA has; `--json` has all.
 _MOST_TAGS = 12
 
 
 def print_pairs(
-    console: Console, titles: Sequence[str], who: Sequence[Pair], pairs: Sequence[Pair]
+    console: Console, titles: Sequence[str], names: Sequence[Pair], pairs: Sequence[Pair]
 ) -> None:
-    """Print what both are called, who they are, and a line for each pair, group by group."""
+    """Print the titles of both, their identity, and a line for each pair, group by group."""
     for name, title in zip("ab", titles, strict=True):
         layout.paragraph(console, f"{name}  {title}", hanging=3, style="bold")
-    groups = (list(found) for _, found in groupby((*who, *pairs), lambda pair: pair.group))
+    groups = (list(found) for _, found in groupby((*names, *pairs), lambda pair: pair.group))
     for group in groups:
         heading = HEADINGS.get(group[0].group) or group[0].group.capitalize()
         if heading:
@@ -44,7 +44,7 @@ def print_pairs(
 
 
 def _print_group(console: Console, group: Sequence[Pair]) -> None:
-    """Numbers of a column stand under each other to the right, texts to the left."""
+    """Numbers of a column are aligned to the right, texts to the left."""
     room = (console.width - layout.INDENT - layout.NAME_CELLS - _GAP) // 2
     cells = min(max(room, 1), _WIDEST)
     shown = [(pair, _shown(console, pair, pair.a), _shown(console, pair, pair.b)) for pair in group]
@@ -74,7 +74,7 @@ def _print_group(console: Console, group: Sequence[Pair]) -> None:
 
 
 def _print_under(console: Console, pair: Pair, texts: Sequence[str]) -> None:
-    """Values that do not fit side by side, under each other and whole."""
+    """Print values that do not fit side by side in full, one under the other."""
     name = cut(console, visible(pair.name), console.width - layout.INDENT)
     print_line(console, Text(" " * layout.INDENT + name))
     for side, text in zip("ab", texts, strict=True):
@@ -83,12 +83,12 @@ def _print_under(console: Console, pair: Pair, texts: Sequence[str]) -> None:
 
 def _shown(console: Console, pair: Pair, value: Any) -> str:
     if value is None:
-        return "\N{EN DASH}" if has_blocks(console) else "-"
+        return dash(console)
     if pair.group == PARTS:
         return _part(value)
     if known := BY_NAME.get(pair.name):
         return visible(
-            cell(value) if pair.name in {*IDENTIFIERS, "file_id"} else told(known, value)
+            cell(value) if pair.name in {*IDENTIFIERS, "file_id"} else spoken_value(known, value)
         )
     return cell(value)
 

@@ -1,42 +1,42 @@
-"""The few shapes that pages are made of: a heading, a paragraph, a line of name and value, a bar."""
+"""The parts of a page: headings, paragraphs, lines of name and value, bars."""
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from crawler.cli.output.cells import bar, number
 from crawler.cli.output.safe import visible
-from crawler.cli.output.table import cut, has_blocks, print_line
+from crawler.cli.output.table import cut, dash, has_blocks, print_line
+from crawler.cli.output.words import bar, number
 
-#: Cells before everything that stands under a heading.
+#: Cells before everything under a heading.
 INDENT = 2
 
-#: Cells of the names of settings: the longest of them has 27.
+#: Cells of the names of settings; the longest has 27.
 NAME_CELLS = 29
 
-#: Cells of a bar that stands for everything.
+#: Cells of the longest bar.
 _BAR_CELLS = 24
 
-#: Paragraphs are no wider than this, in cells: longer lines are hard to read.
+#: Paragraphs are at most this wide, in cells: longer lines are hard to read.
 _READABLE = 100
 
-#: A paragraph shows this many characters of a text from the net; the rest is in `--json`.
+#: Characters of a text that are shown; `--json` has the rest.
 _MAX_CHARACTERS = 600
 
 
 def blank(console: Console) -> None:
-    """An empty line."""
+    """Print an empty line."""
     print_line(console, Text())
 
 
 def heading(console: Console, text: str, beside: str = "", *, at: int = 0) -> None:
-    """A heading with an empty line above it.
+    """Print a heading with an empty line above it.
 
     Args:
-        console: Where it is printed.
-        text: Our own words or text from the net.
+        console: Where to print.
+        text: The heading; control characters are escaped.
         beside: A remark on the same line.
-        at: The cell where the remark begins.
+        at: The cell where the remark starts.
     """
     blank(console)
     line = Text(visible(text), style="bold")
@@ -49,44 +49,37 @@ def heading(console: Console, text: str, beside: str = "", *, at: int = 0) -> No
 def paragraph(
     console: Console, text: str, *, indent: int = 0, hanging: int = 0, style: str = ""
 ) -> None:
-    """A text over as many lines as it needs.
+    """Print a text on as many lines as it needs.
 
     Args:
-        console: Where it is printed.
-        text: Our own words or text from the net.
-        indent: Cells before the first line.
-        hanging: Cells before every further line, in addition.
-        style: For the whole text.
+        console: Where to print.
+        text: Control characters are escaped.
+        indent: Cells before every line.
+        hanging: Further cells before every line but the first.
+        style: Of the whole text.
     """
-    shown = visible(text)
-    if len(shown) > _MAX_CHARACTERS:
-        shown = cut(console, shown, _MAX_CHARACTERS)
     room = max(min(console.width, _READABLE) - indent - hanging, NAME_CELLS)
-    lines = Text(shown, style=style).wrap(console, room)
-    for at, line in enumerate(lines):
+    for at, line in enumerate(_shortened(console, text, style).wrap(console, room)):
         print_line(console, Text.assemble(" " * (indent + (hanging if at else 0)), line))
 
 
 def setting(console: Console, name: str, value: str, *, name_cells: int = NAME_CELLS) -> None:
-    """A name and its value, over several lines when the value is long.
+    """Print a name and its value, on several lines when the value is long.
 
     Args:
-        console: Where it is printed.
-        name: Our own words or text from the net.
-        value: The same.
-        name_cells: Cells from the beginning of the name to that of the value.
+        console: Where to print.
+        name: Control characters are escaped, as in the value.
+        value: The value.
+        name_cells: Cells from the start of the name to that of the value.
     """
     room = max(console.width - INDENT - name_cells, NAME_CELLS)
-    shown = visible(value)
-    if len(shown) > _MAX_CHARACTERS:
-        shown = cut(console, shown, _MAX_CHARACTERS)
-    for at, line in enumerate(Text(shown).wrap(console, room) or [Text()]):
+    for at, line in enumerate(_shortened(console, value).wrap(console, room) or [Text()]):
         before = _padded(console, "" if at else name, name_cells)
         print_line(console, Text.assemble(" " * INDENT, before, line))
 
 
 def bars(console: Console, rows: list[tuple[str, int]], *, name_cells: int) -> None:
-    """A bar and a number for each name, the longest bar for the largest number."""
+    """Print a number and a bar for each name; the largest number has the longest bar."""
     largest = max((amount for _, amount in rows), default=0)
     shown = [(cut(console, visible(name), name_cells), amount) for name, amount in rows]
     widest = max((cell_len(name) for name, _ in shown), default=0)
@@ -106,15 +99,15 @@ def bars(console: Console, rows: list[tuple[str, int]], *, name_cells: int) -> N
 def columns(
     console: Console, name: str, value: Text, usual: Text, meaning: Text, *, cells: tuple[int, int]
 ) -> None:
-    """A setting whose value fits its column, with remarks in two further columns.
+    """Print a setting with remarks in two further columns, which are cut where they do not fit.
 
     Args:
-        console: Where it is printed.
-        name: Of the setting.
-        value: Stands first.
-        usual: What others have.
-        meaning: What the setting is, may be empty.
-        cells: Of the value and of the usual.
+        console: Where to print.
+        name: The setting.
+        value: Its value, not wider than its column.
+        usual: The values of other LoRAs.
+        meaning: The meaning of the setting; may be empty.
+        cells: The width of the value and of `usual`.
     """
     line = Text.assemble(" " * INDENT, _padded(console, name, NAME_CELLS), value)
     for at, remark in ((0, usual), (1, meaning)):
@@ -124,6 +117,20 @@ def columns(
             line.append(" " * max(edge - cell_len(line.plain), 1))
             line.append(cut(console, remark.plain, room), style=str(remark.style))
     print_line(console, line)
+
+
+def span(console: Console, low: str, high: str) -> str:
+    """A range of two numbers, with a dash where that can be read: not for `-4 to 4`, `1 day to 2`."""
+    if low.startswith("-") or " " in low + high:
+        return f"{low} to {high}"
+    return f"{low}{dash(console)}{high}"
+
+
+def _shortened(console: Console, text: str, style: str = "") -> Text:
+    shown = visible(text)
+    if len(shown) > _MAX_CHARACTERS:
+        shown = cut(console, shown, _MAX_CHARACTERS)
+    return Text(shown, style=style)
 
 
 def _padded(console: Console, text: str, cells: int) -> str:

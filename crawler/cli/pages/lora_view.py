@@ -1,4 +1,4 @@
-"""What a page shows, whether it comes from a database or from a file just read."""
+"""One LoRA as its page and its JSON show it, from the database or from a file."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
@@ -6,21 +6,24 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from crawler.cli.reference import Reading
-from crawler.model import Decoded, Outcome, Problem
+from crawler.model import Decoded, Problem
 from crawler.store.read.loras import FieldStats, LoraPage
 from crawler.store.schema.fields import FIELDS
 
-#: The columns of `loras` that a header alone can fill, in their public order.
+#: The columns of `loras` that a header can fill, in their public order.
 HEADER_FIELDS = tuple(each for each in FIELDS if each.group != "what it is")
+
+#: Statistics of fewer LoRAs than this are not shown.
+_FEWEST = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """What LoRAs of one base model have in one field.
+    """The values of one field among LoRAs of one base model.
 
     Attributes:
-        count: How many have it.
-        percentiles: As in `field_stats`; empty when they are not known.
+        count: LoRAs that have a value.
+        percentiles: As in `field_stats`; empty when unknown.
     """
 
     count: int
@@ -30,7 +33,7 @@ class Usual:
     percentiles: Sequence[float] = ()
 
     def rank(self, value: float) -> int | None:
-        """How many of a hundred have less, and half of those that have the same; None if unknown."""
+        """The percentile rank from 0 to 100, where equal values count half; None if unknown."""
         if not self.percentiles:
             return None
         less, not_more = bisect_left(self.percentiles, value), bisect_right(self.percentiles, value)
@@ -38,18 +41,18 @@ class Usual:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sheet:
+class LoraView:
     """One LoRA.
 
     Attributes:
-        title: What stands above the page.
-        row: Columns of `loras` by name; those that are missing are unknown, like None.
+        title: The heading of its page.
+        row: Columns of `loras` by name; a missing one is unknown, like None.
         datasets: Rows of the table of that name, by column.
         directories: The same.
         tags: Directory name -> tag -> count.
-        usual: By field, of the LoRAs of `compared_with`; empty without a database.
-        compared_with: A base model as the site names it.
-        compared_files: How many files of it there are, whatever they say.
+        usual: By field, among the LoRAs of `compared_with`; empty without a database.
+        compared_with: A base model as the site names it, or `all`.
+        compared_files: The files of that base model.
     """
 
     title: str
@@ -63,12 +66,84 @@ class Sheet:
     compared_files: int = 0
 
     def __getitem__(self, name: str) -> Any:
-        """The column of that name, None when it is unknown."""
+        """The column of this name, None when unknown."""
         return self.row.get(name)
 
 
-def columns_of(decoded: Decoded | None) -> dict[str, Any]:
-    """Every column that a header can fill, by name and in public order; all None without a header."""
+def view_of_file(reading: Reading) -> LoraView:
+    """A file whose header was just read."""
+    row = {
+        "size_bytes": reading.file_bytes,
+        "outcome": reading.outcome.value,
+        "reason": reading.reason,
+        **_columns(reading.decoded),
+    }
+    decoded = reading.decoded
+    if decoded is None:
+        return LoraView(title=reading.input, row=row)
+    return LoraView(
+        title=reading.input,
+        row=row,
+        datasets=[asdict(each) for each in decoded.datasets],
+        directories=[asdict(each) for each in decoded.directories],
+        tags=decoded.tags,
+        problems=decoded.problems,
+    )
+
+
+def view_of_row(page: LoraPage) -> LoraView:
+    """A stored file, compared with its base model, or with all files where that is too rare."""
+    row = page.row
+    names = [row["model_name"] or row["file_name"] or f"file {row['file_id']}"]
+    if row["version_name"]:
+        names.append(row["version_name"])
+    stats, compared_with = page.base_model_stats, row["base_model"] or ""
+    if not (usual := _usual(stats)):
+        stats, compared_with = page.all_stats, "all"
+        usual = _usual(stats)
+    return LoraView(
+        title=" · ".join(names),
+        row=row,
+        datasets=page.datasets,
+        directories=page.directories,
+        tags=_tags(page),
+        problems=[Problem(each["code"], each["field"], each["detail"]) for each in page.problems],
+        usual=usual,
+        compared_with=compared_with if usual else "",
+        compared_files=stats["file_id"].count if usual else 0,
+    )
+
+
+def as_data(view: LoraView) -> dict[str, Any]:
+    """The JSON of `show`: every column of `loras`, its parts, and the statistics beside them."""
+    return {
+        **view.row,
+        **_parts(view),
+        "compared_with": view.compared_with or None,
+        "medians": {name: _beside(view[name], usual) for name, usual in view.usual.items()},
+    }
+
+
+def inspected(reading: Reading, *, raw: bool) -> dict[str, Any]:
+    """The JSON of one input of `inspect`, with the same keys for every outcome.
+
+    Args:
+        reading: The input.
+        raw: Only the outcome and the metadata as stored.
+    """
+    ending = {
+        "input": reading.input,
+        "outcome": reading.outcome.value,
+        "reason": reading.reason or None,
+    }
+    if raw:
+        return {**ending, "metadata": reading.metadata}
+    parts = _parts(view_of_file(reading))
+    return {**ending, **_columns(reading.decoded), **parts, "metadata": reading.metadata}
+
+
+def _columns(decoded: Decoded | None) -> dict[str, Any]:
+    """The columns that a header can fill, in public order; all None without a header."""
     values: dict[str, Any] = {}
     for each in HEADER_FIELDS:
         part = None
@@ -78,62 +153,12 @@ def columns_of(decoded: Decoded | None) -> dict[str, Any]:
     return values
 
 
-def sheet_of(
-    title: str, decoded: Decoded | None, *, outcome: Outcome, reason: str, **known: object
-) -> Sheet:
-    """The page of a header that was just read.
-
-    Args:
-        title: How the file was named.
-        decoded: None when there is no sound header.
-        outcome: How reading it ended.
-        reason: The same in words.
-        known: Further columns, such as `size_bytes`.
-    """
-    row = {**known, "outcome": outcome.value, "reason": reason, **columns_of(decoded)}
-    if decoded is None:
-        return Sheet(title=title, row=row)
-    return Sheet(
-        title=title,
-        row=row,
-        datasets=[asdict(each) for each in decoded.datasets],
-        directories=[asdict(each) for each in decoded.directories],
-        tags=decoded.tags,
-        problems=decoded.problems,
-    )
-
-
-def page_of(reading: Reading) -> Sheet:
-    """The page of a file that was just read."""
-    known = {"size_bytes": reading.file_bytes}
-    return sheet_of(
-        reading.input, reading.decoded, outcome=reading.outcome, reason=reading.reason, **known
-    )
-
-
-def inspected(reading: Reading) -> dict[str, Any]:
-    """One input of `inspect`: the same keys whatever became of it."""
-    sheet = page_of(reading)
+def _parts(view: LoraView) -> dict[str, Any]:
     return {
-        **_ending(reading),
-        **columns_of(reading.decoded),
-        **_parts(sheet),
-        "metadata": metadata_of(reading),
-    }
-
-
-def inspected_raw(reading: Reading) -> dict[str, Any]:
-    """One input of `inspect --raw`: only what the file says itself."""
-    return {**_ending(reading), "metadata": metadata_of(reading)}
-
-
-def shown(sheet: Sheet) -> dict[str, Any]:
-    """A page of `show`: every column of `loras` by its name, what belongs to it, what others have."""
-    return {
-        **sheet.row,
-        **_parts(sheet),
-        "compared_with": sheet.compared_with or None,
-        "medians": {name: _beside(sheet[name], usual) for name, usual in sheet.usual.items()},
+        "datasets": [dict(each) for each in view.datasets],
+        "directories": [dict(each) for each in view.directories],
+        "tags": {name: dict(counts) for name, counts in view.tags.items()},
+        "problems": [asdict(problem) for problem in view.problems],
     }
 
 
@@ -147,66 +172,8 @@ def _beside(value: float | None, usual: Usual) -> dict[str, float | None]:
     }
 
 
-def metadata_of(reading: Reading) -> dict[str, str] | None:
-    """The metadata as stored, sorted by key; None when there is none."""
-    if reading.decoded is None or reading.decoded.header.metadata is None:
-        return None
-    return dict(sorted(reading.decoded.header.metadata.items()))
-
-
-def _ending(reading: Reading) -> dict[str, str | None]:
-    """What became of it; without a reason that is null, as in `loras`."""
-    return {
-        "input": reading.input,
-        "outcome": reading.outcome.value,
-        "reason": reading.reason or None,
-    }
-
-
-def _parts(sheet: Sheet) -> dict[str, Any]:
-    return {
-        "datasets": [dict(each) for each in sheet.datasets],
-        "directories": [dict(each) for each in sheet.directories],
-        "tags": {name: dict(counts) for name, counts in sheet.tags.items()},
-        "problems": [asdict(problem) for problem in sheet.problems],
-    }
-
-
-#: A median of fewer LoRAs than these says nothing about what is usual.
-_FEWEST = 5
-
-
-def sheet_of_page(page: LoraPage) -> Sheet:
-    """What is stored of one file, ready to be shown.
-
-    Its numbers are compared with those of its base model, or with all where that is too rare.
-    """
-    row = page.row
-    names = [row["model_name"] or row["file_name"] or f"file {row['file_id']}"]
-    if row["version_name"]:
-        names.append(row["version_name"])
-    stats, compared_with = page.base_model_stats, row["base_model"] or ""
-    if not (usual := _usual(stats)):
-        stats, compared_with = page.all_stats, "all"
-        usual = _usual(stats)
-    return Sheet(
-        title=" · ".join(names),
-        row=row,
-        datasets=page.datasets,
-        directories=page.directories,
-        tags=_tags(page),
-        problems=[
-            Problem(problem["code"], problem["field"], problem["detail"])
-            for problem in page.problems
-        ],
-        usual=usual,
-        compared_with=compared_with if usual else "",
-        compared_files=stats["file_id"].count if usual else 0,
-    )
-
-
 def _tags(page: LoraPage) -> dict[str, dict[str, int]]:
-    """By the name of the directory; directories of one name are counted together."""
+    """Tags by the name of their directory; directories of one name are counted together."""
     names = {each["number"]: each["name"] for each in page.directories}
     tags: dict[str, dict[str, int]] = {}
     for number, counts in page.tags.items():
@@ -219,8 +186,7 @@ def _tags(page: LoraPage) -> dict[str, dict[str, int]]:
 def _usual(stats: Mapping[str, FieldStats]) -> dict[str, Usual]:
     usual = {}
     for name, found in stats.items():
-        quartiles = (found.quartile1, found.median, found.quartile3)
-        match quartiles:
+        match (found.quartile1, found.median, found.quartile3):
             case (float() as low, float() as middle, float() as high) if found.count >= _FEWEST:
                 usual[name] = Usual(found.count, low, middle, high, found.percentiles or ())
     return usual

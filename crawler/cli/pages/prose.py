@@ -1,12 +1,12 @@
-"""How a LoRA was trained, in sentences."""
+"""The training of a LoRA in sentences."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from crawler.cli.output.cells import count, duration, instant, number, rounded
+from crawler.cli.output.words import count, duration, instant, number, rounded
 from crawler.model import Trainer
 
-#: Trainers as their makers write them.
+#: Trainers as they spell their names.
 _TRAINERS = {
     Trainer.KOHYA: "kohya's sd-scripts",
     Trainer.MUSUBI_TUNER: "musubi-tuner",
@@ -21,15 +21,12 @@ _TRAINERS = {
     Trainer.MERGE_TOOL: "a tool that merges, extracts or resizes LoRAs",
 }
 
-#: Digits of a commit that are enough to tell it.
-_COMMIT_DIGITS = 8
-
-#: Length of a Git commit in hexadecimal digits.
-_COMMIT_LENGTH = 40
+#: Hexadecimal digits of a Git commit, and how many of them are shown.
+_COMMIT_LENGTH, _COMMIT_DIGITS = 40, 8
 
 
 def sentences(row: Mapping[str, Any]) -> list[str]:
-    """What is known of the training, by whom, how long and how fast it learned; may be empty.
+    """The trainer, the amount of training and the learning rates, as far as known; may be empty.
 
     Args:
         row: Columns of `loras` by name.

@@ -1,4 +1,4 @@
-"""The settings of one LoRA, group by group, only what is there."""
+"""The settings of one LoRA, group by group."""
 
 from datetime import datetime
 from typing import Any
@@ -7,10 +7,11 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from crawler.cli.output.cells import cell, in_short, is_number, listed, number, rounded, second
+from crawler.cli.output.cells import cell, is_number
 from crawler.cli.output.safe import visible
+from crawler.cli.output.words import instant, listed, number, rounded, short
 from crawler.cli.pages import layout
-from crawler.cli.pages.lora_view import HEADER_FIELDS, Sheet, Usual
+from crawler.cli.pages.lora_view import HEADER_FIELDS, LoraView, Usual
 from crawler.query.fields import Field
 
 #: Headings of the groups of `loras`, in the order of the page.
@@ -24,23 +25,20 @@ HEADINGS = {
     "machine": "Machine and base model",
     "time": "Time",
     "effort": "Effort",
-    "tensors": "What the tensors say",
+    "tensors": "Tensors",
 }
 
-#: Units that a number alone does not suggest.
+#: Units that the name of a field does not suggest.
 _UNITS_SHOWN = {"px", "s", "MP"}
 
-#: Numbers that count nothing: no thousands, no median.
+#: Numbers that are no amounts: without thousands separators or a median.
 IDENTIFIERS = {"seed"}
 
-#: Quotients and clock times, whose last digits mean nothing; so do those of the group `effort`.
+#: Averages and times, which are rounded; so are all fields of the group `effort`.
 _MEASURED = {"mean_repeats", "resolution", "training_seconds"}
 
-#: Shown by the page in another way.
-_ELSEWHERE = {"other_settings", "text_encoder_lrs"}
-
-#: What says nothing new when it equals another setting.
-_TOLD_BY = {
+#: Fields that add nothing when they equal another one.
+_SAME_AS = {
     "effective_unet_lr": "unet_lr",
     "effective_text_encoder_lr": "text_encoder_lr",
     "resolution_width": "resolution",
@@ -49,59 +47,58 @@ _TOLD_BY = {
     "tensor_rank_max": "tensor_rank",
 }
 
-#: What stands beside the numbers, said once, with the base model and how many files tell anything.
-_BESIDE = (
-    "Beside a number: its percentile among the LoRAs that tell it, their median and middle half"
-    " ({}: at most {} of {} files)."
+#: Explains the numbers on the right, once.
+_COMPARED = (
+    "On the right: percentile, median and interquartile range (IQR) among LoRAs that report the"
+    " field ({}: up to {} of {} files)."
 )
 
-#: Cells of a value that has something beside it, and of what others have.
+#: Cells of a value with statistics beside it, and of those.
 _CELLS = (14, 34)
 
-#: Cells of a value where there are no others.
+#: Cells of a value on a page without statistics.
 _ALONE = (20, 0)
 
-#: Medians from here on are told in short: they would not fit their cells.
-_IN_SHORT = 1e6
+#: Medians from here on are shortened, to fit their cells.
+_SHORT_FROM = 1e6
 
-#: From this width on, in cells, the meaning of every setting stands beside it.
+#: From this width on, in cells, the meaning of every setting is shown.
 _ROOM_FOR_MEANINGS = 130
 
 
-def print_settings(console: Console, sheet: Sheet) -> None:
-    """Every group that has something to show; beside a number what others of the base model have."""
-    compared = [sheet.usual[each.name] for each in HEADER_FIELDS if each.name in sheet.usual]
-    if compared:
+def print_settings(console: Console, view: LoraView) -> None:
+    """Print the groups that have values, each number beside the statistics of its base model."""
+    reports = [view.usual[each.name].count for each in HEADER_FIELDS if each.name in view.usual]
+    if reports:
         layout.blank(console)
-        telling = max(usual.count for usual in compared)
-        text = _BESIDE.format(sheet.compared_with, number(telling), number(sheet.compared_files))
-        layout.paragraph(console, text, style="dim")
-    said = bool(compared)
-    for group, text in HEADINGS.items():
-        filled = [each for each in HEADER_FIELDS if each.group == group and _is_shown(each, sheet)]
+        files = number(max(reports)), number(view.compared_files)
+        layout.paragraph(console, _COMPARED.format(view.compared_with, *files), style="dim")
+    remark = _columns("pct", "median", "IQR") if reports else ""
+    for group, heading in HEADINGS.items():
+        filled = [each for each in HEADER_FIELDS if each.group == group and _is_shown(each, view)]
         if not filled:
             continue
-        remark = ""
-        if said and any(each.name in sheet.usual for each in filled):
-            remark = _usual_cells("pct", "median", "middle half")
-            said = False
-        layout.heading(console, text, remark, at=layout.INDENT + layout.NAME_CELLS + _CELLS[0])
+        is_compared = any(each.name in view.usual for each in filled)
+        at = layout.INDENT + layout.NAME_CELLS + _CELLS[0]
+        layout.heading(console, heading, remark if is_compared else "", at=at)
+        remark = "" if is_compared else remark
         for each in filled:
-            _print_setting(console, each, sheet)
+            _print_setting(console, each, view)
 
 
-def _is_shown(each: Field, sheet: Sheet) -> bool:
-    value = sheet[each.name]
-    if value is None or each.name in _ELSEWHERE:
-        return each.name == "text_encoder_lrs" and value is not None and len(value) > 1
-    told_by = _TOLD_BY.get(each.name)
-    return told_by is None or value != sheet[told_by]
+def _is_shown(each: Field, view: LoraView) -> bool:
+    value = view[each.name]
+    if value is None or each.name == "other_settings":  # which the page lists at its end
+        return False
+    if each.name == "text_encoder_lrs":  # the first one is text_encoder_lr
+        return len(value) > 1
+    return each.name not in _SAME_AS or value != view[_SAME_AS[each.name]]
 
 
-def _print_setting(console: Console, each: Field, sheet: Sheet) -> None:
-    value = told(each, sheet[each.name])
-    usual = sheet.usual.get(each.name) if each.name not in IDENTIFIERS else None
-    cells = _CELLS if sheet.usual else _ALONE
+def _print_setting(console: Console, each: Field, view: LoraView) -> None:
+    value = spoken_value(each, view[each.name])
+    usual = view.usual.get(each.name) if each.name not in IDENTIFIERS else None
+    cells = _CELLS if view.usual else _ALONE
     room = min(cells[0] if usual else sum(cells), console.width - layout.INDENT - layout.NAME_CELLS)
     if cell_len(visible(value)) >= room:
         layout.setting(console, each.name, value)
@@ -110,15 +107,15 @@ def _print_setting(console: Console, each: Field, sheet: Sheet) -> None:
     layout.columns(
         console,
         each.name,
-        Text(visible(value), style=_style(sheet[each.name], usual)),
-        Text(_usually(usual, sheet[each.name]), style="dim"),
+        Text(visible(value), style=_style(view[each.name], usual)),
+        Text(_statistics(console, usual, view[each.name]), style="dim"),
         Text(meaning, style="dim"),
         cells=cells,
     )
 
 
-def told(each: Field, value: Any) -> str:
-    """A value for a person: thousands separated, yes or no, an object as `name value`."""
+def spoken_value(each: Field, value: Any) -> str:
+    """A value for a person: thousands separators, yes or no, an object as `name value`."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if is_number(value) and each.name not in IDENTIFIERS:
@@ -127,7 +124,7 @@ def told(each: Field, value: Any) -> str:
         return f"{shown} {each.unit}" if each.unit in _UNITS_SHOWN else shown
     match value:
         case datetime():
-            return second(value)
+            return instant(value)
         case dict():
             return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
         case list() | tuple():
@@ -140,24 +137,25 @@ def _plain(value: Any) -> str:
     return number(value) if is_number(value) else cell(value) or "null"
 
 
-def _usually(usual: Usual | None, value: Any) -> str:
+def _statistics(console: Console, usual: Usual | None, value: Any) -> str:
     if usual is None:
         return ""
     rank = usual.rank(value) if is_number(value) else None
-    half = f"{in_short(usual.quartile1)} to {in_short(usual.quartile3)}"
-    return _usual_cells(
+    median = usual.median
+    iqr = layout.span(console, short(usual.quartile1), short(usual.quartile3))
+    return _columns(
         "" if rank is None else str(rank),
-        rounded(usual.median, 4) if abs(usual.median) < _IN_SHORT else in_short(usual.median),
-        "" if usual.quartile1 == usual.quartile3 else half,
+        rounded(median, 4) if abs(median) < _SHORT_FROM else short(median),
+        "" if usual.quartile1 == usual.quartile3 else iqr,
     )
 
 
-def _usual_cells(rank: str, median: str, half: str) -> str:
-    return f"{rank:>3}   {median:<8}  {half}".rstrip()
+def _columns(rank: str, median: str, iqr: str) -> str:
+    return f"{rank:>3}   {median:<8}  {iqr}".rstrip()
 
 
 def _style(value: Any, usual: Usual | None) -> str:
-    """A number outside the middle half of its kind stands out."""
+    """A number outside the interquartile range is coloured."""
     if usual is None or not is_number(value):
         return ""
     return "" if usual.quartile1 <= value <= usual.quartile3 else "yellow"

@@ -1,4 +1,4 @@
-"""A starting recipe on a page: what is suggested, what that rests on, and what else is used."""
+"""The page of a suggested recipe: the settings, the LoRAs behind them, and the alternatives."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -7,12 +7,12 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from crawler.cli.output.cells import count, number, rounded, share
 from crawler.cli.output.safe import visible
-from crawler.cli.output.table import cut, ellipsis, has_blocks, print_table
+from crawler.cli.output.table import cut, dash, ellipsis, print_table
+from crawler.cli.output.words import count, number, rounded, share
 from crawler.cli.pages import layout
 from crawler.cli.pages.distribution import bin_label
-from crawler.cli.pages.settings import told
+from crawler.cli.pages.settings import spoken_value
 from crawler.insight.suggest.settings import ENOUGH, Advice, Finding
 from crawler.store.schema.fields import BY_NAME
 from crawler.store.stats.examples import Coverage
@@ -23,10 +23,10 @@ _CELLS = (21, 6)
 #: Cells in front of a suggested value.
 _NAMES = layout.INDENT + layout.NAME_CELLS
 
-#: Heads of the combinations, which must stand side by side in 80 columns.
+#: Heads of the combinations, which fit in 80 columns.
 _COMBINED_HEADS = ("optimizer", "schedule", "dim", "alpha", "unet_lr", "te_lr")
 
-#: From this part of the weight on, a single creator is named.
+#: A creator with this share of the weight is named.
 _LARGE_PART = 0.2
 
 #: Cells of the name of a bar.
@@ -37,10 +37,10 @@ def print_advice(console: Console, title: str, coverage: Coverage, advice: Advic
     """Print the page.
 
     Args:
-        console: Where it is printed.
-        title: The LoRAs that were asked about, in words.
-        coverage: How many of them there are, and how many could be asked.
-        advice: May rest on nothing.
+        console: Where to print.
+        title: The LoRAs that were asked for, in words.
+        coverage: How many there are, and how many report their training.
+        advice: The suggestions; there may be no LoRA behind them.
     """
     layout.paragraph(console, f"Starting recipe for {title}", style="bold")
     layout.blank(console)
@@ -50,11 +50,11 @@ def print_advice(console: Console, title: str, coverage: Coverage, advice: Advic
         return
     if not advice.is_enough:
         text = (
-            f"Too few to rely on: of fewer than {ENOUGH} LoRAs, single ones decide. Read the examples"
-            " instead, or ask about more LoRAs."
+            f"Too few LoRAs to rely on: with fewer than {ENOUGH}, single ones decide. Look at the"
+            " examples instead, or ask for more LoRAs."
         )
         layout.paragraph(console, text, style="bold")
-    head = f"{'suggested':<{_CELLS[0]}}{'LoRAs':<{_CELLS[1]}}by weight"
+    head = f"{'suggested':<{_CELLS[0]}}{'LoRAs':<{_CELLS[1]}}values by weight"
     shown = [finding for finding in advice.findings.values() if finding.setting.title]
     for group, findings in groupby(shown, key=lambda finding: finding.setting.title):
         layout.heading(console, group, head, at=_NAMES)
@@ -72,35 +72,31 @@ def _preface(coverage: Coverage, advice: Advice) -> Sequence[str]:
     if not coverage.loras:
         return ["The database has no such LoRA."]
     known = (
-        f"Known of this kind, with any number of images: {count(coverage.loras, 'LoRA')};"
-        f" headers read: {number(coverage.read)};"
-        f" telling how they were trained: {number(coverage.telling)}."
+        f"{count(coverage.loras, 'LoRA')} with any number of images, {number(coverage.read)} of them"
+        f" read, {number(coverage.telling)} with training metadata."
     )
     if not advice.loras:
-        return [known, "None of them can serve as an example, so nothing is suggested."]
-    rests = (
-        f"The recipe rests on {count(advice.loras, 'LoRA')} of"
-        f" {count(advice.creators, 'creator')}; each counts once, by a file of its newest version, and"
+        return [known, "None of them can serve as an example; there is no suggestion."]
+    weight = (
+        "weighted by likes per month" if advice.is_weighted else "unweighted, since none has likes"
     )
-    rests += (
-        " weighs its likes per month."
-        if advice.is_weighted
-        else " all weigh the same: none has likes."
+    basis = (
+        f"Based on {count(advice.loras, 'LoRA')} by {count(advice.creators, 'creator')}, {weight}."
+        " Each LoRA counts once, by a file of its newest version."
     )
     if advice.weightless:
-        rests += f" {number(advice.weightless)} without likes or date are left out."
-    found = [known, rests]
+        basis += f" {number(advice.weightless)} without likes or a date are left out."
     if advice.is_weighted and advice.loras > 1:
-        half = f"Half of the weight lies on {number(advice.half)} of them"
+        verb = "carries" if advice.half == 1 else "carry"
+        basis += f" {number(advice.half)} of them {verb} half the weight."
         name, part = advice.top_creator or (None, 0.0)
         if name is not None and part >= _LARGE_PART:
-            half += f", {share(part)} on those of {name} alone"
-        found.append(f"{half}.")
-    found.append(
-        "Rates and schedule are told of LoRAs with the suggested optimizer, alpha of those with the"
-        " suggested rank, and so on. Of numbers that vary the middle half of the weight is told."
+            basis += f" {name} alone has {share(part)} of it."
+    conditions = (
+        "Rates and schedule are those of LoRAs with the suggested optimizer, alpha that of LoRAs with"
+        " the suggested rank, and so on. Numbers have their weighted interquartile range (IQR)."
     )
-    return found
+    return [known, basis, conditions]
 
 
 def _print_finding(console: Console, finding: Finding) -> None:
@@ -108,11 +104,13 @@ def _print_finding(console: Console, finding: Finding) -> None:
     field = BY_NAME[name]
     chosen = finding.chosen
     if chosen is None:
-        shown = Text("\N{EN DASH}" if has_blocks(console) else "-", style="dim")
+        shown = Text(dash(console), style="dim")
     elif finding.quartiles is not None:
         shown = Text(rounded(chosen, 4), style="bold")
     else:
-        shown = Text(cut(console, visible(told(field, chosen)), _CELLS[0] - 1), style="bold")
+        shown = Text(
+            cut(console, visible(spoken_value(field, chosen)), _CELLS[0] - 1), style="bold"
+        )
     layout.columns(
         console,
         name,
@@ -124,22 +122,22 @@ def _print_finding(console: Console, finding: Finding) -> None:
 
 
 def _beside(console: Console, finding: Finding) -> str:
-    """What else is used, as much of it as has room: no number is cut in two."""
+    """The values that are used, as many as have room; no number is cut."""
     if finding.quartiles is not None:
         low, high = (rounded(end, 4) for end in finding.quartiles[::2])
-        return f"half {low}" + ("" if low == high else f" to {high}")
+        return f"IQR {low if low == high else layout.span(console, low, high)}"
     field = BY_NAME[finding.setting.name]
-    values = [f"{told(field, one.value)} {share(one.share)}" for one in finding.values]
+    values = [f"{spoken_value(field, one.value)} {share(one.share)}" for one in finding.values]
     if finding.chosen is None:
         first = f"{share(finding.share)} set it"
         return _fitting(console, [f"{first}: {values[0]}", *values[1:]] if values else [first])
     if len(values) > 1:
         return _fitting(console, values)
-    return "nobody differs" if finding.count > 1 else ""
+    return "all the same" if finding.count > 1 else ""
 
 
 def _fitting(console: Console, values: Sequence[str]) -> str:
-    """As many of the values, at least one, as have room; an ellipsis stands for the others."""
+    """As many values as have room, at least one; an ellipsis stands for the others."""
     room = console.width - sum(_CELLS) - _NAMES
     text = ", ".join(values)
     shown = list(values)
@@ -150,7 +148,9 @@ def _fitting(console: Console, values: Sequence[str]) -> str:
 
 
 def _print_rates(console: Console, finding: Finding) -> None:
-    given = ", ".join(f"{name} {told(BY_NAME[name], value)}" for name, value in finding.given)
+    given = ", ".join(
+        f"{name} {spoken_value(BY_NAME[name], value)}" for name, value in finding.given
+    )
     field = BY_NAME[finding.setting.name]
     layout.heading(console, finding.setting.name, f"LoRAs with {given}", at=layout.NAME_CELLS)
     rows = [(bin_label(field, one), one.count) for one in finding.histogram]
@@ -160,13 +160,13 @@ def _print_rates(console: Console, finding: Finding) -> None:
 def _print_combinations(console: Console, advice: Advice) -> None:
     if not advice.combinations:
         return
-    layout.heading(console, "Commonest combinations by weight")
+    layout.heading(console, "Most common combinations by weight")
     rows = [(share(one.share), one.count, *one.value) for one in advice.combinations]
     print_table(console, ("weight", "LoRAs", *_COMBINED_HEADS), rows)
 
 
 def _print_examples(console: Console, advice: Advice) -> None:
-    layout.heading(console, "Examples to open with lora-crawl show")
+    layout.heading(console, "Examples (open with lora-crawl show)")
     rows = [
         (
             one.file_id,

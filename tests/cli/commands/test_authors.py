@@ -24,7 +24,7 @@ def test_creators_by_effort(run: Run, database: str) -> None:
             "training_hours": 6.001,
         }
     ]
-    assert result.stderr == "1 creator; 8 files\n"
+    assert result.stderr == "1 creator, 8 files\n"
 
 
 def test_a_table_that_fits(run: Run, database: str) -> None:
@@ -32,7 +32,7 @@ def test_a_table_that_fits(run: Run, database: str) -> None:
 
     assert result.stdout.splitlines() == [
         "creator      LoRAs  files  metadata  runs  median images  megapixels  hours",
-        "stonecutter      8      8     100 %     6           2400        3775    6.0",
+        "stonecutter      8      8      100%     6           2400        3775    6.0",
     ]
 
 
@@ -45,13 +45,10 @@ def test_what_is_missing_is_told(run: Run, engine: sa.Engine, database: str) -> 
     result = run("authors", "--limit", "1", "--format", "table", "--db", database)
     by_name = run("authors", "--sort", "creator", "--format", "tsv", "--db", database)
 
-    assert "67 %" in result.stdout
+    assert "67%" in result.stdout
     assert result.stderr.splitlines() == [
-        "1 of 2 creators, --limit 0 for all; 7 files",
-        (
-            "2 of 6 files whose headers were read (33 %) say nothing of their training:"
-            " their work is missing here"
-        ),
+        "1 of 2 creators (--limit 0 for all), 7 files",
+        ("2 of 6 files that were read (33%) contain no training metadata and are not counted"),
         "1 file without a creator left out",
     ]
     assert [line.split("\t")[0] for line in by_name.stdout.splitlines()] == [
@@ -68,7 +65,7 @@ def test_a_condition_picks_files(run: Run, database: str) -> None:
 
     assert [(row["files"], row["runs"]) for row in json.loads(some.stdout)] == [(2, 2)]
     assert (none.exit_code, none.stdout) == (0, "")
-    assert none.stderr == "no file with a creator is picked\n"
+    assert none.stderr == "no matching file has a creator\n"
 
 
 def test_an_empty_database(run: Run, engine: sa.Engine) -> None:

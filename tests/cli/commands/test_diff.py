@@ -108,7 +108,7 @@ def test_numbers_stand_under_each_other(run: Run, database: str) -> None:
 def test_a_file_that_was_not_read(run: Run, database: str) -> None:
     result = run("diff", "6", "7", "--db", database)
     assert result.exit_code == 0
-    assert "7: its header was not read, it is early_access: in early access" in result.stderr
+    assert "7: header not read, early_access: in early access" in result.stderr
     assert "network_dim\t128\t\n" in result.stdout
 
 

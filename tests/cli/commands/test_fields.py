@@ -46,7 +46,7 @@ def test_without_a_database(run: Run, tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert all(row["share"] is None for row in json.loads(result.stdout))
     assert len(result.stderr.splitlines()) == 1
-    assert "without shares of rows" in result.stderr
+    assert "no fill rates" in result.stderr
     assert run("fields", "network_dim", "-q", "--db", nowhere).stderr == ""
     assert not Path(nowhere).exists()
 
@@ -57,7 +57,7 @@ def test_a_list_for_a_person(run: Run, database: str) -> None:
     assert "rates" in lines
     (line,) = [line for line in lines if line.startswith("  training_seconds ")]
     words = " ".join(line.split())
-    assert words == "training_seconds 75 % from the start to this save (number, s)"
+    assert words == "training_seconds 75% from the start to this save (number, s)"
     assert all(len(line) <= 80 for line in lines)
 
 

@@ -74,7 +74,7 @@ def test_what_is_not_there_is_not_shown(run: Run, tmp_path: Path) -> None:
     bare = {"format": "pt"}
     result = run("inspect", str(write_lora(tmp_path / "bare.safetensors", bare)))
     assert result.exit_code == 0
-    assert "The header says nothing of the training." in result.stdout
+    assert "The header contains no training metadata." in result.stdout
     assert "tensor_rank" in result.stdout
     for absent in ("Network", "Problems", "Tags", "Folders", "None", "null"):
         assert absent not in result.stdout

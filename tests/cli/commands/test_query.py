@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from crawler.cli.app import app
-from crawler.cli.options import condition
+from crawler.cli.options import complete_condition
 from crawler.cli.output.safe import visible
 from crawler.store.schema.fields import FIELDS
 from tests.cli.conftest import HOSTILE_NAME
@@ -41,7 +41,7 @@ def test_sort_limit_and_offset(run: Run, database: str) -> None:
         "--columns", "file_id", "--format", "tsv", "--db", database,
     )  # fmt: skip
     assert result.stdout == "file_id\n5\n4\n3\n"
-    assert "3 rows, and more match: --limit 0 for all, --count for how many\n" in result.stderr
+    assert "first 3 rows; --limit 0 shows all, --count tells how many match\n" in result.stderr
 
 
 def test_an_answer_that_is_whole_says_nothing(run: Run, database: str) -> None:
@@ -100,7 +100,7 @@ def test_an_answer_that_finds_no_room(database: str) -> None:
             check=False,
         )
     assert done.returncode == 1
-    assert done.stderr == "error: the answer cannot be written: No space left on device\n"
+    assert done.stderr == "error: cannot write the result: No space left on device\n"
 
 
 def test_count_is_a_number_alone(run: Run, database: str) -> None:
@@ -113,7 +113,7 @@ def test_count_is_a_number_alone(run: Run, database: str) -> None:
 def test_groups(run: Run, database: str) -> None:
     result = run("query", "--group-by", "network_dim", "--limit", "2", "--db", database)
     assert result.stdout.splitlines() == ["network_dim\tcount", "32\t2", "\t2"]
-    assert "the first 2 values; --limit 0 for all" in result.stderr
+    assert "first 2 values; --limit 0 shows all" in result.stderr
 
 
 def test_options_that_change_nothing_are_told(run: Run, database: str) -> None:
@@ -123,10 +123,10 @@ def test_options_that_change_nothing_are_told(run: Run, database: str) -> None:
 
     assert plain.stderr == ""
     assert sorted_.stdout == plain.stdout
-    assert sorted_.stderr == "--sort changes nothing where rows are counted\n"
+    assert sorted_.stderr == "--sort has no effect when rows are counted\n"
     assert (shown.stdout, shown.stderr) == (
         "8\n",
-        "--columns changes nothing where rows are counted\n",
+        "--columns has no effect when rows are counted\n",
     )
 
 
@@ -134,7 +134,7 @@ def test_sparse_fields_are_named(run: Run, database: str) -> None:
     result = run("query", "noise_offset>0.05", "reason is null", "--db", database)
     assert result.exit_code == 0
     assert "no row has noise_offset\n" in result.stderr
-    assert "only 12 % of the rows have reason\n" in result.stderr
+    assert "only 12% of rows have reason\n" in result.stderr
     assert "network_dim" not in run("query", "network_dim>4", "--db", database).stderr
 
 
@@ -241,8 +241,8 @@ def test_the_shell_completes_fields(shell: str, words: list[str], expected: str)
 
 
 def test_a_condition_is_completed_at_its_end() -> None:
-    assert [name for name, _ in condition("network_dim>64 and optimizer_p")] == [
+    assert [name for name, _ in complete_condition("network_dim>64 and optimizer_p")] == [
         "network_dim>64 and optimizer_path"
     ]
-    assert condition("network_dim>") == []
-    assert len(condition("")) == len(FIELDS)
+    assert complete_condition("network_dim>") == []
+    assert len(complete_condition("")) == len(FIELDS)

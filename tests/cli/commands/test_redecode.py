@@ -29,7 +29,7 @@ def test_it_says_what_changed(run: Run, old: str) -> None:
 
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.splitlines() == [
-        f"{len(DIMS)} headers decoded again in less than a second",
+        f"{len(DIMS)} headers decoded in less than a second",
         "  no metadata → decoded: 1 file",
     ]
     found = run("query", "file_id=2", "--columns", "network_dim,outcome", "--db", old)
@@ -39,7 +39,7 @@ def test_it_says_what_changed(run: Run, old: str) -> None:
 def test_what_is_new_is_decoded_again_on_request_only(run: Run, database: str) -> None:
     assert "--all decodes them again" in run("redecode", "--db", database).stdout
     result = run("redecode", "--all", "--db", database)
-    assert "no file ended otherwise" in result.stdout
+    assert "no outcome changed" in result.stdout
     assert run("redecode", "-q", "--all", "--db", database).output == ""
 
 

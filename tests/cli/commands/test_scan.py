@@ -35,8 +35,8 @@ def test_a_scan_makes_the_database_and_says_what_it_found(
     lines = result.stdout.splitlines()
     assert lines[0] == "2 files in 2 folders, 2 read in less than a second"
     assert [line.split() for line in lines[1:3]] == [
-        ["decoded", "1", "50", "%"],
-        ["no", "metadata", "1", "50", "%"],
+        ["decoded", "1", "50%"],
+        ["no", "metadata", "1", "50%"],
     ]
     assert result.stderr == ""
     found = run(

@@ -19,10 +19,13 @@ def test_a_page_with_what_is_usual(run: Run, database: str) -> None:
     assert "trigger words: marble, polished marble" in page
     assert "1,200 steps of batch 2 over 40 images repeated 5 times" in page
     assert "2,400 images seen in 60 minutes." in page
-    assert "their median and middle half (Pony: at most 6 of 8 files)." in page
+    assert (
+        "interquartile range (IQR) among LoRAs that report the field (Pony: up to 6 of 8 files)."
+        in page
+    )
     # Of the ranks 8, 16, 32, 32, 64 and 128 the median is 32, the quartiles 20 and 56.
     # 128 is the largest of 6.
-    assert "network_dim 128 95 32 20 to 56" in page
+    assert "network_dim 128 95 32 20\N{EN DASH}56" in page
     assert "1girl 40 ████" in page
     assert "! the metadata says rank 128, the tensors have rank 32" in page
 
@@ -75,10 +78,10 @@ def test_a_refused_file_says_why_and_what_to_do(run: Run, database: str) -> None
     assert result.exit_code == 0
     assert "early_access: in early access until 2027-01-01 00:00 UTC" in page
     assert "Early access ends on 2027-01-01 00:00:00 UTC." in page
-    assert "for those who paid" in page
+    assert "Read when early access ends." in page
     assert "Network" not in page
     pending = run("show", "8", "--db", database).stdout
-    assert "goes on with what is pending" in " ".join(pending.split())
+    assert "Read by the next lora-crawl sync." in pending
 
 
 def test_nothing_of_that_name(run: Run, database: str) -> None:

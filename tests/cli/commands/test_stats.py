@@ -14,11 +14,10 @@ def test_a_page_for_a_person(run: Run, database: str) -> None:
 
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
-        "8 files, each counted once; the headers of 6 were read, and 0 of these (0 %) say",
-        "nothing of their training.",
+        "8 files, 6 headers read, 0 (0%) of them without training metadata",
         "",
         "network_dim  rank: width of the added layers",
-        "  6 files have it (75 %): median 32, middle half 20 to 56, all from 8 to 128",
+        "  6 files (75%): median 32, IQR 20\N{EN DASH}56, range 8\N{EN DASH}128",
         "  8    1  ████████████",
         "  16   1  ████████████",
         "  32   2  ████████████████████████",
@@ -26,7 +25,7 @@ def test_a_page_for_a_person(run: Run, database: str) -> None:
         "  128  1  ████████████",
         "",
         "optimizer  class name, e.g. AdamW8bit",
-        "  6 files have it (75 %)",
+        "  6 files (75%)",
         "  AdamW8bit  6  ████████████████████████",
     ]
     assert result.stderr == ""
@@ -63,8 +62,8 @@ def test_groups(run: Run, database: str) -> None:
     (row,) = json.loads(grouped.stdout)
     assert (row["base_model"], row["files"], row["median"]) == ("Pony", 8, 32.0)
     assert monthly.stdout.splitlines()[1].split("\t")[:3] == ["optimizer", "2025-01", "8"]
-    assert "month    files  no metadata  have it  25 %  median  75 %  histogram" in table.stdout
-    assert "2025-01      8            0        6    20      32    56  ▄▄█▄▄" in table.stdout
+    assert "month    files  no metadata  with value  25%  median  75%  histogram" in table.stdout
+    assert "2025-01      8            0           6   20      32   56  ▄▄█▄▄" in table.stdout
 
 
 def test_every_kind_of_field_has_a_page(run: Run, database: str) -> None:
@@ -88,7 +87,7 @@ def test_a_condition_picks_files(run: Run, database: str) -> None:
     nothing = run("stats", "--where", "network_dim>999", "--format", "table", "--db", database)
 
     assert (row["files"], row["minimum"], row["maximum"]) == (4, 16, 64)
-    assert (nothing.exit_code, nothing.stdout, nothing.stderr) == (0, "", "no file is picked\n")
+    assert (nothing.exit_code, nothing.stdout, nothing.stderr) == (0, "", "no file matches\n")
 
 
 @pytest.mark.parametrize("form", ["json", "table", "tsv"])

@@ -21,10 +21,10 @@ def test_a_page_for_a_person(run: Run, database: str) -> None:
 
     assert result.exit_code == 0
     assert lines[0] == "Starting recipe for Pony"
-    assert "  network_dim                  32                   6     32 33 %, 8 17 %, …" in lines
-    assert "  optimizer                    AdamW8bit            6     nobody differs" in lines
-    assert any("Too few to rely on" in line for line in lines)
-    assert any("Examples to open with lora-crawl show" in line for line in lines)
+    assert "  network_dim                  32                   6     32 33%, 8 17%, …" in lines
+    assert "  optimizer                    AdamW8bit            6     all the same" in lines
+    assert any("Too few LoRAs to rely on" in line for line in lines)
+    assert any("Examples (open with lora-crawl show)" in line for line in lines)
     assert all(visible(line) == line for line in lines)
     assert max(map(len, lines)) <= 80
     assert result.stderr == ""
@@ -38,7 +38,7 @@ def test_a_terminal_without_an_ellipsis_gets_another_sign(database: str) -> None
         capture_output=True,
         check=True,
     )
-    assert b"32 33 %, 8 17 %, ~\n" in done.stdout
+    assert b"32 33%, 8 17%, ~\n" in done.stdout
     assert b"\\u" not in done.stdout
 
 
@@ -63,8 +63,8 @@ def test_files_for_sd_scripts(run: Run, database: str, tmp_path: Path) -> None:
     text = (folder / "config.toml").read_text(encoding="utf-8")
 
     assert (first.exit_code, second.exit_code, forced.exit_code) == (0, 2, 0)
-    assert first.stderr.startswith(f"{folder}: config.toml, dataset.toml\n")
-    assert "--force overwrites" in second.stderr
+    assert first.stderr.startswith(f"wrote config.toml, dataset.toml to {folder}\n")
+    assert "use --force to overwrite" in second.stderr
     assert tomllib.loads(text)["network_dim"] == 32
     assert "network_dim = 32 # 33% of 6 LoRAs" in text
     assert text.startswith(
@@ -87,7 +87,7 @@ def test_who_is_asked(run: Run, database: str) -> None:
         assert json.loads(result.stdout)["loras"] == loras_left, words
         assert page.exit_code == 0
         if not loras_left:
-            assert "no such LoRA" in page.stdout or "nothing is suggested" in page.stdout
+            assert "no such LoRA" in page.stdout or "there is no suggestion" in page.stdout
 
 
 def test_nothing_to_learn_from_is_not_written(run: Run, database: str, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_an_unknown_base_model_gets_near_names(run: Run, engine: sa.Engine, data
 
     assert (near.exit_code, far.exit_code) == (2, 2)
     assert near.stderr.endswith("did you mean Illustrious?\n")
-    assert far.stderr.endswith("it has Pony and Illustrious\n")
+    assert far.stderr.endswith("the database has Pony and Illustrious\n")
 
 
 def test_an_empty_database(run: Run, engine: sa.Engine) -> None:
@@ -118,7 +118,7 @@ def test_an_empty_database(run: Run, engine: sa.Engine) -> None:
     result = run("suggest", "--base-model", "Pony", "--db", place)
 
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "names no base model yet" in result.stderr
+    assert "has no base models yet" in result.stderr
 
 
 def test_what_makes_no_sense(run: Run, database: str) -> None:

@@ -88,7 +88,7 @@ def test_a_walk_without_a_limit_says_first_what_it_takes(
     assert costs in run(*words).stderr
     again = run(*words).stderr
     assert costs not in again
-    assert "the list has been read to its end before" in again
+    assert "full list already read; checking for changes" in again
     assert costs in run(*words, "--refresh").stderr
     assert costs not in run(*words, "--limit", "3").stderr
     assert "about 5 days 6 hours at 2 requests a second" in run(*words[:3], "--dry-run").stderr
@@ -200,8 +200,11 @@ def test_only_some_models_can_be_asked_for(run: Run, sandbox: Sandbox, database_
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--sandbox", "--api-url", "http://127.0.0.1:1"), "--sandbox brings its own API"),
-        (("--model", "5", "--tag", "style"), "--model names the models"),
+        (
+            ("--sandbox", "--api-url", "http://127.0.0.1:1"),
+            "--sandbox cannot be combined with --api-url",
+        ),
+        (("--model", "5", "--tag", "style"), "--model cannot be combined with"),
         (("--limit", "0"), "--limit"),
         (("--rate", "-1"), "--rate"),
         (("--order", "newest"), "--order"),
@@ -276,7 +279,7 @@ def test_a_refresh_says_what_it_found_and_status_what_is_tried_again(
     assert (again["replaced_files"], again["gone_models"], again["counted_downloads"]) == (0, 0, 0)
     status = run("status", "--db", database_url).stdout
     assert "no longer listed by the site" in status
-    assert "sync --retry-failed asks again" in status
+    assert "retry with lora-crawl sync --retry-failed" in status
     assert max(map(len, status.splitlines())) <= 100
 
 
@@ -287,5 +290,5 @@ def test_status_says_when_a_spent_quota_is_there_again(run: Run, database_url: s
     assert told.exit_code == WORK_LEFT
     assert "unusual amount of downloading" in told.stderr
     status = run("status", "--db", database_url)
-    assert "the site turned the last run away: go on from " in status.stdout
+    assert "the site refused the last run: continue after " in status.stdout
     assert json.loads(run("status", "--db", database_url, "--json").stdout)["go_on_at"]

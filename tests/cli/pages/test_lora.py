@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from crawler.cli.output.console import open_console
-from crawler.cli.pages.lora import advice, print_page
-from crawler.cli.pages.lora_view import Sheet, Usual
+from crawler.cli.output.outcomes import REMEDIES
+from crawler.cli.pages.lora import print_lora
+from crawler.cli.pages.lora_view import LoraView, Usual
 from crawler.cli.pages.prose import sentences
 from crawler.model import Outcome, Problem
+from crawler.model.outcome import READ
 
 STORIES: list[tuple[dict[str, Any], list[str]]] = [
     ({}, []),
@@ -97,27 +99,25 @@ def test_contradictions_stand_beside_the_settings_and_not_among_the_problems() -
     said = Problem(
         "contradicted", "network_dim", "the metadata says rank 8, the tensors have rank 4"
     )
-    text = page(Sheet(title="a", row={"outcome": "decoded", "steps": 1}, problems=[said]), 80)
+    text = page(LoraView(title="a", row={"outcome": "decoded", "steps": 1}, problems=[said]), 80)
     assert "  ! the metadata says rank 8, the tensors have rank 4\n" in text
     assert "Problems" not in text
 
 
-@pytest.mark.parametrize("outcome", list(Outcome))
-def test_every_outcome_without_a_header_has_advice(outcome: Outcome) -> None:
-    is_read = outcome in {Outcome.DECODED, Outcome.NO_METADATA}
-    assert bool(advice(outcome.value, local=False)) is not is_read
+def test_every_outcome_without_a_header_has_a_remedy() -> None:
+    assert set(REMEDIES) == set(Outcome) - READ
 
 
-def page(sheet: Sheet, width: int, encoding: str = "utf-8") -> str:
+def page(view: LoraView, width: int, encoding: str = "utf-8") -> str:
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="backslashreplace")
     console = open_console(stream)
     console.width = width
-    print_page(console, sheet)
+    print_lora(console, view)
     stream.seek(0)
     return stream.read()
 
 
-SHEET = Sheet(
+VIEW = LoraView(
     title="猫" * 90,
     row={
         "outcome": "decoded",
@@ -137,16 +137,16 @@ SHEET = Sheet(
 
 @pytest.mark.parametrize("width", [60, 80, 160])
 def test_a_page_keeps_to_the_width(width: int) -> None:
-    text = page(SHEET, width)
+    text = page(VIEW, width)
     assert max(len(line) for line in text.splitlines()) <= width
     assert "and 70 more: --json has all" in text
-    assert "and 80 more tags" in text
+    assert "and 80 more: --json has all" in text
     assert "and 30 more: --json has all" in text
 
 
 def test_numbers_and_their_neighbours() -> None:
-    lines = [" ".join(line.split()) for line in page(SHEET, 160).splitlines()]
-    assert "network_dim 32 16 8 to 16 rank: width of the added layers" in lines
+    lines = [" ".join(line.split()) for line in page(VIEW, 160).splitlines()]
+    assert "network_dim 32 16 8\N{EN DASH}16 rank: width of the added layers" in lines
     assert "steps 100 50 optimizer steps done at this save" in lines
     assert "seed 1234567 random seed" in lines
     assert "v2 no base is Stable Diffusion 2" in lines
@@ -154,6 +154,6 @@ def test_numbers_and_their_neighbours() -> None:
 
 
 def test_an_output_without_blocks_gets_plain_signs() -> None:
-    text = page(SHEET, 80, encoding="ascii")
+    text = page(VIEW, 80, encoding="ascii")
     assert "tag 99  99  ########################" in text
     assert "█" not in text

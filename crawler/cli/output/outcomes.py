@@ -1,0 +1,43 @@
+"""The outcomes of files for a person: how many files have each, and what to do about it."""
+
+from collections.abc import Iterator, Mapping
+
+from crawler.cli.output.words import number, share
+from crawler.model import Outcome
+from crawler.model.outcome import READ
+
+#: What to do about each outcome of a file that was not read.
+REMEDIES: Mapping[str, str] = {
+    Outcome.PENDING: "read by the next lora-crawl sync",
+    Outcome.NOT_SAFETENSORS: "only safetensors files can be read",
+    Outcome.BAD_HEADER: "no program can load this file",
+    Outcome.LOGIN_REQUIRED: "run lora-crawl login, then sync again",
+    Outcome.EARLY_ACCESS: "read when early access ends",
+    Outcome.DOWNLOADS_DISABLED: "will not be retried",
+    Outcome.FORBIDDEN: "will not be retried",
+    Outcome.NOT_FOUND: "retry with lora-crawl sync --retry-failed",
+    Outcome.ARCHIVED: "will not be retried",
+    Outcome.FAILED: "retry with lora-crawl sync --retry-failed",
+}
+
+
+def in_order(outcomes: Mapping[Outcome, int]) -> list[tuple[Outcome, int]]:
+    """The counts of files that were read first, then the largest first."""
+    return sorted(outcomes.items(), key=lambda pair: (pair[0] not in READ, -pair[1]))
+
+
+def outcome_lines(
+    outcomes: Mapping[Outcome, int], remarks: Mapping[str, str]
+) -> Iterator[tuple[Outcome, str]]:
+    """Each outcome with a line of its name, count, share of all files, and remark if it has one."""
+    total = sum(outcomes.values())
+    width = max((len(number(files)) for files in outcomes.values()), default=0)
+    for outcome, files in in_order(outcomes):
+        name = spoken(outcome)
+        line = f"  {name:18} {number(files):>{width}}  {share(files / total):>4}"
+        yield outcome, f"{line}  {remarks.get(outcome, '')}".rstrip()
+
+
+def spoken(outcome: Outcome) -> str:
+    """`login required`."""
+    return outcome.value.replace("_", " ")
