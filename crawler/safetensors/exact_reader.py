@@ -63,12 +63,13 @@ def _token(pattern: str) -> re.Pattern[bytes]:
     return re.compile((_BLANK + pattern).encode())
 
 
-# The kinds of value. A container that is not easy is only opened, an object with its first key.
+# The kinds of value. A container that is not easy is only opened: an object with its first key, arrays
+# that begin inside each other together.
 _VALUE = _token(
     rf"(?:(?P<easy>{_EASY})"
     r"|(?P<number>-?+(?P<whole>0|[1-9][0-9]*+)(?:\.(?P<fraction>[0-9]++))?+"
     r"(?:[eE](?P<sign>[-+]?+)(?P<power>[0-9]++))?+)"
-    rf"|(?P<array>\[{_BLANK}(?!\]))"
+    rf"|(?P<arrays>(?:\[{_BLANK}(?!\]))++)"
     rf"|(?P<object>\{{{_BLANK}{_MEMBER_KEY}))"
 )
 _EASY_ELEMENTS = _token(rf"(?:{_EASY}{_BLANK},{_BLANK})*+")
@@ -301,14 +302,16 @@ def _skip_value(raw: bytes, at: int, *, depth: int) -> int:
         kind, at = found.lastgroup, found.end()
         if kind == "number":
             _check_range(found)
-        elif kind in ("array", "object"):
-            closers += b"]" if kind == "array" else b"}"
+        elif kind == "arrays":
+            closers += b"]" * found[kind].count(b"[")
+        elif kind == "object":
+            closers += b"}"
         easy_container = kind == "easy" and raw[found.start(kind)] in b"[{"
         if depth + len(closers) + easy_container > _MAX_OPEN:
             raise HeaderError("invalid_json", f"more than {_MAX_OPEN} levels of nesting")
         if kind == "object":
             continue  # its first value follows
-        if kind != "array":
+        if kind != "arrays":
             at = _close(raw, at, closers)
             if not closers:
                 return at

@@ -14,7 +14,7 @@ MAX_LAID_OUT = 2**43
 
 
 class Content(NamedTuple):
-    """What a file says, in the terms in which the library tells it."""
+    """The content of a file as the library returns it."""
 
     tensors: dict[str, tuple[str, tuple[int, ...]]]
     metadata: dict[str, str] | None

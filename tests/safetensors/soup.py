@@ -77,7 +77,7 @@ def _object(draw: st.DrawFn, members: list[tuple[str, str]]) -> str:
 
 
 def json_like() -> st.SearchStrategy[str]:
-    """A JSON value, or what looks like one."""
+    """A JSON value, valid or nearly so."""
     leaves = _rarely(texts() | numbers(), _WORDS) | st.sampled_from(["null", "true", "[]", "{}"])
 
     def containers(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:

@@ -1,4 +1,4 @@
-"""Whatever the safetensors library accepts as a whole file we read identically, and nothing else."""
+"""We accept exactly the files that the safetensors library accepts, and read the same from them."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Headers cut, extended, large, or of another format: what is promised beyond the library's verdict."""
+"""Promises beyond the library's verdict: headers that are cut, extended, large or another format."""
 
 import time
 import tracemalloc
@@ -220,7 +220,7 @@ def test_nothing_is_named_by_guessing(data: bytes) -> None:
 
 # --- memory ------------------------------------------------------------------------------------
 
-#: As much as shows the multiple, and is not slow to trace.
+#: Large enough to show the multiple, and small enough to trace quickly.
 LARGE_BYTES = 1_000_000
 SOUND = b'"dtype":"F32","shape":[],"data_offsets":[0,4]'
 
@@ -245,8 +245,8 @@ def _many(head: bytes, unit: bytes, tail: bytes) -> bytes:
     return head + b",".join(unit % number for number in range(count)) + tail
 
 
-# Times the header's own size, measured and with a third more: what becomes objects costs what
-# Python's objects cost, what is only looked at costs a copy or two.
+# Peak memory as a multiple of the header's size: measured, plus a third. Values that become Python
+# objects cost what objects cost; ignored ones cost a copy or two.
 LARGE = {
     "ordinary": (_ordinary, 8),
     "small tensors": (lambda: _many(b"{", b'"%x":["F4",[0],[0,0]]', b"}"), 21),

@@ -51,7 +51,7 @@ def written(
 
 
 def assert_read_alike(raw: bytes) -> None:
-    """The columns, where there are any, say what the slower readers say, and the law finds no fault."""
+    """The fast reader, where it reads, agrees with the slower ones and with the rules of the layout."""
     read = read_usual(raw)
     if read is not None:
         table, metadata = read

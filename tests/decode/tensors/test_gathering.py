@@ -1,4 +1,4 @@
-"""Layers gathered from names in step and from any names: the same layers."""
+"""Names in columns and names in any order give the same layers."""
 
 from collections.abc import Mapping
 

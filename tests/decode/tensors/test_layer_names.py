@@ -1,4 +1,4 @@
-"""The places of layers: prefixes in any combination, text encoders, names that are no path."""
+"""The places of layers: prefixes in any combination, text encoders, names that are too long."""
 
 import pytest
 from hypothesis import given
