@@ -149,11 +149,11 @@ def mark_dropped_files(
         file_ids: All their files.
         now: Is stored as `gone_at`.
     """
-    told = [one.version_id for model in listed for one in model.versions if one.files]
+    with_files = [one.version_id for model in listed for one in model.versions if one.files]
     stored = sa.select(loras.c.file_id).where(loras.c.gone_at.is_(None))
     gone = [
         file_id
-        for ids in slices(told)
+        for ids in slices(with_files)
         for file_id in connection.execute(stored.where(loras.c.version_id.in_(ids))).scalars()
         if file_id not in file_ids
     ]

@@ -45,7 +45,7 @@ _END = (
     .values(
         attempts=loras.c.attempts + sa.bindparam("more_attempts"),
         early_access_until=sa.func.coalesce(
-            sa.bindparam("told_early_access", type_=UtcTime()), loras.c.early_access_until
+            sa.bindparam("new_early_access", type_=UtcTime()), loras.c.early_access_until
         ),
     )
 )
@@ -135,16 +135,16 @@ def _ending(result: Result) -> dict[str, Any]:
         "more_attempts": result.attempts,
         "next_try_at": result.next_try_at,
         "fetched_at": result.fetched_at,
-        "told_early_access": result.early_access_until,
+        "new_early_access": result.early_access_until,
     }
 
 
 def _header_row(result: Result) -> dict[str, Any]:
     length = int.from_bytes(result.header[:LENGTH_BYTES], "little")
-    told = len(result.header) >= LENGTH_BYTES and length in INT64
+    has_length = len(result.header) >= LENGTH_BYTES and length in INT64
     return {
         "file_id": result.target.file_id,
-        "length": length if told else None,
+        "length": length if has_length else None,
         "data": zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(result.header),
         "file_bytes": result.file_bytes,
         "decoder_version": DECODER_VERSION,
