@@ -25,11 +25,10 @@ from crawler.model.header import LENGTH_BYTES
 from crawler.model.outcome import READ
 from crawler.safetensors.reader import parse_header
 from crawler.sandbox import headers
-from crawler.sandbox.chance import dice_for
-from crawler.sandbox.kohya import metadata
-from crawler.sandbox.layers import Base
-from crawler.sandbox.runs import draw_run
-from crawler.sandbox.tensors import Algo, Network, skeleton
+from crawler.sandbox.drawing import dice_for
+from crawler.sandbox.headers import Algo, Base, Network, tensor_list
+from crawler.sandbox.metadata import metadata
+from crawler.sandbox.runs import Trainer, draw_run
 
 #: So many times orjson.loads is what decoding may cost.
 GOAL = 2.0
@@ -76,12 +75,11 @@ def made_up(base: Base, algo: Algo, *, encoder: bool, seed: int) -> Sample:
         base=base,
         algo=algo,
         dim=dice.choice((8, 16, 32, 64)),
-        conv_dim=8 if algo is Algo.LOCON else None,
         text_encoder=encoder,
         dtype="BF16" if base is Base.FLUX1 else "F16",
     )
-    run = draw_run(dice, network, f"thing{seed}", SAVED_BY)
-    tensors = skeleton(network)
+    run = draw_run(dice, Trainer.KOHYA, network, f"thing{seed}", SAVED_BY)
+    tensors = tensor_list(network)
     header = headers.sound(metadata(dice, run, f"thing{seed}-v1"), tensors)
     return Sample(header, len(header) + tensors.body_bytes)
 

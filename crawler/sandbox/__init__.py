@@ -1,24 +1,21 @@
-"""A local catalogue that behaves like Civitai, for trying the tool and for tests.
+"""A small stand-in for Civitai on this machine, for trying the tool and for tests.
 
-`Catalogue` is made up from a seed, `Replay` serves what was recorded, `Sandbox` runs either one
-as a server on loopback addresses. What the real site does wrong it does too, on purpose; `Faults`
-has the switches. Nothing here knows the rest of the project, but for its nouns.
+A `Catalogue` is drawn from a seed: models, versions and files (`drawing`), the training run behind
+each file (`runs`) in the words of its trainer (`metadata`), its tensors and header (`headers`), and
+`truth`, the outcome of each file after a perfect crawl. `later` is the same catalogue after some
+`Changes`. A `Sandbox` serves it on two loopback addresses (`server`): the API with its list in two
+maturity passes and three orders (`api`), and storage behind signed links (`storage`). `Faults` say
+how it misbehaves on purpose.
 """
 
-from crawler.sandbox.catalogue import Catalogue
-from crawler.sandbox.changes import Changes
-from crawler.sandbox.faults import Faults
-from crawler.sandbox.replay import Replay
-from crawler.sandbox.server import SANDBOX_KEY, Sandbox, serve_forever
-from crawler.sandbox.tally import Counters
+from crawler.sandbox.catalogue import Catalogue, Changes
+from crawler.sandbox.faults import Counters, Faults
+from crawler.sandbox.server import Sandbox
 
 __all__ = [
-    "SANDBOX_KEY",
     "Catalogue",
     "Changes",
     "Counters",
     "Faults",
-    "Replay",
     "Sandbox",
-    "serve_forever",
 ]

@@ -1,248 +1,240 @@
-"""The API host: lists, models, versions, links to files, and its moods."""
+"""The API host: the list, single models and versions, and links to files."""
 
-import time
-from collections.abc import Callable, Mapping
+from bisect import bisect_left
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import islice
+from math import inf
+from operator import itemgetter
 from typing import Any
 
 import msgspec
-from starlette.applications import Starlette
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from crawler.sandbox.bodies import model_body, version_body
-from crawler.sandbox.downloads import QUOTA, RedirectedError, granted, is_browser
-from crawler.sandbox.faults import Faults
-from crawler.sandbox.listing import answer
-from crawler.sandbox.luck import Luck, subject_of, subject_of_file
-from crawler.sandbox.questions import RefusedError, read_question
-from crawler.sandbox.signing import Signer
-from crawler.sandbox.tally import Tally
-from crawler.sandbox.world import World
+from crawler.model import Outcome
+from crawler.sandbox.catalogue import Rank, Sort, rank_of, refusal_of
+from crawler.sandbox.drawing import KINDS, MODEL_TAGS, SiteFile, SiteModel, SiteVersion
+from crawler.sandbox.storage import Site, new_link, subject_of
 
-_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-_MOST_ID = 2**31 - 1
-_SHARED = "public, s-maxage=300, stale-while-revalidate=150"
-_PRIVATE = "max-age=0, private, no-cache"
-_BREAK = "<html><body>We're adjusting a few things, be back in a few minutes...</body></html>"
-_GATEWAY = "<html><head><title>{}</title></head><body>cloudflare</body></html>"
-_BLOCKED = {
-    "error": "Access to this service is not available in your region due to legal restrictions.",
-    "code": "REGION_BLOCKED",
-}
+_MOST_PER_PAGE = 100
+_DOWNLOADS = "/api/download/models/"
+_EARLY_ACCESS_ENDS = "2099-12-31T12:00:00.000Z"  # far enough for every test
+_FORMATS = {"safetensors": "SafeTensor", "pt": "PickleTensor"}
+_REFUSALS: Mapping[Outcome, tuple[int, str, str]] = {  # status, `error`, `message`
+    Outcome.NOT_FOUND: (404, "File not found", ""),
+    Outcome.ARCHIVED: (410, "Model archived, not available for download", ""),
+    Outcome.DOWNLOADS_DISABLED: (
+        401, "Unauthorized", "The creator of this asset has disabled downloads on this file",
+    ),
+    Outcome.LOGIN_REQUIRED: (
+        401, "Unauthorized", "The creator of this asset requires you to be logged in to download it",
+    ),
+    Outcome.FORBIDDEN: (403, "You do not have access to download this file", ""),
+    Outcome.EARLY_ACCESS: (403, "Early Access", "This asset is in Early Access."),
+}  # fmt: skip
+_QUOTA = "We've noticed an unusual amount of downloading from your account. Come back later."
+_REGION = "Access to this service is not available in your region due to legal restrictions."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Api:
-    """What the API host needs to answer.
+    """The endpoints of one site."""
 
-    Attributes:
-        storage: Where links to files begin.
-        key: The only valid API key.
-    """
+    site: Site
 
-    world: World
-    faults: Faults
-    signer: Signer
-    tally: Tally
-    luck: Luck
-    storage: str
-    key: str
-
-    def application(self) -> Starlette:
-        """The host as an ASGI application."""
+    def routes(self) -> list[Route]:
+        """Every endpoint at its path."""
         endpoints = {
             "/api/v1/models": self._models,
-            "/api/v1/models/{id}": self._model,
-            "/api/v1/model-versions/{id}": self._version,
+            "/api/v1/models/{id:int}": self._model,
             "/api/v1/me": self._me,
-            "/api/download/models/{id}": self._download,
-            "/login": self._page,
-            "/model-versions/{id}": self._page,
+            f"{_DOWNLOADS}{{id:int}}": self._download,
         }
-        return Starlette(
-            routes=[Route(path, end, methods=_METHODS) for path, end in endpoints.items()],
-            exception_handlers={RefusedError: self._refused, RedirectedError: self._redirected},
-        )
+        return [Route(path, endpoint) for path, endpoint in endpoints.items()]
 
-    def mood(self, agent: str, path: str, query: str) -> Response | None:
-        """What stands between a client and the API, None when nothing does."""
-        faults, subject = self.faults, subject_of(path, query)
-        if faults.agent_rules and agent.startswith("Python-urllib"):
-            self.tally.inject("agent_rules")
-            return _edge_block(faults)
-        if faults.region_blocked and path.startswith("/api/v1"):
-            self.tally.inject("region_blocked")
-            return _json(_BLOCKED, 451)
-        for switch, reply in _MOODS.items():
-            if self.luck.strikes(getattr(faults, switch), switch, subject):
-                return reply(faults)
+    def trouble(self, request: Request) -> Response | None:
+        """What answers in place of the API; None when nothing does."""
+        site, schedule, subject = self.site, self.site.schedule, str(request.url)
+        site.counters.api_requests += 1
+        if request.url.path.startswith(_DOWNLOADS):
+            subject = f"file {request.query_params.get('fileId')}"
+        if schedule.faults.region_blocked:
+            site.counters.injected["region_blocked"] += 1
+            return _json({"error": _REGION, "code": "REGION_BLOCKED"}, 451)
+        if schedule.fails("html_reply", subject):
+            return HTMLResponse("<html><body>Be back in a few minutes...</body></html>")
+        if schedule.fails("edge_block", subject):
+            return PlainTextResponse("error code: 1010", 403)
+        if schedule.fails("busy", subject):
+            body = {"error": "Model search is temporarily overloaded - please retry."}
+            return _json(body, 503, {"Retry-After": "0"})
+        if schedule.fails("server_error", subject):
+            status = (500, 502, 504)[len(subject) % 3]
+            return HTMLResponse(f"<html><title>{status}</title>cloudflare</html>", status)
         return None
 
     async def _models(self, request: Request) -> Response:
-        self.tally.count("lists")
-        _get_only(request)
-        logged_in = self._logged_in(request)
-        pairs = request.query_params.multi_items()
-        question = read_question(pairs, logged_in=logged_in)
-        view = self.world.list_call(None if logged_in else str(request.url))
-        if question.cursor is not None and self._deployed():
-            message = "Invalid cursor: expected 3 value(s) for this sort, received 2"
-            raise RefusedError(400, {"message": message}, "deploy_at")
-        page = answer(view, question, pairs, _origin(request))
-        self.tally.inject("unlisted", page.dropped)
-        headers = {"Cache-Control": _PRIVATE if logged_in else _SHARED}
-        if view.age:
-            self.tally.inject("edge_cache")
-            headers["Age"] = str(view.age)
-        return _json(page.body, headers=headers)
+        """One page of the list.
 
-    def _deployed(self) -> bool:
-        """Whether a deploy made this list call's cursor worthless; it happens once."""
-        due = self.faults.deploy_at is not None and self.tally.lists >= self.faults.deploy_at
-        return due and not self.tally.injected("deploy_at")
+        A model that is not listed is left out after the page is cut, so pages run short.
+        """
+        self.site.counters.lists += 1
+        query, catalogue = request.query_params, self.site.catalogue
+        try:
+            limit = int(query.get("limit", _MOST_PER_PAGE))
+            sort = Sort(query.get("sort", Sort.OLDEST))
+            floor = _floor(sort, query.get("cursor"))
+        except ValueError as error:
+            return _json({"message": f"Invalid limit, sort or cursor: {error}"}, 400)
+        creator = query.get("username")
+        if creator is not None and all(model.creator != creator for model in catalogue.models):
+            return _json({"message": "User not found"}, 404)
+        ranked = catalogue.orders[sort]
+        behind = islice(ranked, bisect_left(ranked, floor, key=itemgetter(0)), None)
+        found = (model for _rank, model in behind if _matches(model, query))
+        chosen, following = list(islice(found, limit)), next(found, None)
+        shown = [model for model in chosen if model.listed]
+        bases, metadata = query.getlist("baseModels"), {}
+        if following is not None:
+            metadata["nextCursor"] = "|".join(map(str, rank_of(following, sort)))
+        items = [self._item(model, request, bases) for model in shown]
+        return _json({"items": items, "metadata": metadata})
 
     async def _model(self, request: Request) -> Response:
-        self.tally.count("models")
-        model_id = _id(request)
-        stock = self.world.stock
-        position = stock.find_model(model_id)
-        if position is None:
-            raise RefusedError(404, {"error": f"No model with id {model_id}"})
-        item = stock.item(position, _origin(request), self.world.tick)
-        return _json(model_body(item), headers={"Cache-Control": _SHARED})
-
-    async def _version(self, request: Request) -> Response:
-        self.tally.count("models")
-        _get_only(request)
-        version_id = _id(request)
-        stock = self.world.stock
-        position = stock.find_version(version_id)
-        if position is None:
-            raise RefusedError(404, {"error": "Model not found"})
-        item = stock.item(position, _origin(request), self.world.tick)
-        version = next((it for it in item["modelVersions"] if it["id"] == version_id), None)
-        if version is None:  # not published yet
-            raise RefusedError(404, {"error": "Model not found"})
-        return _json(version_body(item, version), headers={"Cache-Control": _SHARED})
+        for model in self.site.catalogue.models:
+            if model.model_id == request.path_params["id"]:
+                return _json(self._item(model, request))
+        return _json({"error": "No model with this id"}, 404)
 
     async def _me(self, request: Request) -> Response:
-        _get_only(request)
-        if not self._logged_in(request):
-            raise RefusedError(401, {"error": "Unauthorized"})
-        account = {"id": 1, "username": "sandbox", "tier": "free", "status": "active"}
-        return _json({**account, "isMember": False, "subscriptions": []})
+        if not self._has_key(request):
+            return _json({"error": "Unauthorized"}, 401)
+        return _json({"id": 1, "username": "sandbox", "tier": "free", "status": "active"})
 
     async def _download(self, request: Request) -> Response:
-        self.tally.count("resolutions")
-        if self.faults.blacklisted:
-            raise RefusedError(403, {"error": "Forbidden"}, "blacklisted")
-        limit = self.faults.quota
-        if limit is not None and self.tally.downloads >= limit:
-            raise RefusedError(429, {"error": QUOTA}, "quota")
-        upload = granted(
-            self.world.stock,
-            request.path_params["id"],
-            {name: value for name, value in request.query_params.items() if name != "token"},
-            logged_in=self._logged_in(request),
-            browser=is_browser(request.headers.get("user-agent", "")),
-        )
-        subject = subject_of_file(upload.file_id)
-        if self.luck.strikes(self.faults.lost_file, "lost_file", subject):
-            headers = {"Cache-Control": "private, no-store"}
-            return _json({"error": "File not found"}, 404, headers)
-        self.tally.download(upload.file_id)
-        link = self.storage + self.signer.link(upload, int(time.time()))
+        site, quota = self.site, self.site.schedule.faults.quota
+        site.counters.resolutions += 1
+        if quota is not None and site.counters.downloads >= quota:
+            site.counters.injected["quota"] += 1
+            return _json({"error": _QUOTA}, 429)
+        place = site.catalogue.files.get(int(request.query_params.get("fileId", 0)))
+        if place is None or place.version.version_id != request.path_params["id"]:
+            return _refusal(Outcome.NOT_FOUND)
+        file, subject = place.file, subject_of(place.file)
+        refusal = refusal_of(file, key=self._has_key(request))
+        if refusal is not None:
+            switch = {Outcome.NOT_FOUND: "gone"}.get(refusal, str(refusal))
+            site.schedule.refused(switch, subject)
+            return _refusal(refusal)
+        if site.schedule.fails("lost_file", subject):
+            return _refusal(Outcome.NOT_FOUND)
+        site.counters.counted[file.file_id] += 1
         # set by hand: RedirectResponse would quote the link once more
-        headers = {"Location": link, "Cache-Control": "no-store, max-age=0"}
-        return Response(status_code=307, headers=headers)
+        return Response(status_code=307, headers={"Location": new_link(site, file)})
 
-    async def _page(self, request: Request) -> Response:
-        return HTMLResponse(f"<!DOCTYPE html><title>Sandbox</title>{request.url.path}")
+    def _has_key(self, request: Request) -> bool:
+        return request.headers.get("authorization") == f"Bearer {self.site.key}"
 
-    def _refused(self, request: Request, error: Exception) -> Response:
-        assert isinstance(error, RefusedError)  # noqa: S101 - Starlette types handlers loosely
-        if error.fault is not None:
-            self.tally.inject(error.fault)
-            self.luck.answered(subject_of(request.url.path, request.url.query))
-        browser = is_browser(request.headers.get("user-agent", ""))
-        download = request.url.path.startswith("/api/download/")
-        if browser and download and "message" not in error.body:  # a person gets plain text
-            return PlainTextResponse(str(error.body["error"]), error.status)
-        return _json(error.body, error.status)
+    def _item(
+        self, model: SiteModel, request: Request, base_models: Collection[str] = ()
+    ) -> dict[str, Any]:
+        """A model with its versions, those of `base_models` alone when there are any."""
+        return {
+            "id": model.model_id,
+            "name": model.name,
+            "description": f"<p>{model.name}, made for the sandbox.</p>",
+            "allowCommercialUse": ["Image", "RentCivit"],
+            "type": model.type,
+            "minor": model.minor,
+            "nsfw": not model.level & 1,
+            "nsfwLevel": model.level,
+            "stats": {"downloadCount": model.downloads, "thumbsUpCount": model.likes},
+            "creator": {"username": model.creator, "image": None},
+            "tags": list(model.tags),
+            "modelVersions": [
+                self._version_body(model, version, request)
+                for version in model.versions
+                if not base_models or version.base_model in base_models
+            ],
+        }
 
-    def _redirected(self, _request: Request, error: Exception) -> Response:
-        assert isinstance(error, RedirectedError)  # noqa: S101 - Starlette types handlers loosely
-        self.tally.inject(error.fault)
-        return RedirectResponse(error.location)
+    def _version_body(
+        self, model: SiteModel, version: SiteVersion, request: Request
+    ) -> dict[str, Any]:
+        time = version.published_at.isoformat(timespec="milliseconds")
+        published_at = time.replace("+00:00", "Z")
+        early = version.files[0].refusal is Outcome.EARLY_ACCESS
+        url = f"{request.url.scheme}://{request.url.netloc}{_DOWNLOADS}{version.version_id}"
+        return {
+            "id": version.version_id,
+            "name": f"v{version.version_id % 32 + 1}.0",
+            "baseModel": version.base_model,
+            "publishedAt": published_at,
+            "nsfwLevel": model.level,
+            "trainedWords": [version.trigger],
+            "paidAccess": {"endsAt": _EARLY_ACCESS_ENDS} if early else None,
+            "stats": {"downloadCount": model.downloads // 2, "thumbsUpCount": model.likes // 2},
+            "files": [
+                self._file_body(file, f"{url}?fileId={file.file_id}", published_at)
+                | ({"primary": True} if file is version.files[0] else {})
+                for file in version.files
+            ],
+            "images": [{"url": f"https://image.sandbox.invalid/{version.version_id}.jpeg"}],
+            "downloadUrl": url,
+        }
 
-    def _logged_in(self, request: Request) -> bool:
-        words = request.headers.get("authorization", "").split()
-        token = words[1] if len(words) > 1 else request.query_params.get("token")
-        return token == self.key
+    def _file_body(self, file: SiteFile, url: str, scanned_at: str) -> dict[str, Any]:
+        catalogue = self.site.catalogue
+        whole, weights = catalogue.digest(file, "file"), catalogue.digest(file, "weights")
+        hashes = {"SHA256": whole, "AutoV2": whole[:10], "AutoV3": weights[:12]}
+        return {
+            "id": file.file_id,
+            "sizeKB": catalogue.size_of(file.file_id) / 1024,
+            "name": file.name,
+            "type": file.type,
+            "metadata": {"format": _FORMATS.get(file.name.rpartition(".")[2], "Other")},
+            "hashes": {name: it.upper() for name, it in hashes.items()},
+            "scannedAt": scanned_at,
+            "downloadUrl": url,
+        }
+
+
+def _floor(sort: Sort, cursor: str | None) -> Rank:
+    """The lowest rank that a cursor lets through.
+
+    Raises:
+        ValueError: It is no cursor.
+    """
+    if cursor is None:
+        return (-inf, 0, 0)
+    first, second, model_id = map(float, cursor.split("|"))
+    # by `Oldest` every model of this time comes again, whatever its id
+    return (first, 0, 0) if sort is Sort.OLDEST else (first, second, int(model_id))
+
+
+def _matches(model: SiteModel, query: QueryParams) -> bool:
+    """Whether the filters of a request let a model through; the site ignores a tag of nobody."""
+    types, bases, tag = query.getlist("types"), query.getlist("baseModels"), query.get("tag")
+    return (
+        model.in_pass(mature=query.get("nsfw") == "true")
+        and (not types or model.type in types)
+        and (not bases or any(version.base_model in bases for version in model.versions))
+        and (tag not in (*KINDS, *MODEL_TAGS) or tag in model.tags)
+        and query.get("username") in (None, model.creator)
+        and query.get("query", "").lower() in model.name.lower()
+    )
+
+
+def _refusal(outcome: Outcome) -> Response:
+    status, error, message = _REFUSALS[outcome]
+    until = {"deadline": _EARLY_ACCESS_ENDS} if outcome is Outcome.EARLY_ACCESS else {}
+    return _json({"error": error, "message": message or error} | until, status)
 
 
 def _json(
     body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    response = Response(
-        msgspec.json.encode(body), status, headers, media_type="application/json; charset=utf-8"
-    )
-    response.headers["Access-Control-Allow-Origin"] = "*"
-    return response
-
-
-def _on_break(_faults: Faults) -> Response:
-    return HTMLResponse(_BREAK)
-
-
-def _edge_block(_faults: Faults) -> Response:
-    return PlainTextResponse("error code: 1010", 403)
-
-
-def _bad_gateway(_faults: Faults) -> Response:
-    return HTMLResponse(_GATEWAY.format("502 Bad Gateway"), 502)
-
-
-def _gateway_timeout(_faults: Faults) -> Response:
-    return HTMLResponse(_GATEWAY.format("504 Gateway Timeout"), 504)
-
-
-def _server_error(_faults: Faults) -> Response:
-    message = "An unexpected error occurred"
-    return _json({"message": message, "error": "made up by the sandbox"}, 500)
-
-
-def _busy(faults: Faults) -> Response:
-    body = {"error": "Model search is temporarily overloaded — please retry."}
-    headers = {"Retry-After": str(faults.retry_after), "Cache-Control": "no-store"}
-    return _json(body, 503, headers)
-
-
-# By the name of the switch, in the order in which they are drawn
-_MOODS: Mapping[str, Callable[[Faults], Response]] = {
-    "html_reply": _on_break,
-    "edge_block": _edge_block,
-    "bad_gateway": _bad_gateway,
-    "gateway_timeout": _gateway_timeout,
-    "server_error": _server_error,
-    "busy": _busy,
-}
-
-
-def _get_only(request: Request) -> None:
-    if request.method != "GET":
-        raise RefusedError(405, {"error": "Method not allowed"})
-
-
-def _id(request: Request) -> int:
-    text = request.path_params["id"]
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MOST_ID):
-        raise RefusedError(400, {"error": "✖ Invalid input: expected a whole number\n  → at id"})
-    return int(text)
-
-
-def _origin(request: Request) -> str:
-    """The address that the client used, for the links in the reply."""
-    return f"{request.url.scheme}://{request.url.netloc}"
+    return Response(msgspec.json.encode(body), status, headers, media_type="application/json")

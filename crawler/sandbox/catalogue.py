@@ -1,48 +1,101 @@
-"""A made-up catalogue of any size; nothing of it is stored."""
+"""A made-up catalogue: its models in each order, the bytes of its files, and how a crawl ends."""
 
-from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
 from functools import cached_property, lru_cache
-from typing import Any
+from operator import itemgetter
+from random import Random
+from typing import NamedTuple
 
-from crawler.errors import UsageError
 from crawler.model import Outcome
-from crawler.sandbox import contents, history, words
-from crawler.sandbox.changes import Changes
-from crawler.sandbox.drawing import MOST_MODELS, Drawing
-from crawler.sandbox.entries import SETTLED, Content, Sort, Traits, Upload
+from crawler.sandbox import drawing, headers
+from crawler.sandbox.drawing import LAST_DAY, Body, SiteFile, SiteModel, SiteVersion, dice_for
 from crawler.sandbox.faults import Faults
-from crawler.sandbox.items import comments, item
-from crawler.sandbox.releases import MOST_WEEKS, Release, releases, version_index
-from crawler.sandbox.tensors import Measure, Network, skeleton
-from crawler.sandbox.truth import is_listed, outcome
-from crawler.sandbox.uploads import file_version
+from crawler.sandbox.headers import Base
+from crawler.sandbox.metadata import digits, metadata
+from crawler.sandbox.runs import draw_network, draw_run
 
-# What is remembered, because it is asked for again soon: numbers of things
-_REMEMBERED_TRAITS = 65_536
-_REMEMBERED_RELEASES = 4_096
-_REMEMBERED_MEASURES = 4_096
-_REMEMBERED_SIZES = 262_144
-_REMEMBERED_SKELETONS = 128  # of up to 0.4 MB each
-_REMEMBERED_CONTENTS = 32  # the same
-#: The longest header that a reader takes unless it is told otherwise, in bytes.
-MAX_HEADER_BYTES = 32 * 1024 * 1024
+_REMEMBERED_LISTS = 128  # tensor lists, of up to 0.4 MB each
+_REMEMBERED_SIZES = 65_536  # numbers
+_EDITING = timedelta(days=6)  # of each week: what is published is published in it
+_BASES = {"SD 1.5": Base.SD1, "Flux.1 D": Base.FLUX1}  # all others are SDXL
+_OTHER_FORMATS = (
+    b"<!DOCTYPE html>\n<html><head><title>Not found</title></head></html>\n",
+    b"version https://git-lfs.github.com/spec/v1\noid sha256:0123456789abcdef\nsize 9\n",
+    b"PK\x03\x04\x14\x00" + bytes(3_000),
+)
+_READINGS: Mapping[Body, Outcome] = {
+    Body.TRAINED: Outcome.DECODED,
+    Body.GIANT_BODY: Outcome.DECODED,
+    Body.NO_METADATA: Outcome.NO_METADATA,
+    Body.BAD_HEADER: Outcome.BAD_HEADER,
+    Body.OTHER_FORMAT: Outcome.NOT_SAFETENSORS,
+    Body.HUGE_HEADER: Outcome.FAILED,  # it is longer than the default limit of a crawl
+}
+#: What an order compares, ascending: two numbers and the id of the model.
+Rank = tuple[float, float, int]
+
+
+class Sort(StrEnum):
+    """The orders of the list, as the API spells them."""
+
+    OLDEST = "Oldest"
+    MOST_DOWNLOADED = "Most Downloaded"
+    HIGHEST_RATED = "Highest Rated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What becomes of a catalogue in a week, in shares of the models that were there; by default nothing.
+
+    The same changes of the same catalogue hit the same models.
+    """
+
+    new_models: float = 0.0  # models that were not there before
+    new_versions: float = 0.0  # models with one more version; they move to the end of `Oldest`
+    new_files: float = 0.0  # models whose newest version has one more file, which moves nothing
+    edited: float = 0.0  # models with another name and other tags
+    stats: float = 0.0  # models with more downloads and likes
+    replaced_files: float = 0.0  # models with other bytes under the same file id
+    gone_models: float = 0.0  # models that are no longer there, not even by their id
+    gone_versions: float = 0.0  # models of several versions whose oldest one is no longer there
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The bytes of a file: a beginning, and zeros up to its size."""
+
+    beginning: bytes
+    size: int
+
+    def part(self, start: int, end: int) -> bytes:
+        """The bytes from `start` up to, not including, `end`; both within the file."""
+        head = self.beginning[start:end]
+        return head + bytes(end - start - len(head))
+
+
+class Place(NamedTuple):
+    """A file and where it belongs."""
+
+    model: SiteModel
+    version: SiteVersion
+    file: SiteFile
 
 
 class Catalogue:
     """Models, versions, files and bytes, all of them a function of what it is made with.
 
-    Where no tick is given, methods speak of the settled catalogue: whatever moves while it is read
-    has moved.
+    Attributes:
+        models: The oldest first, those of later weeks at the end.
+        files: Every file by its id.
 
     Args:
-        size: How many models, at most MOST_MODELS. Some of them no list shows, as the faults want.
+        size: Number of models at first.
         seed: Another seed is another catalogue.
-        faults: What is out of order; by default a mild mix as the real catalogue has it.
-        weeks: What changed since, a week each; see `later`.
-
-    Raises:
-        UsageError: The size is out of bounds, or there are too many weeks.
+        faults: What is out of order; by default about what the real catalogue has.
+        weeks: What has changed since, week by week.
     """
 
     def __init__(
@@ -52,194 +105,142 @@ class Catalogue:
         faults: Faults | None = None,
         weeks: tuple[Changes, ...] = (),
     ) -> None:
-        drawing = Drawing(size, seed, Faults.mild() if faults is None else faults, weeks)
-        if not 0 <= size <= drawing.count <= MOST_MODELS:
-            raise UsageError(f"a sandbox holds at most {MOST_MODELS} models, not {drawing.count}")
-        if len(weeks) > MOST_WEEKS:
-            raise UsageError(f"a sandbox lives {MOST_WEEKS} weeks at most, not {len(weeks)}")
-        self._drawing = drawing
-        self._drawn = lru_cache(_REMEMBERED_TRAITS)(drawing.traits)
-        self.traits = lru_cache(_REMEMBERED_TRAITS)(self._draw_traits) if weeks else self._drawn
-        self._skeleton = lru_cache(_REMEMBERED_SKELETONS)(skeleton)
-        self._measure = lru_cache(_REMEMBERED_MEASURES)(self._draw_measure)
-        self.releases = lru_cache(_REMEMBERED_RELEASES)(self._draw_releases)
-        self._content = lru_cache(_REMEMBERED_CONTENTS)(self._draw_content)
-        self._size_bytes = lru_cache(_REMEMBERED_SIZES)(self._draw_size_bytes)
+        self.size, self.seed, self.weeks = size, seed, weeks
+        self.faults = Faults.mild() if faults is None else faults
+        models, ever = tuple(drawing.draw_models(size, seed, self.faults)), size
+        for week, changes in enumerate(weeks, start=1):
+            models = tuple(self._next_week(models, ever, week, changes))
+            ever += round(ever * changes.new_models)
+        self.models = models
+        self.files = {
+            file.file_id: Place(model, version, file)
+            for model in models
+            for version in model.versions
+            for file in version.files
+        }
+        self._tensors = lru_cache(_REMEMBERED_LISTS)(headers.tensor_list)
+        self.size_of = lru_cache(_REMEMBERED_SIZES)(lambda it: self.content(self.files[it]).size)
 
     def later(self, changes: Changes) -> "Catalogue":
-        """The same catalogue a week later: what it was once it had settled, and these changes.
-
-        What is listed by both keeps its ids. `truth` of the result is how a crawl ends that reads
-        everything again; a file that only the truth of this catalogue knows has vanished since.
-
-        Raises:
-            UsageError: This one is as old as a catalogue gets, or too large.
-        """
-        drawing = self._drawing
-        weeks = (*drawing.history, changes)
-        return Catalogue(drawing.size, drawing.seed, drawing.faults, weeks)
-
-    def __len__(self) -> int:
-        return self._drawing.count
-
-    @property
-    def seed(self) -> int:
-        """What this catalogue was drawn from."""
-        return self._drawing.seed
-
-    @property
-    def faults(self) -> Faults:
-        """What is out of order."""
-        return self._drawing.faults
-
-    @property
-    def now(self) -> int:
-        """The day after the last publication, milliseconds of Unix time."""
-        return history.now(self._drawing)
+        """The same catalogue a week later; what both list keeps its ids."""
+        return Catalogue(self.size, self.seed, self.faults, (*self.weeks, changes))
 
     @cached_property
-    def creators(self) -> AbstractSet[str]:
-        """Every user name, in lower case."""
-        numbers = range(self._drawing.creator_count)
-        return frozenset(words.creator(self.seed, number) for number in numbers)
+    def orders(self) -> Mapping[Sort, Sequence[tuple[Rank, SiteModel]]]:
+        """Every model behind its rank, ascending, for each order."""
+        return {
+            sort: sorted(((rank_of(it, sort), it) for it in self.models), key=itemgetter(0))
+            for sort in Sort
+        }
 
-    @property
-    def tags(self) -> AbstractSet[str]:
-        """Every tag of models, in lower case."""
-        return frozenset(words.MODEL_TAGS)
-
-    @property
-    def in_time_order(self) -> bool:
-        """Ids ascend with time here, which they do not quite in life: so no order is stored."""
-        return True
-
-    @cached_property
-    def restless(self) -> AbstractSet[int]:
-        """The positions whose place in an order is not that of a model left alone."""
-        return history.restless(self._drawing)
-
-    @property
-    def settled_after(self) -> int:
-        """The tick from which on nothing changes any more."""
-        return history.settled_after(self._drawing)
-
-    def resting_at(self, index: int) -> int:
-        """`last_version_at` before anything moved the model."""
-        return history.resting_at(self._drawing, index)
-
-    def last_version_at(self, index: int, tick: int = SETTLED) -> int:
-        """When a model last had a new version, milliseconds of Unix time."""
-        return history.last_version_at(self._drawing, index, tick)
-
-    def counts(self, index: int, sort: Sort, tick: int = SETTLED) -> tuple[int, int]:
-        """The two numbers that an order by statistics compares."""
-        downloads, likes = history.counts(self._drawing, index, tick)
-        match sort:
-            case Sort.MOST_DOWNLOADED:
-                return downloads, likes
-            case Sort.MOST_DISCUSSED:
-                return comments(likes), likes
-            case Sort.MOST_COLLECTED:
-                return likes // 2, likes
-            case Sort.MOST_IMAGES:
-                return likes % 40, likes
-            case _:
-                return likes, downloads
-
-    def item(self, index: int, origin: str, tick: int = SETTLED) -> Mapping[str, Any]:
-        """One model as a list shows it, with every version, listed or not."""
-        published = self.releases(index)
-        if index in self.restless:
-            until = history.clock(self._drawing, tick)
-            published = tuple(release for release in published if release.published_at < until)
-        return item(
-            self._drawing,
-            index,
-            traits=self.traits(index),
-            counts=history.counts(self._drawing, index, tick),
-            releases=published,
-            size_bytes=self._size_bytes,
-            origin=origin,
-        )
-
-    def find_model(self, model_id: int) -> int | None:
-        """The position of a model."""
-        index = self._drawing.find_model(model_id)
-        return None if index is None or self.traits(index).gone else index
-
-    def find_version(self, version_id: int) -> int | None:
-        """The position of the model that a version belongs to."""
-        index = version_index(version_id)
-        known = 0 <= index < len(self) and any(
-            release.version_id == version_id for release in self.releases(index)
-        )
-        return index if known else None
-
-    def find_file(self, file_id: int) -> Upload | None:
-        """A file by its id."""
-        uploads = self.uploads(file_version(file_id))
-        return next((upload for upload in uploads if upload.file_id == file_id), None)
-
-    def uploads(self, version_id: int) -> tuple[Upload, ...]:
-        """The files of a version; empty when there is no such version."""
-        index = self.find_version(version_id)
-        return () if index is None else self._release(index, version_id).uploads
-
-    def content(self, upload: Upload) -> Content:
+    def content(self, place: Place) -> Content:
         """The bytes of a file."""
-        return self._content(upload)
+        model, version, file = place
+        dice = dice_for(self.seed, "content", file.file_id, file.generation)
+        if file.body is Body.HUGE_HEADER:
+            size = 2 * headers.HUGE_HEADER_BYTES
+            return Content(headers.HUGE_HEADER_BYTES.to_bytes(8, "little") + b"{}", size)
+        if file.body is Body.OTHER_FORMAT:
+            body = dice.choice(_OTHER_FORMATS)
+            return Content(body, len(body))
+        base = _BASES.get(version.base_model, Base.SDXL)
+        trainer, network = draw_network(dice, base, model.type)
+        tensors = self._tensors(replace(network, giant=file.body is Body.GIANT_BODY))
+        if file.body is Body.NO_METADATA:
+            header = headers.sound(dice.choice((None, {"format": "pt"})), tensors)
+        else:
+            saved_by = version.published_at.timestamp()
+            run = draw_run(dice, trainer, network, version.trigger, saved_by)
+            told = metadata(dice, run, f"{version.trigger}-v1")
+            told["sshs_model_hash"] = self.digest(file, "weights")
+            header = headers.sound(told, tensors)
+            if file.body is Body.BAD_HEADER:
+                header = headers.broken(told, tensors, file.file_id // 8)
+        return Content(header, len(header) + tensors.body_bytes)
 
-    def truth(
-        self, *, mature: bool = True, key: bool = True, max_header: int = MAX_HEADER_BYTES
-    ) -> dict[int, Outcome]:
-        """How every file ends, by its id, in a perfect crawl of everything that a list shows.
+    def digest(self, file: SiteFile, part: str) -> str:
+        """A made-up SHA-256 of the whole file or its weights: hashing gigabytes of zeros takes long."""
+        return digits(64, f"{part} {self.seed} {file.file_id} {file.generation}")
 
-        That is a walk by `Oldest` over the settled catalogue, every model of it read, every file
-        asked for often enough. Statistics that drift are no part of it.
+    def truth(self, *, mature: bool = True, key: bool = True) -> dict[int, Outcome]:
+        """The outcome of every file, by its id, after a perfect crawl of everything that is listed.
 
         Args:
             mature: Both maturity passes; else the ordinary one alone.
             key: Whether a valid API key is sent.
-            max_header: The longest header that is read, in bytes; longer ones are `failed`.
         """
         return {
-            upload.file_id: outcome(upload, key=key, max_header=max_header)
-            for index in range(len(self))
-            if is_listed(self.traits(index), mature=mature)
-            for release in self.releases(index)
-            if release.listed
-            for upload in release.uploads
+            file_id: Outcome.NOT_SAFETENSORS
+            if not file.name.endswith(".safetensors")
+            else refusal_of(file, key=key) or _READINGS[file.body]
+            for file_id, (model, _version, file) in self.files.items()
+            if model.listed and (model.in_pass(mature=False) or (mature and not model.minor))
         }
 
-    def _draw_traits(self, index: int) -> Traits:
-        return history.traits(self._drawing, index, self._drawn(index))
+    def _next_week(
+        self, models: Sequence[SiteModel], ever: int, week: int, changes: Changes
+    ) -> Iterator[SiteModel]:
+        """The models a week later, the new ones last. Of the `ever` models some may be gone."""
+        dice, begin = dice_for(self.seed, "week", week), LAST_DAY + timedelta(weeks=week)
+        hit = {
+            change: set(dice.sample(range(len(models)), round(len(models) * share)))
+            for change, share in asdict(changes).items()
+        }
+        for index, model in enumerate(models):
+            kinds = {change for change, indices in hit.items() if index in indices}
+            if "gone_models" not in kinds:
+                own = dice_for(self.seed, "week", week, model.model_id)
+                yield _changed(model, kinds, own, begin, self.faults)
+        count = round(ever * changes.new_models)
+        for number in range(count):
+            own = dice_for(self.seed, "model", ever + number)
+            time = begin + _EDITING * (number / count)
+            yield drawing.draw_model(own, ever + number, time, self.faults, creators=ever)
 
-    def _draw_releases(self, index: int) -> tuple[Release, ...]:
-        if self.traits(index).gone:
-            return ()
-        return releases(self._drawing, index, self._drawn(index))
 
-    def _release(self, index: int, version_id: int) -> Release:
-        return next(release for release in self.releases(index) if release.version_id == version_id)
+def _changed(
+    model: SiteModel, kinds: set[str], dice: Random, begin: datetime, faults: Faults
+) -> SiteModel:
+    """A model after a week that began at `begin`; `kinds` has the names of the changes that hit it."""
+    newest, *older = model.versions
+    first, *others = newest.files
+    if "replaced_files" in kinds:
+        body = drawing.draw_body(dice, faults)
+        first = replace(first, generation=first.generation + 1, body=body)
+    if "new_files" in kinds:
+        last, name = newest.files[-1], f"{newest.trigger}_{begin:%m%d}.safetensors"
+        others.append(replace(first, file_id=last.file_id + 1, name=name))
+    versions = [replace(newest, files=(first, *others)), *older]
+    if "gone_versions" in kinds and older:
+        versions.pop()
+    if "new_versions" in kinds:
+        new_id, time = newest.version_id + 1, begin + _EDITING * dice.random()
+        files = drawing.draw_files(dice, f"{newest.trigger}-{new_id}", new_id, faults)
+        new = replace(newest, version_id=new_id, published_at=time, files=tuple(files))
+        versions.insert(0, new)
+    model = replace(model, versions=tuple(versions))
+    if "stats" in kinds:
+        more = dice.randint(10, 10 + model.downloads // 4)
+        model = replace(model, downloads=model.downloads + more, likes=model.likes + more // 10)
+    if "edited" in kinds:
+        tags = (model.tags[0], *dice.sample(drawing.MODEL_TAGS, 3))
+        model = replace(model, name=f"{model.name} {begin:%m%d}", tags=tags)
+    return model
 
-    def _sample(self, upload: Upload) -> contents.Sample:
-        index = version_index(upload.version_id)
-        traits, release = self._drawn(index), self._release(index, upload.version_id)
-        return contents.Sample(
-            upload=upload,
-            model_type=traits.type,
-            base_model=release.base_model,
-            trigger=words.slug(traits.name),
-            published_at=release.published_at,
-        )
 
-    def _draw_measure(self, network: Network) -> Measure:
-        return self._skeleton(network).measure
+def rank_of(model: SiteModel, sort: Sort) -> Rank:
+    """What an order compares: ties are in the order of the ids."""
+    if sort is Sort.OLDEST:
+        return (model.versions[0].published_at.timestamp(), 0, model.model_id)
+    if sort is Sort.MOST_DOWNLOADED:
+        return (-model.downloads, -model.likes, model.model_id)
+    return (-model.likes, -model.downloads, model.model_id)
 
-    def _draw_content(self, upload: Upload) -> Content:
-        return contents.content(self.seed, self._sample(upload), self._skeleton)
 
-    def _draw_size_bytes(self, upload: Upload) -> int:
-        if upload.body in contents.SOUND:
-            return contents.size_bytes(self.seed, self._sample(upload), self._measure)
-        return self._content(upload).size
+def refusal_of(file: SiteFile, *, key: bool) -> Outcome | None:
+    """How a request for a file, with a valid API key or without one, is refused; None if it is not."""
+    if file.refusal is Outcome.LOGIN_REQUIRED and key:
+        return None
+    if file.refusal is Outcome.FORBIDDEN and not key:
+        return Outcome.LOGIN_REQUIRED
+    return file.refusal

@@ -1,84 +1,71 @@
-"""Starting and stopping the sandbox on loopback addresses."""
+"""A sandbox that runs: two listeners on loopback, one for the API and one for storage."""
 
 import asyncio
 import logging
-import secrets
 import socket
+import time
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
-from threading import Event, Thread
-from types import TracebackType
+from functools import partial
+from threading import Thread
 from typing import Self
 
 import uvicorn
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
-from crawler.errors import LoraCrawlError
+from crawler.errors import LoraCrawlError, UsageError
+from crawler.sandbox import storage
 from crawler.sandbox.api import Api
-from crawler.sandbox.entries import Stock
-from crawler.sandbox.faults import Faults
-from crawler.sandbox.luck import Luck
-from crawler.sandbox.signing import Signer
-from crawler.sandbox.sockets import listen, listen_for_storage, url_of
-from crawler.sandbox.storage import Storage
-from crawler.sandbox.tally import Counters, Tally
-from crawler.sandbox.world import World
+from crawler.sandbox.catalogue import Catalogue
+from crawler.sandbox.faults import Counters, FaultSchedule
 
-SANDBOX_KEY = "sandbox-key"  # the API key that every sandbox takes
+_HOST = "127.0.0.1"
+# Another origin than the API's, so that a client's care with its key is put to the test. All of
+# 127.0.0.0/8 is loopback on Linux; elsewhere another port has to do.
+_STORAGE_HOST = "127.0.0.2"
+_BACKLOG = 1024  # connections that wait to be accepted
+# Bytes in the kernel count as sent, read or not: so no more than a chunk waits there
+_SEND_BYTES = 64 * 1024
 _IDLE_SECONDS = 75  # as long as nginx keeps a connection without requests
-_START_SECONDS = 30.0  # more than any machine needs
-_STOP_SECONDS = 1  # what is being sent when the sandbox stops gets so long
-_SECRET_BYTES = 32
-_TICK_SECONDS = 0.5  # how soon an interrupt is seen where waiting cannot be interrupted
+_STOP_SECONDS = 1  # for replies that are being sent when the sandbox stops
+_TICK_SECONDS = 0.01  # how soon a start is seen
+_INTERRUPT_SECONDS = 0.5  # how soon an interrupt is seen
 
 
 class Sandbox:
-    """A running catalogue, for code that is not async: started by `with`, stopped behind it.
+    """A running catalogue, for code that is not async: `with` starts it and stops it.
 
     Attributes:
         url: Of the API, without a slash at the end.
         storage_url: Where the links to files lead.
-        key: The API key that it takes.
+        key: The API key that it accepts.
 
     Args:
-        stock: What is served, e.g. a Catalogue.
-        faults: What goes wrong on the network; None for what the stock itself wants.
+        catalogue: What is served; its faults and its seed decide what goes wrong on the network.
         latency: Seconds that every reply waits.
-        host: A loopback address.
         port: Of the API; 0 takes a free one.
-        seed: Decides which requests the faults strike.
 
     Raises:
-        UsageError: The host is no loopback address, or the port cannot be had.
+        UsageError: The port cannot be had.
     """
 
-    key = SANDBOX_KEY
+    key = "sandbox-key"
 
-    def __init__(
-        self,
-        stock: Stock,
-        *,
-        faults: Faults | None = None,
-        latency: float = 0.0,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        seed: int = 0,
-    ) -> None:
-        self._faults = stock.faults if faults is None else faults
+    def __init__(self, catalogue: Catalogue, *, latency: float = 0.0, port: int = 0) -> None:
+        self._sockets = _listen(port)
+        addresses = (listener.getsockname() for listener in self._sockets)
+        self.url, self.storage_url = (f"http://{host}:{port}" for host, port in addresses)
+        counters = Counters()
+        self._site = storage.Site(
+            catalogue=catalogue,
+            schedule=FaultSchedule(catalogue.seed, catalogue.faults, counters.injected),
+            counters=counters,
+            storage_url=self.storage_url,
+            key=self.key,
+        )
         self._latency = latency
-        self._world = World(stock, self._faults.edge_cache)
-        self._seed = seed
-        self._tally = Tally()
-        api = listen(host, port)
-        try:
-            storage = listen_for_storage()
-        except OSError:
-            api.close()
-            raise
-        self._sockets = [api, storage]
-        self.url, self.storage_url = url_of(api), url_of(storage)
 
     def __enter__(self) -> Self:
         config = uvicorn.Config(
@@ -91,21 +78,17 @@ class Sandbox:
             timeout_keep_alive=_IDLE_SECONDS,
             ws="none",
         )
-        self._server = _Server(config)
-        self._thread = Thread(
-            target=self._server.run, args=(self._sockets,), name="sandbox", daemon=True
-        )
+        self._server = uvicorn.Server(config)
+        run = partial(self._server.run, self._sockets)
+        self._thread = Thread(target=run, name="sandbox", daemon=True)
         self._thread.start()
-        if not self._server.ready.wait(_START_SECONDS):
-            raise LoraCrawlError("the sandbox did not start")
+        while not self._server.started:
+            if not self._thread.is_alive():
+                raise LoraCrawlError("the sandbox did not start")
+            time.sleep(_TICK_SECONDS)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._server.should_exit = True
         self._thread.join()
         for opened in self._sockets:
@@ -114,106 +97,43 @@ class Sandbox:
     @property
     def counters(self) -> Counters:
         """What it has seen so far."""
-        return self._tally.counters()
+        return self._site.counters.copy()
 
-    def show(self, stock: Stock) -> None:
-        """Serve another stock from now on at the same addresses, e.g. the same catalogue later.
-
-        Counts go on, and so does the memory of the edge cache; the network keeps its faults.
-        """
-        self._world.show(stock)
+    def show(self, catalogue: Catalogue) -> None:
+        """Serve another catalogue from now on, e.g. the same one later; counts and faults go on."""
+        self._site.catalogue = catalogue
 
     def wait(self) -> None:
         """Return when the server stops, which it does not by itself."""
         while self._thread.is_alive():
-            self._thread.join(_TICK_SECONDS)
+            self._thread.join(_INTERRUPT_SECONDS)
 
-    def _application(self) -> ASGIApp:
-        luck = Luck(self._seed, self._faults.most_strikes, self._tally.inject)
-        signer = Signer(secrets.token_bytes(_SECRET_BYTES), self._faults.url_lifetime)
-        api = Api(
-            world=self._world,
-            faults=self._faults,
-            signer=signer,
-            tally=self._tally,
-            luck=luck,
-            storage=self.storage_url,
-            key=self.key,
-        )
-        storage = Storage(
-            world=self._world,
-            faults=self._faults,
-            signer=signer,
-            tally=self._tally,
-            luck=luck,
-            key=self.key,
-        )
-        address = self._sockets[1].getsockname()
-        return _Hosts(api, api.application(), storage, address, self._latency)
+    def _application(self) -> Callable[[Scope, Receive, Send], object]:
+        """Both hosts as one ASGI application: the address of a request says which one is meant."""
+        api, latency = Api(self._site), self._latency
+        endpoints = Starlette(routes=api.routes())
+        files = Starlette(routes=[Route("/{path:path}", partial(storage.answer, self._site))])
+        storage_address = self._sockets[1].getsockname()
+
+        async def application(scope: Scope, receive: Receive, send: Send) -> None:
+            await asyncio.sleep(latency)
+            if tuple(scope["server"]) == storage_address:
+                await files(scope, receive, send)
+            else:
+                await (api.trouble(Request(scope)) or endpoints)(scope, receive, send)
+
+        return application
 
 
-def serve_forever(
-    stock: Stock,
-    announce: Callable[[Sandbox], None],
-    *,
-    faults: Faults | None = None,
-    latency: float = 0.0,
-    host: str = "127.0.0.1",
-    port: int = 0,
-    seed: int = 0,
-) -> Counters:
-    """Run a sandbox until an interrupt, and tell what it has seen.
-
-    Args:
-        stock: What is served.
-        announce: Called once, when the sandbox answers.
-        faults: What goes wrong on the network; None for what the stock itself wants.
-        latency: Seconds that every reply waits.
-        host: A loopback address.
-        port: Of the API; 0 takes a free one.
-        seed: Decides which requests the faults strike.
-
-    Raises:
-        UsageError: The host is no loopback address, or the port cannot be had.
-    """
-    with Sandbox(stock, faults=faults, latency=latency, host=host, port=port, seed=seed) as sandbox:
-        announce(sandbox)
-        with suppress(KeyboardInterrupt):  # that is how it ends
-            sandbox.wait()
-        return sandbox.counters
-
-
-@dataclass(frozen=True, slots=True)
-class _Hosts:
-    """Both hosts as one ASGI application: which one is meant shows in the address asked."""
-
-    api: Api
-    application: ASGIApp
-    storage: Storage
-    storage_address: tuple[str, int]
-    latency: float
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.latency > 0:
-            await asyncio.sleep(self.latency)
-        if tuple(scope["server"]) == self.storage_address:
-            await self.storage(scope, receive, send)
-            return
-        self.api.tally.api_request()
-        query = scope["query_string"].decode("latin-1")
-        agent = Headers(scope=scope).get("user-agent", "")
-        mood = self.api.mood(agent, scope["path"], query)
-        await (mood or self.application)(scope, receive, send)
-
-
-class _Server(uvicorn.Server):
-    """A server that tells another thread when it listens."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to listen."""
-        await super().startup(sockets)
-        self.ready.set()
+def _listen(port: int) -> list[socket.socket]:
+    """Listeners for the API and for storage; raises UsageError where the port cannot be had."""
+    try:
+        api = socket.create_server((_HOST, port), backlog=_BACKLOG)
+    except (OSError, OverflowError) as error:
+        raise UsageError(f"cannot listen on {_HOST} port {port}: {error}") from error
+    try:
+        files = socket.create_server((_STORAGE_HOST, 0), backlog=_BACKLOG)
+    except OSError:
+        files = socket.create_server((_HOST, 0), backlog=_BACKLOG)
+    files.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BYTES)
+    return [api, files]

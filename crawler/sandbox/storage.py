@@ -1,168 +1,110 @@
 """The storage host: signed links, ranges, and bytes that are made while they are sent."""
 
 import asyncio
-import time
-from contextlib import suppress
-from dataclasses import dataclass
+import re
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from starlette.datastructures import Headers
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
 
-from crawler.sandbox.downloads import is_browser
-from crawler.sandbox.entries import Body, Content, Upload
-from crawler.sandbox.faults import Faults
-from crawler.sandbox.luck import Luck, subject_of_file
-from crawler.sandbox.ranges import Span, span
-from crawler.sandbox.signing import BadLinkError, Signer, is_b2_target
-from crawler.sandbox.tally import Tally
-from crawler.sandbox.world import World
+from crawler.sandbox.catalogue import Catalogue, Content
+from crawler.sandbox.drawing import Body, SiteFile, slug
+from crawler.sandbox.faults import Counters, FaultSchedule
 
 _CHUNK_BYTES = 64 * 1024  # sent at a time: bodies have hundreds of megabytes
-_ORDINARY = (Body.TRAINED, Body.REAL)
-_BAD_LINK = "the link is not, or no longer, good"
-_UNWELCOME = ("Forbidden", "this client is not welcome")
-_TOOLS = ("curl", "wget")  # what the edge lets through besides browsers
+_RANGE = re.compile(r"bytes=([0-9]{1,18})-([0-9]{0,18})")  # up to 18 digits fit into 64 bits
 
 
-@dataclass(frozen=True, slots=True)
-class _Parcel:
-    """Which bytes of which file are to be sent."""
+@dataclass(slots=True, kw_only=True)
+class Site:
+    """What both hosts know while a sandbox runs."""
 
-    subject: str
-    name: str
-    content: Content
-    part: Span
+    catalogue: Catalogue  # what is served now
+    schedule: FaultSchedule
+    counters: Counters
+    storage_url: str  # where links to files begin
+    links: dict[str, int] = field(default_factory=dict)  # path and query of each, and its file
+    key: str  # the only valid API key
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Storage:
-    """What the storage host needs to answer.
+def subject_of(file: SiteFile) -> str:
+    """What requests for a file, on either host, are about."""
+    return f"file {file.file_id}"
 
-    Attributes:
-        key: The API key, to see whether it leaks.
+
+def new_link(site: Site, file: SiteFile) -> str:
+    """A signed link to a file.
+
+    It is full of percent signs on purpose: a client that rewrites a byte of it gets a 403.
     """
-
-    world: World
-    faults: Faults
-    signer: Signer
-    tally: Tally
-    luck: Luck
-    key: str
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, as an ASGI application."""
-        self.tally.count("storage_requests")
-        headers = Headers(scope=scope)
-        target = scope["raw_path"] + b"?" + scope["query_string"]
-        if "authorization" in headers or self.key.encode() in target:
-            self.tally.count("key_leaks")
-        found = self._judge(scope["method"], headers, target)
-        if isinstance(found, Response):
-            await found(scope, receive, send)
-            return
-        start = {
-            "type": "http.response.start",
-            "status": 206 if found.part.partial else 200,
-            "headers": _headers(found).raw,
-        }
-        await send(start)
-        await self._send(found, receive, send)
-
-    def _judge(self, method: str, headers: Headers, target: bytes) -> Response | _Parcel:
-        """An error, or what is to be sent."""
-        if "authorization" in headers:
-            return _error(400, "InvalidRequest", "Missing x-amz-content-sha256")
-        if method != "GET":
-            return _error(403, "SignatureDoesNotMatch", "the method is signed, too")
-        agent = headers.get("user-agent", "")
-        if self.faults.agent_rules and is_b2_target(target) and not _welcome(agent):
-            self.tally.inject("agent_rules")
-            return _error(403, *_UNWELCOME)
-        try:
-            upload = self.signer.checked(self.world.stock, target, time.time())
-        except BadLinkError as error:
-            return _error(403, str(error), _BAD_LINK)
-        subject = subject_of_file(upload.file_id)
-        return self._trouble(subject) or self._parcel(subject, upload, headers.get("range"))
-
-    def _parcel(self, subject: str, upload: Upload, asked: str | None) -> Response | _Parcel:
-        if asked and self.luck.happens(self.faults.whole_file, "whole_file", subject):
-            asked = None
-        if upload.body not in _ORDINARY:
-            self.tally.inject(upload.body.value)
-        content = self.world.stock.content(upload)
-        part = span(asked, content.size)
-        if part is None:
-            unmet = _error(416, "InvalidRange", "there are no such bytes")
-            unmet.headers["Content-Range"] = f"bytes */{content.size}"
-            return unmet
-        return _Parcel(subject, upload.name, content, part)
-
-    def _trouble(self, subject: str) -> Response | None:
-        """What goes wrong with a good request for a file, None when nothing does."""
-        faults, luck = self.faults, self.luck
-        if luck.spoils_link(faults.expired_link, "expired_link", subject):
-            return _error(403, "ExpiredRequest", _BAD_LINK)
-        if luck.spoils_link(faults.storage_forbidden, "storage_forbidden", subject):
-            return _error(403, *_UNWELCOME)
-        if luck.strikes(faults.storage_busy, "storage_busy", subject):
-            return _error(503, "SlowDown", "please reduce your request rate")
-        return None
-
-    async def _send(self, parcel: _Parcel, receive: Receive, send: Send) -> None:
-        part, subject = parcel.part, parcel.subject
-        stalls = self.luck.strikes(self.faults.stall, "stall", subject)
-        cut = stalls or self.luck.strikes(self.faults.cut_body, "cut_body", subject)
-        place, end = part.start, (part.start + part.end) // 2 if cut else part.end
-        gone = asyncio.ensure_future(_disconnected(receive))
-        try:
-            while not gone.done():
-                stop = min(place + _CHUNK_BYTES, end)
-                body = parcel.content.part(place, stop)
-                more = cut or stop < end
-                await send({"type": "http.response.body", "body": body, "more_body": more})
-                self.tally.sent(stop - place, stop - part.start)
-                place = stop
-                # sending to who has left returns at once, and would keep the news of it out
-                await asyncio.sleep(0)
-                if place >= end:  # asked only now: an empty file is sent, too
-                    break
-            if stalls:
-                await asyncio.wait((gone,), timeout=self.faults.stall_seconds)
-        finally:
-            # returning with bytes owed makes the server close the connection: that is the cut
-            gone.cancel()
-            with suppress(asyncio.CancelledError):
-                await gone
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-def _headers(parcel: _Parcel) -> Headers:
-    part = parcel.part
-    values = {
-        "Content-Type": "binary/octet-stream",
-        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(parcel.name)}",
-        "Accept-Ranges": "bytes",
-        "Content-Length": str(part.end - part.start),
-    }
-    if part.partial:
-        values["Content-Range"] = f"bytes {part.start}-{part.end - 1}/{parcel.content.size}"
-    return Headers(values)
-
-
-def _welcome(agent: str) -> bool:
-    return is_browser(agent) or any(tool in agent.lower() for tool in _TOOLS)
-
-
-def _error(status: int, code: str, message: str) -> Response:
-    text = (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    stem, _dot, suffix = file.name.rpartition(".")
+    name = quote(f'attachment; filename="{file.name}"', safe="")
+    target = (
+        f"/model/{quote(slug(stem))}.{file.file_id}.{suffix}?X-Amz-Expires=86400"
+        f"&response-content-disposition={name}&X-Amz-Credential=SANDBOX%2Fs3%2Faws4_request"
+        f"&X-Amz-SignedHeaders=host&X-Amz-Signature={secrets.token_hex()}"
     )
-    return Response(text, status, media_type="application/xml")
+    site.links[target] = file.file_id
+    return site.storage_url + target
+
+
+async def answer(site: Site, request: Request) -> Response:
+    """A file or a part of it, to a client that brings a good link and no API key."""
+    site.counters.storage_requests += 1
+    target = f"{request.scope['raw_path'].decode()}?{request.scope['query_string'].decode()}"
+    if "authorization" in request.headers or site.key in target:
+        site.counters.key_leaks += 1
+        return _error(400, "InvalidRequest")
+    place = site.catalogue.files.get(site.links.get(target, 0))
+    if place is None or request.method != "GET":
+        return _error(403, "SignatureDoesNotMatch")
+    subject = subject_of(place.file)
+    for fault, code in (("expired_link", "ExpiredRequest"), ("storage_forbidden", "Forbidden")):
+        if site.schedule.spoils_link(fault, subject):
+            return _error(403, code)
+    if site.schedule.fails("storage_busy", subject):
+        return _error(503, "SlowDown")
+    if place.file.body is not Body.TRAINED:
+        site.counters.injected[place.file.body] += 1
+    asked = request.headers.get("range", "")
+    if asked and site.schedule.happens("whole_file", subject):
+        asked = ""
+    return _part(site, subject, site.catalogue.content(place), asked)
+
+
+def _part(site: Site, subject: str, content: Content, asked: str) -> Response:
+    """The bytes that a `Range` header asks for; anything but one range means the whole file."""
+    match, size = _RANGE.fullmatch(asked), content.size
+    start, end = (int(match[1]), min(int(match[2] or size) + 1, size)) if match else (0, size)
+    if match and start >= end:
+        return _error(416, "InvalidRange", {"Content-Range": f"bytes */{size}"})
+    headers = {"Accept-Ranges": "bytes", "Content-Length": str(end - start)}
+    if match:
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    body = _chunks(site, subject, content, range(start, end))
+    media_type = "binary/octet-stream"
+    return StreamingResponse(body, 206 if match else 200, headers, media_type)
+
+
+async def _chunks(site: Site, subject: str, content: Content, span: range) -> AsyncIterator[bytes]:
+    """The bytes of a reply; ending early makes the server close the connection."""
+    stalls = site.schedule.fails("stall", subject)
+    if stalls or site.schedule.fails("cut_body", subject):
+        span = span[: len(span) // 2]
+    for at in range(span.start, span.stop, _CHUNK_BYTES):
+        stop = min(at + _CHUNK_BYTES, span.stop)
+        yield content.part(at, stop)
+        site.counters.bytes_sent += stop - at
+        site.counters.most_sent = max(site.counters.most_sent, stop - span.start)
+        # sending to a client that has left returns at once, and would hide that it has left
+        await asyncio.sleep(0)
+    if stalls:
+        await asyncio.sleep(site.schedule.faults.stall_seconds)
+
+
+def _error(status: int, code: str, headers: dict[str, str] | None = None) -> Response:
+    text = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code></Error>'
+    return Response(text, status, headers, media_type="application/xml")

@@ -24,7 +24,7 @@ from tests.sync.conftest import OLDEST, run_crawl
 Row = Mapping[str, Any]
 
 #: The models that the pages name by an id: they are those of `sync --limit 500 --sandbox`.
-NAMED_MODELS = (3850, 5176)
+NAMED_MODELS = (3764, 3653)
 
 #: Models of the catalogue besides: enough that most questions have an answer.
 MODELS = 50
@@ -33,7 +33,7 @@ QUESTIONS = questions(ROOT / "docs" / "questions.md")
 
 #: How a word that the reader replaces is replaced here. A path is one in the working folder.
 STANDS_FOR = {
-    "REF": "621600",
+    "REF": "726304",
     "DIR": "written",
     "FOLDER": "mine",
     "PATH": "mine",
@@ -58,7 +58,7 @@ PROMISED = (
     ["network_dim>=64 and optimizer='Prodigy'"],
     ["has(tags, '1girl')"],
     ["has(model_tags, 'character')"],
-    ["has(trained_words, 'rovika')"],
+    ["has(trained_words, 'low_poly_style')"],
     ["published_at >= '2025-01'"],
     ["network_dim:65.."],
     ["network_dim:16..64"],
@@ -90,7 +90,7 @@ MEANT: dict[str, Callable[[Row], bool]] = {
     "What was published since the beginning of 2026, the newest first": lambda row: (
         row["published_at"] is not None and row["published_at"] >= datetime(2026, 1, 1, tzinfo=UTC)
     ),
-    "Everything by one creator": lambda row: row["creator"] == "fablegarden178",
+    "Everything by one creator": lambda row: row["creator"] == "lumensmith2",
     "LoRAs whose name I half remember": lambda row: "print" in row["model_name"].lower(),
     "Which settings do people use with Prodigy?": lambda row: row["optimizer"] == "Prodigy",
     "How many repeats, epochs and steps for 10 to 20 images?": lambda row: (

@@ -1,1 +1,1 @@
-"""The sandbox: what it makes up, what it answers, how it runs."""
+"""The sandbox: what it makes up, what it lists, what it hands out, how it misbehaves."""

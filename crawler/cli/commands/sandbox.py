@@ -1,8 +1,11 @@
-"""`lora-crawl sandbox`: a local catalogue that behaves like Civitai."""
+"""`lora-crawl sandbox`: a small stand-in for Civitai on this machine."""
 
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict
+from difflib import get_close_matches
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,23 +15,18 @@ from crawler.cli.output.words import count
 from crawler.errors import UsageError
 
 if TYPE_CHECKING:
-    from crawler.sandbox.entries import Stock
-
+    from crawler.sandbox import Faults
 
 #: Every switch, for the help: the class that has them takes too long to import for that.
 SWITCHES = (
-    "mature_only", "minor", "real_person", "unlisted", "unlisted_run", "archived",
-    "taken_down", "tied_run", "ties", "hidden_stats", "no_creator", "odd_licence",
-    "no_hashes", "no_files", "unscanned", "naive_time", "sparse", "odd_name", "twin_links",
-    "wrong_link", "wrong_size", "training_data", "pickle", "login_required", "early_access",
-    "downloads_disabled", "forbidden", "gone", "archived_late", "no_metadata", "html_body",
-    "zip_body", "lfs_body", "bad_header", "huge_header", "giant_body", "moves", "drift",
-    "edge_cache", "deploy_at", "busy", "retry_after", "server_error", "bad_gateway",
-    "gateway_timeout", "html_reply", "edge_block", "lost_file", "whole_file", "cut_body",
-    "stall", "stall_seconds", "storage_busy", "storage_forbidden", "expired_link",
-    "most_strikes", "url_lifetime", "quota", "blacklisted", "agent_rules", "region_blocked",
+    "mature_only", "minor", "unlisted", "unlisted_run", "tied_run", "odd_name", "training_data",
+    "pickle", "login_required", "early_access", "downloads_disabled", "forbidden", "gone",
+    "archived", "no_metadata", "other_format", "bad_header", "huge_header", "giant_body", "busy",
+    "server_error", "html_reply", "edge_block", "lost_file", "whole_file", "cut_body", "stall",
+    "stall_seconds", "storage_busy", "storage_forbidden", "expired_link", "most_strikes", "quota",
+    "region_blocked",
 )  # fmt: skip
-_NAMES = ", ".join(SWITCHES)
+_NO_LIMIT = "none"  # how a person writes None
 
 
 class Mix(StrEnum):
@@ -43,32 +41,23 @@ def sandbox(
     ctx: typer.Context,
     *,
     size: Annotated[
-        int, typer.Option(metavar="N", min=0, max=10_000_000, help="Models in it.")
+        int, typer.Option(metavar="N", min=0, max=100_000, help="Models in it.")
     ] = 2_000,
     seed: Annotated[
         int, typer.Option(metavar="N", help="Another number makes another catalogue.")
     ] = 0,
-    host: Annotated[str, typer.Option(metavar="ADDRESS", help="A loopback address.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(metavar="PORT", min=0, max=65535, help="0 takes a free one.")
     ] = 8400,
     latency: Annotated[
-        float, typer.Option(min=0, max=60, metavar="SECONDS", help="Waited before each answer.")
+        float, typer.Option(min=0, max=60, metavar="SECONDS", help="Wait before each answer.")
     ] = 0.0,
     faults: Annotated[
-        Mix, typer.Option(help="What is out of order: nothing, what the real site has, everything.")
+        Mix, typer.Option(help="What goes wrong: nothing, what the real site has, everything.")
     ] = Mix.MILD,
     fault: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help=f"One switch of it (repeatable): {_NAMES}."),
-    ] = None,
-    bodies: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Replay real list bodies: JSON with `items`."),
-    ] = None,
-    headers: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="With --bodies: real headers to serve for their files."),
+        typer.Option(metavar="NAME=VALUE", help=f"One fault (repeatable): {', '.join(SWITCHES)}."),
     ] = None,
     quiet: Quiet = False,
     verbose: Verbose = 0,
@@ -78,31 +67,55 @@ def sandbox(
     It listens on loopback only and behaves like Civitai: lists, cursors, counted downloads, signed
     links to a second address, refusals. Ctrl-C ends it.
     """
-    from crawler.sandbox import Catalogue, Faults, Replay, Sandbox, serve_forever
-    from crawler.sandbox.switches import switched
+    from crawler.sandbox import Catalogue, Faults, Sandbox
 
-    if (bodies is None) != (headers is None):
-        raise UsageError("--bodies and --headers go together")
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     mixes = {Mix.NONE: Faults.plain, Mix.MILD: Faults.mild, Mix.FULL: Faults.full}
-    wanted = switched(mixes[faults](), fault or ())
-    stock: Stock
-    if bodies is not None and headers is not None:
-        stock = Replay(bodies, headers, wanted)
-    else:
-        stock = Catalogue(size, seed, wanted)
-
-    def announce(running: Sandbox) -> None:
+    catalogue = Catalogue(size, seed, with_switches(mixes[faults](), fault or ()))
+    with Sandbox(catalogue, latency=latency, port=port) as running:
         with answers() as out:
             out.write(f"{running.url}\n")
         voice.notice(
-            f"{count(len(stock), 'model')}; files come from {running.storage_url};"
-            f" the key it takes is {running.key}\n"
+            f"{count(size, 'model')}; files come from {running.storage_url};"
+            f" its API key is {running.key}\n"
             f"try: lora-crawl sync --api-url {running.url} --rate 0 --db try.db\n"
             "Ctrl-C ends it"
         )
-
-    seen = serve_forever(stock, announce, latency=latency, host=host, port=port, seed=seed)
+        with suppress(KeyboardInterrupt):  # that is how it ends
+            running.wait()
+        seen = running.counters
     voice.notice(f"{count(seen.lists, 'list call')}, {count(seen.downloads, 'counted download')}")
     for name, times in sorted(seen.injected.items()):
         voice.notice(f"{name}: {times}")
+
+
+def with_switches(faults: "Faults", settings: Iterable[str]) -> "Faults":
+    """The faults with some switches set by a person.
+
+    Args:
+        faults: The mix.
+        settings: `NAME=VALUE`: a share from 0 to 1, a count, seconds, `true` or `false`; `none` for
+            no limit.
+
+    Raises:
+        UsageError: There is no such switch, or the value does not fit it.
+    """
+    import msgspec
+
+    values: dict[str, Any] = asdict(faults)
+    for setting in settings:
+        name, equals, text = (part.strip() for part in setting.partition("="))
+        name = name.replace("-", "_")
+        if name not in values:
+            near = get_close_matches(name, values, n=1)
+            hint = f": did you mean {near[0]}?" if near else ""
+            raise UsageError(f"there is no fault {name!r}{hint}")
+        if not equals:
+            raise UsageError(f"fault {name} needs a value, e.g. {name}=0.1")
+        values[name] = None if text.lower() == _NO_LIMIT else text
+        try:
+            faults = msgspec.convert(values, type(faults), strict=False)
+        except msgspec.ValidationError as error:
+            what = str(error).partition(" - at ")[0]
+            raise UsageError(f"fault {name} cannot be {text!r}: {what}") from None
+    return faults
