@@ -229,7 +229,7 @@ def test_a_limit_takes_the_most_of_a_column(filled: sa.Engine) -> None:
 
 @pytest.mark.usefixtures("filled")
 def test_every_tag_of_the_sql_is_counted() -> None:
-    (line,) = QUESTIONS["Which caption tags stand in the most LoRAs?"]
+    (line,) = QUESTIONS["Which caption tags are in the most LoRAs?"]
     answer = json.loads(run(*line.words, "--json").stdout)
     assert len(answer) == 20
     for row in answer[:3]:

@@ -62,7 +62,7 @@ def sandbox(
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Serve a made-up catalogue on this machine, for trying lora-crawl and for tests.
+    """Serve a made-up catalogue on this machine.
 
     It listens on loopback only and behaves like Civitai: lists, cursors, counted downloads, signed
     links to a second address, refusals. Ctrl-C ends it.
