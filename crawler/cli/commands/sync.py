@@ -1,13 +1,14 @@
 """`lora-crawl sync`: list LoRAs, read their headers, store both."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from crawler.cli.database import place
 from crawler.cli.options import ApiUrl, Db, Json, Quiet, Verbose, voice_of
 from crawler.errors import UsageError
+from crawler.model import LORA_TYPES, ListQuery, Order
 from crawler.settings import DEFAULT_API_URL, api_key, sandbox_database
 
 #: Requests a second to the API by default: what a busy reader would make.
@@ -15,14 +16,6 @@ DEFAULT_RATE = 2.0
 
 #: The API that a sandbox's database remembers, since the port changes each time.
 SANDBOX_ORIGIN = "http://sandbox.invalid"
-
-
-class OrderName(StrEnum):
-    """The orders of the list."""
-
-    OLDEST = "oldest"
-    MOST_DOWNLOADED = "most-downloaded"
-    HIGHEST_RATED = "highest-rated"
 
 
 class TypeName(StrEnum):
@@ -33,13 +26,6 @@ class TypeName(StrEnum):
     DORA = "DoRA"
 
 
-class FileChoice(StrEnum):
-    """Which files of a version to read."""
-
-    ALL = "all"
-    PRIMARY = "primary"
-
-
 def sync(
     ctx: typer.Context,
     *,
@@ -48,7 +34,7 @@ def sync(
         typer.Option(metavar="N", min=1, help="Stop after the first N models."),
     ] = None,
     order: Annotated[
-        OrderName | None,
+        Order | None,
         typer.Option(
             help="Order of the models.  Default: most-downloaded with --limit, else oldest"
         ),
@@ -82,8 +68,9 @@ def sync(
         bool, typer.Option("--nsfw", help="Include mature models: the whole catalogue.")
     ] = False,
     files: Annotated[
-        FileChoice, typer.Option(help="Read all files of a version, or only the primary one.")
-    ] = FileChoice.ALL,
+        Literal["all", "primary"],
+        typer.Option(help="Read all files of a version, or only the primary one."),
+    ] = "all",
     no_headers: Annotated[
         bool, typer.Option("--no-headers", help="List only; read no file.")
     ] = False,
@@ -135,7 +122,6 @@ def sync(
     """
     from crawler.cli.run_sync import preview, sync_into
     from crawler.cli.sync_report import Job
-    from crawler.model import LORA_TYPES, ListQuery, Order
     from crawler.sync.plan import Plan
     from crawler.sync.walk import Walk
 
@@ -145,8 +131,8 @@ def sync(
         raise UsageError("--model cannot be combined with --limit, --order or other filters")
     key = None if sandbox else api_key()
     ask = ListQuery(
-        order=Order(order or (OrderName.MOST_DOWNLOADED if limit else OrderName.OLDEST)),
-        types=tuple(dict.fromkeys(one.value for one in type_)) if type_ else LORA_TYPES,
+        order=order or (Order.MOST_DOWNLOADED if limit else Order.OLDEST),
+        types=tuple(dict.fromkeys(map(str, type_ or LORA_TYPES))),
         base_models=tuple(dict.fromkeys(base_model or ())),
         creator=creator,
         tag=tag,
@@ -158,7 +144,7 @@ def sync(
             nsfw=nsfw,
             model_ids=tuple(dict.fromkeys(model or ())),
             limit=limit,
-            primary_only=files is FileChoice.PRIMARY,
+            primary_only=files == "primary",
         ),
         origin=SANDBOX_ORIGIN if sandbox else None,
         has_api_key=key is not None,

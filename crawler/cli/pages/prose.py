@@ -62,12 +62,12 @@ def _how_much(row: Mapping[str, Any]) -> str:
 
 def _steps(row: Mapping[str, Any]) -> str:
     steps, epoch, epochs = row.get("steps"), row.get("epoch"), row.get("num_epochs")
-    told = count(steps, "step") if steps is not None else ""
+    amount = count(steps, "step") if steps is not None else ""
     if epoch is not None and epochs is not None and epoch != epochs:
         past = f"epoch {number(epoch)} of {number(epochs)}"
-        return f"{told} ({past})" if told else past
-    if told or epochs is None:
-        return told
+        return f"{amount} ({past})" if amount else past
+    if amount or epochs is None:
+        return amount
     return count(epochs, "epoch")
 
 
@@ -88,12 +88,12 @@ def _images(row: Mapping[str, Any]) -> str:
     if images is None:
         total = row.get("num_train_images")
         return "" if total is None else f"over {count(total, 'image')}, repeats included"
-    told = f"over {count(images, 'image')}"
+    over = f"over {count(images, 'image')}"
     if repeated is None or repeated == 1:
-        return told
+        return over
     if float(repeated).is_integer():
-        return f"{told} repeated {count(int(repeated), 'time')}"
-    return f"{told} repeated {rounded(repeated)} times on average"
+        return f"{over} repeated {count(int(repeated), 'time')}"
+    return f"{over} repeated {rounded(repeated)} times on average"
 
 
 def _resolution(row: Mapping[str, Any]) -> str:
@@ -106,13 +106,10 @@ def _resolution(row: Mapping[str, Any]) -> str:
 
 def _effort(row: Mapping[str, Any]) -> str:
     seen, seconds = row.get("images_seen"), row.get("training_seconds")
-    told = []
-    if seen is not None:
-        about = "at least" if row.get("images_seen_is_lower_bound") else "about"
-        told.append(f"{about} {count(seen, 'image')} seen")
-    if seconds is not None:
-        told.append(f"in {duration(seconds)}")
-    return " ".join(told)
+    about = "at least" if row.get("images_seen_is_lower_bound") else "about"
+    images = "" if seen is None else f"{about} {count(seen, 'image')} seen"
+    time = "" if seconds is None else f"in {duration(seconds)}"
+    return f"{images} {time}".strip()
 
 
 def _how_fast(row: Mapping[str, Any]) -> str:

@@ -147,9 +147,9 @@ def test_a_page_keeps_to_the_width(width: int) -> None:
 def test_numbers_and_their_neighbours() -> None:
     lines = [" ".join(line.split()) for line in page(VIEW, 160).splitlines()]
     assert "network_dim 32 16 8\N{EN DASH}16 rank: width of the added layers" in lines
-    assert "steps 100 50 optimizer steps done at this save" in lines
+    assert "steps 100 50 optimizer steps done when the file was saved" in lines
     assert "seed 1234567 random seed" in lines
-    assert "v2 no base is Stable Diffusion 2" in lines
+    assert "v2 no the base model is Stable Diffusion 2" in lines
     assert "optimizer_args weight_decay 0.1, betas [0.9,0.99] arguments of the optimizer" in lines
 
 
