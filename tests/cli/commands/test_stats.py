@@ -24,7 +24,7 @@ def test_a_page_for_a_person(run: Run, database: str) -> None:
         "  64   1  ████████████",
         "  128  1  ████████████",
         "",
-        "optimizer  class name, e.g. AdamW8bit",
+        "optimizer  class of the optimizer, e.g. AdamW8bit",
         "  6 files (75%)",
         "  AdamW8bit  6  ████████████████████████",
     ]
