@@ -25,7 +25,8 @@ from crawler.sources.disk import (
     read_beginning,
     vanished,
 )
-from crawler.store.connect.database import Connection, Engine, translated
+from sqlalchemy import Connection, Engine
+from crawler.store.connect.db_errors import translated
 from crawler.store.read.matches import match_local_files, to_be_hashed
 from crawler.store.stats.field_stats import refresh_statistics
 from crawler.store.write.crawls import LOCAL, begin_crawl, finish_crawl

@@ -9,7 +9,7 @@ from crawler.settings import default_database
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from crawler.store.connect.database import Connection, Engine
+    from sqlalchemy import Connection, Engine
 
 
 def place(db: str | None) -> str:
@@ -37,7 +37,7 @@ def read_engine(db: str | None) -> "Iterator[Engine]":
 @contextmanager
 def read_connection(db: str | None) -> "Iterator[Connection]":
     """A connection of `read_engine`; errors of the driver become errors of ours."""
-    from crawler.store.connect.database import translated
+    from crawler.store.connect.db_errors import translated
 
     with read_engine(db) as engine, translated(engine.url), engine.connect() as connection:
         yield connection

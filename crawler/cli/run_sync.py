@@ -22,7 +22,8 @@ from crawler.cli.sync_report import TERMS, Finished, Job, beforehand, report, re
 from crawler.errors import LoraCrawlError, StoppedError
 from crawler.http import HttpSettings, Secret
 from crawler.sources.civitai.client import Civitai
-from crawler.store.connect.database import Engine, State, open_for_reading, open_for_writing, state
+from sqlalchemy import Engine
+from crawler.store.connect.database import State, open_for_reading, open_for_writing, state
 from crawler.store.connect.lock import sync_lock
 from crawler.store.read.headers import header_lengths
 from crawler.store.write.crawls import read_cursors

@@ -14,9 +14,9 @@ from crawler.model import Outcome
 from crawler.store.connect.url import redacted
 
 if TYPE_CHECKING:
-    from crawler.sync.plan import Plan
     from crawler.sync.preview import Preview
     from crawler.sync.progress import SyncTally
+    from crawler.sync.state import Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

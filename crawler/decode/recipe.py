@@ -17,15 +17,15 @@ from crawler.decode.dialects import (
     aitoolkit,
     cloneofsimo,
     diffusers,
+    kohya,
     merge_tool,
     musubi,
+    onetrainer,
     peft,
     simpletuner,
     traintrain,
     unknown_kohya_keys,
 )
-from crawler.decode.dialects.kohya import dialect as kohya
-from crawler.decode.dialects.onetrainer import dialect as onetrainer
 from crawler.decode.problems import TOO_LONG
 from crawler.decode.tensors.facts import read_weights
 from crawler.model import Decoded, Header, Outcome, Problem, Recipe

@@ -12,8 +12,7 @@ from crawler.model.files import (
 )
 from crawler.model.header import Form, Header, Tensor, TensorTable
 from crawler.model.outcome import Outcome
-from crawler.model.recipe import Dataset, Decoded, Directory, Problem, Recipe, Weights
-from crawler.model.trainer import Trainer
+from crawler.model.recipe import Dataset, Decoded, Directory, Problem, Recipe, Trainer, Weights
 
 __all__ = [
     "LORA_TYPES",

@@ -6,9 +6,8 @@ from crawler.model import Model, Outcome
 from crawler.safetensors.sniff import why_not_safetensors
 from crawler.sources.base import Source
 from crawler.store.read.status import outcomes_of
-from crawler.sync.plan import Plan
 from crawler.sync.run import start_of, utc_now
-from crawler.sync.state import WriterThread
+from crawler.sync.state import Plan, WriterThread
 from crawler.sync.walk import begin, steps
 
 

@@ -16,16 +16,15 @@ from crawler.errors import LoraCrawlError
 from crawler.model import Result, Target
 from crawler.model.catalogue import CursorState
 from crawler.sources.base import Source
-from crawler.store.connect.database import Connection
+from sqlalchemy import Connection
 from crawler.store.stats.field_stats import refresh_statistics
 from crawler.store.write.crawls import begin_crawl, finish_crawl, read_cursors, walk_model_ids
 from crawler.store.write.pending import count_pending, reopen, retry_failed
 from crawler.sync.breaker import LoginSample, Outage
 from crawler.sync.lister import list_catalogue
 from crawler.sync.pipeline import Pipeline
-from crawler.sync.plan import Plan
 from crawler.sync.progress import SyncTally
-from crawler.sync.state import RunState, WriterThread
+from crawler.sync.state import Plan, RunState, WriterThread
 from crawler.sync.walk import Walk, begin
 
 

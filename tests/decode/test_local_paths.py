@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.decode.dialects.local_paths import base_name, is_local, model_name, without_folders
+from crawler.decode.clean import base_name, is_local, model_name, without_folders
 from crawler.decode.recipe import decode
 from tests.decode.test_golden import header_of, told
 

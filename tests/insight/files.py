@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from crawler.decode.recipe import decode
-from crawler.insight.export.parts import Export, Kind
+from crawler.insight.export.draft import Export, Kind, config_text, dataset_text
 from crawler.insight.export.recipe import export
-from crawler.insight.export.text import config_text, dataset_text
 from crawler.model import Decoded, Header, Tensor
 from tests.insight.export import sd_scripts
 

@@ -10,10 +10,9 @@ from crawler.http import HttpSettings, Secret, Waits
 from crawler.model import ListQuery, Order
 from crawler.sandbox import Catalogue, Faults, Sandbox
 from crawler.sources.civitai.client import Civitai
-from crawler.sync.plan import Plan
 from crawler.sync.progress import SyncTally
 from crawler.sync.run import crawl
-from crawler.sync.state import WriterThread
+from crawler.sync.state import Plan, WriterThread
 from crawler.sync.walk import Walk
 
 #: No test waits as long as a real crawl does before it tries again.

@@ -10,10 +10,9 @@ import sqlalchemy as sa
 
 from crawler.errors import CursorError
 from crawler.model import Fetched, ListQuery, Model, Order, Page, Target
-from crawler.sync.plan import Plan
 from crawler.sync.progress import SyncTally
 from crawler.sync.run import crawl, utc_now
-from crawler.sync.state import WriterThread
+from crawler.sync.state import Plan, WriterThread
 from crawler.sync.walk import Walk
 from tests.factories import make_header_bytes, make_model
 

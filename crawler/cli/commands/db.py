@@ -12,7 +12,8 @@ db_app = typer.Typer(help="Show, check and upgrade the database.", no_args_is_he
 @db_app.command()
 def path(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Verbose = 0) -> None:
     """Print the database's path or URL; -v adds its state."""
-    from crawler.store.connect.database import redacted, resolve, state
+    from crawler.store.connect.database import state
+    from crawler.store.connect.url import redacted, resolve
 
     url = resolve(place(db))
     with answers() as out:
@@ -47,7 +48,8 @@ def upgrade(
 @db_app.command()
 def info(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Verbose = 0) -> None:
     """Print the database's URL and the rows of each table; -v adds its revision."""
-    from crawler.store.connect.database import REVISION, redacted, resolve
+    from crawler.store.connect.database import REVISION
+    from crawler.store.connect.url import redacted, resolve
     from crawler.store.read.status import table_counts
 
     with read_connection(db) as connection:

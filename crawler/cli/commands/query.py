@@ -24,7 +24,7 @@ from crawler.cli.output.rows import Format, chosen, write_rows
 from crawler.errors import UsageError
 
 if TYPE_CHECKING:
-    from crawler.store.connect.database import Connection
+    from sqlalchemy import Connection
     from crawler.store.read.search import Search
 
 #: Rows by default.

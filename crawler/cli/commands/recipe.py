@@ -14,7 +14,7 @@ from crawler.cli.reference import Ref, read_decoded
 from crawler.errors import UsageError
 
 if TYPE_CHECKING:
-    from crawler.insight.export.parts import Export
+    from crawler.insight.export.draft import Export
 
 _CONFIG, _DATASET, _REPORT = "config.toml", "dataset.toml", "report.txt"
 
@@ -34,8 +34,8 @@ def recipe(
     They are config.toml, dataset.toml, and report.txt, which lists the settings that could not be
     recovered. Without --output all three are printed. A path needs no database.
     """
+    from crawler.insight.export.draft import config_text, dataset_text, report_text
     from crawler.insight.export.recipe import export
-    from crawler.insight.export.text import config_text, dataset_text, report_text
 
     if force and output is None:
         raise UsageError("--force needs --output DIR")

@@ -140,7 +140,7 @@ def _write(
 ) -> None:
     from crawler.cli.output.recipe_files import escaped, write_files
     from crawler.cli.output.words import count
-    from crawler.insight.export.text import config_text, dataset_text
+    from crawler.insight.export.draft import config_text, dataset_text
     from crawler.insight.suggest.recipe import recipe_of
 
     made = recipe_of(advice, images)

@@ -122,7 +122,7 @@ def sync(
     """
     from crawler.cli.run_sync import preview, sync_into
     from crawler.cli.sync_report import Job
-    from crawler.sync.plan import Plan
+    from crawler.sync.state import Plan
     from crawler.sync.walk import Walk
 
     if sandbox and api_url:

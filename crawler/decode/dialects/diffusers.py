@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from crawler.decode import clean
+from crawler.decode.clean import model_name
 from crawler.decode.dialect_result import DialectResult, held, take
-from crawler.decode.dialects.local_paths import model_name
 from crawler.decode.embedded_json import an_object, read_key
 from crawler.model import Problem, Trainer
 

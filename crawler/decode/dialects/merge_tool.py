@@ -17,8 +17,8 @@ from typing import Any
 
 from crawler.decode import clean
 from crawler.decode.dialect_result import DialectResult
+from crawler.decode.dialects.kohya import FOREIGN_KEYS
 from crawler.decode.dialects.kohya import keys as kohya_keys
-from crawler.decode.dialects.kohya.dialect import FOREIGN_KEYS
 from crawler.decode.dialects.kohya.network import split_comment
 from crawler.decode.embedded_json import read_json
 from crawler.decode.problems import UnreadableError

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crawler.decode import clean
+from crawler.decode.clean import base_name
 from crawler.decode.dialect_result import DialectResult, take
 from crawler.decode.dialects.kohya import keys as kohya_keys
 from crawler.decode.dialects.kohya import network as kohya_network
 from crawler.decode.dialects.kohya.datasets import SHARED_COLUMNS
-from crawler.decode.dialects.local_paths import base_name
 from crawler.model import Dataset, Directory, Problem, Trainer
 
 _ITEMS = "ss_num_train_items"

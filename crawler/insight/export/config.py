@@ -8,7 +8,7 @@ from crawler.decode import clean
 from crawler.decode.dialects.kohya.network import split_comment
 from crawler.decode.problems import UnreadableError
 from crawler.insight.export import network as recipe_network
-from crawler.insight.export.parts import Draft, Option, Reader, Section, Value, placeholder
+from crawler.insight.export.draft import Draft, Option, Reader, Section, Value, placeholder
 from crawler.insight.export.scripts import EXTRAS, Script
 
 #: Columns of `loras` that are options of the same name.

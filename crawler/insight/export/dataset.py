@@ -12,7 +12,7 @@ from typing import Any
 from crawler.decode import clean
 from crawler.decode.embedded_json import read_literal
 from crawler.decode.problems import WRONG_SHAPE, UnreadableError
-from crawler.insight.export.parts import DatasetTable, Draft, Option, Reader, placeholder
+from crawler.insight.export.draft import DatasetTable, Draft, Option, Reader, placeholder
 from crawler.insight.export.scripts import Script
 from crawler.model import Dataset, Directory
 

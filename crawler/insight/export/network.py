@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from crawler.decode import clean
-from crawler.insight.export.parts import Draft, Option
+from crawler.insight.export.draft import Draft, Option
 from crawler.insight.export.scripts import Script
 from crawler.model import Trainer
 

@@ -13,7 +13,7 @@ from crawler.decode.problems import CONTRADICTED
 from crawler.errors import UsageError
 from crawler.insight.export.config import config
 from crawler.insight.export.dataset import datasets
-from crawler.insight.export.parts import Draft, Export, Kind
+from crawler.insight.export.draft import Draft, Export, Kind
 from crawler.insight.export.scripts import Script, choose
 from crawler.model import Decoded, Trainer
 

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from crawler.decode import clean
 from crawler.decode.base_names import have_same_layers, likely_architecture
-from crawler.insight.export.parts import Draft
+from crawler.insight.export.draft import Draft
 from crawler.model import Trainer
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from crawler.errors import UsageError
-from crawler.insight.export.parts import DatasetTable, Export, Kind, Option
+from crawler.insight.export.draft import DatasetTable, Export, Kind, Option
 from crawler.insight.export.recipe import export
 from crawler.insight.suggest.settings import Advice, Finding
 from crawler.model import Dataset, Decoded, Directory, Header, Outcome, Recipe, Weights

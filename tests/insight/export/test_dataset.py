@@ -3,7 +3,7 @@
 import copy
 from typing import Any
 
-from crawler.insight.export.parts import Kind
+from crawler.insight.export.draft import Kind
 from tests.insight.files import FOLDERS, LANTERN, Made, recipe_of
 
 

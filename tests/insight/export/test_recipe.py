@@ -3,9 +3,8 @@
 import pytest
 
 from crawler.errors import UsageError
-from crawler.insight.export.parts import Kind
+from crawler.insight.export.draft import Kind, config_text, report_text
 from crawler.insight.export.recipe import MAX_PROBLEMS, export
-from crawler.insight.export.text import config_text, report_text
 from tests.insight.files import FOLDERS, LANTERN, decoded_of, recipe_of
 
 ATTENTION = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k"

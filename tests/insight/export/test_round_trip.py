@@ -14,9 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.errors import UsageError
-from crawler.insight.export.parts import PLACEHOLDER, Kind
+from crawler.insight.export.draft import PLACEHOLDER, Kind, config_text, dataset_text, report_text
 from crawler.insight.export.recipe import export
-from crawler.insight.export.text import config_text, dataset_text, report_text
 from tests.insight.export import sd_scripts
 from tests.insight.files import FOLDERS, LANTERN, Made, decoded_of, made_of
 

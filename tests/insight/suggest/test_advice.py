@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from crawler.errors import UsageError
-from crawler.insight.export.parts import PLACEHOLDER
-from crawler.insight.export.text import config_text, dataset_text
+from crawler.insight.export.draft import PLACEHOLDER, config_text, dataset_text
 from crawler.insight.suggest.advice import COLUMNS, MONTH, advise
 from crawler.insight.suggest.recipe import recipe_of
 from crawler.insight.suggest.settings import (

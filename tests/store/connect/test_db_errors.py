@@ -13,14 +13,9 @@ import sqlalchemy as sa
 
 from crawler.errors import DatabaseError, StoppedError
 from crawler.store.connect import engines
-from crawler.store.connect.database import (
-    open_as_found,
-    open_for_reading,
-    open_for_writing,
-    redacted,
-    state,
-    translated,
-)
+from crawler.store.connect.database import open_as_found, open_for_reading, open_for_writing, state
+from crawler.store.connect.db_errors import translated
+from crawler.store.connect.url import redacted
 from crawler.store.schema.tables import crawls, loras
 from tests.factories import NOW
 

@@ -12,7 +12,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from crawler.store.connect import database, schema_state
+from crawler.store.connect import database
 from crawler.store.connect.database import (
     REVISION,
     State,
@@ -159,7 +159,7 @@ def test_an_upgrade_keeps_every_row(
     with engine.connect() as connection:
         before = table_counts(connection)
     (workbench / "versions" / "0005_next.py").write_text(NEXT_REVISION.format(more="pass"))
-    monkeypatch.setattr(schema_state, "REVISION", "0005")
+    monkeypatch.setattr(database, "REVISION", "0005")
     assert state(engine.url) is State.OLD
 
     upgraded = open_for_writing(engine.url)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from crawler.errors import UsageError
-from crawler.store.connect.database import redacted, resolve
+from crawler.store.connect.url import redacted, resolve
 
 
 def test_a_path_means_sqlite_and_is_made_absolute(

@@ -11,7 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from crawler.errors import DatabaseError
-from crawler.store.connect.database import open_for_reading, translated
+from crawler.store.connect.database import open_for_reading
+from crawler.store.connect.db_errors import translated
 from crawler.store.schema.tables import loras
 
 ROW = {

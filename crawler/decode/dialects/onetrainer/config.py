@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from crawler.decode import clean
+from crawler.decode.clean import base_name, model_name, without_folders
 from crawler.decode.dialect_result import held, take
-from crawler.decode.dialects.local_paths import base_name, model_name, without_folders
 from crawler.decode.dialects.onetrainer import names as onetrainer_names
 from crawler.decode.dialects.onetrainer.names import METHODS, PATHS, Family
 from crawler.decode.embedded_json import object_or_empty
