@@ -17,7 +17,7 @@ from multiprocessing import get_context, parent_process
 from crawler.decode.verdict import Verdict, verdict_of
 from crawler.errors import DatabaseError, StoppedError
 from crawler.model import Header
-from sqlalchemy import Engine
+from crawler.store.connect.database import Engine
 from crawler.store.connect.db_errors import translated
 from crawler.store.read.headers import unpacked
 from crawler.store.stats.field_stats import refresh_statistics

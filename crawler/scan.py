@@ -25,7 +25,7 @@ from crawler.sources.disk import (
     read_beginning,
     vanished,
 )
-from sqlalchemy import Connection, Engine
+from crawler.store.connect.database import Connection, Engine
 from crawler.store.connect.db_errors import translated
 from crawler.store.read.matches import match_local_files, to_be_hashed
 from crawler.store.stats.field_stats import refresh_statistics

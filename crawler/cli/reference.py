@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crawler.cli.database import read_connection
+from crawler.cli.options import read_connection
 from crawler.decode.verdict import verdict_of
 from crawler.errors import SiteError, UsageError
 from crawler.model import Decoded, Outcome

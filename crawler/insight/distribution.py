@@ -13,7 +13,7 @@ from typing import Any
 
 from crawler.query.fields import Field, Kind
 from crawler.query.tree import Node
-from sqlalchemy import Connection
+from crawler.store.connect.database import Connection
 from crawler.store.stats.field_stats import Ranked, quartiles
 from crawler.store.stats.value_counts import (
     FrequentValue,

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from crawler.errors import CursorError, SiteError, UnreachableError
 from crawler.model.catalogue import CursorState
-from sqlalchemy import Connection
+from crawler.store.connect.database import Connection
 from crawler.store.write.catalogue import Stored, store_page
 from crawler.store.write.removed_models import Marked, Unseen, find_unseen, mark_gone, mark_unseen
 from crawler.sync.state import RunState

@@ -16,7 +16,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from crawler.decode.verdict import result_of
 from crawler.errors import QuotaError, SiteError, UnreachableError
 from crawler.model import Fetched, Outcome, Result, Target
-from sqlalchemy import Connection
+from crawler.store.connect.database import Connection
 from crawler.store.write.pending import KnownBytes, known_bytes, take_pending
 from crawler.store.write.results import store_results
 from crawler.sync.breaker import DEFERRED_FOR, LoginSample, Outage, defer

@@ -16,7 +16,7 @@ from crawler.errors import LoraCrawlError
 from crawler.model import Result, Target
 from crawler.model.catalogue import CursorState
 from crawler.sources.base import Source
-from sqlalchemy import Connection
+from crawler.store.connect.database import Connection
 from crawler.store.stats.field_stats import refresh_statistics
 from crawler.store.write.crawls import begin_crawl, finish_crawl, read_cursors, walk_model_ids
 from crawler.store.write.pending import count_pending, reopen, retry_failed

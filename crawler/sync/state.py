@@ -10,7 +10,7 @@ from anyio import to_thread
 
 from crawler.errors import CursorError, QuotaError, SiteError, StoppedError
 from crawler.sources.base import Source
-from sqlalchemy import Connection, Engine
+from crawler.store.connect.database import Connection, Engine
 from crawler.store.connect.db_errors import translated
 from crawler.sync.progress import SyncTally
 from crawler.sync.walk import Walk

@@ -6,8 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crawler.cli.database import read_connection
-from crawler.cli.options import Db, Form, Json, Quiet, SafeCsv, Verbose, Where, voice_of
+from crawler.cli.options import (
+    Db,
+    Form,
+    Json,
+    Quiet,
+    SafeCsv,
+    Verbose,
+    Where,
+    read_connection,
+    voice_of,
+)
 from crawler.cli.output.console import Voice
 from crawler.cli.output.rows import Format, chosen, write_rows
 
@@ -84,7 +93,7 @@ def authors(
 
 def _cells(creator: "Creator") -> tuple[object, ...]:
     """The cells of the table, without meaningless digits."""
-    from crawler.cli.output.words import share
+    from crawler.cli.output.cells import share
 
     known, hours = creator.with_metadata, creator.training_hours
     return (
@@ -101,7 +110,7 @@ def _cells(creator: "Creator") -> tuple[object, ...]:
 
 def _explain(found: "Creators", voice: Voice, *, filtered: bool) -> None:
     """Say how many files the figures rest on, and which are missing."""
-    from crawler.cli.output.words import count, number, share
+    from crawler.cli.output.cells import count, number, share
 
     if not found.total:
         voice.notice("no matching file has a creator" if filtered else "no file has a creator")

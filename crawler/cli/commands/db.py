@@ -2,8 +2,7 @@
 
 import typer
 
-from crawler.cli.database import place, read_connection, read_engine
-from crawler.cli.options import Db, Quiet, Verbose, voice_of
+from crawler.cli.options import Db, Quiet, Verbose, place, read_connection, read_engine, voice_of
 from crawler.cli.output.console import answers
 
 db_app = typer.Typer(help="Show, check and upgrade the database.", no_args_is_help=True)

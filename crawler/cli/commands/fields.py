@@ -5,8 +5,17 @@ from typing import Annotated
 
 import typer
 
-from crawler.cli.database import read_connection
-from crawler.cli.options import Db, Form, Json, Quiet, SafeCsv, Verbose, complete_field, voice_of
+from crawler.cli.options import (
+    Db,
+    Form,
+    Json,
+    Quiet,
+    SafeCsv,
+    Verbose,
+    complete_field,
+    read_connection,
+    voice_of,
+)
 from crawler.cli.output.console import Voice, answers, open_console
 from crawler.cli.output.rows import Format, chosen, write_rows
 from crawler.errors import DatabaseError
@@ -91,8 +100,8 @@ def _shares(names: Sequence[str], db: str | None, voice: Voice) -> Mapping[str, 
 def _print_groups(found: Sequence[Field], shares: Mapping[str, float], *, with_keys: bool) -> None:
     from rich.text import Text
 
+    from crawler.cli.output.cells import share
     from crawler.cli.output.table import print_line
-    from crawler.cli.output.words import share
 
     with answers() as stream:
         console = open_console(stream)

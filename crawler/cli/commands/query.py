@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crawler.cli.database import read_connection
 from crawler.cli.options import (
     Db,
     Form,
@@ -17,6 +16,7 @@ from crawler.cli.options import (
     complete_condition,
     complete_field,
     complete_fields,
+    read_connection,
     voice_of,
 )
 from crawler.cli.output.console import Voice, answers
@@ -24,7 +24,7 @@ from crawler.cli.output.rows import Format, chosen, write_rows
 from crawler.errors import UsageError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from crawler.store.connect.database import Connection
     from crawler.store.read.search import Search
 
 #: Rows by default.
@@ -153,7 +153,7 @@ def _print_rows(
     connection: "Connection", asked: "Search", wanted: Format, voice: Voice, *, safe_csv: bool
 ) -> None:
     """Write the rows, and say on stderr whether the limit left some out."""
-    from crawler.cli.output.words import count, number
+    from crawler.cli.output.cells import count, number
     from crawler.store.read.search import search
 
     # One row more than is shown says whether the limit left some out.
@@ -177,7 +177,7 @@ def _name_sparse(connection: "Connection", asked: "Search", voice: Voice) -> Non
     """Name the fields asked for that few rows have: rows without a value cannot match."""
     if voice.quiet:
         return
-    from crawler.cli.output.words import share
+    from crawler.cli.output.cells import share
     from crawler.query.tree import names
     from crawler.store.read.search import sparse_fields
 

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crawler.cli.database import place, read_engine
-from crawler.cli.options import Db, Json, Quiet, Verbose, voice_of
+from crawler.cli.options import Db, Json, Quiet, Verbose, place, read_engine, voice_of
+from crawler.cli.output.cells import count, duration, number, rounded
 from crawler.cli.output.console import Voice, answers
 from crawler.cli.output.outcomes import spoken
-from crawler.cli.output.words import count, duration, number, rounded
 
 if TYPE_CHECKING:
     from crawler.cli.progress import Picture

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from crawler.cli.options import Quiet, Verbose, voice_of
+from crawler.cli.output.cells import count
 from crawler.cli.output.console import answers
-from crawler.cli.output.words import count
 from crawler.errors import UsageError
 
 if TYPE_CHECKING:

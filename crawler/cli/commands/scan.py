@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crawler.cli.database import db_option, place
-from crawler.cli.options import Db, Json, Quiet, Verbose, voice_of
+from crawler.cli.options import Db, Json, Quiet, Verbose, db_option, place, voice_of
+from crawler.cli.output.cells import count, duration, listed, number
 from crawler.cli.output.console import Voice, answers, tell
 from crawler.cli.output.outcomes import outcome_lines
-from crawler.cli.output.words import count, duration, listed, number
 
 if TYPE_CHECKING:
     from crawler.cli.progress import Picture

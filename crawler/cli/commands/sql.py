@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
-from crawler.cli.database import read_engine
-from crawler.cli.options import Db, Form, Json, Quiet, SafeCsv, Verbose, voice_of
+from crawler.cli.options import Db, Form, Json, Quiet, SafeCsv, Verbose, read_engine, voice_of
+from crawler.cli.output.cells import count
 from crawler.cli.output.rows import Format, chosen, write_rows
-from crawler.cli.output.words import count
 from crawler.errors import UsageError
 
 #: Longest statement read from stdin, in characters; SQLite itself takes a million bytes.

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from crawler.cli.database import read_connection
 from crawler.cli.options import (
     Db,
     Form,
@@ -15,6 +14,7 @@ from crawler.cli.options import (
     Verbose,
     Where,
     complete_field,
+    read_connection,
     voice_of,
 )
 from crawler.cli.output.console import answers, open_console

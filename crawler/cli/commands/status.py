@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from crawler.cli.database import read_connection
-from crawler.cli.options import Db, Json, Quiet, Verbose, voice_of
-from crawler.cli.output.cells import json_text
+from crawler.cli.options import Db, Json, Quiet, Verbose, read_connection, voice_of
+from crawler.cli.output.cells import count, instant, json_text, number, size
 from crawler.cli.output.console import answers
 from crawler.cli.output.outcomes import REMEDIES, outcome_lines
 from crawler.cli.output.safe import visible
-from crawler.cli.output.words import count, instant, number, size
 from crawler.model import Outcome
 from crawler.model.outcome import READ
 

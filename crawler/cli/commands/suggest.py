@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crawler.cli.database import read_connection
-from crawler.cli.options import Db, Force, Json, Output, Quiet, Verbose, voice_of
+from crawler.cli.options import Db, Force, Json, Output, Quiet, Verbose, read_connection, voice_of
 from crawler.cli.output.console import Voice, answers, open_console
 from crawler.errors import UsageError
 
@@ -95,7 +94,7 @@ def _known(name: str, base_models: "Mapping[str, int]") -> str:
     Raises:
         UsageError: There is none; the message has the nearest names.
     """
-    from crawler.cli.output.words import listed
+    from crawler.cli.output.cells import listed
     from crawler.query.fields import clipped, nearest
 
     if name in base_models:
@@ -138,8 +137,8 @@ def _write(
     *,
     force: bool,
 ) -> None:
-    from crawler.cli.output.recipe_files import escaped, write_files
-    from crawler.cli.output.words import count
+    from crawler.cli.commands.recipe import escaped, write_files
+    from crawler.cli.output.cells import count
     from crawler.insight.export.draft import config_text, dataset_text
     from crawler.insight.suggest.recipe import recipe_of
 

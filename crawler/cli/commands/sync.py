@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from crawler.cli.database import place
-from crawler.cli.options import ApiUrl, Db, Json, Quiet, Verbose, voice_of
+from crawler.cli.options import ApiUrl, Db, Json, Quiet, Verbose, place, voice_of
 from crawler.errors import UsageError
 from crawler.model import LORA_TYPES, ListQuery, Order
 from crawler.settings import DEFAULT_API_URL, api_key, sandbox_database
@@ -120,8 +119,7 @@ def sync(
     Run it again to continue after an interruption and to add what is new. Press Ctrl-C once to
     finish the files in progress, twice to stop at once. No stored data is lost either way.
     """
-    from crawler.cli.run_sync import preview, sync_into
-    from crawler.cli.sync_report import Job
+    from crawler.cli.run_sync import Job, preview, sync_into
     from crawler.sync.state import Plan
     from crawler.sync.walk import Walk
 

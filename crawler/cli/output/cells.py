@@ -1,14 +1,120 @@
-"""A value of a row as text: in a cell of a table or a file, and in JSON."""
+"""Values as text: numbers, times and sizes in words; the cells of rows; JSON."""
 
 import functools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from crawler.cli.output.safe import visible, visible_json
+
+#: Floats below this are written with a power of ten, `5e-5`; so are those from the second one on.
+_SMALLEST_PLAIN, _LARGEST_PLAIN = 1e-4, 1e15
+
+#: Units of large numbers, the largest first.
+_LARGE = ((1e12, "T"), (1e9, "G"), (1e6, "M"))
+
+#: A duration of fewer than this many of a unit is not split further: 90 minutes, not 1 hour 30 minutes.
+_MANY = 100
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+
+
+def number(value: float) -> str:
+    """An exact number with thousands separators: `1,010`, `0.0005`, `1e-5`."""
+    if isinstance(value, int):
+        return f"{value:,}"
+    if not math.isfinite(value):
+        return str(value)
+    if value.is_integer() and abs(value) < _LARGEST_PLAIN:
+        return f"{int(value):,}"
+    text = repr(value)
+    if "e" not in text:
+        return f"{value:,}" if abs(value) >= _SMALLEST_PLAIN else text
+    digits, _, exponent = text.partition("e")
+    return f"{digits}e{int(exponent)}"
+
+
+def rounded(value: float, digits: int = 3) -> str:
+    """A measured number with a few significant digits, and every digit before the point: `0.325`, `1,235`."""
+    if isinstance(value, int) or not math.isfinite(value) or value == 0:
+        return number(value)
+    places = digits - 1 - math.floor(math.log10(abs(value)))
+    return number(round(value, max(places, 0)))
+
+
+def short(value: float) -> str:
+    """A number in at most seven cells or so: `1,230`, `57 M`, `1.23 G`."""
+    for unit, name in _LARGE:
+        if unit <= abs(value) < math.inf:
+            return f"{rounded(value / unit)} {name}"
+    return rounded(value)
+
+
+def count(amount: int, noun: str, plural: str = "") -> str:
+    """`1 image`, `2,020 images`."""
+    return f"{number(amount)} {noun if amount == 1 else plural or noun + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """One or two units of time: `45 seconds`, `11 minutes`, `2 hours 5 minutes`, `3 days`."""
+    whole = round(seconds)
+    if whole < _MANY:
+        return count(whole, "second") if whole or not seconds else "less than a second"
+    if whole < _MANY * _MINUTE:
+        return count(round(whole / _MINUTE), "minute")
+    if whole < 2 * _DAY:
+        large, small = divmod(round(whole / _MINUTE), 60)
+        parts = count(large, "hour"), count(small, "minute")
+    else:
+        large, small = divmod(round(whole / _HOUR), 24)
+        parts = count(large, "day"), count(small, "hour")
+    return " ".join(parts) if small else parts[0]
+
+
+def size(length: int) -> str:
+    """A number of bytes in powers of 1,000: `512 bytes`, `37.9 MB`."""
+    from rich.filesize import decimal
+
+    return decimal(length)
+
+
+def share(part: float) -> str:
+    """A part of one in percent; `<1%` and `>99%` where rounding would say none or all."""
+    percent = round(part * 100)
+    if part > 0 and percent == 0:
+        return "<1%"
+    if part < 1 and percent == 100:  # noqa: PLR2004 - all of them
+        return ">99%"
+    return f"{percent}%"
+
+
+def instant(moment: datetime) -> str:
+    """UTC to the second: `2024-05-01 12:00:00`."""
+    moment = moment.astimezone(UTC) if moment.tzinfo else moment
+    return moment.replace(tzinfo=None).isoformat(" ", "seconds")
+
+
+def listed(parts: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
+
+
+def bar(part: float, width: int, *, plain: bool = False) -> str:
+    """A horizontal bar, never empty unless `part` is 0.
+
+    Args:
+        part: How much of the bar is drawn, from 0 to 1.
+        width: Cells of a whole bar.
+        plain: Draw with `#`, for outputs that have no block characters.
+    """
+    part = min(max(part, 0.0), 1.0)
+    if plain:
+        return "#" * max(round(part * width), 1 if part else 0)
+    eighths = max(round(part * width * 8), 1 if part else 0)
+    return "█" * (eighths // 8) + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[eighths % 8]
 
 
 def is_number(value: object) -> bool:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import typer
 
+from crawler.cli.output.cells import count
 from crawler.cli.output.safe import visible
-from crawler.cli.output.words import count
 from crawler.errors import OutputError
 
 if TYPE_CHECKING:

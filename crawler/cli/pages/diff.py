@@ -8,10 +8,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from crawler.cli.output.cells import cell, is_number
+from crawler.cli.output.cells import cell, count, is_number, listed, number
 from crawler.cli.output.safe import visible
 from crawler.cli.output.table import cut, dash, print_line
-from crawler.cli.output.words import count, listed, number
 from crawler.cli.pages import layout
 from crawler.cli.pages.settings import HEADINGS, IDENTIFIERS, spoken_value
 from crawler.insight.diff import PARTS, Pair

@@ -5,9 +5,8 @@ from typing import Any
 
 from rich.console import Console
 
-from crawler.cli.output.cells import cell
+from crawler.cli.output.cells import cell, count, duration, number, rounded, share
 from crawler.cli.output.table import has_blocks, print_table
-from crawler.cli.output.words import count, duration, number, rounded, share
 from crawler.cli.pages import layout
 from crawler.insight.distribution import Bin, Part, Summary
 from crawler.query.fields import Field, Kind

@@ -4,9 +4,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from crawler.cli.output.cells import bar, number
 from crawler.cli.output.safe import visible
 from crawler.cli.output.table import cut, dash, has_blocks, print_line
-from crawler.cli.output.words import bar, number
 
 #: Cells before everything under a heading.
 INDENT = 2

@@ -7,8 +7,8 @@ from typing import Any
 
 from rich.console import Console
 
+from crawler.cli.output.cells import count, instant, number, size
 from crawler.cli.output.outcomes import REMEDIES
-from crawler.cli.output.words import count, instant, number, size
 from crawler.cli.pages import layout
 from crawler.cli.pages.lora_view import LoraView
 from crawler.cli.pages.prose import sentences

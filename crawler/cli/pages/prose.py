@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from crawler.cli.output.words import count, duration, instant, number, rounded
+from crawler.cli.output.cells import count, duration, instant, number, rounded
 from crawler.model import Trainer
 
 #: Trainers as they spell their names.

@@ -7,9 +7,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from crawler.cli.output.cells import cell, is_number
+from crawler.cli.output.cells import cell, instant, is_number, listed, number, rounded, short
 from crawler.cli.output.safe import visible
-from crawler.cli.output.words import instant, listed, number, rounded, short
 from crawler.cli.pages import layout
 from crawler.cli.pages.lora_view import HEADER_FIELDS, LoraView, Usual
 from crawler.query.fields import Field

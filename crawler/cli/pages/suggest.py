@@ -7,9 +7,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from crawler.cli.output.cells import count, number, rounded, share
 from crawler.cli.output.safe import visible
 from crawler.cli.output.table import cut, dash, ellipsis, print_table
-from crawler.cli.output.words import count, number, rounded, share
 from crawler.cli.pages import layout
 from crawler.cli.pages.distribution import bin_label
 from crawler.cli.pages.settings import spoken_value

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from crawler.cli.output import words
+from crawler.cli.output import cells
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from crawler.cli.output import words
     ],
 )
 def test_numbers_lose_nothing(value: float, told: str) -> None:
-    assert words.number(value) == told
+    assert cells.number(value) == told
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_numbers_lose_nothing(value: float, told: str) -> None:
     ],
 )
 def test_measured_numbers_are_cut(value: float, told: str) -> None:
-    assert words.rounded(value) == told
+    assert cells.rounded(value) == told
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_measured_numbers_are_cut(value: float, told: str) -> None:
     ],
 )
 def test_durations(seconds: float, told: str) -> None:
-    assert words.duration(seconds) == told
+    assert cells.duration(seconds) == told
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_durations(seconds: float, told: str) -> None:
     ],
 )
 def test_sizes(length: int, told: str) -> None:
-    assert words.size(length) == told
+    assert cells.size(length) == told
 
 
 @pytest.mark.parametrize(
@@ -80,33 +80,33 @@ def test_sizes(length: int, told: str) -> None:
     [(0.0, "0%"), (0.001, "<1%"), (0.124, "12%"), (0.999, ">99%"), (1.0, "100%")],
 )
 def test_shares_never_say_all_or_none_when_it_is_not(part: float, told: str) -> None:
-    assert words.share(part) == told
+    assert cells.share(part) == told
 
 
 def test_instants_are_in_utc() -> None:
     east = timezone(timedelta(hours=2))
-    assert words.instant(datetime(2024, 5, 1, 1, 0, tzinfo=east)) == "2024-04-30 23:00:00"
-    assert words.instant(datetime(2024, 5, 1, microsecond=5, tzinfo=UTC)) == "2024-05-01 00:00:00"
+    assert cells.instant(datetime(2024, 5, 1, 1, 0, tzinfo=east)) == "2024-04-30 23:00:00"
+    assert cells.instant(datetime(2024, 5, 1, microsecond=5, tzinfo=UTC)) == "2024-05-01 00:00:00"
 
 
 def test_lists_and_counts() -> None:
-    assert [words.listed(list("abc"[:size])) for size in range(4)] == [
+    assert [cells.listed(list("abc"[:size])) for size in range(4)] == [
         "",
         "a",
         "a and b",
         "a, b and c",
     ]
-    assert words.count(1, "image") == "1 image"
-    assert words.count(2020, "image") == "2,020 images"
-    assert words.count(2, "body", "bodies") == "2 bodies"
+    assert cells.count(1, "image") == "1 image"
+    assert cells.count(2020, "image") == "2,020 images"
+    assert cells.count(2, "body", "bodies") == "2 bodies"
 
 
 @pytest.mark.parametrize(
     ("part", "drawn"), [(0, ""), (0.001, "▏"), (0.5, "████"), (1, "████████"), (7, "████████")]
 )
 def test_bars(part: float, drawn: str) -> None:
-    assert words.bar(part, 8) == drawn
+    assert cells.bar(part, 8) == drawn
 
 
 def test_plain_bars() -> None:
-    assert words.bar(0.5, 8, plain=True) == "####"
+    assert cells.bar(0.5, 8, plain=True) == "####"
