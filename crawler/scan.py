@@ -27,7 +27,6 @@ from crawler.sources.disk import (
 )
 from crawler.store.connect.database import Connection, Engine
 from crawler.store.connect.db_errors import translated
-from crawler.store.read.matches import match_local_files, to_be_hashed
 from crawler.store.stats.field_stats import refresh_statistics
 from crawler.store.write.crawls import LOCAL, begin_crawl, finish_crawl
 from crawler.store.write.local_files import (
@@ -36,9 +35,11 @@ from crawler.store.write.local_files import (
     known_files,
     mark_missing,
     mark_seen,
+    match_local_files,
     next_local_id,
     store_hashes,
     store_local,
+    to_be_hashed,
 )
 from crawler.sync.progress import ScanTally
 

@@ -133,8 +133,7 @@ def read_lora(ref: str, db: str | None) -> "LoraView":
 
     if not is_stored(ref):
         return view_of_file(_read_sound(ref))
-    from crawler.store.read.loras import lora
-    from crawler.store.read.refs import find_file
+    from crawler.store.read.loras import find_file, lora
 
     with read_connection(db) as connection:
         return view_of_row(lora(connection, find_file(connection, ref)))
@@ -167,8 +166,7 @@ def _judge_stored(ref: str, db: str | None) -> "tuple[str, Verdict]":
     from crawler.cli.pages.lora_view import view_of_row
     from crawler.decode.verdict import Verdict
     from crawler.store.read.headers import stored_header
-    from crawler.store.read.loras import lora
-    from crawler.store.read.refs import find_file
+    from crawler.store.read.loras import find_file, lora
 
     with read_connection(db) as connection:
         file_id = find_file(connection, ref)

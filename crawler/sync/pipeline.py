@@ -15,9 +15,9 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from crawler.decode.verdict import result_of
 from crawler.errors import QuotaError, SiteError, UnreachableError
-from crawler.model import Fetched, Outcome, Result, Target
+from crawler.model import Fetched, HeaderBytes, Outcome, Result, Target
 from crawler.store.connect.database import Connection
-from crawler.store.write.pending import KnownBytes, known_bytes, take_pending
+from crawler.store.write.pending import known_bytes, take_pending
 from crawler.store.write.results import store_results
 from crawler.sync.breaker import DEFERRED_FOR, LoginSample, Outage, defer
 from crawler.sync.state import RunState
@@ -127,7 +127,7 @@ class Pipeline:
                     return
                 await state.wakeup.wait()
 
-    async def _take(self) -> tuple[list[Target], Mapping[int, KnownBytes]]:
+    async def _take(self) -> tuple[list[Target], Mapping[int, HeaderBytes]]:
         limit = min(FEED_BATCH, self._affordable())
         if limit <= 0:
             self.state.budget_used = self.busy == 0
@@ -135,7 +135,7 @@ class Pipeline:
 
         def take(
             connection: Connection,
-        ) -> tuple[list[Target], Mapping[int, KnownBytes]]:
+        ) -> tuple[list[Target], Mapping[int, HeaderBytes]]:
             found = take_pending(
                 connection,
                 walk=self.state.plan.walk.key,
@@ -261,5 +261,5 @@ class Pipeline:
         self.handed_out.difference_update(result.target.file_id for result in results)
 
 
-def _copied(target: Target, content: KnownBytes) -> Fetched:
+def _copied(target: Target, content: HeaderBytes) -> Fetched:
     return Fetched(target=target, prefix=content.prefix, file_bytes=content.file_bytes, tries=0)

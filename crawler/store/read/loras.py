@@ -1,16 +1,32 @@
-"""Read everything that is stored about one file."""
+"""Find the file that a REF of the command line names, and read everything stored about it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
 from crawler.errors import UsageError
+from crawler.model.int64 import INT64
+from crawler.model.site import ids_of_url, is_site_host, lacks_scheme
 from crawler.store.schema import tables
-from crawler.store.schema.tables import ALL, loras
+from crawler.store.schema.tables import ALL, crawls, loras
 
 Row = Mapping[str, Any]
+
+#: Files that the error about an ambiguous hash lists.
+_NAMED_FILES = 5
+
+_ID = re.compile(r"-?[0-9]{1,19}")
+_HASHES = {"sha256": 64, "autov2": 10, "autov3": 64}
+_HEX = re.compile("[0-9A-F]+")
+
+_FORMS = (
+    "a reference is a file id, file:ID, model:ID, version:ID, sha256:PREFIX, autov2:PREFIX,"
+    " autov3:PREFIX, or the URL of a model page or of a download"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +66,112 @@ class LoraPage:
     problems: tuple[Row, ...]
     base_model_stats: Mapping[str, FieldStats]
     all_stats: Mapping[str, FieldStats]
+
+
+def find_file(connection: sa.Connection, ref: str) -> int:
+    """The id of the file that a reference names.
+
+    A model or a version stands for the primary file of its newest published version that has one.
+
+    Raises:
+        UsageError: The text is not a reference, or it matches no file or several.
+    """
+    text = ref.strip()
+    if _ID.fullmatch(text):
+        return _by_id(connection, "file", int(text), text)
+    if lacks_scheme(text):
+        text = f"https://{text}"
+    if "://" in text:
+        return _by_url(connection, text)
+    kind, colon, value = text.partition(":")
+    kind = kind.lower()
+    if kind in {"file", "model", "version"} and _ID.fullmatch(value):
+        return _by_id(connection, kind, int(value), text)
+    if colon and kind in _HASHES:
+        return _by_hash(connection, kind, value)
+    raise UsageError(f"{ref!r} is not a reference: {_FORMS}")
+
+
+def _by_id(connection: sa.Connection, kind: str, number: int, ref: str) -> int:
+    """A file by its id, or the primary file of a model or version by the id of that.
+
+    Without a primary file it is the first file of the newest version.
+    """
+    if number not in INT64:
+        raise UsageError(f"{number} is too large for an id")
+    statement = (
+        sa.select(loras.c.file_id)
+        .where(loras.c[f"{kind}_id"] == number)
+        .order_by(
+            loras.c.is_primary.is_(True).desc(),
+            loras.c.published_at.desc().nulls_last(),
+            loras.c.version_id.desc(),
+            loras.c.file_id,
+        )
+        .limit(1)
+    )
+    found = connection.execute(statement).scalar()
+    if found is None:
+        raise _not_found(ref, f"no {kind} {number}{'' if kind == 'file' else ' with files'}")
+    return int(found)
+
+
+def _by_hash(connection: sa.Connection, kind: str, value: str) -> int:
+    prefix = value.strip().upper()
+    if not _HEX.fullmatch(prefix) or len(prefix) > _HASHES[kind]:
+        raise UsageError(
+            f"{kind}:{value} is not a hash; write 1 to {_HASHES[kind]} of the digits 0-9 and A-F"
+        )
+    column = loras.c[kind]
+    statement = (
+        sa.select(loras.c.file_id, loras.c.model_name, loras.c.file_name)
+        # A range can use the index. G sorts after every hexadecimal digit.
+        .where(column >= prefix, column < f"{prefix}G")
+        .order_by(loras.c.file_id)
+        .limit(_NAMED_FILES + 1)
+    )
+    found = connection.execute(statement).all()
+    if not found:
+        raise _not_found(f"{kind}:{value}", f"no file whose {kind} starts with that")
+    if len(found) > 1:
+        named = [f"{row.file_id}  {row.model_name}  {row.file_name}" for row in found]
+        if len(found) > _NAMED_FILES:
+            named[_NAMED_FILES:] = ["…"]
+        raise UsageError(
+            "\n  ".join([f"{kind}:{value} matches several files; name one by its id:", *named])
+        )
+    return int(found[0].file_id)
+
+
+def _by_url(connection: sa.Connection, url: str) -> int:
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        raise UsageError(f"{url!r} is not a URL") from None
+    if not is_site_host(host) and host not in _origins(connection):
+        raise UsageError(f"{url!r} is not a URL of the site: {_FORMS}")
+    ids = ids_of_url(url)
+    for kind, number in (
+        ("file", ids.file_id),
+        ("version", ids.version_id),
+        ("model", ids.model_id),
+    ):
+        if number is not None:
+            return _by_id(connection, kind, number, url)
+    raise UsageError(f"{url!r} is neither a model page nor a download")
+
+
+def _origins(connection: sa.Connection) -> set[str]:
+    """The hosts of the APIs that this database was filled from."""
+    found = connection.execute(sa.select(crawls.c.origin).distinct()).scalars()
+    return {host for origin in found if (host := urlsplit(origin).hostname)}
+
+
+def _not_found(ref: str, missing: str) -> UsageError:
+    return UsageError(
+        f"{ref}: there is {missing} in this database\n"
+        "`lora-crawl query` lists the files; `lora-crawl sync` fetches more"
+    )
 
 
 def lora(connection: sa.Connection, file_id: int) -> LoraPage:

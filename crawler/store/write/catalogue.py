@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,8 +16,7 @@ from crawler.store.schema import tables
 from crawler.store.schema.tables import loras
 from crawler.store.schema.types import UtcTime
 from crawler.store.write.crawls import store_cursors
-from crawler.store.write.removed_models import mark_dropped_files
-from crawler.store.write.upserts import insert_new, slices, upsert
+from crawler.store.write.upserts import as_row, insert_new, slices, upsert
 
 #: Characters of a base model's name. Longer names are stored as NULL, because PostgreSQL cannot index
 #: a text of 2,700 bytes. Real names have at most 25.
@@ -26,7 +25,7 @@ MAX_BASE_MODEL = 200
 #: The form of a hash. Anything else that a site calls a hash is stored as NULL.
 _HASH = re.compile("[0-9A-Fa-f]{1,64}")
 
-#: Outcomes that concern the version, not the bytes. A replaced file keeps them.
+#: Outcomes that depend on the version, not on the bytes. A replaced file keeps them.
 _REFUSALS = frozenset(
     {
         Outcome.LOGIN_REQUIRED,
@@ -43,7 +42,7 @@ _WEIGHTS_TYPE = "Model"
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a page changed.
+    """The changes by a page.
 
     Attributes:
         new: New files, by their first outcome.
@@ -63,16 +62,6 @@ class _Listed:
     file: File
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What is stored about a file that is listed again."""
-
-    version_id: int
-    outcome: str
-    sha256: str | None
-    size_bytes: int | None
-
-
 def store_page(
     connection: sa.Connection,
     models: Sequence[Model],
@@ -85,43 +74,39 @@ def store_page(
     primary_only: bool = False,
     now: datetime,
 ) -> Stored:
-    """Store a page of a walk with its cursors.
+    """Store a page of a walk with its cursors, in the caller's transaction.
 
-    A known file keeps its outcome and its header; only what the site says about it is updated. It is
+    A known file keeps its outcome and its header; only the site's data about it is updated. It is
     pending again if it was replaced: the site lists another SHA-256 or size. It is gone if its version
-    no longer has it. A file of several versions stays with the version that listed it first.
+    no longer lists it. A file of several versions stays with the version that listed it first.
 
     Args:
-        connection: In the caller's transaction.
-        models: In the order of the list. May be empty, and may name a model twice.
+        connection: The database.
+        models: In the order of the list. May be empty, and may contain a model twice.
         site: `civitai` or `local`.
         origin: The URL of the API; the URLs of model pages begin with it.
         walk: The key of the walk.
-        pass_number: The pass of the walk that met the models.
+        pass_number: The current pass of the walk.
         cursors: Where the walk continues after this page, by maturity pass.
         primary_only: Store new files only if the site offers them first.
         now: When the page was listed.
-
-    Returns:
-        How many files are new, and how many were replaced.
     """
     distinct = list({model.model_id: model for model in models}.values())
     moved = _moved_statistics(connection, distinct, now)
     seen = {"first_seen_at": now, "last_seen_at": now, "gone_at": None}
-    model_rows = [_model_row(model) | {"site": site} | seen for model in distinct]
+    model_rows = [as_row(model, "versions") | {"site": site} | seen for model in distinct]
     upsert(connection, tables.models, model_rows, keep=("first_seen_at",))
     upsert(connection, tables.stat_history, moved)
     version_rows = {
-        version.version_id: _version_row(model, version) | seen
+        version.version_id: as_row(version, "files") | {"model_id": model.model_id} | seen
         for model in distinct
         for version in model.versions
     }
     upsert(connection, tables.versions, list(version_rows.values()), keep=("first_seen_at",))
-    stored = store_files(
-        connection, distinct, site=site, origin=origin, primary_only=primary_only, now=now
-    )
-    met = [{"walk": walk, "model_id": model.model_id, "lap": pass_number} for model in distinct]
-    upsert(connection, tables.walk_models, met)
+    stored = _store_files(connection, distinct, site, origin, primary_only=primary_only)
+    _mark_dropped_files(connection, distinct, now)
+    listed = [{"walk": walk, "model_id": model.model_id, "lap": pass_number} for model in distinct]
+    upsert(connection, tables.walk_models, listed)
     store_cursors(connection, walk, cursors, now)
     return stored
 
@@ -134,14 +119,11 @@ def _moved_statistics(
     A new model without numbers, such as a local file, gets no row.
     """
     table = tables.models
+    numbers = sa.select(table.c.model_id, table.c.downloads, table.c.likes)
     before: dict[int, tuple[int | None, int | None]] = {}
     for ids in slices([model.model_id for model in models]):
-        rows = connection.execute(
-            sa.select(table.c.model_id, table.c.downloads, table.c.likes).where(
-                table.c.model_id.in_(ids)
-            )
-        )
-        before |= {model_id: (downloads, likes) for model_id, downloads, likes in rows}
+        for row in connection.execute(numbers.where(table.c.model_id.in_(ids))):
+            before[row.model_id] = (row.downloads, row.likes)
     return [
         {
             "model_id": model.model_id,
@@ -154,55 +136,23 @@ def _moved_statistics(
     ]
 
 
-def _model_row(model: Model) -> dict[str, Any]:
-    return {
-        "model_id": model.model_id,
-        "name": model.name,
-        "type": model.type,
-        "creator": model.creator,
-        "tags": model.tags,
-        "nsfw": model.nsfw,
-        "nsfw_level": model.nsfw_level,
-        "downloads": model.downloads,
-        "likes": model.likes,
-        "mode": model.mode,
-        "body": model.body,
-    }
-
-
-def _version_row(model: Model, version: Version) -> dict[str, Any]:
-    return {
-        "version_id": version.version_id,
-        "model_id": model.model_id,
-        "name": version.name,
-        "base_model": version.base_model,
-        "published_at": version.published_at,
-        "early_access_until": version.early_access_until,
-        "trained_words": version.trained_words,
-        "nsfw_level": version.nsfw_level,
-        "downloads": version.downloads,
-        "likes": version.likes,
-        "body": version.body,
-    }
-
-
-def store_files(
+def _store_files(
     connection: sa.Connection,
     models: Sequence[Model],
-    *,
     site: str,
     origin: str,
+    *,
     primary_only: bool,
-    now: datetime,
 ) -> Stored:
-    """Insert the new files and update what the site says about the others.
+    """Insert the new files and update the site's data about the others.
 
-    New and replaced files are pending, or `not_safetensors` if their name says so. The arguments are
-    those of `store_page`.
+    New and replaced files are pending, or `not_safetensors` if their name says so.
     """
     by_file: dict[int, list[_Listed]] = {}
-    for listed in _files(models):
-        by_file.setdefault(listed.file.file_id, []).append(listed)
+    versions = [(model, version) for model in models for version in model.versions]
+    for model, version in versions:
+        for file in version.files:
+            by_file.setdefault(file.file_id, []).append(_Listed(model, version, file))
     before = _stored(connection, list(by_file))
     offered = _offered_first(models)
     new: list[dict[str, Any]] = []
@@ -224,7 +174,6 @@ def store_files(
         connection.execute(_REFRESH, known)
     if replaced:
         connection.execute(_REPLACE, replaced)
-    mark_dropped_files(connection, models, by_file.keys(), now)
     return Stored(
         new=Counter(row["outcome"] for row in new),
         replaced=sum(row["outcome"] is Outcome.PENDING for row in replaced),
@@ -249,35 +198,26 @@ _REPLACE = (
 )
 
 
-def _files(models: Sequence[Model]) -> Iterator[_Listed]:
-    for model in models:
-        for version in model.versions:
-            for file in version.files:
-                yield _Listed(model, version, file)
-
-
-def _stored(connection: sa.Connection, file_ids: Sequence[int]) -> dict[int, _Known]:
+def _stored(connection: sa.Connection, file_ids: Sequence[int]) -> dict[int, sa.Row[Any]]:
     """The stored ones among these files, by id."""
-    columns = (loras.c.version_id, loras.c.outcome, loras.c.sha256, loras.c.size_bytes)
+    names = ("file_id", "version_id", "outcome", "sha256", "size_bytes")
+    statement = sa.select(*(loras.c[name] for name in names))
     return {
-        file_id: _Known(*known)
+        row.file_id: row
         for ids in slices(file_ids)
-        for file_id, *known in connection.execute(
-            sa.select(loras.c.file_id, *columns).where(loras.c.file_id.in_(ids))
-        )
+        for row in connection.execute(statement.where(loras.c.file_id.in_(ids)))
     }
 
 
-def _is_replaced(stored: _Known, file: File) -> bool:
+def _is_replaced(stored: sa.Row[Any], file: File) -> bool:
     """Whether the site now lists other bytes: another hash, or another size if a hash is missing."""
     if stored.outcome == Outcome.PENDING or stored.outcome in _REFUSALS:
         return False
     sha256 = _hash(file.sha256)
     if stored.sha256 is not None and sha256 is not None:
-        return stored.sha256 != sha256
-    if stored.size_bytes is not None and file.size_bytes is not None:
-        return stored.size_bytes != file.size_bytes
-    return False
+        return bool(stored.sha256 != sha256)
+    known_sizes = stored.size_bytes is not None and file.size_bytes is not None
+    return bool(known_sizes and stored.size_bytes != file.size_bytes)
 
 
 def _offered_first(models: Sequence[Model]) -> set[int]:
@@ -342,3 +282,21 @@ def _description(place: _Listed, origin: str) -> dict[str, Any]:
 
 def _hash(value: str | None) -> str | None:
     return value.upper() if value and _HASH.fullmatch(value) else None
+
+
+def _mark_dropped_files(connection: sa.Connection, models: Sequence[Model], now: datetime) -> None:
+    """Mark the files that their versions no longer list.
+
+    Versions listed without any file are skipped: the site leaves out the files of archived models.
+    """
+    versions = [version for model in models for version in model.versions if version.files]
+    listed = {file.file_id for version in versions for file in version.files}
+    stored = sa.select(loras.c.file_id).where(loras.c.gone_at.is_(None))
+    gone = [
+        file_id
+        for ids in slices([version.version_id for version in versions])
+        for file_id in connection.execute(stored.where(loras.c.version_id.in_(ids))).scalars()
+        if file_id not in listed
+    ]
+    for ids in slices(gone):
+        connection.execute(sa.update(loras).where(loras.c.file_id.in_(ids)).values(gone_at=now))

@@ -1,13 +1,12 @@
-"""Which files are still to be fetched, and which headers are known already."""
+"""Find the files to fetch, and the headers that are stored already under another file id."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from crawler.errors import DatabaseError
-from crawler.model import Outcome, Target
+from crawler.model import HeaderBytes, Outcome, Target
 from crawler.model.outcome import FROM_BYTES
 from crawler.store.read.headers import unpacked
 from crawler.store.schema.tables import crawls, headers, loras, walk_models
@@ -30,57 +29,43 @@ def take_pending(
 
     Args:
         connection: May be a reader's.
-        walk: Only files of models that this walk has met; None for all files.
-        now: Files that must wait longer are left out.
-        limit: The largest number of files.
+        walk: Only files of models that this walk has listed; None for all files.
+        now: Files deferred beyond this time are left out.
+        limit: Most files.
         exclude: Ids to leave out, such as files in flight.
     """
+    statement = sa.select(
+        loras.c.file_id,
+        loras.c.version_id,
+        loras.c.file_name,
+        loras.c.base_model,
+        loras.c.size_bytes,
+        loras.c.sha256,
+        loras.c.next_try_at,
+        loras.c.attempts,
+    ).where(_pending(walk))
+    # An IN list for `exclude` could grow too long, so as many more rows are read.
+    statement = statement.order_by(loras.c.file_id).limit(limit + len(exclude))
     deferred = loras.c.next_try_at.is_not(None)
     found: list[Target] = []
     # Two queries, which both follow the index. One query would sort every pending file.
-    for kind in (~deferred, sa.and_(deferred, loras.c.next_try_at <= now)):
+    for kind in (~deferred, deferred & (loras.c.next_try_at <= now)):
         if len(found) < limit:
-            wanted = sa.and_(_pending(walk), kind)
-            found += _targets(connection, wanted, limit - len(found), exclude)
-    return found
-
-
-def _targets(
-    connection: sa.Connection,
-    wanted: sa.ColumnElement[bool],
-    limit: int,
-    exclude: Collection[int],
-) -> list[Target]:
-    statement = (
-        sa.select(
-            loras.c.file_id,
-            loras.c.version_id,
-            loras.c.file_name,
-            loras.c.base_model,
-            loras.c.size_bytes,
-            loras.c.sha256,
-            loras.c.next_try_at,
-            loras.c.attempts,
-        )
-        .where(wanted)
-        .order_by(loras.c.file_id)
-        # An IN list for `exclude` could grow too long, so as many more rows are read.
-        .limit(limit + len(exclude))
-    )
-    rows = [row for row in connection.execute(statement) if row.file_id not in exclude]
-    return [
-        Target(
-            file_id=row.file_id,
-            version_id=row.version_id,
-            file_name=row.file_name or "",
-            base_model=row.base_model,
-            size_bytes=row.size_bytes,
-            sha256=row.sha256,
-            deferred=row.next_try_at is not None,
-            attempts=row.attempts,
-        )
-        for row in rows[:limit]
-    ]
+            found += [
+                Target(
+                    file_id=row.file_id,
+                    version_id=row.version_id,
+                    file_name=row.file_name or "",
+                    base_model=row.base_model,
+                    size_bytes=row.size_bytes,
+                    sha256=row.sha256,
+                    deferred=row.next_try_at is not None,
+                    attempts=row.attempts,
+                )
+                for row in connection.execute(statement.where(kind))
+                if row.file_id not in exclude
+            ]
+    return found[:limit]
 
 
 def count_pending(
@@ -90,12 +75,13 @@ def count_pending(
 
     Args:
         connection: May be a reader's.
-        walk: Only files of models that this walk has met; None for all files.
-        now: Without files that must wait longer; None counts them too.
+        walk: Only files of models that this walk has listed; None for all files.
+        now: Files deferred beyond this time are left out; None counts them too.
     """
     statement = sa.select(sa.func.count()).select_from(loras).where(_pending(walk))
     if now is not None:
-        statement = statement.where(_due(now))
+        due = sa.or_(loras.c.next_try_at.is_(None), loras.c.next_try_at <= now)
+        statement = statement.where(due)
     return connection.execute(statement).scalar_one()
 
 
@@ -104,8 +90,8 @@ def retry_failed(connection: sa.Connection, *, walk: str | None, has_api_key: bo
 
     Args:
         connection: In the caller's transaction.
-        walk: Only files of models that this walk has met; None for all files.
-        has_api_key: Also retry `login_required`, whatever key it was tried with.
+        walk: Only files of models that this walk has listed; None for all files.
+        has_api_key: Also retry `login_required`, whatever key was sent before.
     """
     retried = (*RETRIED, Outcome.LOGIN_REQUIRED) if has_api_key else RETRIED
     without_end = sa.and_(
@@ -113,7 +99,7 @@ def retry_failed(connection: sa.Connection, *, walk: str | None, has_api_key: bo
     )
     statement = sa.update(loras).where(sa.or_(loras.c.outcome.in_(retried), without_end))
     if walk is not None:
-        statement = statement.where(_met_by(walk))
+        statement = statement.where(_listed_by(walk))
     changed = statement.values(outcome=Outcome.PENDING, next_try_at=None)
     return connection.execute(changed).rowcount
 
@@ -126,49 +112,33 @@ def reopen(connection: sa.Connection, *, now: datetime, has_api_key: bool) -> in
 
     Args:
         connection: In the caller's transaction, before `begin_crawl`.
-        now: The present time.
+        now: The current time.
         has_api_key: Whether this run sends an API key.
     """
     over = sa.and_(loras.c.outcome == Outcome.EARLY_ACCESS, loras.c.early_access_until <= now)
-    if has_api_key and not _last_run_was_keyed(connection):
+    last_keyed = (
+        sa.select(crawls.c.keyed)
+        .where(crawls.c.keyed.is_not(None))
+        .order_by(crawls.c.crawl_id.desc())
+        .limit(1)
+    )
+    if has_api_key and not connection.execute(last_keyed).scalar():
         over = sa.or_(over, loras.c.outcome == Outcome.LOGIN_REQUIRED)
     changed = sa.update(loras).where(over).values(outcome=Outcome.PENDING, next_try_at=None)
     return connection.execute(changed).rowcount
 
 
-def _last_run_was_keyed(connection: sa.Connection) -> bool:
-    last = sa.select(crawls.c.keyed).where(crawls.c.keyed.is_not(None))
-    return bool(connection.execute(last.order_by(crawls.c.crawl_id.desc()).limit(1)).scalar())
-
-
 def _pending(walk: str | None) -> sa.ColumnElement[bool]:
     pending = loras.c.outcome == Outcome.PENDING
-    return pending if walk is None else sa.and_(pending, _met_by(walk))
+    return pending if walk is None else sa.and_(pending, _listed_by(walk))
 
 
-def _due(now: datetime) -> sa.ColumnElement[bool]:
-    return sa.or_(loras.c.next_try_at.is_(None), loras.c.next_try_at <= now)
-
-
-def _met_by(walk: str) -> sa.ColumnElement[bool]:
+def _listed_by(walk: str) -> sa.ColumnElement[bool]:
     return sa.exists().where(walk_models.c.walk == walk, walk_models.c.model_id == loras.c.model_id)
 
 
-@dataclass(frozen=True, slots=True)
-class KnownBytes:
-    """The first bytes of a file, as they were read under another id.
-
-    Attributes:
-        prefix: As in `Result.header`.
-        file_bytes: The length of the whole file; None if no server gave it.
-    """
-
-    prefix: bytes
-    file_bytes: int | None
-
-
-def known_bytes(connection: sa.Connection, targets: Sequence[Target]) -> dict[int, KnownBytes]:
-    """The first bytes of files whose SHA-256 and size equal those of a file already read; by id.
+def known_bytes(connection: sa.Connection, targets: Sequence[Target]) -> dict[int, HeaderBytes]:
+    """The first bytes of files whose SHA-256 and size equal those of a file already read, by id.
 
     Damaged headers are left out.
     """
@@ -185,7 +155,7 @@ def known_bytes(connection: sa.Connection, targets: Sequence[Target]) -> dict[in
         .join(headers, headers.c.file_id == other.c.file_id)
         .group_by(loras.c.file_id)
     )
-    found: dict[int, KnownBytes] = {}
+    found: dict[int, HeaderBytes] = {}
     for ids in slices([target.file_id for target in targets if target.sha256]):
         pairs = first.where(loras.c.file_id.in_(ids)).subquery()
         statement = sa.select(pairs, headers.c.data, headers.c.file_bytes).join(
@@ -196,5 +166,5 @@ def known_bytes(connection: sa.Connection, targets: Sequence[Target]) -> dict[in
                 prefix = unpacked(row.data, row.other_id)
             except DatabaseError:
                 continue
-            found[row.file_id] = KnownBytes(prefix, row.file_bytes)
+            found[row.file_id] = HeaderBytes(prefix, row.file_bytes)
     return found

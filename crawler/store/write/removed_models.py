@@ -134,28 +134,3 @@ def mark_gone(
 
 def _believed(unseen: int, known: int) -> bool:
     return unseen <= max(FEW_GONE, known * MOST_GONE)
-
-
-def mark_dropped_files(
-    connection: sa.Connection, listed: Sequence[Model], file_ids: Collection[int], now: datetime
-) -> None:
-    """Mark the files that their versions no longer list.
-
-    Versions listed without any file are skipped: the site leaves out the files of archived models.
-
-    Args:
-        connection: In the caller's transaction.
-        listed: Models as the site lists them now.
-        file_ids: All their files.
-        now: Is stored as `gone_at`.
-    """
-    with_files = [one.version_id for model in listed for one in model.versions if one.files]
-    stored = sa.select(loras.c.file_id).where(loras.c.gone_at.is_(None))
-    gone = [
-        file_id
-        for ids in slices(with_files)
-        for file_id in connection.execute(stored.where(loras.c.version_id.in_(ids))).scalars()
-        if file_id not in file_ids
-    ]
-    for ids in slices(gone):
-        connection.execute(sa.update(loras).where(loras.c.file_id.in_(ids)).values(gone_at=now))

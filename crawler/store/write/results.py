@@ -1,10 +1,9 @@
-"""Store how files ended: the outcome, the header, and what the decoder made of it."""
+"""Store the results of files: the outcome, the header, and what the decoder read from it."""
 
-import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,7 +12,7 @@ import zstandard
 from crawler.decode.recipe import DECODER_VERSION
 from crawler.decode.verdict import Verdict
 from crawler.errors import DatabaseError
-from crawler.model import Dataset, Decoded, Directory, Outcome, Recipe, Result, Weights
+from crawler.model import Decoded, Outcome, Recipe, Result, Weights
 from crawler.model.header import LENGTH_BYTES
 from crawler.model.int64 import INT64
 from crawler.model.outcome import FROM_BYTES
@@ -21,18 +20,13 @@ from crawler.store.read.headers import unpacked
 from crawler.store.schema import tables
 from crawler.store.schema.tables import headers, loras
 from crawler.store.schema.types import UtcTime
-from crawler.store.write.upserts import insert_new, slices, upsert
+from crawler.store.write.upserts import as_row, insert_new, slices, upsert
 
 #: zstd's level. It packs 182 KB of header into 16 KB in 0.3 ms; higher levels save little.
 ZSTD_LEVEL = 3
 
 #: The columns that a header fills.
-TRAINING_COLUMNS = tuple(
-    field.name for noun in (Recipe, Weights) for field in dataclasses.fields(noun)
-)
-
-_DATASET_COLUMNS = tuple(field.name for field in dataclasses.fields(Dataset))
-_DIRECTORY_COLUMNS = tuple(field.name for field in dataclasses.fields(Directory))
+TRAINING_COLUMNS = tuple(field.name for noun in (Recipe, Weights) for field in fields(noun))
 
 #: Tables with several rows for a header, which are replaced together with it.
 _PARTS = (tables.datasets, tables.directories, tables.file_tags, tables.problems)
@@ -52,7 +46,7 @@ _END = (
 
 
 def store_results(connection: sa.Connection, results: Sequence[Result]) -> None:
-    """Store how files ended, in the caller's transaction. The files must be in `loras` already.
+    """Store results, in the caller's transaction. The files must be in `loras` already.
 
     A result with header bytes, or of an empty file, replaces everything from an earlier header. A
     result without them changes the outcome only. Storing a result again only adds to `attempts`.
@@ -64,20 +58,20 @@ def store_results(connection: sa.Connection, results: Sequence[Result]) -> None:
         connection.execute(_END, [_ending(result) for result in refused])
     if not read:
         return
-    rows = [_ending(result) | training_columns(result.decoded) for result in read]
+    rows = [_ending(result) | _training_columns(result.decoded) for result in read]
     connection.execute(_END, rows)
     _keep_old_headers(connection, read)
     upsert(connection, tables.headers, [_header_row(result) for result in read])
-    replace_parts(connection, {result.target.file_id: result.decoded for result in read})
+    _replace_parts(connection, {result.target.file_id: result.decoded for result in read})
 
 
 def _was_read(result: Result) -> bool:
-    # An empty file counts as read: what an earlier file said is no longer true.
+    # An empty file counts as read: the data of an earlier file is no longer true.
     return bool(result.header) or result.outcome is Outcome.BAD_HEADER
 
 
 def _keep_old_headers(connection: sa.Connection, read: Sequence[Result]) -> None:
-    """Copy the headers that other headers are about to replace into `old_headers`."""
+    """Copy stored headers to `old_headers` before other bytes replace them."""
     table, old = tables.headers, tables.old_headers
     new = {result.target.file_id: result for result in read}
     stored = sa.select(table.c.file_id, table.c.length, table.c.data, table.c.file_bytes)
@@ -93,28 +87,38 @@ def _keep_old_headers(connection: sa.Connection, read: Sequence[Result]) -> None
         connection.execute(sa.insert(old).values(row | {"number": number}))
 
 
-def training_columns(decoded: Decoded | None) -> dict[str, Any]:
+def _training_columns(decoded: Decoded | None) -> dict[str, Any]:
     """The columns of `loras` that a header fills; all None unless the header is sound."""
     if decoded is None:
         return dict.fromkeys(TRAINING_COLUMNS)
-    return {
-        field.name: getattr(part, field.name)
-        for part in (decoded.recipe, decoded.weights)
-        for field in dataclasses.fields(part)
-    }
+    return as_row(decoded.recipe) | as_row(decoded.weights)
 
 
-def replace_parts(connection: sa.Connection, read: Mapping[int, Decoded | None]) -> None:
-    """Replace the datasets, directories, tags and problems of files.
-
-    Args:
-        connection: In the caller's transaction.
-        read: What was decoded, by file id; None if the header is not sound.
-    """
+def _replace_parts(connection: sa.Connection, read: Mapping[int, Decoded | None]) -> None:
+    """Replace the datasets, directories, tags and problems of files, given by file id."""
     for ids in slices(list(read)):
         for table in _PARTS:
             connection.execute(sa.delete(table).where(table.c.file_id.in_(ids)))
-    _insert_parts(connection, [(file_id, one) for file_id, one in read.items() if one])
+    names: set[str] = set()
+    parts: dict[sa.Table, list[dict[str, Any]]] = {table: [] for table in _PARTS}
+    for file_id, decoded in read.items():
+        if decoded is None:
+            continue
+        key = {"file_id": file_id}
+        names.update(*decoded.tags.values())
+        parts[tables.datasets] += [key | as_row(part) for part in decoded.datasets]
+        parts[tables.directories] += [key | as_row(part) for part in decoded.directories]
+        parts[tables.file_tags] += _tag_rows(file_id, decoded)
+        parts[tables.problems] += [
+            key | {"number": number} | as_row(problem)
+            for number, problem in enumerate(decoded.problems)
+        ]
+    # Always in the same order, so that two writers cannot deadlock.
+    tags = sorted({tag_id(name): name for name in sorted(names, reverse=True)}.items())
+    insert_new(connection, tables.tags, [{"tag_id": key, "name": name} for key, name in tags])
+    for table, rows in parts.items():
+        if rows:
+            connection.execute(sa.insert(table), rows)
 
 
 def tag_id(name: str) -> int:
@@ -152,57 +156,30 @@ def _header_row(result: Result) -> dict[str, Any]:
 
 
 def _holds(data: bytes, header: bytes) -> bool:
-    """Whether a stored header equals this one. A damaged header does not."""
+    """Whether a stored header equals this one. A damaged header equals none."""
     try:
         return unpacked(data, 0) == header
     except DatabaseError:
         return False
 
 
-def _insert_parts(connection: sa.Connection, sound: Sequence[tuple[int, Decoded]]) -> None:
-    names: set[str] = set()
-    parts: dict[sa.Table, list[dict[str, Any]]] = {table: [] for table in _PARTS}
-    for file_id, decoded in sound:
-        names.update(*decoded.tags.values())
-        parts[tables.datasets] += _rows(file_id, decoded.datasets, _DATASET_COLUMNS)
-        parts[tables.directories] += _rows(file_id, decoded.directories, _DIRECTORY_COLUMNS)
-        parts[tables.file_tags] += _tag_rows(file_id, decoded)
-        parts[tables.problems] += [
-            {"file_id": file_id, "number": number} | dataclasses.asdict(problem)
-            for number, problem in enumerate(decoded.problems)
-        ]
-    # Always in the same order, so that two writers cannot deadlock.
-    tags = sorted({tag_id(name): name for name in sorted(names, reverse=True)}.items())
-    insert_new(connection, tables.tags, [{"tag_id": key, "name": name} for key, name in tags])
-    for table, rows in parts.items():
-        if rows:
-            connection.execute(sa.insert(table), rows)
-
-
-def _rows(
-    file_id: int, parts: Sequence[Dataset | Directory], columns: Sequence[str]
-) -> Iterator[dict[str, Any]]:
-    for part in parts:
-        yield {"file_id": file_id} | {name: getattr(part, name) for name in columns}
-
-
 def _tag_rows(file_id: int, decoded: Decoded) -> list[dict[str, Any]]:
     """Rows of `file_tags`. Directories that the file does not list get the numbers -1, -2 and so on."""
-    numbers: dict[str, int] = {}
-    for directory in decoded.directories:
-        numbers.setdefault(directory.name, directory.number)
-    unlisted = 0
+    # Of directories with the same name the first counts.
+    numbers = {directory.name: directory.number for directory in reversed(decoded.directories)}
+    unlisted = [name for name in decoded.tags if name not in numbers]
+    numbers |= {name: -at for at, name in enumerate(unlisted, start=1)}
     # By key: a malicious header with two tags of the same id must not stop the crawl.
     rows: dict[tuple[int, int], dict[str, Any]] = {}
     for name, counts in decoded.tags.items():
-        number = numbers.get(name)
-        if number is None:
-            unlisted -= 1
-            number = unlisted
         for tag, count in counts.items():
-            key = tag_id(tag)
-            row = {"file_id": file_id, "directory_number": number, "tag_id": key, "count": count}
-            rows.setdefault((number, key), row)
+            row = {
+                "file_id": file_id,
+                "directory_number": numbers[name],
+                "tag_id": tag_id(tag),
+                "count": count,
+            }
+            rows.setdefault((row["directory_number"], row["tag_id"]), row)
     return list(rows.values())
 
 
@@ -210,7 +187,7 @@ def _tag_rows(file_id: int, decoded: Decoded) -> list[dict[str, Any]]:
 _AGAIN = sa.update(loras).where(loras.c.file_id == sa.bindparam("again_id"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class StoredHeader:
     """A stored header.
 
@@ -236,7 +213,7 @@ def read_headers(connection: sa.Connection, file_ids: Sequence[int]) -> list[Sto
     """The stored headers of these files, by id. Files without one are left out."""
     statement = sa.select(headers.c.file_id, headers.c.data, headers.c.file_bytes)
     return [
-        StoredHeader(file_id=row.file_id, data=row.data, file_bytes=row.file_bytes)
+        StoredHeader(*row)
         for ids in slices(file_ids)
         for row in connection.execute(
             statement.where(headers.c.file_id.in_(ids)).order_by(headers.c.file_id)
@@ -247,7 +224,7 @@ def read_headers(connection: sa.Connection, file_ids: Sequence[int]) -> list[Sto
 def store_again(
     connection: sa.Connection, judged: Mapping[int, Verdict]
 ) -> Counter[tuple[Outcome, Outcome]]:
-    """Store what decoding again gave, in the caller's transaction.
+    """Store the results of decoding again, in the caller's transaction.
 
     The outcome changes only if it came from the file's bytes. The attempts do not change.
 
@@ -264,10 +241,10 @@ def store_again(
             if row.outcome in FROM_BYTES:
                 ending = {"outcome": one.outcome, "reason": one.reason or None}
                 changed[Outcome(row.outcome), one.outcome] += row.outcome != one.outcome
-            rows.append({"again_id": row.file_id} | ending | training_columns(one.decoded))
+            rows.append({"again_id": row.file_id} | ending | _training_columns(one.decoded))
         current = sa.update(headers).values(decoder_version=DECODER_VERSION)
         connection.execute(current.where(headers.c.file_id.in_(ids)))
     if rows:
         connection.execute(_AGAIN, rows)
-    replace_parts(connection, {file_id: one.decoded for file_id, one in judged.items()})
+    _replace_parts(connection, {file_id: one.decoded for file_id, one in judged.items()})
     return +changed

@@ -1,11 +1,13 @@
 """Insert rows that may exist already, on both databases."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
     from sqlalchemy.dialects import postgresql, sqlite
 
 Row = Mapping[str, Any]
@@ -41,6 +43,13 @@ def insert_new(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) 
     """Insert rows, except those whose primary key exists already. `rows` may be empty."""
     if rows:
         connection.execute(_insert(connection, table).on_conflict_do_nothing(), rows)
+
+
+def as_row(noun: "DataclassInstance", leave_out: str = "") -> dict[str, Any]:
+    """The attributes of a noun, which are named like columns. Their values are not copied."""
+    return {
+        field.name: getattr(noun, field.name) for field in fields(noun) if field.name != leave_out
+    }
 
 
 def slices(ids: Sequence[_T]) -> Iterator[Sequence[_T]]:

@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from crawler.errors import UsageError
-from crawler.store.read.refs import find_file
+from crawler.store.read.loras import find_file
 
 SHA = "ABCD" + "0" * 59
 

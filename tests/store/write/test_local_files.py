@@ -8,12 +8,13 @@ import pytest
 import sqlalchemy as sa
 
 from crawler.model import FileHashes, LocalFile, LocalResult, Outcome
-from crawler.store.read.matches import MatchedBy, match_local_files
 from crawler.store.schema.tables import loras, metadata, models
 from crawler.store.write.local_files import (
+    MatchedBy,
     known_files,
     mark_missing,
     mark_seen,
+    match_local_files,
     next_local_id,
     store_local,
 )
