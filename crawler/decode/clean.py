@@ -1,8 +1,7 @@
 """Values of metadata and JSON, made storable on both databases or refused.
 
 PostgreSQL refuses NUL and lone surrogates in text, and NaN in JSON. SQLite stores text in number
-columns and NaN as NULL. Nothing of that reaches either: every value passes one of two kinds of
-function.
+columns and NaN as NULL. So every value passes one of two kinds of function.
 
 - `text` and `json_value` always succeed. They replace what cannot be stored: U+FFFD for a character,
   None for a value inside JSON.
@@ -16,7 +15,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any
 
 from crawler.decode import problems
 from crawler.decode.problems import UnreadableError
@@ -41,7 +40,6 @@ MIN_SECONDS, MAX_SECONDS = 946_684_800, 4_102_444_800
 ABSENT = frozenset({"", "None", "null", "N/A"})
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-_INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
 _HEX = re.compile("[0-9a-fA-F]{4,128}")
 _NOT_FINITE = frozenset({"nan", "inf", "infinity"})
@@ -108,36 +106,18 @@ def integer(value: object) -> int | None:
     Raises:
         UnreadableError: `not_a_number`, `not_whole`, `not_finite`, `out_of_range` or `dynamic`.
     """
-    if value is None:
+    exact = _number(value)
+    if exact is None:
         return None
-    if isinstance(value, str):
-        spelt = value.strip()
-        if spelt in ABSENT:
-            return None
-        whole = int(spelt) if _INTEGER.fullmatch(spelt) else _whole(spelt, value)
-    elif isinstance(value, bool) or not isinstance(value, int | float):
-        raise UnreadableError(problems.NOT_A_NUMBER, f"{quote(value)} is not a number")
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise UnreadableError(problems.NOT_FINITE, f"{quote(value)} is not finite")
-    elif value != int(value):
+    # A Decimal is refused before it becomes an int of thousands of digits.
+    if isinstance(exact, Decimal) and exact.adjusted() > MAX_NUMBER_CHARS:
+        raise UnreadableError(problems.OUT_OF_RANGE, f"{quote(value)} is beyond 64 bits")
+    whole = int(exact)
+    if whole != exact:
         raise UnreadableError(problems.NOT_WHOLE, f"{quote(value)} is not a whole number")
-    else:
-        whole = int(value)
     if whole not in INT64:
         raise UnreadableError(problems.OUT_OF_RANGE, f"{quote(value)} is beyond 64 bits")
     return whole
-
-
-def _whole(spelt: str, value: str) -> int:
-    """A whole number with a fraction or an exponent, exactly."""
-    if len(spelt) > MAX_NUMBER_CHARS or not _NUMBER.fullmatch(spelt):
-        _refuse_number(spelt, value)
-    exact = Decimal(spelt)
-    if exact.adjusted() > MAX_NUMBER_CHARS:  # before it becomes an int of as many digits
-        raise UnreadableError(problems.OUT_OF_RANGE, f"{quote(value)} is beyond 64 bits")
-    if exact != exact.to_integral_value():
-        raise UnreadableError(problems.NOT_WHOLE, f"{quote(value)} is not a whole number")
-    return int(exact)
 
 
 def number(value: object) -> float | None:
@@ -146,31 +126,37 @@ def number(value: object) -> float | None:
     Raises:
         UnreadableError: `not_a_number`, `not_finite`, `out_of_range` or `dynamic`.
     """
-    if value is None:
+    exact = _number(value)
+    if exact is None:
         return None
-    if isinstance(value, str):
-        spelt = value.strip()
+    if isinstance(exact, int) and exact not in INT64:
+        raise UnreadableError(problems.OUT_OF_RANGE, f"{quote(value)} is beyond 64 bits")
+    real = float(exact)
+    if math.isinf(real) or (real == 0 and exact != 0):
+        raise UnreadableError(problems.OUT_OF_RANGE, f"{quote(value)} is beyond a 64-bit float")
+    return real
+
+
+def _number(value: object) -> int | float | Decimal | None:
+    """The exact finite number, of any size; None when it is not set."""
+    spelt = value.strip() if isinstance(value, str) else value
+    if spelt is None:
+        return None
+    if isinstance(spelt, str):
         if spelt in ABSENT:
             return None
-        if len(spelt) > MAX_NUMBER_CHARS or not _NUMBER.fullmatch(spelt):
-            _refuse_number(spelt, value)
-        real = float(spelt)
-        if math.isinf(real) or (real == 0 and spelt.lower().split("e")[0].strip("+-0.")):
-            raise UnreadableError(problems.OUT_OF_RANGE, f"{quote(value)} is beyond a 64-bit float")
-        return real
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise UnreadableError(problems.NOT_A_NUMBER, f"{quote(value)} is not a number")
-    if isinstance(value, int) and value not in INT64:
-        raise UnreadableError(problems.OUT_OF_RANGE, f"{quote(value)} is beyond 64 bits")
-    if not math.isfinite(value):
-        raise UnreadableError(problems.NOT_FINITE, f"{quote(value)} is not finite")
-    return float(value)
-
-
-def _refuse_number(spelt: str, value: str) -> NoReturn:
-    if spelt == "Dynamic":
-        raise UnreadableError(problems.DYNAMIC, "varies by layer")
-    if spelt.lstrip("+-").lower() in _NOT_FINITE:
+        if len(spelt) <= MAX_NUMBER_CHARS and _NUMBER.fullmatch(spelt):
+            return Decimal(spelt)
+        if spelt == "Dynamic":
+            raise UnreadableError(problems.DYNAMIC, "varies by layer")
+        not_finite = spelt.lstrip("+-").lower() in _NOT_FINITE
+    elif isinstance(spelt, int | float) and not isinstance(spelt, bool):
+        if isinstance(spelt, int) or math.isfinite(spelt):
+            return spelt
+        not_finite = True
+    else:
+        not_finite = False
+    if not_finite:
         raise UnreadableError(problems.NOT_FINITE, f"{quote(value)} is not finite")
     raise UnreadableError(problems.NOT_A_NUMBER, f"{quote(value)} is not a number")
 
@@ -232,7 +218,7 @@ def hexadecimal(value: object) -> str | None:
     return spelt
 
 
-#: Starts that only paths have: a drive, a share, the root, home, `.` or `..`, a file URL.
+# Starts that only paths have: a drive, a share, the root, home, `.` or `..`, a file URL.
 _LOCAL = re.compile(r"(?:[A-Za-z]:[\\/]|\\\\|/|~[\\/]|\.{1,2}[\\/]|file:/+)[^\\/]")
 
 #: A repository on the Hugging Face Hub, `owner/name`; with the suffix of a file it is a path.
@@ -262,11 +248,9 @@ def model_name(value: object) -> str | None:
 
 
 def without_folders(value: Any, names: frozenset[str]) -> Any:
-    """The same JSON value, with every path in it cut to its last part.
+    """The JSON value, nested at most MAX_DEPTH deep, with every path in it cut to its last part.
 
-    Args:
-        value: Nested at most `clean.MAX_DEPTH` deep, as `held` returns it.
-        names: Fields whose text is always a path.
+    The text of the fields `names` is always a path.
     """
     if isinstance(value, Mapping):
         return {

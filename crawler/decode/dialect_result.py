@@ -1,17 +1,12 @@
 """What a dialect returns: typed values, and a problem for each value that could not be read."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from crawler.decode import clean
-from crawler.decode.problems import (
-    AND_MORE,
-    OUT_OF_RANGE,
-    TOO_DEEP,
-    TOO_LONG,
-    UnreadableError,
-)
+from crawler.decode.problems import AND_MORE, OUT_OF_RANGE, TOO_DEEP, TOO_LONG, UnreadableError
 from crawler.model import Dataset, Directory, Problem
 
 T = TypeVar("T")
@@ -54,10 +49,10 @@ def problem(code: str, where: str, detail: str) -> Problem:
     return Problem(code, clean.text(where[:MAX_FIELD_CHARS]), detail)
 
 
-def note(problems: list[Problem], error: UnreadableError, where: str) -> None:
+def note(problems: list[Problem], code: str, where: str, detail: str) -> None:
     """Append a problem, unless there are MAX_PROBLEMS already."""
     if len(problems) < MAX_PROBLEMS:
-        problems.append(problem(error.code, where, error.detail))
+        problems.append(problem(code, where, detail))
 
 
 def take(
@@ -67,7 +62,7 @@ def take(
     try:
         return reader(value)
     except UnreadableError as error:
-        note(problems, error, where)
+        note(problems, error.code, where, error.detail)
         return None
 
 
@@ -76,17 +71,6 @@ def held(value: Any, where: str, problems: list[Problem]) -> Any:
 
     A new problem says when a part of it becomes None, or all of it because it is too long.
     """
-    try:
-        _check(value)
-    except UnreadableError as error:
-        note(problems, error, where)
-        if error.code == TOO_LONG:
-            return None
-    return clean.json_value(value)
-
-
-def _check(value: Any) -> None:
-    """Raise UnreadableError when a JSON value is too long for a column, or a part of it is unstorable."""
     length, flaw = 0, None
     waiting = [(value, clean.MAX_DEPTH)]
     while waiting:
@@ -104,17 +88,19 @@ def _check(value: Any) -> None:
         elif clean.json_value(item) != item:
             flaw = OUT_OF_RANGE
         if length > MAX_JSON_LENGTH:
-            raise UnreadableError(TOO_LONG, f"longer than {MAX_JSON_LENGTH:,} characters")
+            note(problems, TOO_LONG, where, f"longer than {MAX_JSON_LENGTH:,} characters")
+            return None
     if flaw:
-        raise UnreadableError(flaw, "a part of it cannot be stored")
+        note(problems, flaw, where, "a part of it cannot be stored")
+    return clean.json_value(value)
 
 
 def limit(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """The first problems of every field in order, then the count of further ones per field."""
     kept: list[Problem] = []
-    seen: dict[str, int] = {}
+    seen: Counter[str] = Counter()
     for one in problems:
-        seen[one.field] = seen.get(one.field, 0) + 1
+        seen[one.field] += 1
         if seen[one.field] <= MAX_PER_FIELD:
             kept.append(one)
     kept += [

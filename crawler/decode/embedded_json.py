@@ -153,16 +153,8 @@ def read_key(
 ) -> T | None:
     """The JSON value of a key, if it has the right shape.
 
-    Args:
-        key: The metadata key.
-        metadata: The metadata of the header.
-        shape: Returns its argument, or raises UnreadableError.
-        where: The field that a problem names.
-        problems: Gets a problem when the text cannot be read.
-        used: Gets the key when it was read.
-
-    Returns:
-        None when the key is missing, null or cannot be read.
+    None when the key is missing, null or cannot be read. A problem then names the field `where`; a key
+    without a problem is added to `used`. `shape` returns its argument, or raises UnreadableError.
     """
     raw = metadata.get(key)
     if raw is None:
@@ -193,27 +185,22 @@ def object_or_empty(value: Any, where: str, problems: list[Problem]) -> Mapping[
     return take(an_object, value, where, problems) or {}
 
 
-def folders(value: Any) -> Mapping[str, Any]:
-    """The value, if it is an object of at most MAX_DIRECTORIES folders; raises like an_object."""
-    return an_object(value, MAX_DIRECTORIES)
-
-
-def buckets(value: Any) -> Mapping[str, Any]:
-    """The value, if it is an object of at most MAX_BUCKETS buckets; raises like an_object."""
-    return an_object(value, MAX_BUCKETS)
+def a_list(value: Any, most: int) -> list[Any]:
+    """The value, if it is a list of at most so many items; raises like an_object."""
+    if not isinstance(value, list):
+        raise UnreadableError(WRONG_SHAPE, f"{clean.quote(value)} is not a list")
+    _check_count(len(value), most)
+    return value
 
 
 def datasets(value: Any) -> list[Any]:
     """The value, if it is a list of at most MAX_DATASETS, with at most MAX_DIRECTORIES subsets in all.
 
-    Raises:
-        UnreadableError: `wrong_shape` or `too_long`.
+    Raises like an_object.
     """
-    if not isinstance(value, list):
-        raise UnreadableError(WRONG_SHAPE, f"{clean.quote(value)} is not a list")
-    _check_count(len(value), MAX_DATASETS)
-    _check_count(sum(len(subsets(item)) for item in value), MAX_DIRECTORIES)
-    return value
+    listed = a_list(value, MAX_DATASETS)
+    _check_count(sum(len(subsets(item)) for item in listed), MAX_DIRECTORIES)
+    return listed
 
 
 def subsets(item: Any) -> list[Any]:

@@ -21,11 +21,10 @@ from crawler.decode.dialects import (
     merge_tool,
     musubi,
     onetrainer,
-    peft,
     simpletuner,
     traintrain,
-    unknown_kohya_keys,
 )
+from crawler.decode.dialects.kohya import keys as kohya_keys
 from crawler.decode.problems import TOO_LONG
 from crawler.decode.tensors.facts import read_weights
 from crawler.model import Decoded, Header, Outcome, Problem, Recipe
@@ -66,7 +65,7 @@ class Dialect(Protocol):
 
 
 #: The first that matches reads the metadata. Trainers that write sd-scripts' keys beside keys of their
-#: own come before it. `unknown_kohya_keys` takes sd-scripts' keys of any origin, so it is last.
+#: own come before it.
 DIALECTS: tuple[Dialect, ...] = (
     traintrain,
     cloneofsimo,
@@ -77,8 +76,6 @@ DIALECTS: tuple[Dialect, ...] = (
     musubi,
     kohya,
     diffusers,
-    peft,
-    unknown_kohya_keys,
 )
 
 
@@ -87,7 +84,9 @@ def decode(header: Header) -> Decoded:
     metadata = header.metadata or {}
     weights, weight_problems = read_weights(header)
     dialect = next((one for one in DIALECTS if one.matches(metadata)), None)
-    result = modelspec.fill(dialect.read(metadata) if dialect else DialectResult(), metadata)
+    # A file of an unknown trainer may have keys of sd-scripts.
+    read = dialect.read(metadata) if dialect else kohya_keys.read(metadata, None)
+    result = modelspec.fill(read, metadata)
     other, other_problems = _other_settings(metadata, result)
     derived, effort_problems = effort.derive(result.values, result.datasets)
     recipe = Recipe(**{**result.values, **derived, "other_settings": other})

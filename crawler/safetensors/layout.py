@@ -14,28 +14,13 @@ MAX_U64 = 2**64 - 1
 #: Bits of one element, by dtype of the format.
 DTYPE_BITS: Mapping[str, int] = MappingProxyType(
     {
-        "BOOL": 8,
         "F4": 4,
-        "F6_E2M3": 6,
-        "F6_E3M2": 6,
-        "U8": 8,
-        "I8": 8,
-        "F8_E5M2": 8,
-        "F8_E4M3": 8,
-        "F8_E8M0": 8,
-        "F8_E4M3FNUZ": 8,
-        "F8_E5M2FNUZ": 8,
-        "I16": 16,
-        "U16": 16,
-        "F16": 16,
-        "BF16": 16,
-        "I32": 32,
-        "U32": 32,
-        "F32": 32,
-        "C64": 64,
-        "F64": 64,
-        "I64": 64,
-        "U64": 64,
+        **dict.fromkeys(("F6_E2M3", "F6_E3M2"), 6),
+        **dict.fromkeys(("BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "F8_E8M0"), 8),
+        **dict.fromkeys(("F8_E4M3FNUZ", "F8_E5M2FNUZ"), 8),
+        **dict.fromkeys(("I16", "U16", "F16", "BF16"), 16),
+        **dict.fromkeys(("I32", "U32", "F32"), 32),
+        **dict.fromkeys(("C64", "F64", "I64", "U64"), 64),
     }
 )
 
@@ -53,7 +38,7 @@ def body_bytes(tensors: Mapping[str, Tensor]) -> int:
             bytes) or invalid_size (offsets that do not fit dtype and shape).
     """
     end = 0
-    for name, tensor in sorted(tensors.items(), key=_offsets):
+    for name, tensor in sorted(tensors.items(), key=lambda item: item[1].data_offsets):
         begin, stop = tensor.data_offsets
         bits = DTYPE_BITS.get(tensor.dtype, 0)
         shape = tensor.shape
@@ -73,10 +58,6 @@ def unknown_dtype(name: str, dtype: str) -> HeaderError:
     return HeaderError(
         "invalid_tensor", f"tensor {quoted(name)} has the unknown dtype {quoted(dtype)}"
     )
-
-
-def _offsets(item: tuple[str, Tensor]) -> tuple[int, int]:
-    return item[1].data_offsets
 
 
 def _check_tensor(name: str, tensor: Tensor, due: int) -> None:

@@ -102,7 +102,13 @@ def _parse(data: bytes, file_bytes: int | None) -> Header:
             f"the header claims {length:,} bytes, more than the {len(data):,} bytes read",
         )
     raw = data[LENGTH_BYTES : LENGTH_BYTES + length]
-    tensors, metadata, body = _read(raw)
+    if usual := read_usual(raw):
+        table, metadata = usual
+        tensors: Mapping[str, Tensor] = table
+        body = table.bounds[-1]
+    else:
+        tensors, metadata = _read_plain(raw) or read_exactly(raw)
+        body = body_bytes(tensors)
     end = LENGTH_BYTES + length + body
     if file_bytes is not None and end != file_bytes:
         raise HeaderError(
@@ -111,15 +117,6 @@ def _parse(data: bytes, file_bytes: int | None) -> Header:
     if end > MAX_FILE_BYTES:
         raise HeaderError("overflow", f"the last tensor ends at byte {end:,}, beyond any file")
     return Header(length, tensors, metadata)
-
-
-def _read(raw: bytes) -> tuple[Mapping[str, Tensor], dict[str, str] | None, int]:
-    """Tensors, metadata and the length of the weights in bytes."""
-    if usual := read_usual(raw):
-        table, metadata = usual
-        return table, metadata, table.bounds[-1]
-    tensors, metadata = _read_plain(raw) or read_exactly(raw)
-    return tensors, metadata, body_bytes(tensors)
 
 
 def _length(start: bytes, file_bytes: int | None) -> int:

@@ -52,8 +52,12 @@ def name_other_format(start: bytes, *, length_possible: bool) -> str | None:
             return name
     if not length_possible and _PICKLE.match(start):
         return "pickle (a PyTorch checkpoint, perhaps)"
-    text = _text(start[:SAMPLE_BYTES])
-    if text is None:
+    try:
+        # The sample may cut the last character.
+        text = codecs.getincrementaldecoder("utf-8")().decode(start[:SAMPLE_BYTES])
+    except UnicodeDecodeError:
+        return None
+    if _NO_TEXT.search(text):
         return None
     text = text.removeprefix("\ufeff").lstrip()
     for pattern, name in _TEXTS:
@@ -70,18 +74,6 @@ def quoted(raw: bytes | str) -> str:
     return ascii(raw[:MAX_QUOTED]) + ("..." if len(raw) > MAX_QUOTED else "")
 
 
-def _text(sample: bytes) -> str | None:
-    """The sample as text, None when it is binary. A cut last character is allowed."""
-    try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(sample)
-    except UnicodeDecodeError:
-        return None
-    return None if _NO_TEXT.search(text) else text
-
-
-#: The suffixes of safetensors files.
-SAFETENSORS_SUFFIXES = frozenset({"safetensors", "sft"})
-
 #: Suffixes of other files that people upload under a model.
 OTHER_SUFFIXES = frozenset(
     (
@@ -92,24 +84,22 @@ OTHER_SUFFIXES = frozenset(
     )
 )
 
-#: Civitai's word for the format, for names without a known suffix.
-SAFETENSORS_FORMAT = "SafeTensor"
-
 
 def why_not_safetensors(name: str, site_format: str | None) -> str | None:
     """Why a file is not a safetensors file, in words; None when it may be one.
 
     Args:
         name: The file name. A known suffix decides, in any case.
-        site_format: The format that the site names, None when it names none.
+        site_format: The format that the site names (`SafeTensor`, `PickleTensor` …), None when it
+            names none. It decides for names without a known suffix.
     """
     stem, dot, suffix = name.strip().rpartition(".")
     suffix = suffix.casefold()
-    if dot and suffix in SAFETENSORS_SUFFIXES:
+    if dot and suffix in {"safetensors", "sft"}:
         return None
     if dot and stem and suffix in OTHER_SUFFIXES:
         return f"a .{suffix} file by its name"
-    if site_format == SAFETENSORS_FORMAT:
+    if site_format == "SafeTensor":
         return None
     if site_format:
         return f"the site calls its format {site_format}"

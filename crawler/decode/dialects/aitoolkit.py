@@ -15,8 +15,6 @@ from crawler.decode.dialects.kohya import keys as kohya_keys
 from crawler.decode.embedded_json import an_object, read_key
 from crawler.model import Problem, Trainer
 
-_NOT_COUNTED = "ss_tag_frequency"
-
 
 def matches(metadata: Mapping[str, str]) -> bool:
     """Whether the software names itself ai-toolkit."""
@@ -25,16 +23,25 @@ def matches(metadata: Mapping[str, str]) -> bool:
 
 def read(metadata: Mapping[str, str]) -> DialectResult:
     """Read version, steps, epoch, name and base, and keys of sd-scripts that a user added."""
-    reading = kohya_keys.read(
-        {key: value for key, value in metadata.items() if key != _NOT_COUNTED}, Trainer.AI_TOOLKIT
-    )
+    counted = {key: value for key, value in metadata.items() if key != "ss_tag_frequency"}
+    reading = kohya_keys.read(counted, Trainer.AI_TOOLKIT)
     problems: list[Problem] = []
     used: set[str] = set()
-    values = {
-        **_of_software(metadata, problems, used),
-        **_of_info(metadata, problems, used),
-        **{name: value for name, value in reading.values.items() if value is not None},
+    # {"name": "ai-toolkit", "repo": "https://…", "version": "0.1.0"}; early files have no version.
+    where = "trainer_version"
+    software = read_key("software", metadata, an_object, where, problems=problems, used=used) or {}
+    values: dict[str, Any] = {where: take(clean.string, software.get("version"), where, problems)}
+    # {"step": 500, "epoch": 499}; epochs are counted from 0.
+    found: list[Problem] = []
+    info = read_key("training_info", metadata, an_object, "steps", problems=found, used=used) or {}
+    values |= {
+        "steps": take(clean.integer, info.get("step"), "steps", found),
+        "epoch": take(clean.integer, info.get("epoch"), "epoch", found),
     }
+    if found:
+        used.discard("training_info")
+    problems += found
+    values |= {name: value for name, value in reading.values.items() if value is not None}
     if values.get("output_name") is None and "name" in metadata:
         values["output_name"] = take(clean.string, metadata["name"], "output_name", problems)
     if values.get("output_name") is not None and values["output_name"] == metadata.get("name"):
@@ -45,30 +52,3 @@ def read(metadata: Mapping[str, str]) -> DialectResult:
         problems=(*reading.problems, *problems),
         used=reading.used | used,
     )
-
-
-def _of_software(
-    metadata: Mapping[str, str], problems: list[Problem], used: set[str]
-) -> dict[str, Any]:
-    """`{"name": "ai-toolkit", "repo": "https://…", "version": "0.1.0"}`; early files have no version."""
-    software = read_key(
-        "software", metadata, an_object, "trainer_version", problems=problems, used=used
-    )
-    version = (software or {}).get("version")
-    return {"trainer_version": take(clean.string, version, "trainer_version", problems)}
-
-
-def _of_info(
-    metadata: Mapping[str, str], problems: list[Problem], used: set[str]
-) -> dict[str, Any]:
-    """`{"step": 500, "epoch": 499}`; epochs are counted from 0."""
-    found: list[Problem] = []
-    info = read_key("training_info", metadata, an_object, "steps", problems=found, used=used) or {}
-    values = {
-        "steps": take(clean.integer, info.get("step"), "steps", found),
-        "epoch": take(clean.integer, info.get("epoch"), "epoch", found),
-    }
-    if found:
-        used.discard("training_info")
-    problems += found
-    return values

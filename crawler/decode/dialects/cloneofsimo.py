@@ -65,7 +65,7 @@ def _common(ranks: Mapping[str, str], problems: list[Problem]) -> int | None:
     found = sorted({rank for rank in known if rank is not None})
     if len(found) > 1:
         detail = f"{len(found):,} different ranks, from {found[0]} to {found[-1]}"
-        note(problems, UnreadableError(SEVERAL, detail), "network_dim")
+        note(problems, SEVERAL, "network_dim", detail)
     return found[0] if len(found) == 1 and None not in known else None
 
 

@@ -1,6 +1,10 @@
-"""diffusers since 0.34: its training scripts and other tools that save with its pipelines.
+"""Adapters with PEFT's configuration in the file.
 
-Earlier releases write only `{"format": "pt"}`, which does not identify them.
+- diffusers since 0.34 (its training scripts, and other tools that save with its pipelines) writes the
+  settings with the component of the pipeline in front: `unet.r`.
+- finetrainers and other trainers on top of PEFT write them without components.
+
+Earlier releases of diffusers, and PEFT itself, write only `{"format": "pt"}`, which identifies neither.
 """
 
 import re
@@ -13,10 +17,13 @@ from crawler.decode.dialect_result import DialectResult, held, take
 from crawler.decode.embedded_json import an_object, read_key
 from crawler.model import Problem, Trainer
 
-#: Key of the adapter's configuration, with settings for each component of the pipeline.
+#: Key of the adapter's configuration.
 KEY = "lora_adapter_metadata"
 
-#: A setting with its component, such as `unet.r`. PEFT alone writes no components.
+#: finetrainers' key: rank, alpha and target modules.
+_LORA_CONFIG = "lora_config"
+
+#: A setting with its component, such as `unet.r`.
 _OF_A_COMPONENT = re.compile(r'"[a-z][a-z0-9_]{0,40}\.(?:r|lora_alpha|peft_type|target_modules)"')
 
 #: Components whose rank is that of the file, the first one present; the text encoder comes last.
@@ -40,25 +47,28 @@ _BASE = "base_model_name_or_path"
 
 
 def matches(metadata: Mapping[str, str]) -> bool:
-    """Whether the metadata has the configuration of an adapter by component."""
-    return _OF_A_COMPONENT.search(metadata.get(KEY, "")) is not None
+    """Whether the metadata configures an adapter; `lora_config` of other tools has no alpha."""
+    return KEY in metadata or '"lora_alpha"' in metadata.get(_LORA_CONFIG, "")
 
 
 def read(metadata: Mapping[str, str]) -> DialectResult:
-    """Read the rank, alpha and other settings of the adapter."""
-    return read_adapter_config(metadata, KEY, Trainer.DIFFUSERS)
-
-
-def read_adapter_config(metadata: Mapping[str, str], key: str, trainer: Trainer) -> DialectResult:
-    """Read a key that holds the configuration of an adapter. It has nothing on the run."""
+    """Read the rank, alpha and other settings of the adapter, and PEFT's version."""
     problems: list[Problem] = []
     used: set[str] = set()
+    key = KEY if KEY in metadata else _LORA_CONFIG
     config = read_key(key, metadata, an_object, "network_args", problems=problems, used=used)
-    return DialectResult(
-        values={**columns(config or {}, problems), "trainer": trainer},
-        problems=tuple(problems),
-        used=frozenset() if problems else frozenset(used),
-    )
+    values = {**columns(config or {}, problems), "trainer": Trainer.DIFFUSERS}
+    if problems:
+        used.clear()
+    if not _OF_A_COMPONENT.search(metadata.get(KEY, "")):
+        arguments = dict(values["network_args"] or {})
+        version = arguments.pop("peft_version", None)
+        values |= {
+            "trainer": Trainer.PEFT,
+            "trainer_version": take(clean.string, version, "trainer_version", problems),
+            "network_args": arguments or None,
+        }
+    return DialectResult(values=values, problems=tuple(problems), used=frozenset(used))
 
 
 def columns(config: Mapping[str, Any], problems: list[Problem]) -> Mapping[str, Any]:

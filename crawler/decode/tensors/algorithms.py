@@ -11,7 +11,7 @@ Shapes follow the trainers. A weight is [out, in, kernel…]; `lora_down` is [ra
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -31,23 +31,12 @@ Measures = tuple[str | None, int | None, int | None, int | None]
 #: Ends and beginnings of the paths of a UNet's 3x3 convolutions, as diffusers and the original code
 #: name them. LyCORIS flattens kernels into the width of a matrix, so the shape alone does not tell.
 _CONV_ENDS: Final = (
-    "_conv",
-    "_conv1",
-    "_conv2",
-    "conv_in",
-    "conv_out",
-    "_in_layers_2",
-    "_out_layers_3",
-    "_op",
+    *("_conv", "_conv1", "_conv2", "conv_in", "conv_out"),
+    *("_in_layers_2", "_out_layers_3", "_op"),
 )
 _CONV_STARTS: Final = (
-    "down_blocks_",
-    "mid_block_",
-    "up_blocks_",
-    "conv_",
-    "input_blocks_",
-    "middle_block_",
-    "output_blocks_",
+    *("down_blocks_", "mid_block_", "up_blocks_", "conv_"),
+    *("input_blocks_", "middle_block_", "output_blocks_"),
 )
 
 #: Dimensions of a matrix, and of the blocks of OFT and BOFT.
@@ -152,12 +141,14 @@ def _layers(roles: Roles, names: Sequence[str]) -> Layers:
     for encoder, path in map(locate, names):
         places[encoder].append(path)
     paths = tuple(places.pop(None, ()))
+    # The LoRA of a convolution has the kernel in its shape; LyCORIS' other algorithms flatten it.
+    may_hide_kernel = len(roles.get("down", ())) != _MATRIX
     return Layers(
         algo=algo,
         rank=rank if rank is not None and rank > 0 else None,
         in_width=in_width,
         out_width=out_width,
-        conv=_has_kernel(roles) or (not _is_plain(roles) and _has_convolution(paths)),
+        conv=_has_kernel(roles) or (may_hide_kernel and any(map(_is_convolution, paths))),
         dora="dora" in roles,
         count=len(names),
         paths=paths,
@@ -224,17 +215,8 @@ def _orthogonal(blocks: Shape) -> Measures:
     return "oft" if len(blocks) == _OFT else "boft", count, None, count * size
 
 
-def _is_plain(roles: Roles) -> bool:
-    """Whether the shape shows that a layer is not a convolution.
-
-    The LoRA of a convolution has the kernel in its shape; only LyCORIS' other algorithms flatten it.
-    """
-    return len(roles.get("down", ())) == _MATRIX
-
-
-def _has_convolution(paths: Iterable[str]) -> bool:
-    """Whether any path is that of a convolution in a UNet."""
-    return any(path.endswith(_CONV_ENDS) and path.startswith(_CONV_STARTS) for path in paths)
+def _is_convolution(path: str) -> bool:
+    return path.endswith(_CONV_ENDS) and path.startswith(_CONV_STARTS)
 
 
 def _has_kernel(roles: Roles) -> bool:

@@ -31,12 +31,8 @@ _IN_A_BLOCK: Final = re.compile(r"([A-Za-z_]+)_(\d{1,4})_(.+)", re.DOTALL)
 
 #: Beginnings of a UNet's layers: diffusers' names, the original code's, cloneofsimo's count.
 _UNET_STARTS: Final = (
-    "down_blocks_",
-    "mid_block_",
-    "up_blocks_",
-    "input_blocks_",
-    "middle_block_",
-    "output_blocks_",
+    *("down_blocks_", "mid_block_", "up_blocks_"),
+    *("input_blocks_", "middle_block_", "output_blocks_"),
     "unet:",
 )
 
@@ -80,18 +76,16 @@ class _Part(NamedTuple):
 
 
 def architecture(layers: Iterable[Layers]) -> str | None:
-    """One of the architectures of the column `architecture`; None when the layers do not tell."""
+    """A value of the column `architecture`; None when no signature fits, or several do."""
     unet: list[_Part] = []
     encoders: list[Layers] = []
     blocks: Blocks = {}
     for alike in layers:
         if alike.encoders:
             encoders.append(alike)
-        own = [path for path in alike.paths if path.startswith(_UNET_STARTS)]
-        if own:
+        if own := [path for path in alike.paths if path.startswith(_UNET_STARTS)]:
             unet.append(_Part(alike.in_width, own))
-        if len(own) < len(alike.paths):
-            _add_blocks(alike, blocks)
+        _add_blocks(alike, blocks)
     named = {family(blocks) for family in _FAMILIES} - {None}
     if unet or (encoders and not blocks):
         named |= {_unet(unet, encoders)} - {None}
@@ -99,7 +93,7 @@ def architecture(layers: Iterable[Layers]) -> str | None:
 
 
 def _add_blocks(layers: Layers, blocks: Blocks) -> None:
-    """Add the layers that are outside of a UNet."""
+    """Add the layers that are not in a UNet."""
     last: dict[tuple[str, str], int] = {}
     for path in layers.paths:
         if not path or path.startswith(_UNET_STARTS):

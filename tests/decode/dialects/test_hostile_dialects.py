@@ -76,13 +76,12 @@ WRITTEN: Mapping[str, Written] = {
         ("training_info", "name", "ss_output_name", "ss_base_model_version", "ss_tag_frequency"),
         ("step", "epoch", "version"),
     ),
-    "unknown_kohya_keys": Written({"ss_mine": "1"}, KOHYA),
     "cloneofsimo": Written(
         {"unet:0:rank": "4"},
         ("unet", "text_encoder", "unet:1:rank", "text_encoder:0:rank", "<s1>"),
     ),
     "diffusers": Written(
-        {"lora_adapter_metadata": '{"unet.r": 4}'}, ("lora_adapter_metadata",), ADAPTER
+        {"lora_config": '{"lora_alpha": 4}'}, ("lora_adapter_metadata", "lora_config"), ADAPTER
     ),
     "kohya": Written({"ss_sd_scripts_commit_hash": "ab" * 20}, KOHYA),
     "merge_tool": Written({"modelspec.merged_from": "a, b"}, KOHYA),
@@ -100,9 +99,6 @@ WRITTEN: Mapping[str, Written] = {
     "onetrainer": Written(
         {"ot_branch": "master"}, ("ot_config", "ot_revision", "ss_v2"), tuple(ONETRAINER.split())
     ),
-    "peft": Written(
-        {"lora_config": '{"lora_alpha": 4}'}, ("lora_adapter_metadata", "lora_config"), ADAPTER
-    ),
     "simpletuner": Written(
         {"modelspec.implementation": "diffusers", "trained_words": "a"},
         ("lora_adapter_metadata", "lycoris_config", "global_step"),
@@ -114,8 +110,7 @@ WRITTEN: Mapping[str, Written] = {
 
 def name_of(dialect: Dialect) -> str:
     assert isinstance(dialect, ModuleType)
-    name = dialect.__name__.removeprefix("crawler.decode.dialects.")
-    return name.removesuffix(".dialect")
+    return dialect.__name__.removeprefix("crawler.decode.dialects.")
 
 
 def metadata(written: Written) -> st.SearchStrategy[dict[str, str]]:

@@ -6,6 +6,7 @@ A run without `--dataset_config` writes flat keys, among them `ss_dataset_dirs`,
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -124,7 +125,8 @@ def _flat_run(
     has_dataset = info is not None or any(value is not None for value in shared.values())
     number = 0 if has_dataset else None
     directories: list[Directory] = []
-    where, shape = "directories", embedded_json.folders
+    where = "directories"
+    shape = partial(an_object, most=embedded_json.MAX_DIRECTORIES)
     for key, is_reg in (("ss_dataset_dirs", False), ("ss_reg_dataset_dirs", True)):
         folders = read_key(key, metadata, shape, where, problems=problems, used=used) or {}
         for name, value in folders.items():
@@ -180,7 +182,8 @@ def _buckets(info: object, problems: list[Problem]) -> dict[str, Any]:
     }
     if fields.get("buckets") is None:
         return values
-    listed = take(embedded_json.buckets, fields["buckets"], where, problems)
+    shape = partial(an_object, most=embedded_json.MAX_BUCKETS)
+    listed = take(shape, fields["buckets"], where, problems)
     buckets: list[Mapping[str, Any]] = []
     for value in (listed or {}).values():
         bucket = object_or_empty(value, where, problems)

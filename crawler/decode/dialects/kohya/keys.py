@@ -18,6 +18,7 @@ from crawler.decode.problems import MALFORMED, WRONG_SHAPE, UnreadableError
 from crawler.model import Problem, Trainer
 
 Reader = Callable[[str], Any]
+Split = Callable[[str, list[Problem]], Mapping[str, Any]]
 Row = tuple[str, str, Reader]
 
 _TEXT, _INT, _NUM = clean.string, clean.integer, clean.number
@@ -157,9 +158,7 @@ def _arguments(inner: str) -> Mapping[str, Any]:
     for piece in _pieces(inner):
         name, equals, spelt = piece.partition("=")
         if not equals:
-            raise UnreadableError(
-                MALFORMED, f"{clean.quote(piece)} is not an argument with a value"
-            )
+            raise UnreadableError(MALFORMED, f"argument {clean.quote(piece)} has no value")
         try:
             value = read_literal(spelt)
         except UnreadableError:
@@ -186,25 +185,24 @@ def _pieces(inner: str) -> Iterator[str]:
 _SIDES = re.compile(r"(\()?([1-9][0-9]{0,9}), ?([1-9][0-9]{0,9})(?(1)\))")
 
 
-def _resolution(raw: str) -> Mapping[str, Any]:
+def read_resolution(raw: str, _: list[Problem]) -> Mapping[str, Any]:
     """`ss_resolution`: `(512, 768)`, `[512, 768]`, `512,768`, or `512` for a square; in px."""
     if usual := _SIDES.fullmatch(raw):
         return {"resolution_width": int(usual[2]), "resolution_height": int(usual[3])}
     if raw.strip() in clean.ABSENT:
         return {}
-    value = read_literal(f"({raw})")
-    width, height = kohya_datasets.sides(value)
+    width, height = kohya_datasets.sides(read_literal(f"({raw})"))
     return {"resolution_width": width, "resolution_height": height}
 
 
 #: Keys that fill several columns each: key, column named in problems, reader.
-SPLIT: tuple[tuple[str, str, Callable[[str, list[Problem]], Mapping[str, Any]]], ...] = (
+SPLIT: tuple[tuple[str, str, Split], ...] = (
     ("ss_network_args", "network_args", kohya_network.read_args),
     ("ss_text_encoder_lr", "text_encoder_lr", read_text_encoder),
     ("ss_lr_scheduler", "lr_scheduler", read_scheduler),
     ("ss_lr_warmup_steps", "lr_warmup_steps", read_warmup),
     ("ss_optimizer", "optimizer", read_optimizer),
-    ("ss_resolution", "resolution", lambda raw, _: _resolution(raw)),
+    ("ss_resolution", "resolution", read_resolution),
 )
 
 
@@ -220,7 +218,7 @@ def read(metadata: Mapping[str, str], trainer: Trainer | None) -> DialectResult:
             values[column] = reader(metadata[key])
             used.add(key)
         except UnreadableError as error:
-            note(problems, error, column)
+            note(problems, error.code, column, error.detail)
     for key, column, split in SPLIT:
         if key not in metadata:
             continue
@@ -228,7 +226,7 @@ def read(metadata: Mapping[str, str], trainer: Trainer | None) -> DialectResult:
         try:
             _fill(values, split(metadata[key], problems))
         except UnreadableError as error:
-            note(problems, error, column)
+            note(problems, error.code, column, error.detail)
         if len(problems) == before:
             used.add(key)
     data = kohya_datasets.read(metadata, values)

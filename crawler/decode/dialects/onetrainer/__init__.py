@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from crawler.decode import clean
@@ -22,8 +23,14 @@ from crawler.decode.dialects.onetrainer import config as onetrainer_config
 from crawler.decode.dialects.onetrainer import names as onetrainer_names
 from crawler.decode.dialects.onetrainer.config import Config
 from crawler.decode.dialects.onetrainer.names import PATHS, Family
-from crawler.decode.embedded_json import MAX_DIRECTORIES, an_object, object_or_empty, read_key
-from crawler.decode.problems import MALFORMED, TOO_LONG, WRONG_SHAPE, UnreadableError
+from crawler.decode.embedded_json import (
+    MAX_DIRECTORIES,
+    a_list,
+    an_object,
+    object_or_empty,
+    read_key,
+)
+from crawler.decode.problems import MALFORMED, UnreadableError
 from crawler.model import Dataset, Directory, Problem, Trainer
 
 _CONFIG = "ot_config"
@@ -126,21 +133,12 @@ def _sides(value: object) -> tuple[int, int] | None:
     return kohya_datasets.sides([match[1], match[2] or match[1]])
 
 
-def _trained_concepts(config: Config) -> list[Mapping[str, Any]]:
+def _trained_concepts(config: Config) -> list[Any]:
     """The concepts that are enabled and not for validation."""
     listed = config.settings.get("concepts")
-    found = None if listed is None else take(_listed, listed, "directories", config.problems)
+    shape = partial(a_list, most=MAX_DIRECTORIES)
+    found = None if listed is None else take(shape, listed, "directories", config.problems)
     return [one for one in found or () if not isinstance(one, dict) or _is_trained(one)]
-
-
-def _listed(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise UnreadableError(WRONG_SHAPE, f"{clean.quote(value)} is not a list")
-    if len(value) > MAX_DIRECTORIES:
-        raise UnreadableError(
-            TOO_LONG, f"{len(value):,} items, more than the limit of {MAX_DIRECTORIES:,}"
-        )
-    return value
 
 
 def _is_trained(concept: Mapping[str, Any]) -> bool:
