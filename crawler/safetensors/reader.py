@@ -18,7 +18,6 @@ incomplete.
 """
 
 import re
-from collections.abc import Mapping
 
 import msgspec
 
@@ -102,14 +101,10 @@ def _parse(data: bytes, file_bytes: int | None) -> Header:
             f"the header claims {length:,} bytes, more than the {len(data):,} bytes read",
         )
     raw = data[LENGTH_BYTES : LENGTH_BYTES + length]
-    if usual := read_usual(raw):
-        table, metadata = usual
-        tensors: Mapping[str, Tensor] = table
-        body = table.bounds[-1]
-    else:
-        tensors, metadata = _read_plain(raw) or read_exactly(raw)
-        body = body_bytes(tensors)
-    end = LENGTH_BYTES + length + body
+    usual = read_usual(raw)
+    tensors, metadata = usual or _read_plain(raw) or read_exactly(raw)
+    weights_bytes = usual[0].bounds[-1] if usual else body_bytes(tensors)
+    end = LENGTH_BYTES + length + weights_bytes
     if file_bytes is not None and end != file_bytes:
         raise HeaderError(
             "incomplete", f"the last tensor ends at byte {end:,}, the file at {file_bytes:,}"
