@@ -1,10 +1,9 @@
 """The HTTP client: ranges, redirects, rates, limits, and which URLs may be requested."""
 
-from crawler.http.client import Http
+from crawler.http.client import Http, HttpSettings, Secret, Timeouts
 from crawler.http.ranges import FirstRange, read_header
 from crawler.http.response import Meter, Response
-from crawler.http.retry import RequestError
-from crawler.http.settings import HttpSettings, Secret, Timeouts, Waits
+from crawler.http.retry import RequestError, Waits
 
 __all__ = [
     "FirstRange",

@@ -1,6 +1,6 @@
 """The URLs that may be requested: the API, known storage hosts, and no private network.
 
-A name is checked twice: as it is spelled in a URL, and by the addresses that it resolves to.
+A host is checked twice: by its name in the URL, and by the addresses that the name resolves to.
 """
 
 import ipaddress
@@ -15,10 +15,10 @@ from crawler.errors import UsageError
 from crawler.http.retry import RequestError
 from crawler.model.site import SITE_URL
 
-#: Civitai's storage: its account at Cloudflare R2 (others have other accounts under the same domain),
-#: its own host in front of Backblaze, and Backblaze itself, where the path names the bucket's owner.
-R2_ACCOUNT_HOST = "5ac0637cfd0766c97916cefa3764fbdf.r2.cloudflarestorage.com"
-OWN_STORAGE_HOST = "b2.civitai.com"
+#: Civitai's storage: its own host in front of Backblaze, its account at Cloudflare R2 (others have other
+#: accounts under the same domain), and Backblaze itself, where the path names the bucket's owner.
+_R2_HOST = "5ac0637cfd0766c97916cefa3764fbdf.r2.cloudflarestorage.com"
+STORAGE_RULES = ("b2.civitai.com", _R2_HOST, "." + _R2_HOST)
 SHARED_STORAGE_HOST = "s3.us-west-004.backblazeb2.com"
 SHARED_STORAGE_PATH = "/civitai-modelfiles/"
 
@@ -86,10 +86,8 @@ def followed(location: bytes, base: yarl.URL) -> str:
         return text
     if text.startswith("//"):
         return f"{base.scheme}:{text}"
-    origin = str(base.origin())
-    return origin + (
-        text if text.startswith("/") else base.raw_path.rpartition("/")[0] + "/" + text
-    )
+    folder = "" if text.startswith("/") else base.raw_path.rpartition("/")[0] + "/"
+    return f"{base.origin()}{folder}{text}"
 
 
 def storage_address(raw: str, *, api: yarl.URL, rules: tuple[str, ...]) -> yarl.URL:
@@ -103,7 +101,15 @@ def storage_address(raw: str, *, api: yarl.URL, rules: tuple[str, ...]) -> yarl.
     Raises:
         RequestError: It may not be requested; the text says why.
     """
-    url = _parsed(raw)
+    try:
+        url = yarl.URL(raw, encoded=True)
+        usable = url.scheme in ("http", "https") and bool(url.raw_host) and bool(url.port)
+    except ValueError:
+        usable = False
+    if not usable or not raw.isascii() or not raw.isprintable() or " " in raw:
+        raise RequestError("the download leads to a URL that cannot be read", again=False)
+    if "@" in url.raw_authority:
+        raise RequestError("the download leads to a URL with a user name in it", again=False)
     host = (url.raw_host or "").lower()
     literal = _literal(host)
     local = is_loopback_host(api.raw_host)
@@ -113,7 +119,7 @@ def storage_address(raw: str, *, api: yarl.URL, rules: tuple[str, ...]) -> yarl.
         raise RequestError(f"the download leads to {host} without encryption", again=False)
     if literal is not None and not is_public(literal):
         raise RequestError(f"the download leads to the private address {host}", again=False)
-    if not (_is_known(url, host) or any(_matches(host, rule) for rule in rules)):
+    if not (_is_known(url, host) or _matches(host, rules)):
         raise RequestError(
             f"the download leads to {host}, which is not a known storage host of the site;"
             f" `--storage-host {host}` allows it",
@@ -142,7 +148,7 @@ def is_public(address: Address) -> bool:
 
 
 class PrivateAddressError(OSError):
-    """A name that resolves only to private addresses."""
+    """A host name that resolves only to private addresses."""
 
 
 class CheckedResolver(AbstractResolver):
@@ -175,7 +181,11 @@ class CheckedResolver(AbstractResolver):
         found = await self._inner.resolve(host, port, family)
         if host.lower() in self._trusted:
             return found
-        allowed = [one for one in found if self._may(one["host"])]
+        allowed = []
+        for one in found:
+            address = _literal(one["host"])
+            if address and (is_public(address) or (self._loopback and address.is_loopback)):
+                allowed.append(one)
         if not allowed:
             raise PrivateAddressError(f"{host} leads to a private address")
         return allowed
@@ -184,25 +194,6 @@ class CheckedResolver(AbstractResolver):
         """Close the inner resolver."""
         await self._inner.close()
 
-    def _may(self, host: str) -> bool:
-        address = _literal(host)
-        if address is None:
-            return False
-        return is_public(address) or (self._loopback and address.is_loopback)
-
-
-def _parsed(raw: str) -> yarl.URL:
-    try:
-        url = yarl.URL(raw, encoded=True)
-        usable = url.scheme in ("http", "https") and bool(url.raw_host) and bool(url.port)
-    except ValueError:
-        usable = False
-    if not usable or not raw.isascii() or not raw.isprintable() or " " in raw:
-        raise RequestError("the download leads to a URL that cannot be read", again=False)
-    if "@" in url.raw_authority:
-        raise RequestError("the download leads to a URL with a user name in it", again=False)
-    return url
-
 
 def _is_known(url: yarl.URL, host: str) -> bool:
     if url.scheme != "https" or not url.is_default_port():
@@ -210,13 +201,13 @@ def _is_known(url: yarl.URL, host: str) -> bool:
     if host == SHARED_STORAGE_HOST:
         path = url.raw_path
         return path.startswith(SHARED_STORAGE_PATH) and not _DOT_SEGMENT.search(path)
-    return host in (OWN_STORAGE_HOST, R2_ACCOUNT_HOST) or host.endswith("." + R2_ACCOUNT_HOST)
+    return _matches(host, STORAGE_RULES)
 
 
-def _matches(host: str, rule: str) -> bool:
-    if rule == "*":
-        return True
-    return host.endswith(rule) if rule.startswith(".") else host == rule
+def _matches(host: str, rules: tuple[str, ...]) -> bool:
+    return any(
+        rule in ("*", host) or (rule.startswith(".") and host.endswith(rule)) for rule in rules
+    )
 
 
 def _literal(host: str) -> Address | None:

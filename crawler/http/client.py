@@ -1,18 +1,21 @@
-"""The client for the API and for storage.
+"""The client for the API and for storage, and its settings.
 
-The API is asked at an even rate and may receive the key. Storage is asked without a key, and only at
-URLs that `addresses` allows. No redirect is followed except from storage to storage.
+Requests to the API are evenly spaced and may carry the key. Requests to storage carry no key and go
+only to URLs that `addresses` allows. No redirect is followed except from storage to storage.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from typing import Self
 from urllib.parse import quote, urlencode
 
 import httpx
 import yarl
 
+from crawler.errors import UsageError
 from crawler.http.addresses import (
     CheckedResolver,
     api_address,
@@ -22,9 +25,9 @@ from crawler.http.addresses import (
     storage_rule,
 )
 from crawler.http.response import Meter, Response, translated
-from crawler.http.retry import RequestError, Turn, even_turns
-from crawler.http.settings import API_USER_AGENT, STORAGE_USER_AGENT, HttpSettings
-from crawler.http.transport import ExactTransport, Proxies, request_for, system_proxies
+from crawler.http.retry import RequestError, Turn, Waits, even_turns
+from crawler.http.transport import ExactTransport, request_for, system_proxies
+from crawler.model.site import SITE_URL
 
 #: Redirects followed from storage to storage; real downloads need none.
 MAX_STORAGE_HOPS = 5
@@ -36,11 +39,92 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _BUSY = frozenset({429, 503})
 
 
+def _version() -> str:
+    try:
+        return version("lora-crawl")
+    except PackageNotFoundError:  # a checkout that is not installed
+        return "0"
+
+
+#: The User-Agent for the API. It must not contain a browser's name: Civitai answers browsers with HTML
+#: pages, and programs with JSON.
+API_USER_AGENT = f"lora-crawl/{_version()} (+https://pypi.org/project/lora-crawl/)"
+
+#: The User-Agent for storage, whose firewall refuses unknown ones and accepts curl.
+STORAGE_USER_AGENT = f"curl/8.5.0 lora-crawl/{_version()}"
+
+
+class Secret:
+    """An API key that no text, repr or log shows; only `reveal` returns it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        value = value.strip()
+        if not value or not value.isascii() or not value.isprintable() or " " in value:
+            raise UsageError("the API key is empty or has invalid characters")
+        self._value = value
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a Secret cannot be pickled")
+
+    def reveal(self) -> str:
+        """The key itself, for a request header."""
+        return self._value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """Limits of the duration of one request, in seconds.
+
+    Attributes:
+        connect: Until the connection is open, TLS included.
+        stall: Between two pieces of a response.
+        total: For one response; enough for 32 MiB at 200 KB/s.
+        slowest: Least bytes a second of a range, beyond one stall, so that a small range cannot take
+            the time of a large one.
+    """
+
+    connect: float = 15.0
+    stall: float = 30.0
+    total: float = 180.0
+    slowest: float = 16 * 1024
+
+    def of(self, span: tuple[int, int] | None) -> float:
+        """Seconds for the response to a request for a range, first and last byte, or for everything."""
+        if span is None:
+            return self.total
+        return min(self.total, self.stall + (span[1] - span[0] + 1) / self.slowest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSettings:
+    """Settings of the client.
+
+    Attributes:
+        api_url: As the user writes it, with or without `/api/v1`.
+        api_key: Sent to the API's own scheme, host and port, and nowhere else.
+        rate: Requests a second to the API, evenly spaced, retries included; 0 = no limit.
+        storage_hosts: Further hosts that a download may redirect to: `name`, `.suffix`, or `*` for
+            every public host. Private addresses are always refused.
+    """
+
+    api_url: str = SITE_URL
+    api_key: Secret | None = None
+    rate: float = 2.0
+    storage_hosts: tuple[str, ...] = ()
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    waits: Waits = field(default_factory=Waits)
+
+
 class Http:
     """The client, open between `async with`.
 
     Every failure of a request is a RequestError. No request carries cookies or anything from a .netrc
-    file. The key goes to the API's own scheme, host and port only.
+    file.
 
     Args:
         settings: The API's URL, the key, the rate, the limits.
@@ -56,9 +140,9 @@ class Http:
         self.base = str(self.api_url).rstrip("/")
         self._turn = even_turns(settings.rate) if turn is None else turn
         self._rules = tuple(storage_rule(host) for host in settings.storage_hosts)
-        self._proxies = system_proxies() if settings.use_proxies else Proxies({})
+        self._proxies = system_proxies()
         self._stack = AsyncExitStack()
-        self._client: httpx.AsyncClient | None = None
+        self._client: httpx.AsyncClient
         self._closed_until = 0.0  # on the event loop's clock
 
     async def __aenter__(self) -> Self:
@@ -68,18 +152,17 @@ class Http:
         )
         self._stack.push_async_callback(resolver.close)
         timeouts = self.settings.timeouts
-        client = httpx.AsyncClient(
+        self._client = httpx.AsyncClient(
             transport=ExactTransport(resolver, self._proxies),
             # _sent limits the total, which includes the time of a slow reader.
             timeout=httpx.Timeout(timeouts.stall, connect=timeouts.connect),
             follow_redirects=False,
             trust_env=False,  # the transport knows the proxies
         )
-        self._client = await self._stack.enter_async_context(client)
+        await self._stack.enter_async_context(self._client)
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        self._client = None
         await self._stack.aclose()
 
     @asynccontextmanager
@@ -89,15 +172,14 @@ class Http:
         parameters: Iterable[tuple[str, str]] = (),
         *,
         span: tuple[int, int] | None = None,
-        compressed: bool = False,
     ) -> AsyncIterator[Response]:
         """The API's response to one GET, whatever its status; redirects are not followed.
 
         Args:
             path: Below the API's URL, with a slash at the start.
             parameters: Of the query, in this order; a name may occur several times.
-            span: First and last byte of the Range; None sends no Range.
-            compressed: Whether the body may be compressed; never for a file.
+            span: First and last byte of the Range; None for a response that is not a file, which may
+                be compressed.
 
         Raises:
             RequestError: No response came, or reading its body failed.
@@ -110,8 +192,11 @@ class Http:
             headers["Authorization"] = f"Bearer {self.settings.api_key.reveal()}"
         url = yarl.URL(text, encoded=True)
         await self._admitted()
-        async with self._sent(url, headers, span, Meter(), compressed=compressed) as response:
-            self._obey_retry_after(response)
+        async with self._sent(url, headers, span, Meter()) as response:
+            if response.status in _BUSY and response.retry_after is not None:
+                pause = min(response.retry_after, self.settings.waits.longest_asked)
+                until = asyncio.get_running_loop().time() + pause
+                self._closed_until = max(self._closed_until, until)
             yield response
 
     @asynccontextmanager
@@ -160,13 +245,6 @@ class Http:
             await asyncio.sleep(left)
             await self._turn()
 
-    def _obey_retry_after(self, response: Response) -> None:
-        """Hold back all requests to the API, not only this one, when it asks to wait."""
-        if response.status in _BUSY and response.retry_after is not None:
-            pause = min(response.retry_after, self.settings.waits.longest_asked)
-            until = asyncio.get_running_loop().time() + pause
-            self._closed_until = max(self._closed_until, until)
-
     @asynccontextmanager
     async def _sent(
         self,
@@ -174,12 +252,8 @@ class Http:
         headers: dict[str, str],
         span: tuple[int, int] | None,
         meter: Meter,
-        *,
-        compressed: bool = False,
     ) -> AsyncIterator[Response]:
-        if self._client is None:
-            raise RuntimeError("the client is not open")
-        headers = {**headers, "Accept-Encoding": "gzip" if compressed else "identity"}
+        headers = {**headers, "Accept-Encoding": "gzip" if span is None else "identity"}
         if span is not None:
             headers["Range"] = f"bytes={span[0]}-{span[1]}"
         host = url.raw_host or ""
@@ -189,7 +263,7 @@ class Http:
                 with translated(host):
                     response = await self._client.send(request, stream=True)
                 async with aclosing(response):
-                    yield Response(response, meter, unpacked=compressed)
+                    yield Response(response, meter, unpacked=span is None)
         except TimeoutError:
             if clock.expired():
                 raise RequestError(f"{host} is too slow") from None

@@ -141,28 +141,21 @@ async def _first(response: Response, asked: int, max_header: int) -> tuple[bytes
 
 
 async def _start_of_whole(response: Response, max_header: int) -> tuple[bytes, int | None]:
-    """The start of a whole file, up to the end of the header, and the length of the file."""
+    """The start of a whole file, with all of its header, and the length of the file."""
     file_bytes = response.content_length
-    gathered = bytearray()
-    goal = SNIFF_BYTES
-    known = False
-    while True:
-        while len(gathered) < goal and (piece := await response.piece()):
-            gathered += piece
-        if len(gathered) < goal:  # the file ends here
-            break
-        if known:
-            return bytes(gathered[:goal]), file_bytes
+    start, wanted = await response.take(SNIFF_BYTES), SNIFF_BYTES
+    if len(start) == SNIFF_BYTES:
         try:
-            goal = _end(bytes(gathered[:SNIFF_BYTES]), file_bytes, max_header)
+            wanted = max(SNIFF_BYTES, _end(start, file_bytes, max_header))
         except HeaderError:
-            return bytes(gathered[:SNIFF_BYTES]), file_bytes
-        known = True
-    if file_bytes is None and response.is_chunked:
-        file_bytes = len(gathered)
-    if file_bytes is None and known:
-        raise RequestError(f"{response.host} cut its response short")
-    return bytes(gathered), file_bytes
+            return start, file_bytes
+        start += await response.take(wanted - SNIFF_BYTES)
+    if len(start) < wanted and file_bytes is None:  # the body ends here
+        if response.is_chunked:
+            return start, len(start)
+        if wanted > SNIFF_BYTES:
+            raise RequestError(f"{response.host} cut its response short")
+    return start, file_bytes
 
 
 async def _rest(response: Response, start: int, end: int, file_bytes: int | None) -> bytes:
@@ -170,7 +163,8 @@ async def _rest(response: Response, start: int, end: int, file_bytes: int | None
     _demand_uncompressed(response)
     if response.status == _OK:
         _demand_same_length(response, file_bytes, response.content_length)
-        return await _inside_whole(response, start, end)
+        await response.take(start)
+        return await _complete(response, end - start)
     first, last, total = _span(response)
     if (first, last) != (start, end - 1):
         raise RequestError(
@@ -182,27 +176,18 @@ async def _rest(response: Response, start: int, end: int, file_bytes: int | None
 
 async def _exactly(response: Response, count: int) -> bytes:
     """A body of exactly `count` bytes."""
-    gathered = bytearray()
-    while piece := await response.piece():
-        gathered += piece
-        if len(gathered) > count:
-            raise RequestError(f"{response.host} sends more bytes than it announced")
-    if len(gathered) < count:
+    body = await _complete(response, count)
+    if await response.take(1):
+        raise RequestError(f"{response.host} sends more bytes than it announced")
+    return body
+
+
+async def _complete(response: Response, count: int) -> bytes:
+    """The next `count` bytes of a body."""
+    taken = await response.take(count)
+    if len(taken) < count:
         raise RequestError(f"{response.host} cut its response short")
-    return bytes(gathered)
-
-
-async def _inside_whole(response: Response, start: int, end: int) -> bytes:
-    """The bytes from `start` up to `end` of a body that is the whole file."""
-    gathered = bytearray()
-    passed = 0
-    while passed < end:
-        piece = await response.piece()
-        if not piece:
-            raise RequestError(f"{response.host} cut its response short")
-        gathered += piece[max(0, start - passed) : end - passed]
-        passed += len(piece)
-    return bytes(gathered)
+    return taken
 
 
 def _span(response: Response) -> tuple[int, int, int | None]:

@@ -11,15 +11,12 @@ import httpx
 
 from crawler.http.addresses import PrivateAddressError
 from crawler.http.retry import RequestError, retry_after
-from crawler.http.transport import location_of
+from crawler.http.transport import LOCATION
 
-#: Bytes read of an error response at most: enough for its text or the start of a login page.
-MAX_REFUSAL_BYTES = 64 * 1024
+#: Client errors after which a retry may help, as after every server error.
+_PASSING_STATUSES = frozenset({408, 425, 429})
 
-#: Statuses below 500 after which a retry may help.
-PASSING_STATUSES = frozenset({408, 425, 429})
-
-FIRST_SERVER_ERROR = 500
+_FIRST_SERVER_ERROR = 500
 
 _LENGTH = re.compile(r"[0-9]{1,19}")
 
@@ -52,6 +49,7 @@ class Response:
     def __init__(self, response: httpx.Response, meter: Meter, *, unpacked: bool = False) -> None:
         self._response = response
         self._meter = meter
+        self._ahead = bytearray()  # received, not taken yet
         packed = self.header("Content-Encoding").strip().lower() == "gzip"
         self._pieces = response.aiter_bytes() if unpacked and packed else response.aiter_raw()
 
@@ -68,7 +66,8 @@ class Response:
     @property
     def location(self) -> bytes:
         """The `Location`, byte for byte; empty without one."""
-        return location_of(self._response)
+        location: bytes = self._response.extensions[LOCATION]
+        return location
 
     @property
     def content_length(self) -> int | None:
@@ -90,45 +89,39 @@ class Response:
         """The first value of a header, empty without one."""
         return next(iter(self._response.headers.get_list(name)), "")
 
-    async def piece(self) -> bytes:
-        """The next bytes of the body, empty at its end.
+    async def take(self, count: int) -> bytes:
+        """The next `count` bytes of the body, fewer at its end.
 
         Raises:
             RequestError: The body was cut or stalled.
         """
-        with translated(self.host):
-            piece = await anext(self._pieces, b"")
-        self._meter.bytes_read += len(piece)
-        return piece
+        while len(self._ahead) < count:
+            with translated(self.host):
+                piece = await anext(self._pieces, b"")
+            if not piece:
+                break
+            self._meter.bytes_read += len(piece)
+            self._ahead += piece
+        taken = bytes(self._ahead[:count])
+        del self._ahead[:count]
+        return taken
 
     async def body(self, limit: int) -> bytes:
         """The whole body.
 
         Raises:
-            RequestError: As in `piece`, or the body is longer than `limit` bytes.
+            RequestError: The body was cut, stalled, or is longer than `limit` bytes.
         """
-        body = await self.beginning(limit + 1)
+        body = await self.take(limit + 1)
         if len(body) > limit:
             raise RequestError(f"{self.host} answers with more than {limit:,} bytes", again=False)
         return body
 
-    async def beginning(self, limit: int = MAX_REFUSAL_BYTES) -> bytes:
-        """The first bytes of the body, at most `limit`.
-
-        Raises:
-            RequestError: As in `piece`.
-        """
-        gathered = bytearray()
-        while len(gathered) < limit and (piece := await self.piece()):
-            gathered += piece
-        return bytes(gathered[:limit])
-
     def refusal(self) -> RequestError:
         """The RequestError for an unexpected status."""
-        passing = self.status in PASSING_STATUSES or self.status >= FIRST_SERVER_ERROR
         return RequestError(
             f"{self.host} answers {self.status}",
-            again=passing,
+            again=self.status in _PASSING_STATUSES or self.status >= _FIRST_SERVER_ERROR,
             after=self.retry_after,
             status=self.status,
         )
@@ -138,8 +131,7 @@ class Response:
 def translated(host: str) -> Iterator[None]:
     """Turn every failure of a request into a RequestError whose text names only the host.
 
-    The exceptions of the libraries quote URLs, so their text is not shown and they are cut off from
-    the traceback.
+    The libraries' exceptions quote URLs, so neither text nor traceback shows them.
     """
     try:
         yield

@@ -1,9 +1,9 @@
-"""When a request goes out: even spacing, what a failure says about retries, and the waits between tries."""
+"""When requests go out: evenly spaced, and again after a failure that may pass."""
 
-import asyncio
 import math
 import random
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
@@ -12,12 +12,26 @@ from aiolimiter import AsyncLimiter
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from crawler.errors import LoraCrawlError, UsageError
-from crawler.http.settings import Waits
 
 T = TypeVar("T")
 
 #: Returns once the next request may go out.
 Turn = Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """Waits before a retry, in seconds.
+
+    Attributes:
+        shortest: After the first failure; it doubles with every further one, with jitter.
+        longest: The limit of the doubling.
+        longest_asked: The limit of a `Retry-After`, so that no server can stop a crawl for a day.
+    """
+
+    shortest: float = 1.0
+    longest: float = 30.0
+    longest_asked: float = 300.0
 
 
 class RequestError(LoraCrawlError):
@@ -98,11 +112,7 @@ def pause(waits: Waits, failures: int, asked: float | None) -> float:
 
 
 async def with_retries(
-    once: Callable[[], Coroutine[object, object, T]],
-    *,
-    tries: int,
-    waits: Waits,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    once: Callable[[], Coroutine[object, object, T]], *, tries: int, waits: Waits
 ) -> T:
     """The result of `once`, called again while its RequestError says that a retry may help.
 
@@ -119,7 +129,6 @@ async def with_retries(
         retry=retry_if_exception(lambda error: isinstance(error, RequestError) and error.again),
         wait=wait,
         stop=stop_after_attempt(tries),
-        sleep=sleep,
         reraise=True,
     )
     return await retrying(once)

@@ -2,8 +2,8 @@
 
 A signed URL is valid only byte for byte, but httpx and its aiohttp transport both rewrite URLs. So
 `request_for` gives httpx a URL without the query, for its logs and errors, and carries the real one
-past it; ExactTransport sends that one. The same way back, `location_of` gives the `Location` of a
-response. ExactTransport also chooses the proxy for each request.
+past it; ExactTransport sends that one. The same way back, a response carries its `Location`.
+ExactTransport also chooses the proxy for each request.
 """
 
 import socket
@@ -30,9 +30,10 @@ MAX_HEADER_LINE_BYTES = 32 * 1024
 #: wanted. This one still allows 640 KB a second at a delay of 100 ms.
 RECEIVE_BYTES = 64 * 1024
 
-#: Keys of the extensions that carry the URL of a request and the `Location` of a response.
+#: Keys of the extensions that carry the URL of a request (a yarl.URL), and the `Location` of a response
+#: (byte for byte, empty without one).
 _URL = "url"
-_LOCATION = "location"
+LOCATION = "location"
 
 #: Headers hidden from httpx: it parses a `Location` even when it does not follow it, and fails if that
 #: is not a URL; and it keeps cookies.
@@ -111,12 +112,6 @@ def request_for(url: yarl.URL, headers: Mapping[str, str]) -> httpx.Request:
         raise RequestError(f"{url.raw_host} is not a host name", again=False) from None
 
 
-def location_of(response: httpx.Response) -> bytes:
-    """The `Location` of a response, byte for byte; empty without one."""
-    location: bytes = response.extensions[_LOCATION]
-    return location
-
-
 class _Body(AiohttpResponseStream):
     """A body in pieces that suit ranges; a piece of gzip unpacks to 66 MB at most."""
 
@@ -174,7 +169,7 @@ class ExactTransport(AiohttpTransport):
                 if name.lower() not in _HIDDEN_FROM_HTTPX
             ],
             stream=_Body(found),
-            extensions={_LOCATION: next(location, b"")},
+            extensions={LOCATION: next(location, b"")},
         )
 
 

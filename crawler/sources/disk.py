@@ -150,28 +150,22 @@ def _tree(root: str, listed: set[str]) -> Iterator[Folder | LocalFile | Unseen]:
         if folder in listed:
             continue
         listed.add(folder)
+        try:
+            with os.scandir(folder) as entries:
+                shown = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            yield Unseen(folder, _reason(error))
+            continue
+        yield Folder(folder)
         inner: list[str] = []
-        yield from _listing(folder, inner)
+        for entry in shown:
+            if entry.name.startswith("."):
+                continue
+            if _is_folder(entry):
+                inner.append(entry.path)
+            elif entry.name.lower().endswith(SUFFIXES):
+                yield _examined(folder, entry.name)
         waiting += reversed(inner)
-
-
-def _listing(folder: str, inner: list[str]) -> Iterator[Folder | LocalFile | Unseen]:
-    """The files of one folder; its subfolders are added to `inner`."""
-    try:
-        with os.scandir(folder) as entries:
-            shown = sorted(
-                (entry for entry in entries if not entry.name.startswith(".")),
-                key=lambda entry: entry.name,
-            )
-    except OSError as error:
-        yield Unseen(folder, _reason(error))
-        return
-    yield Folder(folder)
-    for entry in shown:
-        if _is_folder(entry):
-            inner.append(entry.path)
-        elif entry.name.lower().endswith(SUFFIXES):
-            yield _examined(folder, entry.name)
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:

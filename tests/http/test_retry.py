@@ -143,29 +143,37 @@ def test_tries_end_with_the_last_error_or_at_once_when_they_are_of_no_use() -> N
     assert len(run(scenario(again=False))) == 1
 
 
-async def tried(*troubles: Exception, waits: Waits, tries: int = 4) -> tuple[object, list[float]]:
-    """What came of trying once for each of the troubles and then with success, and the pauses."""
+def tried(*troubles: Exception, waits: Waits) -> tuple[object, list[float]]:
+    """The result of four tries that meet these errors before a success, and the pauses between them."""
     left = list(troubles)
-    slept: list[float] = []
+    got: list[object] = []
 
-    async def once() -> str:
-        if left:
-            raise left.pop(0)
-        return "done"
+    async def scenario() -> list[float]:
+        loop = asyncio.get_running_loop()
+        times: list[float] = []
 
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
+        async def once() -> str:
+            times.append(loop.time())
+            if left:
+                raise left.pop(0)
+            return "done"
 
-    try:
-        return await with_retries(once, tries=tries, waits=waits, sleep=sleep), slept
-    except (RequestError, ValueError) as error:
-        return error, slept
+        try:
+            got.append(await with_retries(once, tries=4, waits=waits))
+        except (RequestError, ValueError) as error:
+            got.append(error)
+        return [later - earlier for earlier, later in pairwise(times)]
+
+    slept = run(scenario())
+    return got[0], slept
 
 
 def test_between_tries_goes_the_pause_that_the_last_answer_asks_for() -> None:
     waits = Waits(shortest=0, longest=0, longest_asked=60)
     passing = [RequestError("busy", after=after) for after in (7.0, None, 3600.0)]
-    assert asyncio.run(tried(*passing, waits=waits)) == ("done", [7, 0, 60])
+    got, slept = tried(*passing, waits=waits)
+    assert got == "done"
+    assert slept == pytest.approx([7, 0, 60], abs=0.001)
 
 
 BUSY = RequestError("busy")
@@ -178,6 +186,6 @@ OTHER = ValueError("of our own making")
     "troubles", [(OTHER,), (BUSY, OTHER), (BUSY, REFUSED), (BUSY, BUSY, BUSY, LAST, OTHER)]
 )
 def test_the_error_that_ends_the_tries_is_raised_itself(troubles: tuple[Exception, ...]) -> None:
-    got, slept = asyncio.run(tried(*troubles, waits=Waits(shortest=0, longest=0)))
+    got, slept = tried(*troubles, waits=Waits(shortest=0, longest=0))
     assert got is troubles[min(len(troubles), 4) - 1]
     assert len(slept) == min(len(troubles), 4) - 1

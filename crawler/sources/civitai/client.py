@@ -1,7 +1,6 @@
 """Civitai's public API as a source: lists, models, and the headers of files."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Self, TypeVar
 
@@ -21,11 +20,8 @@ PAGE_MODELS = 100
 #: Requests for a list or a model before the site counts as failing.
 LIST_TRIES = 5
 
-#: Refusals in a row by the API's firewall before one is believed.
+#: Refusals in a row by the API's firewall before one is believed. It changes its decision often.
 REFUSALS_IN_A_ROW = 3
-
-#: Statuses of such refusals. The firewall changes its decision often.
-_BLOCKED = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS})
 
 #: Longest reply of a list, in bytes, uncompressed; a page of 100 models has about 5 MB.
 MAX_LIST_BYTES = 64 * 1024 * 1024
@@ -55,17 +51,10 @@ def origin_of(api_url: str) -> str:
     return SITE_URL if is_site_host(url.raw_host or "") else str(url).rstrip("/")
 
 
-@dataclass(frozen=True, slots=True)
-class _Refused:
-    """A response that refuses what was asked; asking again does not help."""
-
-    status: int
-    text: str
-    is_page: bool
-
-
 class Civitai:
     """The site, open between `async with`.
+
+    Every method raises SiteError when the site cannot be reached or refuses us.
 
     Args:
         settings: The API's URL, the key, the rate.
@@ -84,7 +73,7 @@ class Civitai:
         seen: Mapping[str | None, Iterable[int]] | None = None,
     ) -> None:
         self._http = Http(settings)
-        self._origin = origin_of(settings.api_url)
+        self.origin = origin_of(settings.api_url)
         self._max_header = max_header
         self._first_range = FirstRange(seen)
 
@@ -95,23 +84,25 @@ class Civitai:
     async def __aexit__(self, *error: object) -> None:
         await self._http.__aexit__(*error)
 
-    @property
-    def origin(self) -> str:
-        """The API's URL as a database stores it; civitai.com, .red and .green are one."""
-        return self._origin
-
     async def page(self, ask: ListQuery, cursor: str | None) -> Page:
         """The page at `cursor`, or the first one for None.
 
         Raises:
             UsageError: The site does not know the creator or the tag, or refuses a filter.
             CursorError: The site does not accept the cursor (any more).
-            SiteError: The site cannot be reached or refuses us.
         """
-        path = "/api/v1/models"
-        got = await self._json(path, payload.page, _parameters(ask, cursor))
-        if isinstance(got, _Refused):
-            raise self._list_error(path, ask, cursor, got)
+        try:
+            got = await self._json("/api/v1/models", payload.page, _parameters(ask, cursor))
+        except refusals.RefusedError as error:
+            unknown = error.status == HTTPStatus.NOT_FOUND and not error.is_page
+            if unknown and ask.creator is not None:
+                raise UsageError(f"the site knows no creator {ask.creator!r}") from None
+            if error.status != HTTPStatus.BAD_REQUEST:
+                raise
+            if cursor is not None and refusals.is_about_cursor(error.text):
+                raise CursorError(error.url, error.text, "Start the list again.") from None
+            said = error.text or "answers 400"
+            raise UsageError(f"the site does not accept this request: {said}") from None
         if ask.tag is not None and cursor is None and got.models:
             # The site ignores a tag that it does not know and lists everything.
             tag = ask.tag.strip().casefold()
@@ -120,43 +111,28 @@ class Civitai:
         return got
 
     async def model(self, model_id: int) -> Model | None:
-        """One model with all its versions; None when the site has no such model.
-
-        Raises:
-            SiteError: The site cannot be reached or refuses us.
-        """
+        """One model with all its versions; None when the site has no such model."""
         return await self._by_id("/api/v1/models", model_id, payload.model)
 
     async def model_of_version(self, version_id: int) -> int | None:
-        """The id of the model that a version belongs to; None when the site has no such version.
-
-        Raises:
-            SiteError: The site cannot be reached or refuses us.
-        """
+        """The id of the model that a version belongs to; None when the site has no such version."""
         return await self._by_id("/api/v1/model-versions", version_id, payload.model_id)
 
     async def me(self) -> str | None:
-        """The user name that the key belongs to; None when the site does not accept the key.
-
-        Raises:
-            SiteError: The site cannot be reached or refuses us.
-        """
-        path = "/api/v1/me"
-        got = await self._json(path, payload.user_name)
-        if not isinstance(got, _Refused):
-            return got
-        if got.status == HTTPStatus.UNAUTHORIZED:
-            return None
-        raise self._site_error(path, got)
+        """The user name that the key belongs to; None when the site does not accept the key."""
+        try:
+            return await self._json("/api/v1/me", payload.user_name)
+        except refusals.RefusedError as error:
+            if error.status == HTTPStatus.UNAUTHORIZED:
+                return None
+            raise
 
     async def base_models(self) -> tuple[str, ...]:
-        """The names of all base models of the site; empty when it does not give them.
-
-        Raises:
-            SiteError: The site cannot be reached.
-        """
-        got = await self._json("/api/v1/enums", payload.base_models)
-        return () if isinstance(got, _Refused) else got
+        """The names of all base models of the site; empty when it does not give them."""
+        try:
+            return await self._json("/api/v1/enums", payload.base_models)
+        except refusals.RefusedError:
+            return ()
 
     async def fetch(self, target: Target, *, renew: Callable[[], bool] = lambda: True) -> Fetched:
         """The first bytes of one file, at least its whole header, for one counted download.
@@ -164,9 +140,6 @@ class Civitai:
         Args:
             target: The file.
             renew: As in `Source.fetch`.
-
-        Raises:
-            SiteError: The site cannot be reached, or refuses us and not this file.
         """
         first_bytes = self._first_range.bytes_for(target.base_model)
         fetched = await fetch_header(
@@ -179,25 +152,24 @@ class Civitai:
     async def _by_id(self, path: str, number: int, read: Callable[[Any], _T]) -> _T | None:
         if not 0 < number <= MAX_ID:
             return None
-        path = f"{path}/{number}"
-        got = await self._json(path, read)
-        if not isinstance(got, _Refused):
-            return got
-        if got.status == HTTPStatus.NOT_FOUND and not got.is_page:
-            return None
-        raise self._site_error(path, got)
+        try:
+            return await self._json(f"{path}/{number}", read)
+        except refusals.RefusedError as error:
+            if error.status == HTTPStatus.NOT_FOUND and not error.is_page:
+                return None
+            raise
 
     async def _json(
         self, path: str, read: Callable[[Any], _T], parameters: Iterable[tuple[str, str]] = ()
-    ) -> _T | _Refused:
+    ) -> _T:
         """The JSON at a path, passed through `read`; retried while that may help."""
         url = self._http.base + path
         query = tuple(parameters)
         blocked = 0
 
-        async def once() -> _T | _Refused:
+        async def once() -> _T:
             nonlocal blocked
-            async with self._http.api(path, query, compressed=True) as response:
+            async with self._http.api(path, query) as response:
                 if response.status == HTTPStatus.OK:
                     body = await response.body(MAX_LIST_BYTES)
                     try:
@@ -205,18 +177,18 @@ class Civitai:
                     except payload.ShapeError as error:
                         said = refusals.said(body) if refusals.is_page("", body) else str(error)
                         raise RequestError(f"answers nonsense: {said}") from None
-                body = await response.beginning()
-                text = refusals.said(body)
-                if response.status == HTTPStatus.TOO_MANY_REQUESTS and refusals.is_quota(text):
-                    raise QuotaError(url, text, refusals.QUOTA_ADVICE)
+                body = await response.take(refusals.MAX_BYTES)
+                kind = response.header("Content-Type")
+                refused = refusals.RefusedError(url, response.status, body, kind)
+                if refusals.is_quota(refused):
+                    raise QuotaError(url, refused.text, refusals.QUOTA_ADVICE)
                 refusal = response.refusal()
-                if refusal.again and not refusals.is_page_cap(text):
+                if refusal.again and not refusals.is_page_cap(refused.text):
                     raise refusal
-                blocked += response.status in _BLOCKED
-                if response.status in _BLOCKED and blocked < REFUSALS_IN_A_ROW:
+                blocked += response.status in refusals.BLOCKED
+                if response.status in refusals.BLOCKED and blocked < REFUSALS_IN_A_ROW:
                     raise RequestError(refusal.cause)
-                is_page = refusals.is_page(response.header("Content-Type"), body)
-                return _Refused(response.status, text, is_page)
+                raise refused
 
         try:
             return await with_retries(once, tries=LIST_TRIES, waits=self._http.settings.waits)
@@ -224,20 +196,6 @@ class Civitai:
             if error.unreachable:
                 raise UnreachableError(url, error.cause, refusals.REACH_ADVICE) from None
             raise SiteError(url, error.cause, refusals.LATER_ADVICE) from None
-
-    def _list_error(
-        self, path: str, ask: ListQuery, cursor: str | None, got: _Refused
-    ) -> SiteError | UsageError:
-        if got.status == HTTPStatus.NOT_FOUND and not got.is_page and ask.creator is not None:
-            return UsageError(f"the site knows no creator {ask.creator!r}")
-        if got.status != HTTPStatus.BAD_REQUEST:
-            return self._site_error(path, got)
-        if cursor is not None and refusals.is_about_cursor(got.text):
-            return CursorError(self._http.base + path, got.text, "Start the list again.")
-        return UsageError(f"the site does not accept this request: {got.text or 'answers 400'}")
-
-    def _site_error(self, path: str, got: _Refused) -> SiteError:
-        return refusals.blocked(self._http.base + path, got.status, got.text)
 
 
 def _parameters(ask: ListQuery, cursor: str | None) -> Iterable[tuple[str, str]]:

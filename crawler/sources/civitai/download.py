@@ -7,7 +7,7 @@ a Refusal, which names the outcome, or as a SiteError when the site refuses us a
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -44,14 +44,8 @@ _FINAL = {
     410: (Outcome.ARCHIVED, "archived"),
 }
 
-# Statuses by which the site usually refuses us and not the file.
-_BLOCKED = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS})
-
 _LOGIN_PATH = re.compile(r"/login(?:/|$)", re.IGNORECASE)
 _PAGE_PATH = re.compile(r"/(?:models|model-versions)/\d+(?:/|$)")
-
-#: Reads a header through a function that opens ranges.
-_Read = Callable[[OpenRange], Awaitable[HeaderBytes]]
 
 
 class Refusal(RequestError):  # noqa: N818 - the site's answer, not an error of ours
@@ -75,14 +69,14 @@ class Refusal(RequestError):  # noqa: N818 - the site's answer, not an error of 
 async def fetch_header(
     http: Http, target: Target, *, first_bytes: int, max_header: int, renew: Callable[[], bool]
 ) -> Fetched:
-    """Retry one file until its header is read, it is refused, or the tries are used up.
+    """The header of one file, or its refusal; retried while that may help.
 
     Args:
         http: The client, open.
         target: The file.
         first_bytes: Length of the first range.
         max_header: Longest header that is read, in bytes.
-        renew: Asked before an expired link is resolved again, once, for a second counted download.
+        renew: As in `Source.fetch`; asked once at most.
 
     Raises:
         SiteError: The site cannot be reached, or refuses us and not this file.
@@ -135,55 +129,51 @@ async def fetch_header(
 
 
 def _not_read(target: Target, tries: int, error: RequestError) -> Fetched:
-    # A final refusal says nothing of tries: its text must not depend on failures before it.
+    # The text of a final refusal does not count the tries, so that failures before it change nothing.
     times = f" (tried {tries} times)" if error.again else ""
-    refusal = error if isinstance(error, Refusal) else None
-    return Fetched(
-        target=target,
-        refusal=Outcome.FAILED if refusal is None else refusal.outcome,
-        reason=error.cause + times,
-        transient=error.again and refusal is None,
-        early_access_until=None if refusal is None else refusal.until,
-    )
+    fetched = Fetched(target=target, refusal=Outcome.FAILED, reason=error.cause + times)
+    if isinstance(error, Refusal):
+        return replace(fetched, refusal=error.outcome, early_access_until=error.until)
+    return replace(fetched, transient=error.again)
 
 
 async def _resolve(
-    http: Http, target: Target, read: _Read, first_bytes: int, meter: Meter
+    http: Http,
+    target: Target,
+    read: Callable[[OpenRange], Awaitable[HeaderBytes]],
+    first_bytes: int,
+    meter: Meter,
 ) -> str | HeaderBytes:
     """The signed URL of a file, or its header where the API itself sends the bytes."""
     path = f"/api/download/models/{target.version_id}"
     url = http.base + path
     ask = partial(http.api, path, [("fileId", str(target.file_id))])
+
+    @asynccontextmanager
+    async def open_range(first: int, last: int) -> AsyncIterator[Response]:
+        """A range of a file that the API itself sends; the first one is open already."""
+        meter.counted_downloads += 1
+        if first == 0:
+            yield response
+            return
+        async with ask(span=(first, last)) as more:
+            yield more
+
     async with ask(span=(0, first_bytes - 1)) as response:
         if response.status in REDIRECTS:
             link = followed(response.location, yarl.URL(url))
             _refuse_web_page(http, link)
             meter.counted_downloads += 1
             return link
-        if response.status not in _SUCCESS:
-            raise await _refusal(response, url)
         content_type = response.header("Content-Type").lower()
-        if "html" in content_type or "json" in content_type:
-            raise _not_a_file(url, content_type, await response.beginning())
-        meter.counted_downloads += 1
-        return await read(_ranges_of_api(response, ask, meter))
-
-
-def _ranges_of_api(
-    response: Response, ask: Callable[..., AbstractAsyncContextManager[Response]], meter: Meter
-) -> OpenRange:
-    """Ranges of a file that the API itself sends: the first is open, another is a new request."""
-
-    @asynccontextmanager
-    async def open_range(first: int, last: int) -> AsyncIterator[Response]:
-        if first == 0:
-            yield response
-            return
-        meter.counted_downloads += 1
-        async with ask(span=(first, last)) as more:
-            yield more
-
-    return open_range
+        is_file = "html" not in content_type and "json" not in content_type
+        if response.status in _SUCCESS and is_file:
+            return await read(open_range)
+        body = await response.take(refusals.MAX_BYTES)
+        refused = refusals.RefusedError(url, response.status, body, content_type)
+        if response.status in _SUCCESS:
+            raise _not_a_file(refused, body)
+        raise _refusal(response, refused, body)
 
 
 def _refuse_web_page(http: Http, url: str) -> None:
@@ -199,33 +189,33 @@ def _refuse_web_page(http: Http, url: str) -> None:
         raise Refusal(Outcome.EARLY_ACCESS, "the site shows the model page instead of the file")
 
 
-def _not_a_file(url: str, content_type: str, body: bytes) -> Refusal | SiteError:
-    """What a successful response without a file means. An HTML page that is no login blocks us."""
-    if not refusals.is_page(content_type, body):
-        said = refusals.said(body) or "an error"
-        return Refusal(Outcome.FAILED, f"the site sends no file but {said}")
+def _not_a_file(refused: refusals.RefusedError, body: bytes) -> Refusal | SiteError:
+    """What a successful response without a file means. An HTML page that is no login refuses us."""
+    if not refused.is_page:
+        return Refusal(Outcome.FAILED, f"the site sends no file but {refused.text or 'an error'}")
     if refusals.is_login_page(body):
         return Refusal(Outcome.LOGIN_REQUIRED, "the site shows a login page instead of the file")
-    return refusals.blocked(url, HTTPStatus.OK, refusals.said(body))
+    return refused
 
 
-async def _refusal(response: Response, url: str) -> Refusal | RequestError | SiteError:
+def _refusal(
+    response: Response, refused: refusals.RefusedError, body: bytes
+) -> Refusal | RequestError | SiteError:
     """What an error status of the download URL means."""
-    status, body = response.status, await response.beginning()
-    text = refusals.said(body)
+    status, text = refused.status, refused.text
     if status == HTTPStatus.UNAUTHORIZED and "disabled downloads" in text:
         return Refusal(Outcome.DOWNLOADS_DISABLED, text)
     if status in _FINAL:
         outcome, reason = _FINAL[status]
         return Refusal(outcome, text or reason, again=outcome is Outcome.NOT_FOUND)
-    if status == HTTPStatus.TOO_MANY_REQUESTS and refusals.is_quota(text):
-        return QuotaError(url, text, refusals.QUOTA_ADVICE)
-    if status in _BLOCKED:
+    if refusals.is_quota(refused):
+        return QuotaError(refused.url, text, refusals.QUOTA_ADVICE)
+    if status in refusals.BLOCKED:
         about_file = _forbidden(body, text) if status == HTTPStatus.FORBIDDEN else None
-        return about_file or refusals.blocked(url, status, text)
-    refused = response.refusal()
-    if refused.again:
-        return refused
+        return about_file or refused
+    failure = response.refusal()
+    if failure.again:
+        return failure
     return Refusal(Outcome.FAILED, f"the site answers {status}" + (f": {text}" if text else ""))
 
 

@@ -3,10 +3,17 @@
 import json
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from crawler.decode import clean
 from crawler.errors import SiteError
+
+#: Bytes read of a refusal at most: enough for its text or the start of a login page.
+MAX_BYTES = 64 * 1024
+
+#: Statuses by which the site usually refuses us and not the file.
+BLOCKED = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS})
 
 #: Longest quotation of the site in a message, in characters.
 MAX_QUOTE_CHARS = 200
@@ -34,10 +41,26 @@ QUOTA_ADVICE = "The limit holds for a day. " + LATER_ADVICE
 _ADVICE = {401: LOGIN_ADVICE, 403: BLOCKED_ADVICE, 429: LATER_ADVICE, 451: REGION_ADVICE}
 
 
-def blocked(url: str, status: int, text: str) -> SiteError:
-    """The SiteError for a response that refuses us, or that makes no sense at this URL."""
-    advice = _ADVICE.get(status, REACH_ADVICE)
-    return SiteError(url, f"answers {status}" + (f": {text}" if text else ""), advice)
+class RefusedError(SiteError):
+    """A response that refuses us, or that makes no sense at this URL.
+
+    Args:
+        url: The request.
+        status: The HTTP status.
+        body: The start of the body.
+        content_type: The header of this name.
+
+    Attributes:
+        text: What the response says, in one line; may be empty.
+        is_page: Whether it is an HTML page.
+    """
+
+    def __init__(self, url: str, status: int, body: bytes, content_type: str) -> None:
+        self.status = status
+        self.text = said(body)
+        self.is_page = is_page(content_type, body)
+        cause = f"answers {status}" + (f": {self.text}" if self.text else "")
+        super().__init__(url, cause, _ADVICE.get(status, REACH_ADVICE))
 
 
 def is_page(content_type: str, body: bytes) -> bool:
@@ -50,9 +73,10 @@ def is_login_page(body: bytes) -> bool:
     return _LOGIN.search(body.decode("utf-8", "replace")) is not None
 
 
-def is_quota(text: str) -> bool:
-    """Whether the text of a 429 means that today's downloads are used up."""
-    return _QUOTA.search(text) is not None
+def is_quota(refused: RefusedError) -> bool:
+    """Whether a response means that today's downloads are used up."""
+    busy = refused.status == HTTPStatus.TOO_MANY_REQUESTS
+    return busy and _QUOTA.search(refused.text) is not None
 
 
 def is_page_cap(text: str) -> bool:
@@ -67,10 +91,7 @@ def is_about_cursor(text: str) -> bool:
 
 def fields(body: bytes) -> Mapping[str, Any]:
     """The JSON object of an error; empty for any other body."""
-    try:
-        value = json.loads(body.decode("utf-8", "replace"))
-    except (ValueError, RecursionError):
-        return {}
+    value = _parsed(body.decode("utf-8", "replace"))
     return value if isinstance(value, dict) else {}
 
 
@@ -87,14 +108,17 @@ def said(body: bytes) -> str:
     return line if len(line) <= MAX_QUOTE_CHARS else line[: MAX_QUOTE_CHARS - 1] + "…"
 
 
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
 def _sentence(value: Any) -> str:
     """The text of an error value: a string, or the issues of a validation error."""
     if isinstance(value, str):
-        try:
-            issues = json.loads(value) if value.lstrip().startswith("[") else None
-        except (ValueError, RecursionError):
-            issues = None
-        return _issues(issues) or value
+        return _issues(_parsed(value)) or value
     if isinstance(value, dict):
         return _issues(value.get("issues")) or _sentence(value.get("message"))
     return ""
