@@ -41,10 +41,7 @@ _MAX_CHARS = 80
 
 #: Architectures whose LoRAs have the same layer names: a LoRA for Chroma is read as one for Flux.1,
 #: and tools that extract LoRAs write `flux1` for both.
-_SAME_LAYERS = (
-    frozenset({"flux1", "chroma"}),
-    frozenset({"hunyuan-image", "hunyuan-video"}),
-)
+_SAME_LAYERS = (frozenset({"flux1", "chroma"}), frozenset({"hunyuan-image", "hunyuan-video"}))
 
 
 def certain_architecture(name: str) -> str | None:

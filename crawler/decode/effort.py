@@ -17,14 +17,10 @@ MAX_TRAINING = timedelta(days=30)
 def derive(
     values: Mapping[str, Any], datasets: Iterable[Dataset]
 ) -> tuple[Mapping[str, Any], tuple[Problem, ...]]:
-    """The derived attributes of `Recipe`: effective rates, `steps`, `training_seconds`, the group effort.
+    """The derived attributes of `Recipe`: effective rates, steps, training time, the group effort.
 
-    Args:
-        values: Attributes of `Recipe` by name, as the metadata gives them.
-        datasets: Of the same run, for their batch sizes.
-
-    Returns:
-        The derived attributes, and a problem for each that is None although its inputs are known.
+    `values` are the attributes that the metadata gives; `datasets` are needed for their batch sizes. A
+    derived value that is None although its inputs are known has a problem.
     """
     problems: list[Problem] = []
     derived: dict[str, Any] = {
@@ -107,25 +103,25 @@ def _images_seen(values: Mapping[str, Any], datasets: Iterable[Dataset]) -> dict
     if total is not None and total > 0:
         return {"images_seen": steps * total, "images_seen_is_lower_bound": False}
     batches = steps * _accumulation(values)
-    images = _images_of(batches, values.get("batch_size"), tuple(datasets))
+    images = _images_of(batches, values.get("batch_size"), datasets)
     return {"images_seen": images, "images_seen_is_lower_bound": None if images is None else True}
 
 
-def _images_of(batches: int, batch_size: int | None, datasets: tuple[Dataset, ...]) -> int | None:
+def _images_of(batches: int, batch_size: int | None, datasets: Iterable[Dataset]) -> int | None:
     """Images in so many batches, rounded down.
 
     Batches of datasets with different batch sizes alternate, so a batch holds on average the images of
     all datasets divided by their batches.
     """
-    sizes = {one.batch_size for one in datasets if one.batch_size and one.batch_size > 0}
-    if len(sizes) <= 1:
-        size = next(iter(sizes), batch_size)
-        return batches * size if size is not None and size > 0 else None
     counted = [
         (max(one.num_train_images or 0, 0) + max(one.num_reg_images or 0, 0), one.batch_size)
         for one in datasets
         if one.batch_size and one.batch_size > 0
     ]
+    sizes = {size for _, size in counted}
+    if len(sizes) <= 1:
+        size = next(iter(sizes), batch_size)
+        return batches * size if size is not None and size > 0 else None
     per_epoch = sum(images for images, _ in counted)
     if per_epoch == 0:
         return batches * min(sizes)

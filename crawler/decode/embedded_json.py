@@ -14,6 +14,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from itertools import accumulate
 from typing import Any, TypeVar
 
@@ -70,17 +71,13 @@ def read_json(raw: str) -> Any:
     """
     _check_length(raw, MAX_JSON_CHARS)
     try:
-        return msgspec.json.decode(raw)
+        with suppress(ValueError):
+            return msgspec.json.decode(raw)
+        # msgspec is strict: it refuses NaN and lone surrogates, which Python's reader takes.
+        with suppress(ValueError):
+            return json.loads(raw, parse_int=_integer)
     except RecursionError:
         raise UnreadableError(TOO_DEEP, "nested too deeply") from None
-    except ValueError:
-        pass  # msgspec is strict: it refuses NaN and lone surrogates, which Python's reader takes
-    try:
-        return json.loads(raw, parse_int=_integer)
-    except RecursionError:
-        raise UnreadableError(TOO_DEEP, "nested too deeply") from None
-    except ValueError:
-        pass
     try:
         return read_literal(raw)
     except UnreadableError as error:
@@ -128,10 +125,7 @@ def _integer(digits: str) -> int | float:
 
 
 def read_clean_json(raw: str, decoder: msgspec.json.Decoder[T]) -> T | None:
-    """The value of a typed decoder for a text in which nothing needs cleaning; None for any other.
-
-    This is the fast path for long texts: neither types nor characters have to be checked again.
-    """
+    """The value by a typed decoder, the fast path for long texts; None if anything needs cleaning."""
     if len(raw) > MAX_JSON_CHARS or "\x00" in raw:
         return None
     if "\\" in raw and _NEEDS_CLEANING.search(raw):  # `in` is faster than a search

@@ -69,12 +69,7 @@ def fill(result: DialectResult, metadata: Mapping[str, str]) -> DialectResult:
         if value is not None:
             values[column] = value
             used.add(key)
-    return replace(
-        result,
-        values=values,
-        problems=tuple(problems),
-        used=result.used | used,
-    )
+    return replace(result, values=values, problems=tuple(problems), used=result.used | used)
 
 
 def claimed_weights(metadata: Mapping[str, str] | None) -> str | None:

@@ -122,7 +122,9 @@ def _other_settings(
             continue
         value = result.rewritten.get(key, raw)
         size = len(key) + len(value)
-        most = MAX_PICTURE_CHARS if _is_picture(key, value) else MAX_SETTING_CHARS
+        # A picture is base64 or a data URL, as in `modelspec.thumbnail`.
+        is_picture = key == _PICTURES or value.startswith("data:image/")
+        most = MAX_PICTURE_CHARS if is_picture else MAX_SETTING_CHARS
         if len(key) > MAX_KEY_CHARS or len(value) > most or size > room:
             left_out.append(key)
             continue
@@ -136,8 +138,3 @@ def _other_settings(
         more = f"{len(left_out) - MAX_LEFT_OUT:,} more keys; only the stored header has them"
         problems.append(problem(TOO_LONG, "other_settings", more))
     return other or None, problems
-
-
-def _is_picture(key: str, value: str) -> bool:
-    """Whether a value holds pictures as text: a data URL, as in `modelspec.thumbnail`, or base64."""
-    return key == _PICTURES or value.startswith("data:image/")

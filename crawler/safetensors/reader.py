@@ -118,8 +118,7 @@ def _length(start: bytes, file_bytes: int | None) -> int:
     """The length of the JSON by the first 8 bytes; raises HeaderError when it is impossible."""
     if len(start) < LENGTH_BYTES:
         raise HeaderError(
-            "header_too_small",
-            f"{len(start)} bytes are too few: a safetensors file has at least 8",
+            "header_too_small", f"{len(start)} bytes are too few: a safetensors file has at least 8"
         )
     length = int.from_bytes(start[:LENGTH_BYTES], "little")
     if length > MAX_HEADER_BYTES:

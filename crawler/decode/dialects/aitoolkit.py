@@ -47,8 +47,5 @@ def read(metadata: Mapping[str, str]) -> DialectResult:
     if values.get("output_name") is not None and values["output_name"] == metadata.get("name"):
         used.add("name")
     return dataclasses.replace(
-        reading,
-        values=values,
-        problems=(*reading.problems, *problems),
-        used=reading.used | used,
+        reading, values=values, problems=(*reading.problems, *problems), used=reading.used | used
     )

@@ -66,43 +66,33 @@ def read(metadata: Mapping[str, str]) -> DialectResult:
             module.removeprefix(_PACKAGE), values.get("network_args"), values.get("conv_dim")
         )
     datasets, directories = reading.datasets, reading.directories
-    if not directories:
-        directories = tuple(_directory(dataset, problems) for dataset in datasets)
-        datasets = tuple(_without_source(dataset) for dataset in datasets)
+    if datasets and not directories:
+        split = [_split(dataset, problems) for dataset in datasets]
+        datasets, directories = zip(*split, strict=True)
         values |= _shared(datasets)
         values |= _counts(reading.datasets, directories, values.get("num_train_images"))
     return dataclasses.replace(
-        reading,
-        values=values,
-        datasets=datasets,
-        directories=directories,
-        problems=tuple(problems),
+        reading, values=values, datasets=datasets, directories=directories, problems=tuple(problems)
     )
 
 
-def _directory(dataset: Dataset, problems: list[Problem]) -> Directory:
-    """The folder or list of a dataset; its name is empty when the dataset has none."""
-    settings = dataset.settings or {}
+def _split(dataset: Dataset, problems: list[Problem]) -> tuple[Dataset, Directory]:
+    """The dataset without its folder or list, and that as a directory; its name may be empty."""
+    settings = dict(dataset.settings or {})
     source = _source(settings)
-    name = settings[source] if source else ""
-    return Directory(
+    directory = Directory(
         number=dataset.number,
         dataset_number=dataset.number,
-        name=base_name(name),
-        repeats=take(clean.integer, settings.get("num_repeats"), "directories.repeats", problems),
+        name=base_name(settings.pop(source) if source else ""),
+        repeats=take(
+            clean.integer, settings.pop("num_repeats", None), "directories.repeats", problems
+        ),
     )
+    return dataclasses.replace(dataset, settings=settings or None), directory
 
 
 def _source(settings: Mapping[str, Any]) -> str | None:
     return next((name for name in _SOURCES if isinstance(settings.get(name), str)), None)
-
-
-def _without_source(dataset: Dataset) -> Dataset:
-    """The dataset without the settings that its directory holds."""
-    settings = dict(dataset.settings or {})
-    source = _source(settings)
-    kept = {name: value for name, value in settings.items() if name not in {source, "num_repeats"}}
-    return dataclasses.replace(dataset, settings=kept or None)
 
 
 def _shared(datasets: Sequence[Dataset]) -> Mapping[str, None]:

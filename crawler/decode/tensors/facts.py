@@ -38,13 +38,9 @@ _UNET_STARTS: Final = (
 
 #: The level of width 320 has attention in SD1 and SD2, and none in SDXL.
 _SHALLOW_ATTENTION: Final = (
-    "down_blocks_0_attentions_",
-    "up_blocks_3_attentions_",
-    "input_blocks_1_1_",
-    "input_blocks_2_1_",
-    "output_blocks_9_1_",
-    "output_blocks_10_1_",
-    "output_blocks_11_1_",
+    *("down_blocks_0_attentions_", "up_blocks_3_attentions_"),
+    *("input_blocks_1_1_", "input_blocks_2_1_"),
+    *("output_blocks_9_1_", "output_blocks_10_1_", "output_blocks_11_1_"),
 )
 
 #: Width of the text that cross-attention reads -> architecture.

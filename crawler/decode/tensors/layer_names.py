@@ -118,20 +118,14 @@ _ENCODERS: Final = {
 
 #: Prefixes of any layer of the whole model.
 _DOTTED_PREFIXES: Final = (
-    "base_model.model.",
-    "model.diffusion_model.",
-    "diffusion_model.",
-    "transformer.",
-    "unet.",
+    *("base_model.model.", "model.diffusion_model.", "diffusion_model."),
+    *("transformer.", "unet."),
 )
 
 #: Prefixes of layers of the denoiser, which may also be written with dots.
 _UNDERSCORED_PREFIXES: Final = (
-    "lora_unet_",
-    "lora_prior_unet_",
-    "lora_transformer_",
-    "lycoris_",
-    "unet_",
+    *("lora_unet_", "lora_prior_unet_", "lora_transformer_"),
+    *("lycoris_", "unet_"),
 )
 
 

@@ -89,10 +89,7 @@ _TEXT_INPUTS: Final = ("txt_in", "context_embedder")
 #: Flux.2 modulates all blocks together, and joins attention and MLP (diffusers' names).
 _FLUX2_STACKS: Final = ("double_stream_modulation", "single_stream_modulation")
 _FLUX2_NAMES: Final = (
-    "ff_linear_in",
-    "ff_linear_out",
-    "ff_context_linear_in",
-    "ff_context_linear_out",
+    *("ff_linear_in", "ff_linear_out", "ff_context_linear_in", "ff_context_linear_out"),
     "attn_to_qkv_mlp_proj",
 )
 
@@ -104,25 +101,15 @@ _JOINT_NAMES: Final = ("attn_add_", "attn_to_add_out", "ff_context_", "norm1_con
 
 #: Layers of Flux.1 that Flux.2 does not have: modulation in each block, ungated MLPs.
 _FLUX1_NAMES: Final = (
-    "img_mod_lin",
-    "txt_mod_lin",
-    "modulation_lin",
-    "norm_linear",
-    "norm1_",
-    "ff_net_",
-    "ff_context_net_",
-    "proj_mlp",
-    "proj_out",
+    *("img_mod_lin", "txt_mod_lin", "modulation_lin", "norm_linear", "norm1_"),
+    *("ff_net_", "ff_context_net_", "proj_mlp", "proj_out"),
 )
 _FLUX1_SINGLE_NAMES: Final = ("attn_to_q", "attn_to_k", "attn_to_v")
 
 #: HunyuanVideo's own spelling, which HunyuanImage shares at another width.
 _HUNYUAN_NAMES: Final = (
-    "img_mod_linear",
-    "txt_mod_linear",
-    "modulation_linear",
-    "img_mlp_fc",
-    "txt_mlp_fc",
+    *("img_mod_linear", "txt_mod_linear", "modulation_linear"),
+    *("img_mlp_fc", "txt_mlp_fc"),
 )
 _HUNYUAN_STACKS: Final = ("vision_in", "cond_type_embedding")
 
@@ -279,12 +266,8 @@ def of_blocks(blocks: Blocks) -> str | None:
 #: The stacks, the modules in them that read the model's width, and that width.
 _LAYER_STACKS: Final = ("layers", "context_refiner", "noise_refiner")
 _LAYER_MODULES: Final = (
-    "attention_qkv",
-    "attention_o",
-    "attention_to_",
-    "attn_to_",
-    "feed_forward_w1",
-    "feed_forward_w3",
+    *("attention_qkv", "attention_o", "attention_to_", "attn_to_"),
+    *("feed_forward_w1", "feed_forward_w3"),
 )
 _BY_LAYER_WIDTH: Final = {3840: "z-image", 2304: "lumina2", 4608: "ideogram4"}
 _ERNIE: Final = ("mlp_linear_fc2", "self_attention_to_")

@@ -20,13 +20,8 @@ from crawler.model.int64 import MAX_INT64
 
 #: Columns that a dataset and the file share.
 SHARED_COLUMNS = (
-    "resolution_width",
-    "resolution_height",
-    "batch_size",
-    "enable_bucket",
-    "bucket_no_upscale",
-    "min_bucket_reso",
-    "max_bucket_reso",
+    *("resolution_width", "resolution_height", "batch_size"),
+    *("enable_bucket", "bucket_no_upscale", "min_bucket_reso", "max_bucket_reso"),
 )
 
 #: Settings of a subset that are columns of the file.
@@ -60,12 +55,7 @@ _TAG_COUNTS = msgspec.json.Decoder(dict[str, dict[str, _Count]])
 
 
 def read(metadata: Mapping[str, str], flat: Mapping[str, Any]) -> DialectResult:
-    """Read everything that the metadata says about the data.
-
-    Args:
-        metadata: As it stands in the header.
-        flat: Columns that flat keys have filled. They take precedence over those of the datasets.
-    """
+    """Read everything about the data. `flat` are the columns that flat keys have filled already."""
     problems: list[Problem] = []
     used: set[str] = set()
     items = read_key(

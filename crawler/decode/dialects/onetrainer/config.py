@@ -87,12 +87,16 @@ def columns(config: Config) -> dict[str, Any]:
             values[column] = config.read(name, reader, column)
     family = onetrainer_names.family(values.get("base_model_version"))
     denoiser = _denoiser(config, family)
-    for columns_of in (_schedule, _optimizer, _loss, _precision):
-        values |= columns_of(config)
+    values |= _schedule(config) | _optimizer(config) | _loss(config)
+    precision = config.read("train_dtype", clean.string, "mixed_precision")
+    values["mixed_precision"] = onetrainer_names.PRECISIONS.get(precision or "", precision)
     values |= _rates(config, family, denoiser, values.get("learning_rate"))
     values |= _flow(config, family, denoiser)
     values |= _memory(config, denoiser)
-    values |= _names(config)
+    vae = config.part("vae").get("model_name")
+    values["vae_name"] = take(model_name, vae, "vae_name", config.problems)
+    output = base_name(config.read("output_model_destination", clean.string, "output_name") or "")
+    values["output_name"] = output.removesuffix(".safetensors") or None
     if (values.get("base_model_version") or "").startswith("STABLE_DIFFUSION_15"):
         skipped = config.read("text_encoder_layer_skip", clean.integer, "clip_skip")
         values["clip_skip"] = None if skipped is None else skipped + 1  # 0 is the last layer
@@ -107,7 +111,7 @@ def _denoiser(config: Config, family: Family | None) -> Mapping[str, Any]:
     return config.part("prior" if name == "transformer" and name not in config.settings else name)
 
 
-def _schedule(config: Config) -> Mapping[str, Any]:
+def _schedule(config: Config) -> dict[str, Any]:
     """The schedule and its warmup: a share up to 1, a number of batches above."""
     name = config.read("learning_rate_scheduler", clean.string, "lr_scheduler")
     if name == "CUSTOM":
@@ -126,7 +130,7 @@ def _schedule(config: Config) -> Mapping[str, Any]:
     return values
 
 
-def _optimizer(config: Config) -> Mapping[str, Any]:
+def _optimizer(config: Config) -> dict[str, Any]:
     """The class, and as arguments every number and the switches that differ from their default."""
     settings = config.settings.get("optimizer")
     if not isinstance(settings, dict):
@@ -149,7 +153,7 @@ def _optimizer(config: Config) -> Mapping[str, Any]:
     }
 
 
-def _loss(config: Config) -> Mapping[str, Any]:
+def _loss(config: Config) -> dict[str, Any]:
     """A loss that sd-scripts has too, and its weighting if a column holds it."""
     values: dict[str, Any] = {}
     strengths = {name: take(clean.number, config.settings.get(name), "", []) for name in _LOSSES}
@@ -164,11 +168,6 @@ def _loss(config: Config) -> Mapping[str, Any]:
     if weighting is not None:
         values["debiased_estimation"] = weighting == "DEBIASED_ESTIMATION"
     return values
-
-
-def _precision(config: Config) -> Mapping[str, Any]:
-    name = config.read("train_dtype", clean.string, "mixed_precision")
-    return {"mixed_precision": onetrainer_names.PRECISIONS.get(name or "", name)}
 
 
 def _rates(
@@ -236,16 +235,6 @@ def _memory(config: Config, denoiser: Mapping[str, Any]) -> Mapping[str, Any]:
     return {
         column: checkpointing,
         "fp8_base": held_as in onetrainer_names.EIGHT_BIT_FLOATS if known else None,
-    }
-
-
-def _names(config: Config) -> Mapping[str, Any]:
-    """Names of files, without their folders."""
-    vae = config.part("vae").get("model_name")
-    output = config.read("output_model_destination", clean.string, "output_name")
-    return {
-        "vae_name": take(model_name, vae, "vae_name", config.problems),
-        "output_name": base_name(output).removesuffix(".safetensors") or None if output else None,
     }
 
 
