@@ -1,7 +1,7 @@
-"""How much work creators put into their LoRAs.
+"""The work that creators put into their LoRAs.
 
-A training run often leaves several files, one every few epochs, and each of them states the work done
-up to it. So a run counts once, with the highest number that any of its files states. Files belong to
+A training run often saves several files, one every few epochs, and each of them states the work done
+until then. So a run counts once, with the highest number that any of its files states. Files belong to
 the same run if the trainer gave them the same session id, or else if they belong to the same version.
 """
 
@@ -19,8 +19,6 @@ from crawler.store.schema.tables import loras
 
 #: Decimal places of sums: the two databases add in different orders.
 _DIGITS = 3
-
-_SECONDS_PER_HOUR = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,24 +79,22 @@ def creators(connection: sa.Connection, tree: Node | None, *, sort: str, limit: 
         limit: Most creators, 0 for all.
     """
     selected = condition_on(tree, connection.dialect.name)
-    each = _each_run(selected)
-    files, runs, medians = _files(selected), _runs(each), _medians(each)
+    files, runs = _files(selected), _runs(_each_run(selected))
     columns: dict[str, sa.ColumnElement[Any]] = {
         "creator": files.c.creator,
         "loras": files.c.loras,
         "files": files.c.files,
         "with_metadata": files.c.decoded / sa.func.nullif(sa.cast(files.c.read, sa.Double()), 0),
         "runs": sa.func.coalesce(runs.c.runs, 0),
-        "median_images_seen": medians.c.median,
+        "median_images_seen": runs.c.median,
         "megapixels_seen": runs.c.megapixels,
-        "training_hours": runs.c.seconds / float(_SECONDS_PER_HOUR),
+        "training_hours": runs.c.seconds / 3600.0,
     }
     order = columns[sort]
     statement = (
         sa.select(*(column.label(name) for name, column in columns.items()))
         .select_from(files)
         .outerjoin(runs, runs.c.creator == files.c.creator)
-        .outerjoin(medians, medians.c.creator == files.c.creator)
         .order_by(
             order.asc() if sort == "creator" else order.desc().nulls_last(), files.c.creator.asc()
         )
@@ -146,7 +142,7 @@ def _files(selected: sa.ColumnElement[bool]) -> sa.Subquery:
     )
 
 
-def _each_run(selected: sa.ColumnElement[bool]) -> sa.CTE:
+def _each_run(selected: sa.ColumnElement[bool]) -> sa.Subquery:
     """The work of each run of each creator; it is enough that one file states it."""
     version = sa.literal("version ") + sa.cast(loras.c.version_id, sa.Text())
     run = sa.func.coalesce(loras.c.session_id, version).label("run")
@@ -160,37 +156,28 @@ def _each_run(selected: sa.ColumnElement[bool]) -> sa.CTE:
         )
         .where(selected, loras.c.creator.is_not(None), loras.c.outcome == Outcome.DECODED)
         .group_by(loras.c.creator, run)
-        .cte("each_run")
+        .subquery()
     )
 
 
-def _runs(each: sa.CTE) -> sa.Subquery:
-    """The number of runs of each creator, and the sums of their work."""
+def _runs(each: sa.Subquery) -> sa.Subquery:
+    """The number of runs of each creator, the sums of their work, and the median number of images.
+
+    The median is the mean of the two middle numbers if there are two.
+    """
+    owner, images = each.c.creator, each.c.images
+    place = sa.func.row_number().over(partition_by=owner, order_by=images.asc().nulls_last())
+    known = sa.func.count(images).over(partition_by=owner)
+    ranked = sa.select(*each.c, place.label("place"), known.label("known")).subquery()
+    middle = ranked.c.place.in_(((ranked.c.known + 1) // 2, (ranked.c.known + 2) // 2))
     return (
         sa.select(
-            each.c.creator,
+            ranked.c.creator,
             sa.func.count().label("runs"),
-            sa.func.sum(each.c.megapixels).label("megapixels"),
-            sa.func.sum(each.c.seconds).label("seconds"),
+            sa.func.avg(sa.case((middle, sa.cast(ranked.c.images, sa.Double())))).label("median"),
+            sa.func.sum(ranked.c.megapixels).label("megapixels"),
+            sa.func.sum(ranked.c.seconds).label("seconds"),
         )
-        .group_by(each.c.creator)
+        .group_by(ranked.c.creator)
         .subquery()
     )
-
-
-def _medians(each: sa.CTE) -> sa.Subquery:
-    """The median number of images of each creator: the mean of the two middle ones if there are two."""
-    owner = each.c.creator
-    ranked = (
-        sa.select(
-            owner,
-            each.c.images,
-            sa.func.row_number().over(partition_by=owner, order_by=each.c.images).label("rank"),
-            sa.func.count().over(partition_by=owner).label("total"),
-        )
-        .where(each.c.images.is_not(None))
-        .subquery()
-    )
-    middle = ranked.c.rank.in_(((ranked.c.total + 1) // 2, (ranked.c.total + 2) // 2))
-    median = sa.func.avg(sa.cast(ranked.c.images, sa.Double())).label("median")
-    return sa.select(ranked.c.creator, median).where(middle).group_by(ranked.c.creator).subquery()
