@@ -14,7 +14,6 @@ from enum import StrEnum
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Engine
 
 import crawler
 from crawler.errors import DatabaseError
@@ -22,24 +21,9 @@ from crawler.store.connect.db_errors import translated
 from crawler.store.connect.engines import postgres, sqlite_reader, sqlite_writer
 from crawler.store.connect.url import HIDDEN, redacted, resolve
 
-#: Connection and Engine are here for modules that may not import SQLAlchemy.
-__all__ = [
-    "REVISION",
-    "Connection",
-    "Engine",
-    "Found",
-    "State",
-    "advice",
-    "changing_tables",
-    "is_missing",
-    "look",
-    "migrations_folder",
-    "open_as_found",
-    "open_for_reading",
-    "open_for_writing",
-    "state",
-    "upgrade",
-]
+#: For modules that may not import SQLAlchemy.
+Connection = sa.Connection
+Engine = sa.Engine
 
 #: The newest revision in migrations/. Revisions are numbered with four digits, without branches.
 #: It is repeated here so that readers need not import Alembic.
@@ -47,10 +31,6 @@ REVISION = "0004"
 
 #: Alembic's table. A database with this table and `loras` is ours.
 _VERSION_TABLE = "alembic_version"
-
-_VERSION: sa.Select[str] = sa.select(sa.column("version_num", sa.String())).select_from(
-    sa.table(_VERSION_TABLE)
-)
 
 #: How many tables of another program a message names.
 _NAMED_TABLES = 5
@@ -69,11 +49,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A state with its evidence.
-
-    Attributes:
-        detail: The revision, or the names of another program's tables.
-    """
+    """A state, with the revision or the names of another program's tables."""
 
     state: State
     detail: str = ""
@@ -110,7 +86,8 @@ def look(engine: sa.Engine) -> Found:
         tables = sorted(sa.inspect(connection).get_table_names())
         version = ""
         if _VERSION_TABLE in tables:
-            version = str(connection.execute(_VERSION).scalar() or "")
+            stored = connection.exec_driver_sql("SELECT version_num FROM alembic_version")
+            version = str(stored.scalar() or "")
     if not version and not set(tables) - {_VERSION_TABLE}:
         return Found(State.EMPTY)
     if "loras" not in tables or not re.fullmatch("[0-9]{4}", version):
@@ -175,16 +152,10 @@ def open_for_reading(where: Where) -> Engine:
         DatabaseError: It is missing or not current. The message says which command to run.
     """
     url = resolve(where)
-    if is_missing(url):
-        raise DatabaseError(advice(url, Found(State.MISSING)))
-    with contextlib.ExitStack() as on_error:
-        engine = _reader(url)
-        on_error.callback(engine.dispose)
-        found = look(engine)
-        if found.state is not State.CURRENT:
-            raise DatabaseError(advice(url, found))
-        on_error.pop_all()
-    return engine
+    found = _find(url)
+    if found.state is not State.CURRENT:
+        raise DatabaseError(advice(url, found))
+    return _reader(url)
 
 
 def open_for_writing(where: Where) -> Engine:
@@ -200,7 +171,12 @@ def open_for_writing(where: Where) -> Engine:
     if found.state in {State.NEWER, State.FOREIGN}:
         raise DatabaseError(advice(url, found))
     if found.state is State.MISSING:
-        _make_folder(Path(str(url.database)).parent)
+        folder = Path(str(url.database)).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            message = f"{folder}: the folder cannot be created: {error.strerror}"
+            raise DatabaseError(message) from error
     with contextlib.ExitStack() as on_error:
         engine = open_as_found(url)
         on_error.callback(engine.dispose)
@@ -220,10 +196,7 @@ def open_as_found(where: Where) -> Engine:
 
 
 def upgrade(engine: Engine) -> None:
-    """Upgrade the tables to the newest revision, completely or not at all.
-
-    Args:
-        engine: Opened for writing, on a database that is empty or ours.
+    """Upgrade an empty or older database to the newest revision, completely or not at all.
 
     Raises:
         DatabaseError, StoppedError: As in `translated`.
@@ -311,10 +284,3 @@ def _find(url: sa.URL) -> Found:
 def _reader(url: sa.URL) -> Engine:
     is_file = url.get_backend_name() == "sqlite"
     return sqlite_reader(url) if is_file else postgres(url, read_only=True)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DatabaseError(f"{folder}: the folder cannot be created: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""Database errors turned into the project's own, with words that tell the user what to do."""
+"""Turn database errors into the project's own, with messages that say what to do."""
 
 import contextlib
 import re
@@ -54,12 +54,9 @@ _MAX_MESSAGE = 300
 
 @contextlib.contextmanager
 def translated(where: str | sa.URL | None = None) -> Iterator[None]:
-    """Translate errors of the database inside the block.
+    """Translate errors of the database inside the block; the message names it, unless it is None.
 
     Errors that are bugs of ours, such as a wrong statement, pass through unchanged.
-
-    Args:
-        where: The database, for the message; None if only one can be meant.
 
     Raises:
         DatabaseError: The database cannot be used as it is: missing, damaged, no permission.
