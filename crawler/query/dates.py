@@ -11,15 +11,6 @@ _ISO = re.compile(
 )
 
 
-def instant(text: str) -> datetime:
-    """The first instant of the period that `text` names, in UTC.
-
-    Raises:
-        ValueError: It does not name a time between the years 1 and 9999.
-    """
-    return span(text)[0]
-
-
 def span(text: str) -> tuple[datetime, datetime | None]:
     """The first instant of the period that `text` names, and the first instant after it, in UTC.
 

@@ -27,7 +27,6 @@ from crawler.query.types import Part, column, constant, instant, joined, mistake
 
 _NUMBER = re.compile(r"-?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _TRUTH = {"true": True, "false": False, "1": True, "0": False}
-_ESCAPE = "\\"
 
 
 def condition(field: Field, alternatives: Sequence[Token], start: int) -> Part:
@@ -122,7 +121,7 @@ def _period(subject: Part, value: Part) -> Part:
 
 def _like(subject: Part, value: Part, *, quoted: bool) -> Part:
     pattern = re.sub(r"[\\%_]", r"\\\g<0>", _value(value))
-    escape = _ESCAPE if _ESCAPE in pattern else ""
+    escape = "\\" if "\\" in pattern else ""
     if not quoted:
         pattern = pattern.replace("*", "%")
     return joined(Like(subject.node, pattern, escape), [subject, value])

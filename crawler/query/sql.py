@@ -70,22 +70,17 @@ class Schema:
     """The database that a tree is compiled for.
 
     Attributes:
-        dialect: `sqlite` or `postgresql`.
+        is_postgresql: Whether the statement is for PostgreSQL, not for SQLite.
         columns: By field; for `tags` any column that is NULL where the tags are unknown.
         type_of: The column type of a kind.
         has: Builds the test whether a list, by name, has a member. It is never NULL where the column
             of the list is not.
     """
 
-    dialect: str
+    is_postgresql: bool
     columns: Mapping[str, Element]
     type_of: Callable[[Kind], sa.types.TypeEngine[Any]]
     has: Callable[[str, str | int | float], Truth]
-
-    @property
-    def is_postgresql(self) -> bool:
-        """Whether the statement is for PostgreSQL."""
-        return self.dialect == "postgresql"
 
 
 def condition(tree: Node, schema: Schema) -> Truth:

@@ -2,8 +2,8 @@
 
 The parser reads a condition from left to right and calls a function of this module for each
 construct. The function takes the parts of the construct, checks their kinds, and returns a part with
-a well-typed node. A literal takes the kind of the field it meets: `'2025'` beside a time becomes an
-instant, `64.0` beside an integer becomes 64. A broken rule raises QueryError with its place; the
+a well-typed node. A literal takes the kind of the field that it is compared with: `'2025'` and a time
+become an instant, `64.0` and an integer become 64. A broken rule raises QueryError with its place; the
 parser adds the text.
 """
 
@@ -47,7 +47,6 @@ MAX_DIGITS = 15
 
 #: What a literal may be made of; a time starts as text.
 Constant: TypeAlias = bool | int | float | str
-
 
 NUMBERS = frozenset({Kind.INTEGER, Kind.NUMBER})
 
@@ -173,7 +172,7 @@ def instant(part: Part) -> Part:
         QueryError: It is not a date.
     """
     try:
-        moment = dates.instant(str(part.node.value) if isinstance(part.node, Literal) else "")
+        moment = dates.span(str(part.node.value) if isinstance(part.node, Literal) else "")[0]
     except ValueError as error:
         hint = "write a date like 2025, 2025-01, 2025-01-31 or 2025-01-31T18:30"
         raise mistake(part, f"this is not a date: {error}", hint) from None

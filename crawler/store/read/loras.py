@@ -148,7 +148,8 @@ def _by_url(connection: sa.Connection, url: str) -> int:
         host = urlsplit(url).hostname or ""
     except ValueError:
         raise UsageError(f"{url!r} is not a URL") from None
-    if not is_site_host(host) and host not in _origins(connection):
+    origins = connection.execute(sa.select(crawls.c.origin).distinct()).scalars()
+    if not is_site_host(host) and host not in {urlsplit(origin).hostname for origin in origins}:
         raise UsageError(f"{url!r} is not a URL of the site: {_FORMS}")
     ids = ids_of_url(url)
     for kind, number in (
@@ -159,12 +160,6 @@ def _by_url(connection: sa.Connection, url: str) -> int:
         if number is not None:
             return _by_id(connection, kind, number, url)
     raise UsageError(f"{url!r} is neither a model page nor a download")
-
-
-def _origins(connection: sa.Connection) -> set[str]:
-    """The hosts of the APIs that this database was filled from."""
-    found = connection.execute(sa.select(crawls.c.origin).distinct()).scalars()
-    return {host for origin in found if (host := urlsplit(origin).hostname)}
 
 
 def _not_found(ref: str, missing: str) -> UsageError:

@@ -4,6 +4,7 @@ import contextlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -15,12 +16,10 @@ from crawler.query.fields import TAGS
 from crawler.query.sql import Schema, condition
 from crawler.query.tree import Arithmetic, Node, walk
 from crawler.store.schema.tables import ALL, field_stats, file_tags, loras, tags
-from crawler.store.schema.types import json_type, type_of
+from crawler.store.schema.types import Json, type_of
 
 #: The default columns of `query`; they fit a terminal of 80 columns.
-DEFAULT_COLUMNS = (
-    *("file_id", "model_name", "base_model", "network_dim", "optimizer", "images_seen"),
-)
+DEFAULT_COLUMNS = ("file_id", "model_name", "base_model", "network_dim", "optimizer", "images_seen")
 
 #: Most rows in memory; PostgreSQL sends longer answers in portions of this size.
 _BATCH = 500
@@ -105,20 +104,12 @@ def statement_text(connection: sa.Connection, asked: Search) -> str:
 
 
 def condition_on(tree: Node | None, dialect: str) -> sa.ColumnElement[bool]:
-    """The condition on `loras` that a tree states; true where it is None.
-
-    Args:
-        tree: A checked condition.
-        dialect: `sqlite` or `postgresql`.
-    """
+    """The condition on `loras` that a checked tree states; true where it is None."""
     if tree is None:
         return sa.true()
     columns = {**loras.c, TAGS.name: loras.c.tag_count}
-
-    def has(name: str, member: str | float) -> sa.ColumnElement[bool]:
-        return _has(name, member, dialect)
-
-    return condition(tree, Schema(dialect, columns, type_of, has))
+    has = partial(_has, dialect=dialect)
+    return condition(tree, Schema(dialect == "postgresql", columns, type_of, has))
 
 
 @contextlib.contextmanager
@@ -167,13 +158,11 @@ def _statement(asked: Search, dialect: str) -> sa.Select[Any]:
 
 
 def _order(sort: tuple[tuple[str, bool], ...]) -> list[sa.ColumnElement[Any]]:
-    order: list[sa.ColumnElement[Any]] = []
-    for name, descending in sort:
-        column = loras.c[name]
-        order.append((column.desc() if descending else column.asc()).nulls_last())
-    if "file_id" not in {name for name, _ in sort}:
-        order.append(loras.c.file_id.asc())
-    return order
+    order: list[sa.ColumnElement[Any]] = [
+        (loras.c[name].desc() if descending else loras.c[name].asc()).nulls_last()
+        for name, descending in sort
+    ]
+    return order if "file_id" in dict(sort) else [*order, loras.c.file_id.asc()]
 
 
 def _has(name: str, member: str | float, dialect: str) -> sa.ColumnElement[bool]:
@@ -182,7 +171,7 @@ def _has(name: str, member: str | float, dialect: str) -> sa.ColumnElement[bool]
         return loras.c.file_id.in_(tagged.where(tags.c.name == member))
     if dialect == "postgresql":
         wanted = sa.literal(json.dumps([member], ensure_ascii=False), sa.Text())
-        return loras.c[name].op("@>", is_comparison=True)(sa.cast(wanted, json_type()))
+        return loras.c[name].op("@>", is_comparison=True)(sa.cast(wanted, Json()))
     members = sa.func.json_each(loras.c[name]).table_valued("value").alias("members")
     return sa.exists().where(members.c.value == sa.literal(member))
 
@@ -203,9 +192,8 @@ def fill_rates(connection: sa.Connection, names: Iterable[str]) -> dict[str, flo
 
     The fill rate of `tags` is that of `tag_count`.
     """
-    found = connection.execute(
-        sa.select(field_stats.c.field, field_stats.c.count).where(field_stats.c.base_model == ALL)
-    )
+    statement = sa.select(field_stats.c.field, field_stats.c.count)
+    found = connection.execute(statement.where(field_stats.c.base_model == ALL))
     counts: dict[str, int] = dict(iter(found))
     files = counts.get("file_id", 0)
     if not files:

@@ -65,12 +65,8 @@ _PLACE = re.compile(r'near "(.+)": syntax error|no such (?:column|table|function
 def run_sql(engine: sa.Engine, statement: str, *, timeout: float) -> Iterator[Rows]:
     """The rows that a statement returns, streamed while the block lasts.
 
-    Values are as the driver of the database returns them.
-
-    Args:
-        engine: The database; the connection is closed afterwards.
-        statement: As typed.
-        timeout: Seconds after which the statement is cancelled, 0 for never.
+    Values are as the driver of the database returns them. After `timeout` seconds the statement is
+    cancelled; 0 means never.
 
     Raises:
         QueryError: The statement has a mistake, or it does not return rows.

@@ -53,16 +53,9 @@ def _column(  # noqa: PLR0917 - a row of the table below
 ) -> Field:
     """A column; `_group` adds its group.
 
-    Args:
-        name: As in the table.
-        kind: The type of its values.
-        unit: As in `Field`.
-        meaning: As in `Field`.
-        default: What sd-scripts uses if the option is not given; empty if unknown.
-        usual: What people usually train with; empty if nothing is usual.
-        keys: The metadata keys that the column is read from, separated by blanks. A dot leads into
-            the JSON of a key, `[]` into each item of a list, `*` into each folder or layer. Empty
-            for what the site or the tensors say, and for what follows from other columns.
+    `default` and `usual` are those of sd-scripts. `keys` are the metadata keys, separated by blanks: a
+    dot leads into the JSON of a key, `[]` into each item of a list, `*` into each folder or layer. There
+    are none for values of the site or the tensors, and for values computed from other columns.
     """
     sources = tuple(f"{', '.join(_trainers(key))}: {key}" for key in keys.split())
     return Field(name, kind, "", meaning, unit, default, usual, sources)

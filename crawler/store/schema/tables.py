@@ -7,7 +7,7 @@ the crawls themselves.
 import sqlalchemy as sa
 
 from crawler.store.schema.fields import FIELDS
-from crawler.store.schema.types import UtcTime, integer_type, json_type, text_type, type_of
+from crawler.store.schema.types import Json, UtcTime, integer_type, text_type, type_of
 
 #: The value of `field_stats.base_model` that stands for all base models together.
 ALL = ""
@@ -47,13 +47,13 @@ models = sa.Table(
     sa.Column("name", text_type()),
     sa.Column("type", text_type()),
     sa.Column("creator", text_type()),
-    sa.Column("tags", json_type()),
+    sa.Column("tags", Json()),
     sa.Column("nsfw", sa.Boolean()),
     sa.Column("nsfw_level", integer_type()),
     sa.Column("downloads", integer_type()),
     sa.Column("likes", integer_type()),
     sa.Column("mode", text_type()),
-    sa.Column("body", json_type()),
+    sa.Column("body", Json()),
     sa.Column("first_seen_at", UtcTime(), nullable=False),
     sa.Column("last_seen_at", UtcTime(), nullable=False),
     sa.Column("gone_at", UtcTime()),
@@ -68,11 +68,11 @@ versions = sa.Table(
     sa.Column("base_model", text_type()),
     sa.Column("published_at", UtcTime()),
     sa.Column("early_access_until", UtcTime()),
-    sa.Column("trained_words", json_type()),
+    sa.Column("trained_words", Json()),
     sa.Column("nsfw_level", integer_type()),
     sa.Column("downloads", integer_type()),
     sa.Column("likes", integer_type()),
-    sa.Column("body", json_type()),
+    sa.Column("body", Json()),
     sa.Column("first_seen_at", UtcTime(), nullable=False),
     sa.Column("last_seen_at", UtcTime(), nullable=False),
     sa.Column("gone_at", UtcTime()),
@@ -165,8 +165,8 @@ datasets = sa.Table(
     sa.Column("min_bucket_reso", integer_type()),
     sa.Column("max_bucket_reso", integer_type()),
     sa.Column("mean_img_ar_error", sa.Double()),
-    sa.Column("buckets", json_type()),
-    sa.Column("settings", json_type()),
+    sa.Column("buckets", Json()),
+    sa.Column("settings", Json()),
 )
 
 directories = sa.Table(
@@ -180,7 +180,7 @@ directories = sa.Table(
     sa.Column("image_count", integer_type()),
     sa.Column("is_reg", sa.Boolean()),
     sa.Column("class_tokens", text_type()),
-    sa.Column("settings", json_type()),
+    sa.Column("settings", Json()),
 )
 
 tags = sa.Table(
@@ -226,7 +226,7 @@ field_stats = sa.Table(
     sa.Column("median", sa.Double()),
     sa.Column("quartile3", sa.Double()),
     # 101 values: those at 0 %, 1 % … 100 % of the sorted numbers.
-    sa.Column("percentiles", json_type()),
+    sa.Column("percentiles", Json()),
 )
 
 stat_history = sa.Table(
@@ -249,7 +249,7 @@ crawls = sa.Table(
     sa.Column("finished_at", UtcTime()),
     # `done` or why it stopped, and the counts; NULL while it runs or if it was killed.
     sa.Column("ending", text_type()),
-    sa.Column("summary", json_type()),
+    sa.Column("summary", Json()),
     # Whether an API key was sent; NULL when there is no API.
     sa.Column("keyed", sa.Boolean()),
     # When the site accepts requests again; NULL if it did not say.
@@ -271,7 +271,7 @@ cursors = sa.Table(
     sa.Column("refreshing", sa.Boolean()),
 )
 
-# The models that a walk has met. `--limit` counts them over all runs, and a run reads only their files.
+# The models that a walk has listed. `--limit` counts them over all runs, and a run reads only their files.
 walk_models = sa.Table(
     "walk_models",
     metadata,

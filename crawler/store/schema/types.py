@@ -25,9 +25,7 @@ class UtcTime(TypeDecorator[datetime]):
     def load_dialect_impl(self, dialect: sa.Dialect) -> Any:
         """The database's own type."""
         if dialect.name == "postgresql":
-            from sqlalchemy.dialects import postgresql  # noqa: PLC0415
-
-            return dialect.type_descriptor(postgresql.TIMESTAMP(timezone=False))
+            return dialect.type_descriptor(sa.TIMESTAMP())
         return dialect.type_descriptor(sa.Text())
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> Any:
@@ -74,11 +72,6 @@ def text_type() -> sa.types.TypeEngine[str]:
     return sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
-def json_type() -> sa.types.TypeEngine[Any]:
-    """JSON; Python's None is SQL's NULL."""
-    return Json()
-
-
 def integer_type() -> sa.types.TypeEngine[int]:
     """64 bits; on SQLite plain INTEGER, so that a primary key is the row id."""
     return sa.BigInteger().with_variant(sa.Integer(), "sqlite")
@@ -98,4 +91,4 @@ def type_of(kind: Kind) -> sa.types.TypeEngine[Any]:
         case Kind.TIME:
             return UtcTime()
         case Kind.LIST | Kind.OBJECT:
-            return json_type()
+            return Json()

@@ -3,7 +3,7 @@
 from array import array
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from math import isfinite
 from typing import Any
@@ -107,21 +107,16 @@ def _counts(connection: sa.Connection) -> dict[tuple[str, str], int]:
     """The number of rows that have each field, by base model and field; without zeros."""
     counted = [sa.func.count(loras.c[field.name]) for field in FIELDS]
     statement = sa.select(loras.c.base_model, *counted).group_by(loras.c.base_model)
-    counts: dict[tuple[str, str], int] = {}
+    counts: Counter[tuple[str, str]] = Counter()
     for base_model, *numbers in connection.execute(statement):
         for field, number in zip(FIELDS, numbers, strict=True):
-            for group in _groups(base_model):
-                if number:
-                    counts[group, field.name] = counts.get((group, field.name), 0) + number
-    return counts
+            for group in dict.fromkeys((ALL, base_model or ALL)):
+                counts[group, field.name] += number
+    return +counts
 
 
 def _portions(filled: Mapping[str, int]) -> Iterator[list[str]]:
-    """The columns of each scan.
-
-    Args:
-        filled: The number of values of each column.
-    """
+    """The columns of each scan, from the number of values of each column."""
     names: list[str] = []
     held = 0
     # Sparse columns share a scan, which can skip the rows that have none of them.
@@ -149,16 +144,12 @@ def _scan(
         name: defaultdict(lambda: array("d")) for name in names
     }
     for rows in connection.execute(statement).partitions():
-        for base_model, together in _by_base_model(rows).items():
+        by_base_model: defaultdict[str, list[Sequence[Any]]] = defaultdict(list)
+        for row in rows:
+            by_base_model[row[0] or ALL].append(row)
+        for base_model, together in by_base_model.items():
             for name, values in zip(names, list(zip(*together, strict=True))[1:], strict=True):
                 found[name][base_model].extend([each for each in values if each is not None])
-    return found
-
-
-def _by_base_model(rows: Iterable[Sequence[Any]]) -> dict[str, list[Sequence[Any]]]:
-    found: defaultdict[str, list[Sequence[Any]]] = defaultdict(list)
-    for row in rows:
-        found[row[0] or ALL].append(row)
     return found
 
 
@@ -178,7 +169,3 @@ def _spreads(
 
 def _spread(values: Ranked) -> Spread:
     return quartiles(values), percentiles(values)
-
-
-def _groups(base_model: str | None) -> tuple[str, ...]:
-    return (ALL, base_model) if base_model else (ALL,)

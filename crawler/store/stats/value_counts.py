@@ -83,11 +83,8 @@ def value_counts(
 ) -> Iterator[Iterator[tuple[str | None, Any, int]]]:
     """Group, value and number of rows for every value, in no order; a time counts as its month.
 
-    Args:
-        connection: Read while the block lasts.
-        field: Neither a list nor an object.
-        tree: Selects the rows; None for all.
-        by: None for one group of all rows.
+    The field is neither a list nor an object. `tree` selects the rows, None for all; without `by` they
+    are one group.
     """
     statement = _counted(connection.dialect.name, field, tree, by)
     statement = statement.execution_options(yield_per=_FETCH_ROWS)

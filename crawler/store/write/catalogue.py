@@ -233,13 +233,9 @@ def _offered_first(models: Sequence[Model]) -> set[int]:
 
 def _new_row(place: _Listed, site: str, origin: str) -> dict[str, Any]:
     row = _description(place, origin)
-    return row | {
-        "file_id": place.file.file_id,
-        "version_id": place.version.version_id,
-        "site": site,
-        "early_access_until": row.pop("listed_early_access"),
-        "attempts": 0,
-    } | _beginning(place.file)  # fmt: skip
+    row["early_access_until"] = row.pop("listed_early_access")
+    keys = {"file_id": place.file.file_id, "version_id": place.version.version_id}
+    return row | keys | {"site": site, "attempts": 0} | _beginning(place.file)
 
 
 def _beginning(file: File) -> dict[str, Any]:

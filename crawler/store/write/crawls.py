@@ -1,4 +1,4 @@
-"""The rows of a crawl itself: its entry in `crawls`, its cursors, and the models it has met."""
+"""The rows of a crawl itself: its entry in `crawls`, its cursors, and the models that it listed."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -23,10 +23,10 @@ def begin_crawl(
     now: datetime,
     has_api_key: bool | None = None,
 ) -> int:
-    """Record that a crawl begins; returns its number.
+    """Record that a crawl begins, in the caller's transaction; returns its number.
 
     Args:
-        connection: In the caller's transaction.
+        connection: The database.
         origin: The URL of the API, or LOCAL.
         walk: The key of the walk.
         now: When it begins.
@@ -115,8 +115,8 @@ def store_cursors(
 
 
 def walk_model_ids(connection: sa.Connection, walk: str, pass_number: int) -> set[int]:
-    """The models that a walk has met in this pass."""
-    met = sa.select(walk_models.c.model_id).where(
+    """The models that a walk has listed in this pass."""
+    listed = sa.select(walk_models.c.model_id).where(
         walk_models.c.walk == walk, walk_models.c.lap == pass_number
     )
-    return set(connection.execute(met).scalars())
+    return set(connection.execute(listed).scalars())

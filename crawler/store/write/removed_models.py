@@ -20,10 +20,9 @@ FEW_GONE = 20
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """The models that a complete pass did not meet again.
+    """The number of models that a complete pass did not list again.
 
     Attributes:
-        models: How many there are.
         believed: They were marked as gone. Otherwise they are too many and nothing was changed.
     """
 
@@ -33,11 +32,11 @@ class Marked:
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """What a walk met in an earlier pass, but no walk has met since its present pass began.
+    """Versions that a walk listed in an earlier pass, but no walk since the current pass began.
 
     Attributes:
         versions: The version ids by model.
-        models: How many models were not met at all, not only some of their versions.
+        models: The number of models without any version listed since.
         believed: They are few enough to be gone.
     """
 
@@ -47,14 +46,7 @@ class Unseen:
 
 
 def mark_unseen(connection: sa.Connection, *, site: str, since: datetime, now: datetime) -> Marked:
-    """Mark the models, versions and files that no walk has met since a complete pass began.
-
-    Args:
-        connection: In the caller's transaction.
-        site: The site of the models.
-        since: When the pass began.
-        now: Is stored as `gone_at`.
-    """
+    """Mark the models, versions and files that no walk has listed since a complete pass began."""
     here = sa.and_(models.c.site == site, models.c.gone_at.is_(None))
     missing = sa.and_(here, models.c.last_seen_at < since)
     number = sa.select(sa.func.count()).select_from(models)
@@ -77,13 +69,9 @@ def mark_unseen(connection: sa.Connection, *, site: str, since: datetime, now: d
 def find_unseen(
     connection: sa.Connection, *, walk: str, since: datetime, listed: Sequence[Model]
 ) -> Unseen:
-    """What the walk of a single maturity pass has not met again.
+    """The versions that the walk of a single maturity pass has not listed since its pass began.
 
-    Args:
-        connection: May be a reader's.
-        walk: The key of the walk.
-        since: When its present pass began.
-        listed: The last models of the pass, which are not stored yet.
+    `listed` are the last models of the pass, which are not stored yet.
     """
     here = models.join(walk_models, walk_models.c.model_id == models.c.model_id)
     of_the_walk = sa.and_(walk_models.c.walk == walk, models.c.gone_at.is_(None))
@@ -116,11 +104,7 @@ def mark_gone(
 ) -> None:
     """Mark models, and versions with their files, that the site has confirmed to be removed.
 
-    Args:
-        connection: In the caller's transaction.
-        model_ids: The models; their versions are among `version_ids`.
-        version_ids: The versions.
-        now: Is stored as `gone_at`.
+    The versions of the models must be among `version_ids`.
     """
     for key, ids in (
         (models.c.model_id, model_ids),
