@@ -112,7 +112,7 @@ def test_dates_mean_their_first_instant(text: str, moment: datetime) -> None:
     ["2025-13", "2025-02-30", "25", "yesterday", "2025-1", "0000", "0001-01-01T00:00+14:00",
      "2025-06-30T25", "2025-06-30T18:05:60", "\uff12\uff10\uff12\uff15", "2025-01-01T00:00:00.1234567"],
 )  # fmt: skip
-def test_what_is_no_date(text: str) -> None:
+def test_texts_that_are_no_dates(text: str) -> None:
     error = refused(f"published_at >= '{text}'")
     assert "not a date" in error.message
     assert place(error) == f"'{text}'"
@@ -240,7 +240,7 @@ def test_limits_are_drawn() -> None:
     assert "^" in drawn(refused(" or ".join(["v2"] * (MAX_CONDITIONS + 1))))
 
 
-def test_limits_are_told() -> None:
+def test_limits_are_named_in_errors() -> None:
     assert f"{MAX_LENGTH:,}" in refused("x" * 20_000).message
     assert f"{MAX_CONDITIONS}" in refused(" or ".join(["v2"] * (MAX_CONDITIONS + 1))).message
     assert f"{MAX_DEPTH}" in refused("(" * 200 + "v2" + ")" * 200).message

@@ -42,7 +42,7 @@ def _say(where: str, statement: str) -> None:
     engine.dispose()
 
 
-def test_a_writer_creates_what_is_not_there(database_url: str) -> None:
+def test_a_writer_creates_a_missing_database(database_url: str) -> None:
     assert state(database_url) in {State.MISSING, State.EMPTY}
 
     engine = open_for_writing(database_url)

@@ -30,7 +30,7 @@ ROW = {
 
 
 @pytest.mark.parametrize("opening", [state, open_for_reading, open_for_writing])
-def test_what_is_no_database_is_named_in_words(
+def test_a_path_without_a_database_is_an_error(
     opening: Callable[[Path], object], tmp_path: Path
 ) -> None:
     (tmp_path / "notes.txt").write_text("not a database at all, " * 100)
@@ -71,7 +71,7 @@ def test_a_damaged_file_is_named(sqlite_template: Path, tmp_path: Path) -> None:
         ({"username": "no_such_user", "password": "hunter2"}, "no_such_user"),
     ],
 )
-def test_a_server_that_does_not_let_us_in_is_told_in_words(
+def test_a_refusal_by_the_server_is_explained(
     postgres_server: sa.URL, changes: dict[str, Any], words: str
 ) -> None:
     url = postgres_server.set(**changes)

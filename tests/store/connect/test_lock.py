@@ -39,7 +39,7 @@ def holder(engine: sa.Engine) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def test_a_second_sync_is_told_of_the_first(engine: sa.Engine) -> None:
+def test_a_second_sync_is_refused_while_the_first_runs(engine: sa.Engine) -> None:
     other = open_for_writing(engine.url)
     with sync_lock(engine):
         with pytest.raises(StoppedError, match="another sync is running"), sync_lock(other):

@@ -58,7 +58,7 @@ def test_a_page_without_a_base_model_is_compared_with_all_only(engine: sa.Engine
     assert page.all_stats["file_id"].count == 1
 
 
-def test_what_is_not_there_is_told(shelf: sa.Engine) -> None:
+def test_a_missing_file_or_header_is_an_error(shelf: sa.Engine) -> None:
     with shelf.connect() as connection:
         with pytest.raises(UsageError, match="no file 99"):
             lora(connection, 99)
@@ -74,7 +74,7 @@ def test_what_is_not_there_is_told(shelf: sa.Engine) -> None:
         bytes.fromhex("28b52ffda00000008001000000"),
     ],
 )
-def test_a_damaged_header_is_told(shelf: sa.Engine, data: bytes) -> None:
+def test_a_damaged_header_is_an_error(shelf: sa.Engine, data: bytes) -> None:
     with shelf.begin() as connection:
         row = {"file_id": 1, "data": data, "decoder_version": 1}
         connection.execute(tables.headers.insert(), row)

@@ -118,7 +118,7 @@ def test_a_database_in_a_read_only_folder_can_be_read(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folders have no such permissions there")
 @pytest.mark.skipif(sys.platform == "win32", reason="folders have no modes there")
-def test_transactions_beside_a_read_only_database_are_not_passed_over(
+def test_transactions_beside_a_read_only_database_are_not_missed(
     sqlite_template: Path, open_folder: Path
 ) -> None:
     place = Path(shutil.copy(sqlite_template, open_folder / "loras.db"))
@@ -135,9 +135,7 @@ def test_transactions_beside_a_read_only_database_are_not_passed_over(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="files have no such permissions there")
 @pytest.mark.skipif(sys.platform == "win32", reason="folders have no modes there")
-def test_a_writer_is_told_of_a_file_that_can_only_be_read(
-    sqlite_template: Path, open_folder: Path
-) -> None:
+def test_a_writer_refuses_a_read_only_file(sqlite_template: Path, open_folder: Path) -> None:
     place = Path(shutil.copy(sqlite_template, open_folder / "loras.db"))
     place.chmod(0o444)
 

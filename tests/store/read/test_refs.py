@@ -68,7 +68,7 @@ NO_FILES = {
 }
 
 
-def test_other_references_are_answered_in_words(shelf: sa.Engine) -> None:
+def test_other_references_are_errors(shelf: sa.Engine) -> None:
     with shelf.connect() as connection:
         for ref, words in NO_FILES.items():
             with pytest.raises(UsageError, match=words):

@@ -110,7 +110,7 @@ NO_QUESTIONS = (
 )
 
 
-def test_what_is_no_question(filled: sa.Engine) -> None:
+def test_statements_without_an_answer_are_errors(filled: sa.Engine) -> None:
     for statement in NO_QUESTIONS:
         with pytest.raises(UsageError):
             answer(filled, statement)
@@ -154,7 +154,7 @@ def test_nothing_else_is_reached(filled: sa.Engine, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_sqlite_tells_about_its_tables(reader: sa.Engine) -> None:
+def test_sqlite_shows_its_schema(reader: sa.Engine) -> None:
     assert ("file_id",) in answer(reader, "SELECT name FROM pragma_table_info('loras')")[1]
     assert answer(reader, "PRAGMA table_info(loras)")[1][0][1] == "file_id"
     assert answer(reader, "SELECT CAST(x'ff41' AS TEXT)")[1] == [("\ufffdA",)]

@@ -180,7 +180,7 @@ def test_a_time_without_a_zone_is_refused(scratch: sa.Connection) -> None:
         scratch.execute(sa.update(loras).values(fetched_at=naive))
 
 
-def test_what_is_not_finite_is_refused_in_json(scratch: sa.Connection) -> None:
+def test_numbers_that_are_not_finite_are_refused_in_json(scratch: sa.Connection) -> None:
     # SQLAlchemy wraps what happens before the driver is called, the driver of PostgreSQL does not.
     with pytest.raises((sa.exc.StatementError, ValueError), match="not JSON compliant"):
         scratch.execute(sa.update(loras).values(other_settings={"a": math.nan}))

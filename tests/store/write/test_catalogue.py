@@ -165,7 +165,7 @@ def test_only_what_may_be_safetensors_is_pending(engine: sa.Engine) -> None:
         ("zip", "SafeTensor", True),
     ],
 )
-def test_names_decide_what_is_asked_for(
+def test_names_decide_which_files_are_pending(
     name: str,
     site_format: str | None,
     may_be: bool,  # noqa: FBT001 - a table of cases
@@ -205,7 +205,7 @@ def test_what_no_index_can_hold_is_left_out(engine: sa.Engine) -> None:
     assert version["base_model"] == noise
 
 
-def test_early_access_is_kept_where_the_list_no_longer_tells_it(engine: sa.Engine) -> None:
+def test_early_access_is_kept_if_the_list_no_longer_has_it(engine: sa.Engine) -> None:
     gated = make_version(1, early_access_until=LATER)
     store_models(engine, make_model(1, versions=(gated,)))
 

@@ -122,7 +122,7 @@ def test_a_suffix_of_another_format_does_not_decide(engine: sa.Engine) -> None:
     assert row(engine)["outcome"] == "decoded"
 
 
-def test_what_is_known_is_what_was_seen(engine: sa.Engine) -> None:
+def test_a_known_file_is_as_it_was_scanned(engine: sa.Engine) -> None:
     one = read(path="/disk/caf\udce9.safetensors")
     store(engine, one)
 
@@ -283,7 +283,7 @@ def test_a_match_that_is_lost_gives_the_name_back(engine: sa.Engine) -> None:
     assert row(engine) == plain
 
 
-def test_a_page_that_changed_is_told_anew(engine: sa.Engine) -> None:
+def test_a_changed_page_is_copied_again(engine: sa.Engine) -> None:
     crawled(engine, make_file(8, autov3=WEIGHTS[:12], size_bytes=3000))
     store(engine, read(claimed=WEIGHTS))
     matched(engine)

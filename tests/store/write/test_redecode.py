@@ -37,7 +37,7 @@ def row(engine: sa.Engine, file_id: int) -> dict[str, Any]:
         return dict(found.mappings().one())
 
 
-def test_what_is_old_comes_by_id(shelf: sa.Engine) -> None:
+def test_old_headers_come_by_id(shelf: sa.Engine) -> None:
     with shelf.connect() as connection:
         assert headers_to_decode(connection, everything=False) == [2, 4]
         assert headers_to_decode(connection, everything=True) == [1, 2, 3, 4]
