@@ -14,7 +14,7 @@ from crawler.query.fields import Kind
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A piece of the text of a query: `text[start:end]`."""
+    """A part of the text of a query: `text[start:end]`."""
 
     text: str
     start: int

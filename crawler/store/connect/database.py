@@ -37,7 +37,7 @@ _NAMED_TABLES = 5
 
 
 class State(StrEnum):
-    """What is found where a database should be."""
+    """The state of a database, or of the place where one should be."""
 
     MISSING = "missing"
     EMPTY = "empty"

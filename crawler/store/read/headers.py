@@ -11,7 +11,7 @@ from crawler.store.schema.tables import loras
 #: Most bytes of a header: the limit of the safetensors format, and 8 bytes of length.
 MAX_HEADER_BYTES = 100_000_000 + 8
 
-#: Most headers, the latest ones, that the size of the first request is based on.
+#: The size of the first request is based on this many of the latest headers.
 HEADER_SAMPLE = 20_000
 
 

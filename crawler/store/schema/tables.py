@@ -1,7 +1,7 @@
 """The tables, the same on SQLite and PostgreSQL. Users write SQL against these names.
 
-They stand in the order of the data: what a site lists, the files, what headers say, statistics, and
-the crawls themselves.
+They are in the order of the data: the lists of a site, the files, the contents of headers, statistics,
+and the crawls themselves.
 """
 
 import sqlalchemy as sa
@@ -109,18 +109,18 @@ headers = sa.Table(
     "headers",
     metadata,
     _file_key(),
-    # Bytes of JSON by the length prefix; NULL when the file has fewer than 8 bytes.
+    # Length of the JSON in bytes, from the length prefix; NULL if the file has fewer than 8 bytes.
     sa.Column("length", integer_type()),
     # The length prefix and the JSON, as read, compressed with zstd.
     sa.Column("data", sa.LargeBinary(), nullable=False),
-    # Length of the whole file by the server. A header is sound only if it agrees.
+    # Length of the whole file, from the server. The tensors of a sound header fill it exactly.
     sa.Column("file_bytes", integer_type()),
     sa.Column("decoder_version", integer_type(), nullable=False),
     # Finds old headers. Without it SQLite would read all data, which stands before this column.
     sa.Index(None, "decoder_version"),
 )
 
-# Headers of files that were replaced since, numbered from 1.
+# Earlier headers of files that were replaced, numbered from 1.
 old_headers = sa.Table(
     "old_headers",
     metadata,
@@ -133,7 +133,7 @@ old_headers = sa.Table(
     sa.Column("replaced_at", UtcTime(), nullable=False),
 )
 
-# Where the files with site='local' are.
+# The paths of the files with site='local'.
 local_files = sa.Table(
     "local_files",
     metadata,

@@ -6,7 +6,7 @@ the same run if the trainer gave them the same session id, or else if they belon
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -114,16 +114,9 @@ def creators(connection: sa.Connection, tree: Node | None, *, sort: str, limit: 
 
 
 def _creator(row: Sequence[Any]) -> Creator:
-    found = Creator(*row)
-    return replace(
-        found,
-        megapixels_seen=_rounded(found.megapixels_seen),
-        training_hours=_rounded(found.training_hours),
-    )
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, _DIGITS)
+    *counts, megapixels, hours = row
+    sums = (None if value is None else round(value, _DIGITS) for value in (megapixels, hours))
+    return Creator(*counts, *sums)
 
 
 def _files(selected: sa.ColumnElement[bool]) -> sa.Subquery:

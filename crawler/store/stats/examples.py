@@ -82,7 +82,7 @@ def base_models(connection: sa.Connection) -> dict[str, int]:
 
 
 def coverage_of(connection: sa.Connection, selection: Selection) -> Coverage:
-    """How much is known of a selection. `images` is ignored: only headers state it."""
+    """How many LoRAs of a selection were read. `images` is ignored: only headers state it."""
     decoded = loras.c.outcome == Outcome.DECODED
     read = loras.c.outcome.in_(READ)
     statement = sa.select(
