@@ -190,20 +190,16 @@ def moment(value: object) -> datetime | None:
     try:
         seconds = number(value)
     except UnreadableError:
-        seconds = _iso_seconds(value)
+        try:
+            when = datetime.fromisoformat(value.strip() if isinstance(value, str) else "")
+            seconds = (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            raise UnreadableError(problems.NOT_A_TIME, f"{quote(value)} is not a time") from None
     if seconds is None or not MIN_SECONDS <= seconds < MAX_SECONDS:
         raise UnreadableError(
             problems.OUT_OF_RANGE, f"{quote(value)} is outside the years 2000 to 2099"
         )
     return datetime.fromtimestamp(seconds, UTC)
-
-
-def _iso_seconds(value: object) -> float:
-    try:
-        when = datetime.fromisoformat(value.strip() if isinstance(value, str) else "")
-        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        raise UnreadableError(problems.NOT_A_TIME, f"{quote(value)} is not a time") from None
 
 
 def hexadecimal(value: object) -> str | None:

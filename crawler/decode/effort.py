@@ -86,13 +86,9 @@ def _steps(values: Mapping[str, Any]) -> int | None:
     batches = values.get("batches_per_epoch")
     if batches is None:
         return None
-    done: int = epoch * -(-batches // _accumulation(values))
+    accumulation = max(values.get("gradient_accumulation_steps") or 1, 1)
+    done: int = epoch * -(-batches // accumulation)
     return done if planned is None else min(done, planned)
-
-
-def _accumulation(values: Mapping[str, Any]) -> int:
-    """Batches per step; 1, the trainers' default, when the file does not say."""
-    return max(values.get("gradient_accumulation_steps") or 1, 1)
 
 
 def _images_seen(values: Mapping[str, Any], datasets: Iterable[Dataset]) -> dict[str, Any]:
@@ -102,8 +98,8 @@ def _images_seen(values: Mapping[str, Any], datasets: Iterable[Dataset]) -> dict
         return {}
     if total is not None and total > 0:
         return {"images_seen": steps * total, "images_seen_is_lower_bound": False}
-    batches = steps * _accumulation(values)
-    images = _images_of(batches, values.get("batch_size"), datasets)
+    accumulation = max(values.get("gradient_accumulation_steps") or 1, 1)
+    images = _images_of(steps * accumulation, values.get("batch_size"), datasets)
     return {"images_seen": images, "images_seen_is_lower_bound": None if images is None else True}
 
 

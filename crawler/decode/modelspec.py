@@ -19,12 +19,6 @@ from crawler.decode.dialect_result import DialectResult, take
 #: `implementation_version` as sd-scripts writes it; `unknown` is not a commit.
 _SD_SCRIPTS = re.compile("sd-scripts/([0-9a-f]{7,40})")
 
-#: Marks the name of a base model as that of an adapter for it.
-_ADAPTER = "/lora"
-
-#: The key of sd-scripts and its followers for the SHA-256 of everything after the header.
-_HASH_KEY = "sshs_model_hash"
-
 #: Exactly SHA-256. LyCORIS and OneTrainer hash tensor by tensor and write `0x` in front; 32 digits
 #: are another algorithm's.
 _SHA256 = re.compile("[0-9a-fA-F]{64}")
@@ -35,7 +29,7 @@ _OF_NOTHING = hashlib.sha256(b"").hexdigest()
 
 def _base(value: str) -> str | None:
     """`stable-diffusion-xl-v1-base/lora` is an adapter for `stable-diffusion-xl-v1-base`."""
-    return clean.string(value.removesuffix(_ADAPTER))
+    return clean.string(value.removesuffix("/lora"))
 
 
 def _commit(value: str) -> str | None:
@@ -77,7 +71,7 @@ def claimed_weights(metadata: Mapping[str, str] | None) -> str | None:
 
     The claim may be false: a tool that changes the weights and keeps the metadata keeps the old hash.
     """
-    claimed = (metadata or {}).get(_HASH_KEY, "")
+    claimed = (metadata or {}).get("sshs_model_hash", "")  # of everything after the header
     if not _SHA256.fullmatch(claimed) or claimed.lower() == _OF_NOTHING:
         return None
     return claimed.upper()

@@ -84,9 +84,6 @@ _TEXT = _token(f"({_STRING})")
 _NULL = _token("null")
 _END = _token(r"\Z")
 
-#: The one key of a header that is not a tensor's name.
-_METADATA_KEY = "__metadata__"
-
 _FIELDS = ("dtype", "shape", "data_offsets")
 
 # A dtype may be written like a variant without content: {"F32": null}.
@@ -126,7 +123,7 @@ def read_exactly(raw: bytes) -> tuple[dict[str, Tensor], dict[str, str] | None]:
     at, more = opening.end(), not opening[1]
     while more:
         name, at = _key(raw, at)
-        if name != _METADATA_KEY:
+        if name != "__metadata__":
             tensors[name], at = _entry(raw, at, name)
         elif metadata_seen:
             raise HeaderError("duplicate_key", "the header has __metadata__ twice")
@@ -286,12 +283,7 @@ def _malformed(raw: bytes, at: int, expected: str) -> HeaderError:
 
 
 def _skip_value(raw: bytes, at: int, *, depth: int) -> int:
-    """The place behind a value that is ignored.
-
-    Args:
-        raw: Valid UTF-8.
-        at: The place of the value, or of blanks in front of it.
-        depth: Containers that are open around the value.
+    """The place behind a value that is ignored; `depth` containers are open around it.
 
     Raises:
         HeaderError: invalid_json, when serde_json would not read it.

@@ -20,9 +20,6 @@ _RANK = re.compile("(?:unet|text_encoder):[0-9]{1,6}:rank")
 #: Models that it trains.
 _MODELS = ("unet", "text_encoder")
 
-#: The class of a U-Net's convolutions, which are trained if `unet` lists it.
-_CONVOLUTIONS = "ResnetBlock2D"
-
 
 def matches(metadata: Mapping[str, str]) -> bool:
     """Whether the metadata has the rank of a model's first layer."""
@@ -90,4 +87,5 @@ def _algo(classes: Mapping[str, Any], ranks: Iterable[str]) -> str | None:
     """`lora` or `locon`; None unless the classes of every model with ranks are known."""
     if not {key.partition(":")[0] for key in ranks} <= classes.keys():
         return None
-    return "locon" if _CONVOLUTIONS in classes.get("unet", ()) else "lora"
+    # The class of a U-Net's convolutions.
+    return "locon" if "ResnetBlock2D" in classes.get("unet", ()) else "lora"

@@ -30,14 +30,7 @@ _OF_A_COMPONENT = re.compile(r'"[a-z][a-z0-9_]{0,40}\.(?:r|lora_alpha|peft_type|
 _FIRST = ("transformer", "unet", "prior", "")
 
 #: `peft_type` -> `network_algo`.
-_ALGORITHMS = {
-    "LORA": "lora",
-    "LOHA": "loha",
-    "LOKR": "lokr",
-    "OFT": "oft",
-    "BOFT": "boft",
-    "IA3": "ia3",
-}
+_ALGORITHMS = {name.upper(): name for name in ("lora", "loha", "lokr", "oft", "boft", "ia3")}
 
 #: Settings that columns hold.
 _COLUMNS = frozenset({"r", "lora_alpha", "alpha", "lora_dropout"})

@@ -17,7 +17,6 @@ from crawler.decode.dialects.kohya import network as kohya_network
 from crawler.decode.dialects.kohya.datasets import SHARED_COLUMNS
 from crawler.model import Dataset, Directory, Problem, Trainer
 
-_ITEMS = "ss_num_train_items"
 _PACKAGE = "musubi_tuner."
 
 #: Modules that sd-scripts does not have.
@@ -47,7 +46,7 @@ def matches(metadata: Mapping[str, str]) -> bool:
     """Whether musubi-tuner wrote this; `--no_metadata` still keeps the module and the base."""
     if "ss_sd_scripts_commit_hash" in metadata:
         return False
-    if _ITEMS in metadata:
+    if "ss_num_train_items" in metadata:
         return True
     module = metadata.get("ss_network_module", "")
     if module.removeprefix(_PACKAGE) in _MODULES:

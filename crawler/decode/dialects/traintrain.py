@@ -13,7 +13,6 @@ from crawler.model import Trainer
 
 #: Only TrainTrain writes this; the module of sd-scripts is `networks.lora`, with an s.
 MODULE = "network.lora"
-_RULES = "ss_lr_step_rules"
 
 #: It writes optimizers in lower case: lower case -> name of the class.
 _CLASSES: Mapping[str, str] = MappingProxyType(
@@ -31,7 +30,7 @@ _CLASSES: Mapping[str, str] = MappingProxyType(
 
 def matches(metadata: Mapping[str, str]) -> bool:
     """Whether TrainTrain wrote this."""
-    return metadata.get("ss_network_module") == MODULE or _RULES in metadata
+    return metadata.get("ss_network_module") == MODULE or "ss_lr_step_rules" in metadata
 
 
 def read(metadata: Mapping[str, str]) -> DialectResult:

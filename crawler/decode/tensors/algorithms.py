@@ -119,18 +119,11 @@ def _one_by_one(table: TensorTable) -> dict[Parts, list[str]]:
     return found
 
 
-def layers_of(
-    gathered: Mapping[Parts, Sequence[str]], forms: Mapping[Hashable, Form]
-) -> tuple[Layers, ...]:
-    """Every layer with an adapter, those of the same shapes together.
-
-    Args:
-        gathered: The layers by their parts.
-        forms: The forms by the keys in `gathered`.
-    """
+def layers_of(table: TensorTable) -> tuple[Layers, ...]:
+    """Every layer with an adapter, those of the same shapes together."""
     return tuple(
-        _layers({role: forms[key].shape for role, key in parts}, names)
-        for parts, names in gathered.items()
+        _layers({role: table.forms[key].shape for role, key in parts}, names)
+        for parts, names in gather(table).items()
         if not ORDINARY.issuperset([role for role, _ in parts])
     )
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from crawler.decode import clean
 from crawler.decode.problems import OUT_OF_RANGE
 from crawler.decode.tensors import signatures
-from crawler.decode.tensors.algorithms import Layers, gather, layers_of, table_of
+from crawler.decode.tensors.algorithms import Layers, layers_of, table_of
 from crawler.decode.tensors.signatures import Block, Blocks
 from crawler.model import Header, Problem, TensorTable, Weights
 from crawler.model.int64 import INT64
@@ -189,7 +189,7 @@ def read_weights(header: Header) -> tuple[Weights, tuple[Problem, ...]]:
     """
     problems: list[Problem] = []
     table = table_of(header.tensors)
-    layers = layers_of(gather(table), table.forms)
+    layers = layers_of(table)
     parameters, dtype = _numbers(table)
     rank, rank_min, rank_max = _ranks(layers)
     weights = Weights(

@@ -15,20 +15,12 @@ from typing import Final, NamedTuple
 
 #: The last component of a name, without `.weight` and PEFT's adapter name -> the role of the tensor.
 _ROLES: Final = {
-    "lora_down": "down",
-    "lora_A": "down",
-    "lora_embedding_A": "down",
-    "lora_up": "up",
-    "lora_B": "up",
-    "lora_embedding_B": "up",
+    **dict.fromkeys(("lora_down", "lora_A", "lora_embedding_A"), "down"),
+    **dict.fromkeys(("lora_up", "lora_B", "lora_embedding_B"), "up"),
     "lora_mid": "mid",
-    "dora_scale": "dora",
-    "lora_magnitude_vector": "dora",
-    "magnitude": "dora",
-    "oft_blocks": "oft_blocks",
-    "oft_diag": "oft_blocks",
-    "oft_R": "oft_r",
-    "oft_r": "oft_r",
+    **dict.fromkeys(("dora_scale", "lora_magnitude_vector", "magnitude"), "dora"),
+    **dict.fromkeys(("oft_blocks", "oft_diag"), "oft_blocks"),
+    **dict.fromkeys(("oft_R", "oft_r"), "oft_r"),
     "boft_R": "boft_r",
     **{
         part: part

@@ -93,9 +93,6 @@ _FLUX2_NAMES: Final = (
     "attn_to_qkv_mlp_proj",
 )
 
-#: Output of the attention of a single block: AuraFlow has it, neither Flux does.
-_AURAFLOW_SINGLE: Final = "attn_to_out_0"
-
 #: Attention that joins text and image, in a stack whose name many transformers share.
 _JOINT_NAMES: Final = ("attn_add_", "attn_to_add_out", "ff_context_", "norm1_context_")
 
@@ -122,7 +119,8 @@ def of_double_and_single_blocks(blocks: Blocks) -> str | None:  # noqa: PLR0911 
         return "flux2"
     doubles, singles = _doubles_and_singles(blocks)
     both = [*doubles, *singles]
-    if not both or any(block.rest == _AURAFLOW_SINGLE for block in singles):
+    # AuraFlow's single blocks have this output of attention, those of Flux do not.
+    if not both or any(block.rest == "attn_to_out_0" for block in singles):
         return None
     width = _widths(both)
     if _any_named(both, _HUNYUAN_NAMES) or any(name.startswith(_HUNYUAN_STACKS) for name in blocks):

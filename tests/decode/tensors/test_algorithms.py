@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.decode.tensors.algorithms import Layers, gather, layers_of, table_of
+from crawler.decode.tensors.algorithms import Layers, layers_of, table_of
 from crawler.decode.tensors.facts import read_weights
 from crawler.model import Header, Tensor, Weights
 from tests.decode.tensors import tensor_lists as lists
@@ -16,8 +16,7 @@ LARGEST = 2**63 - 1
 
 
 def layers_by(shapes: Mapping[str, tuple[int, ...]]) -> tuple[Layers, ...]:
-    table = table_of(lists.header(shapes).tensors)
-    return layers_of(gather(table), table.forms)
+    return layers_of(table_of(lists.header(shapes).tensors))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ musubi-tuner `trainer_base.py` (`ss_num_train_items`, `ss_full_bf16`).
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from crawler.decode import clean
@@ -232,27 +233,15 @@ def read(metadata: Mapping[str, str], trainer: Trainer | None) -> DialectResult:
     data = kohya_datasets.read(metadata, values)
     _fill(values, data.values)
     _fill(values, _derived(values, problems))
-    if not _has_arguments(metadata) and str(values.get("network_module")).startswith("lycoris."):
+    # The arguments are recorded since 2023-03-08; `ss_min_snr_gamma` came shortly after. A file without
+    # training keys is newer as well: before, `--no_metadata` left nothing at all.
+    of_unknown_arguments = "ss_num_train_images" in metadata and metadata.keys().isdisjoint(
+        ("ss_network_args", "ss_min_snr_gamma")
+    )
+    if of_unknown_arguments and str(values.get("network_module")).startswith("lycoris."):
         values["network_algo"] = None  # the module alone trains any algorithm
     values["trainer"] = trainer
-    return DialectResult(
-        values=values,
-        datasets=data.datasets,
-        directories=data.directories,
-        tags=data.tags,
-        problems=(*problems, *data.problems),
-        used=data.used | used,
-    )
-
-
-def _has_arguments(metadata: Mapping[str, str]) -> bool:
-    """Whether the arguments of the network are known; they are recorded since 2023-03-08.
-
-    `ss_min_snr_gamma` came shortly after. A file without training keys is newer as well: before,
-    `--no_metadata` left nothing at all.
-    """
-    later = "ss_network_args" in metadata or "ss_min_snr_gamma" in metadata
-    return later or "ss_num_train_images" not in metadata
+    return replace(data, values=values, problems=(*problems, *data.problems), used=data.used | used)
 
 
 def _fill(values: dict[str, Any], more: Mapping[str, Any]) -> None:

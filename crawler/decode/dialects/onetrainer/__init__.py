@@ -34,13 +34,6 @@ from crawler.decode.problems import MALFORMED, UnreadableError
 from crawler.model import Dataset, Directory, Problem, Trainer
 
 _CONFIG = "ot_config"
-_REVISION = "ot_revision"
-
-#: Every file names its base here, whether it has the settings or not; the text may be empty.
-_ARCHITECTURE = "modelspec.architecture"
-
-#: The revision where neither git nor a checkout was at hand.
-_NO_GIT = "git not installed"
 
 _RESOLUTION = re.compile(r"\s*([0-9]{1,9})(?:\s*[xX]\s*([0-9]{1,9}))?\s*")
 
@@ -66,7 +59,7 @@ _PARTS = frozenset(
 
 def matches(metadata: Mapping[str, str]) -> bool:
     """Whether OneTrainer left its branch or commit."""
-    return "ot_branch" in metadata or _REVISION in metadata
+    return "ot_branch" in metadata or "ot_revision" in metadata
 
 
 def read(metadata: Mapping[str, str]) -> DialectResult:
@@ -83,14 +76,16 @@ def read(metadata: Mapping[str, str]) -> DialectResult:
     family = onetrainer_names.family(values.get("base_model_version"))
     concepts = _trained_concepts(config)
     values |= _common_columns(concepts, problems)
-    if metadata.get(_ARCHITECTURE):
+    if metadata.get(
+        "modelspec.architecture"
+    ):  # every file names its base here, or has an empty text
         values["base_model_version"] = None
         config.used.discard("model_type")
     values |= {name: value for name, value in reading.values.items() if value is not None}
-    if metadata.get(_REVISION, _NO_GIT) != _NO_GIT:
-        version = take(clean.string, metadata[_REVISION], "trainer_version", problems)
-        values["trainer_version"] = version
-        used.add(_REVISION)
+    revision = metadata.get("ot_revision")
+    if revision not in {None, "git not installed"}:
+        values["trainer_version"] = take(clean.string, revision, "trainer_version", problems)
+        used.add("ot_revision")
     shared = {name: values.get(name) for name in SHARED_COLUMNS}
     has_dataset = any(value is not None for value in shared.values())
     number = 0 if has_dataset else None

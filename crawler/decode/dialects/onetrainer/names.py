@@ -99,29 +99,21 @@ class Family:
         return ("text_encoder", *numbered)
 
 
-#: By the start of `model_type`; a longer start stands before a shorter one.
+#: By the starts of `model_type`; a longer start stands before a shorter one.
 _FAMILIES = (
-    ("STABLE_DIFFUSION_XL", Family("unet", 2, flow=False)),
-    ("STABLE_DIFFUSION_3", Family("transformer", 3)),
-    ("STABLE_DIFFUSION_", Family("unet", 1, flow=False)),
-    ("WUERSTCHEN", Family("prior", 1, flow=False)),
-    ("STABLE_CASCADE", Family("prior", 1, flow=False)),
-    ("PIXART", Family("transformer", 1, flow=False)),
-    ("FLUX_2", Family("transformer", 1, guided=True)),
-    ("FLUX_", Family("transformer", 2, guided=True)),
-    ("HUNYUAN_VIDEO", Family("transformer", 2, guided=True)),
-    ("HI_DREAM", Family("transformer", 4)),
-    ("SANA", Family("transformer", 1)),
-    ("CHROMA", Family("transformer", 1)),
-    ("QWEN", Family("transformer", 1)),
-    ("ANIMA", Family("transformer", 1)),
-    ("Z_IMAGE", Family("transformer", 1)),
-    ("ERNIE", Family("transformer", 1)),
+    (("STABLE_DIFFUSION_XL",), Family("unet", 2, flow=False)),
+    (("STABLE_DIFFUSION_3",), Family("transformer", 3)),
+    (("STABLE_DIFFUSION_",), Family("unet", 1, flow=False)),
+    (("WUERSTCHEN", "STABLE_CASCADE"), Family("prior", 1, flow=False)),
+    (("PIXART",), Family("transformer", 1, flow=False)),
+    (("FLUX_2",), Family("transformer", 1, guided=True)),
+    (("FLUX_", "HUNYUAN_VIDEO"), Family("transformer", 2, guided=True)),
+    (("HI_DREAM",), Family("transformer", 4)),
+    (("SANA", "CHROMA", "QWEN", "ANIMA", "Z_IMAGE", "ERNIE"), Family("transformer", 1)),
 )
 
 
 def family(model_type: str | None) -> Family | None:
     """The family of a base model; None for an unknown `model_type`."""
-    if model_type is None:
-        return None
-    return next((found for start, found in _FAMILIES if model_type.startswith(start)), None)
+    name = model_type or ""
+    return next((found for starts, found in _FAMILIES if name.startswith(starts)), None)
