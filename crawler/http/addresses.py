@@ -6,6 +6,7 @@ A host is checked twice: by its name in the URL, and by the addresses that the n
 import ipaddress
 import re
 import socket
+from collections.abc import Collection
 
 import yarl
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -163,7 +164,7 @@ class CheckedResolver(AbstractResolver):
     """
 
     def __init__(
-        self, *, trusted: frozenset[str], loopback: bool, inner: AbstractResolver | None = None
+        self, *, trusted: Collection[str], loopback: bool, inner: AbstractResolver | None = None
     ) -> None:
         self._trusted = trusted
         self._loopback = loopback

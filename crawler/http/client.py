@@ -147,9 +147,8 @@ class Http:
 
     async def __aenter__(self) -> Self:
         api_host = (self.api_url.raw_host or "").lower()
-        resolver = CheckedResolver(
-            trusted=self._proxies.hosts | {api_host}, loopback=is_loopback_host(api_host)
-        )
+        trusted = {api_host, *(proxy.url.raw_host or "" for proxy in self._proxies.values())}
+        resolver = CheckedResolver(trusted=trusted, loopback=is_loopback_host(api_host))
         self._stack.push_async_callback(resolver.close)
         timeouts = self.settings.timeouts
         self._client = httpx.AsyncClient(

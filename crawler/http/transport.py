@@ -48,27 +48,8 @@ class Proxy:
     headers: Mapping[str, str] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Proxies:
-    """Proxies by the scheme of the request."""
-
-    by_scheme: Mapping[str, Proxy]
-
-    @property
-    def hosts(self) -> frozenset[str]:
-        """The hosts of the proxies, in lower case."""
-        return frozenset(proxy.url.raw_host or "" for proxy in self.by_scheme.values())
-
-    def of(self, url: yarl.URL) -> Proxy | None:
-        """The proxy for a URL; None for a direct connection."""
-        proxy = self.by_scheme.get(url.scheme)
-        if proxy is None or url.host is None or proxy_bypass(f"{url.host}:{url.port}"):
-            return None
-        return proxy
-
-
-def system_proxies() -> Proxies:
-    """The proxies of the environment or of the system's settings.
+def system_proxies() -> dict[str, Proxy]:
+    """The proxies of the environment or of the system's settings, by the scheme of the request.
 
     aiohttp can read them too, but then it also sends the passwords of a .netrc file.
 
@@ -76,9 +57,7 @@ def system_proxies() -> Proxies:
         UsageError: The URL of a proxy is invalid, or the kind of proxy is not supported.
     """
     known = getproxies()
-    return Proxies(
-        {scheme: _proxy(known[scheme]) for scheme in ("http", "https") if known.get(scheme)}
-    )
+    return {scheme: _proxy(known[scheme]) for scheme in ("http", "https") if known.get(scheme)}
 
 
 def _proxy(text: str) -> Proxy:
@@ -123,10 +102,10 @@ class ExactTransport(AiohttpTransport):
 
     Args:
         resolver: Looks up every host name.
-        proxies: The proxies for requests.
+        proxies: As `system_proxies` returns them.
     """
 
-    def __init__(self, resolver: AbstractResolver, proxies: Proxies) -> None:
+    def __init__(self, resolver: AbstractResolver, proxies: Mapping[str, Proxy]) -> None:
         context = ssl.create_default_context()
         self._proxies = proxies
         self._session = aiohttp.ClientSession(
@@ -146,7 +125,9 @@ class ExactTransport(AiohttpTransport):
         url: yarl.URL = request.extensions[_URL]
         timeout = request.extensions["timeout"]
         headers = [(name.decode(), value.decode()) for name, value in request.headers.raw]
-        proxy = self._proxies.of(url)
+        proxy = self._proxies.get(url.scheme)
+        if proxy is not None and proxy_bypass(f"{url.host}:{url.port}"):
+            proxy = None
         if proxy is not None and url.scheme == "http":
             headers += proxy.headers.items()  # without a tunnel the proxy reads the request
         found = await self._session.get(
@@ -176,7 +157,7 @@ class ExactTransport(AiohttpTransport):
 def _socket(info: aiohttp.AddrInfoType) -> socket.socket:
     family, kind, protocol = info[:3]
     made = socket.socket(family, kind, protocol)
-    # Everything that arrived before the connection is closed has cost traffic, read or not.
+    # Everything that arrives before the connection is closed costs traffic, read or not.
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
     return made
 

@@ -1,5 +1,6 @@
 """Read one file's header from a URL that a person names: of Civitai, or of any https server."""
 
+from datetime import UTC, datetime
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -75,19 +76,13 @@ async def _from_site(ids: UrlIds, settings: HttpSettings) -> Fetched:
 def chosen_file(model: Model, version_id: int | None) -> tuple[Version, File] | None:
     """The primary file of a version; for None, of the newest published version that has files."""
     with_files = [
-        version
-        for version in model.versions
-        if version.files and version_id in (None, version.version_id)
+        one for one in model.versions if one.files and version_id in (None, one.version_id)
     ]
     if not with_files:
         return None
-    newest = max(with_files, key=_age)
+    never = datetime.min.replace(tzinfo=UTC)
+    newest = max(with_files, key=lambda one: (one.published_at or never, one.version_id))
     return newest, max(newest.files, key=lambda file: file.is_primary)
-
-
-def _age(version: Version) -> tuple[bool, float, int]:
-    published = version.published_at
-    return published is not None, published.timestamp() if published else 0.0, version.version_id
 
 
 async def _from_anywhere(url: str, server: str) -> Fetched:

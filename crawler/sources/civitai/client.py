@@ -105,8 +105,8 @@ class Civitai:
             raise UsageError(f"the site does not accept this request: {said}") from None
         if ask.tag is not None and cursor is None and got.models:
             # The site ignores a tag that it does not know and lists everything.
-            tag = ask.tag.strip().casefold()
-            if not any(tag == one.casefold() for model in got.models for one in model.tags):
+            tags = {tag.casefold() for model in got.models for tag in model.tags}
+            if ask.tag.strip().casefold() not in tags:
                 raise UsageError(f"the site knows no tag {ask.tag!r}")
         return got
 

@@ -5,7 +5,6 @@ a usable id is left out and named in a sentence. Only JSON of the wrong shape ra
 """
 
 import json
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -14,9 +13,6 @@ from typing import Any, TypeVar
 from crawler.decode import clean
 from crawler.model import File, Model, Page, Version
 from crawler.model.int64 import MAX_INT64
-
-#: Bytes in the unit of `sizeKB`.
-_KIB = 1024
 
 #: Longest integer that is read, in digits: Python refuses the whole text for one of thousands.
 MAX_DIGITS = 100
@@ -40,8 +36,12 @@ def parse(body: bytes) -> Any:
     Raises:
         ShapeError: It is not JSON.
     """
+
+    def integer(digits: str) -> int | None:
+        return int(digits) if len(digits) <= MAX_DIGITS else None
+
     try:
-        return json.loads(body.decode("utf-8", "replace"), parse_int=_int)
+        return json.loads(body.decode("utf-8", "replace"), parse_int=integer)
     except (ValueError, RecursionError):
         raise ShapeError("no JSON") from None
 
@@ -75,22 +75,22 @@ def model(value: Any) -> Model:
 
 
 def model_id(value: Any) -> int:
-    """The model of a version, from the reply for the version.
+    """The model's id in the reply for a version.
 
     Raises:
-        ShapeError: It names none.
+        ShapeError: There is none.
     """
-    found = _id(_object(value).get("modelId"))
+    found = _count(_object(value).get("modelId"), least=1)
     if found is None:
         raise ShapeError("JSON without a model's id")
     return found
 
 
 def user_name(value: Any) -> str:
-    """The owner of an API key.
+    """The user name in the reply for an API key.
 
     Raises:
-        ShapeError: It names none.
+        ShapeError: There is none.
     """
     name = _text(_object(value).get("username"))
     if not name:
@@ -119,9 +119,8 @@ def _model(item: Any, unreadable: list[str]) -> Model | None:
     if not isinstance(item, dict):
         unreadable.append(f"an item of the list is {clean.quote(item)}, not a model")
         return None
-    model_id = _id(item.get("id"))
+    model_id = _id(item, "a model", unreadable)
     if model_id is None:
-        unreadable.append(f"a model has no usable id: {clean.quote(item.get('id'))}")
         return None
     place = f"model {model_id}"
     versions = (_version(entry, place, unreadable) for entry in _list(item.get("modelVersions")))
@@ -144,10 +143,8 @@ def _model(item: Any, unreadable: list[str]) -> Model | None:
 
 def _version(entry: Any, place: str, unreadable: list[str]) -> Version | None:
     version = _object(entry)
-    version_id = _id(version.get("id"))
+    version_id = _id(version, f"a version of {place}", unreadable)
     if version_id is None:
-        found = clean.quote(version.get("id"))
-        unreadable.append(f"a version of {place} has no usable id: {found}")
         return None
     place = f"version {version_id} of {place}"
     files = (_file(one, place, unreadable) for one in _list(version.get("files")))
@@ -175,9 +172,8 @@ def _version(entry: Any, place: str, unreadable: list[str]) -> Version | None:
 
 def _file(entry: Any, place: str, unreadable: list[str]) -> File | None:
     file = _object(entry)
-    file_id = _id(file.get("id"))
+    file_id = _id(file, f"a file of {place}", unreadable)
     if file_id is None:
-        unreadable.append(f"a file of {place} has no usable id: {clean.quote(file.get('id'))}")
         return None
     hashes = _object(file.get("hashes"))
     return File(
@@ -205,15 +201,11 @@ def _distinct(items: Iterable[_T | None], key: Callable[[_T], int]) -> tuple[_T,
 def _cursor(value: Any) -> str | None:
     """An opaque text or number as text. None or an empty text ends the list."""
     if isinstance(value, str):
-        # Cleaned, it would be another place in the list.
+        # A cleaned cursor would be another place in the list.
         if clean.text(value) != value:
             raise ShapeError("a cursor with characters that no URL can contain")
         return value or None
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _int(digits: str) -> int | None:
-    return int(digits) if len(digits) <= MAX_DIGITS else None
 
 
 def _count(value: Any, least: int = 0) -> int | None:
@@ -226,19 +218,23 @@ def _count(value: Any, least: int = 0) -> int | None:
     return value if least <= value <= MAX_INT64 else None
 
 
-def _id(value: Any) -> int | None:
-    return _count(value, least=1)
+def _id(item: Mapping[str, Any], what: str, unreadable: list[str]) -> int | None:
+    """The id of an object; one that is not usable is named in `unreadable`."""
+    found = _count(item.get("id"), least=1)
+    if found is None:
+        unreadable.append(f"{what} has no usable id: {clean.quote(item.get('id'))}")
+    return found
 
 
 def _size_bytes(kib: Any) -> int | None:
     """A size in KiB as bytes, rounded."""
+    if isinstance(kib, bool):
+        return None
     try:
-        size = float(kib) * _KIB if isinstance(kib, int | float | str) else math.nan
-    except (ValueError, OverflowError):
+        size = float(kib) * 1024
+    except (TypeError, ValueError, OverflowError):
         return None
-    if isinstance(kib, bool) or not 0 <= size <= MAX_INT64 // 2:
-        return None
-    return round(size)
+    return round(size) if 0 <= size <= MAX_INT64 // 2 else None
 
 
 def _text(value: Any) -> str | None:
