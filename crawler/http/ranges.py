@@ -1,8 +1,8 @@
 """Read a stored file up to the end of its header, with as few and as short ranges as possible.
 
 FirstRange chooses the length of the first range from the headers seen so far, so that it holds almost
-every header. `read_header` asks for that range, and for a second one where the header is longer. Every
-response is checked against what was asked: a server may send other bytes, or the whole file.
+every header. `read_header` asks for that range, and for a second one if the header is longer. It checks
+every response: a server may send other bytes, or the whole file.
 """
 
 import re
@@ -25,9 +25,6 @@ MIN_SEEN = 20
 
 #: Headers remembered for each base model: enough for a percentile, few enough to follow a change.
 MAX_SEEN = 1000
-
-#: Base models remembered. The site has about a hundred; its text is not trusted.
-MAX_BASE_MODELS = 1000
 
 #: Percentage of files whose header the first range holds.
 PERCENTILE = 98
@@ -63,8 +60,7 @@ class FirstRange:
 
     def learn(self, base_model: str | None, header_bytes: int) -> None:
         """Remember the length of one header."""
-        if base_model in self._seen or len(self._seen) < MAX_BASE_MODELS:
-            self._seen[base_model].append(header_bytes)
+        self._seen[base_model].append(header_bytes)
 
     def bytes_for(self, base_model: str | None) -> int:
         """The length of the first range."""
@@ -151,7 +147,7 @@ async def _start_of_whole(response: Response, max_header: int) -> tuple[bytes, i
             return start, file_bytes
         start += await response.take(wanted - SNIFF_BYTES)
     if len(start) < wanted and file_bytes is None:  # the body ends here
-        if response.is_chunked:
+        if "chunked" in response.header("Transfer-Encoding").lower():  # such a body marks its end
             return start, len(start)
         if wanted > SNIFF_BYTES:
             raise RequestError(f"{response.host} cut its response short")

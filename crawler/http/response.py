@@ -76,11 +76,6 @@ class Response:
         return int(text) if _LENGTH.fullmatch(text) else None
 
     @property
-    def is_chunked(self) -> bool:
-        """Whether the body marks its own end, so that a cut is noticed."""
-        return "chunked" in self.header("Transfer-Encoding").lower()
-
-    @property
     def retry_after(self) -> float | None:
         """Seconds that the server asks to wait, None when it does not say."""
         return retry_after(self.header("Retry-After") or None)

@@ -1,11 +1,13 @@
 """When requests go out: evenly spaced, and again after a failure that may pass."""
 
+import asyncio
 import math
 import random
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import TypeVar
 
 from aiolimiter import AsyncLimiter
@@ -76,13 +78,9 @@ def even_turns(rate: float) -> Turn:
     if not math.isfinite(rate) or rate < 0:
         raise UsageError(f"{rate} requests a second is not a rate; 0 means no limit")
     if rate == 0:
-        return _at_once
+        return partial(asyncio.sleep, 0)
     # A bucket of one token spaces them; a larger one lets twice as many through at first.
     return AsyncLimiter(1, 1 / rate).acquire
-
-
-async def _at_once() -> None:
-    pass
 
 
 def retry_after(text: str | None, now: datetime | None = None) -> float | None:

@@ -4,8 +4,8 @@ A `Catalogue` is drawn from a seed: models, versions and files (`drawing`), the 
 each file (`runs`) in the words of its trainer (`metadata`), its tensors and header (`headers`), and
 `truth`, the outcome of each file after a perfect crawl. `later` is the same catalogue after some
 `Changes`. A `Sandbox` serves it on two loopback addresses (`server`): the API with its list in two
-maturity passes and three orders (`api`), and storage behind signed links (`storage`). `Faults` say
-how it misbehaves on purpose.
+maturity passes and three orders, and storage behind signed links (`hosts`). `Faults` say how it
+misbehaves on purpose.
 """
 
 from crawler.sandbox.catalogue import Catalogue, Changes

@@ -16,10 +16,9 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from crawler.errors import LoraCrawlError, UsageError
-from crawler.sandbox import storage
-from crawler.sandbox.api import Api
 from crawler.sandbox.catalogue import Catalogue
 from crawler.sandbox.faults import Counters, FaultSchedule
+from crawler.sandbox.hosts import Api, Site, stored_file
 
 _HOST = "127.0.0.1"
 # Another origin than the API's, so that a client's care with its key is put to the test. All of
@@ -58,7 +57,7 @@ class Sandbox:
         addresses = (listener.getsockname() for listener in self._sockets)
         self.url, self.storage_url = (f"http://{host}:{port}" for host, port in addresses)
         counters = Counters()
-        self._site = storage.Site(
+        self._site = Site(
             catalogue=catalogue,
             schedule=FaultSchedule(catalogue.seed, catalogue.faults, counters.injected),
             counters=counters,
@@ -112,7 +111,7 @@ class Sandbox:
         """Both hosts as one ASGI application: the address of a request says which one is meant."""
         api, latency = Api(self._site), self._latency
         endpoints = Starlette(routes=api.routes())
-        files = Starlette(routes=[Route("/{path:path}", partial(storage.answer, self._site))])
+        files = Starlette(routes=[Route("/{path:path}", partial(stored_file, self._site))])
         storage_address = self._sockets[1].getsockname()
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:

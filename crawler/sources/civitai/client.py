@@ -99,7 +99,7 @@ class Civitai:
                 raise UsageError(f"the site knows no creator {ask.creator!r}") from None
             if error.status != HTTPStatus.BAD_REQUEST:
                 raise
-            if cursor is not None and refusals.is_about_cursor(error.text):
+            if cursor is not None and "cursor" in error.text.lower():
                 raise CursorError(error.url, error.text, "Start the list again.") from None
             said = error.text or "answers 400"
             raise UsageError(f"the site does not accept this request: {said}") from None
@@ -183,7 +183,8 @@ class Civitai:
                 if refusals.is_quota(refused):
                     raise QuotaError(url, refused.text, refusals.QUOTA_ADVICE)
                 refusal = response.refusal()
-                if refusal.again and not refusals.is_page_cap(refused.text):
+                # The site limits pages by number with a 429 that never passes.
+                if refusal.again and "too many pages" not in refused.text.lower():
                     raise refusal
                 blocked += response.status in refusals.BLOCKED
                 if response.status in refusals.BLOCKED and blocked < REFUSALS_IN_A_ROW:

@@ -25,9 +25,6 @@ _LOGIN = re.compile(
     re.IGNORECASE,
 )
 _PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html|head|!--)", re.IGNORECASE)
-_QUOTA = re.compile(r"unusual amount of downloading", re.IGNORECASE)
-_PAGE_CAP = re.compile(r"too many pages", re.IGNORECASE)
-_CURSOR = re.compile(r"\bcursor\b", re.IGNORECASE)
 
 LOGIN_ADVICE = (
     "`lora-crawl login` stores an API key; create one at https://civitai.com/user/account."
@@ -76,17 +73,7 @@ def is_login_page(body: bytes) -> bool:
 def is_quota(refused: RefusedError) -> bool:
     """Whether a response means that today's downloads are used up."""
     busy = refused.status == HTTPStatus.TOO_MANY_REQUESTS
-    return busy and _QUOTA.search(refused.text) is not None
-
-
-def is_page_cap(text: str) -> bool:
-    """Whether the text of a 429 means that a list cannot be read this far by pages."""
-    return _PAGE_CAP.search(text) is not None
-
-
-def is_about_cursor(text: str) -> bool:
-    """Whether the text of a 400 is about the cursor."""
-    return _CURSOR.search(text) is not None
+    return busy and "unusual amount of downloading" in refused.text.lower()
 
 
 def fields(body: bytes) -> Mapping[str, Any]:

@@ -1,23 +1,35 @@
-"""The API host: the list, single models and versions, and links to files."""
+"""The two hosts: the API with its list, models and links to files, and storage behind these links."""
 
+import asyncio
+import re
+import secrets
 from bisect import bisect_left
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Collection, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from math import inf
 from operator import itemgetter
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from crawler.model import Outcome
-from crawler.sandbox.catalogue import Rank, Sort, rank_of, refusal_of
-from crawler.sandbox.drawing import KINDS, MODEL_TAGS, SiteFile, SiteModel, SiteVersion
-from crawler.sandbox.storage import Site, new_link, subject_of
+from crawler.sandbox.catalogue import Catalogue, Content, Rank, Sort, rank_of, refusal_of
+from crawler.sandbox.drawing import (
+    KINDS,
+    MODEL_TAGS,
+    Body,
+    SiteFile,
+    SiteModel,
+    SiteVersion,
+    slug,
+)
+from crawler.sandbox.faults import Counters, FaultSchedule
 
 _MOST_PER_PAGE = 100
 _DOWNLOADS = "/api/download/models/"
@@ -37,6 +49,36 @@ _REFUSALS: Mapping[Outcome, tuple[int, str, str]] = {  # status, `error`, `messa
 }  # fmt: skip
 _QUOTA = "We've noticed an unusual amount of downloading from your account. Come back later."
 _REGION = "Access to this service is not available in your region due to legal restrictions."
+_CHUNK_BYTES = 64 * 1024  # sent at a time: bodies have hundreds of megabytes
+_RANGE = re.compile(r"bytes=([0-9]{1,18})-([0-9]{0,18})")  # up to 18 digits fit into 64 bits
+
+
+@dataclass(slots=True, kw_only=True)
+class Site:
+    """What both hosts know while a sandbox runs."""
+
+    catalogue: Catalogue  # what is served now
+    schedule: FaultSchedule
+    counters: Counters
+    storage_url: str  # where links to files begin
+    links: dict[str, int] = field(default_factory=dict)  # path and query of each, and its file
+    key: str  # the only valid API key
+
+
+def new_link(site: Site, file: SiteFile) -> str:
+    """A signed link to a file.
+
+    It is full of percent signs on purpose: a client that rewrites a byte of it gets a 403.
+    """
+    stem, _dot, suffix = file.name.rpartition(".")
+    name = quote(f'attachment; filename="{file.name}"', safe="")
+    target = (
+        f"/model/{quote(slug(stem))}.{file.file_id}.{suffix}?X-Amz-Expires=86400"
+        f"&response-content-disposition={name}&X-Amz-Credential=SANDBOX%2Fs3%2Faws4_request"
+        f"&X-Amz-SignedHeaders=host&X-Amz-Signature={secrets.token_hex()}"
+    )
+    site.links[target] = file.file_id
+    return site.storage_url + target
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +89,12 @@ class Api:
 
     def routes(self) -> list[Route]:
         """Every endpoint at its path."""
-        endpoints = {
-            "/api/v1/models": self._models,
-            "/api/v1/models/{id:int}": self._model,
-            "/api/v1/me": self._me,
-            f"{_DOWNLOADS}{{id:int}}": self._download,
-        }
-        return [Route(path, endpoint) for path, endpoint in endpoints.items()]
+        return [
+            Route("/api/v1/models", self._models),
+            Route("/api/v1/models/{id:int}", self._model),
+            Route("/api/v1/me", self._me),
+            Route(f"{_DOWNLOADS}{{id:int}}", self._download),
+        ]
 
     def trouble(self, request: Request) -> Response | None:
         """What answers in place of the API; None when nothing does."""
@@ -123,7 +164,7 @@ class Api:
         place = site.catalogue.files.get(int(request.query_params.get("fileId", 0)))
         if place is None or place.version.version_id != request.path_params["id"]:
             return _refusal(Outcome.NOT_FOUND)
-        file, subject = place.file, subject_of(place.file)
+        file, subject = place.file, f"file {place.file.file_id}"
         refusal = refusal_of(file, key=self._has_key(request))
         if refusal is not None:
             switch = {Outcome.NOT_FOUND: "gone"}.get(refusal, str(refusal))
@@ -178,15 +219,14 @@ class Api:
             "paidAccess": {"endsAt": _EARLY_ACCESS_ENDS} if early else None,
             "stats": {"downloadCount": model.downloads // 2, "thumbsUpCount": model.likes // 2},
             "files": [
-                self._file_body(file, f"{url}?fileId={file.file_id}", published_at)
-                | ({"primary": True} if file is version.files[0] else {})
+                self._file_body(file, url) | ({"primary": True} if file is version.files[0] else {})
                 for file in version.files
             ],
             "images": [{"url": f"https://image.sandbox.invalid/{version.version_id}.jpeg"}],
             "downloadUrl": url,
         }
 
-    def _file_body(self, file: SiteFile, url: str, scanned_at: str) -> dict[str, Any]:
+    def _file_body(self, file: SiteFile, version_url: str) -> dict[str, Any]:
         catalogue = self.site.catalogue
         whole, weights = catalogue.digest(file, "file"), catalogue.digest(file, "weights")
         hashes = {"SHA256": whole, "AutoV2": whole[:10], "AutoV3": weights[:12]}
@@ -197,8 +237,7 @@ class Api:
             "type": file.type,
             "metadata": {"format": _FORMATS.get(file.name.rpartition(".")[2], "Other")},
             "hashes": {name: it.upper() for name, it in hashes.items()},
-            "scannedAt": scanned_at,
-            "downloadUrl": url,
+            "downloadUrl": f"{version_url}?fileId={file.file_id}",
         }
 
 
@@ -238,3 +277,62 @@ def _json(
     body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     return Response(msgspec.json.encode(body), status, headers, media_type="application/json")
+
+
+async def stored_file(site: Site, request: Request) -> Response:
+    """A file or a part of it, to a client that brings a good link and no API key."""
+    site.counters.storage_requests += 1
+    target = f"{request.scope['raw_path'].decode()}?{request.scope['query_string'].decode()}"
+    if "authorization" in request.headers or site.key in target:
+        site.counters.key_leaks += 1
+        return _storage_error(400, "InvalidRequest")
+    place = site.catalogue.files.get(site.links.get(target, 0))
+    if place is None or request.method != "GET":
+        return _storage_error(403, "SignatureDoesNotMatch")
+    subject = f"file {place.file.file_id}"
+    for fault, code in (("expired_link", "ExpiredRequest"), ("storage_forbidden", "Forbidden")):
+        if site.schedule.spoils_link(fault, subject):
+            return _storage_error(403, code)
+    if site.schedule.fails("storage_busy", subject):
+        return _storage_error(503, "SlowDown")
+    if place.file.body is not Body.TRAINED:
+        site.counters.injected[place.file.body] += 1
+    asked = request.headers.get("range", "")
+    if asked and site.schedule.happens("whole_file", subject):
+        asked = ""
+    return _part(site, subject, site.catalogue.content(place), asked)
+
+
+def _part(site: Site, subject: str, content: Content, asked: str) -> Response:
+    """The bytes that a `Range` header asks for; anything but one range means the whole file."""
+    match, size = _RANGE.fullmatch(asked), content.size
+    start, end = (int(match[1]), min(int(match[2] or size) + 1, size)) if match else (0, size)
+    if match and start >= end:
+        return _storage_error(416, "InvalidRange", {"Content-Range": f"bytes */{size}"})
+    headers = {"Accept-Ranges": "bytes", "Content-Length": str(end - start)}
+    if match:
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    body = _chunks(site, subject, content, range(start, end))
+    media_type = "binary/octet-stream"
+    return StreamingResponse(body, 206 if match else 200, headers, media_type)
+
+
+async def _chunks(site: Site, subject: str, content: Content, span: range) -> AsyncIterator[bytes]:
+    """The bytes of a reply; ending early makes the server close the connection."""
+    stalls = site.schedule.fails("stall", subject)
+    if stalls or site.schedule.fails("cut_body", subject):
+        span = span[: len(span) // 2]
+    for at in range(span.start, span.stop, _CHUNK_BYTES):
+        stop = min(at + _CHUNK_BYTES, span.stop)
+        yield content.part(at, stop)
+        site.counters.bytes_sent += stop - at
+        site.counters.most_sent = max(site.counters.most_sent, stop - span.start)
+        # sending to a client that has left returns at once, and would hide that it has left
+        await asyncio.sleep(0)
+    if stalls:
+        await asyncio.sleep(site.schedule.faults.stall_seconds)
+
+
+def _storage_error(status: int, code: str, headers: dict[str, str] | None = None) -> Response:
+    text = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code></Error>'
+    return Response(text, status, headers, media_type="application/xml")
