@@ -9,7 +9,7 @@ import socket
 from collections.abc import Collection
 
 import yarl
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.abc import ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
 from crawler.errors import UsageError
@@ -94,10 +94,8 @@ def followed(location: bytes, base: yarl.URL) -> str:
 def storage_address(raw: str, *, api: yarl.URL, rules: tuple[str, ...]) -> yarl.URL:
     """The URL of a stored file, byte for byte, if it may be requested.
 
-    Args:
-        raw: From a redirect.
-        api: The API's URL. An API on loopback may redirect to any loopback address and port.
-        rules: Results of `storage_rule`.
+    An API on loopback may redirect to any loopback address and port. The rules are results of
+    `storage_rule`.
 
     Raises:
         RequestError: It may not be requested; the text says why.
@@ -152,7 +150,7 @@ class PrivateAddressError(OSError):
     """A host name that resolves only to private addresses."""
 
 
-class CheckedResolver(AbstractResolver):
+class CheckedResolver(ThreadedResolver):
     """Looks up names and returns only addresses that may be connected to.
 
     The connection uses the addresses that were checked, so a second lookup cannot change them.
@@ -160,15 +158,12 @@ class CheckedResolver(AbstractResolver):
     Args:
         trusted: Names that the user gave (the API, a proxy); they may resolve to any address.
         loopback: Whether other names may resolve to this machine.
-        inner: Does the lookup.
     """
 
-    def __init__(
-        self, *, trusted: Collection[str], loopback: bool, inner: AbstractResolver | None = None
-    ) -> None:
+    def __init__(self, *, trusted: Collection[str], loopback: bool) -> None:
+        super().__init__()
         self._trusted = trusted
         self._loopback = loopback
-        self._inner = ThreadedResolver() if inner is None else inner
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -179,7 +174,7 @@ class CheckedResolver(AbstractResolver):
             PrivateAddressError: There are none.
             OSError: The lookup failed.
         """
-        found = await self._inner.resolve(host, port, family)
+        found = await super().resolve(host, port, family)
         if host.lower() in self._trusted:
             return found
         allowed = []
@@ -190,10 +185,6 @@ class CheckedResolver(AbstractResolver):
         if not allowed:
             raise PrivateAddressError(f"{host} leads to a private address")
         return allowed
-
-    async def close(self) -> None:
-        """Close the inner resolver."""
-        await self._inner.close()
 
 
 def _is_known(url: yarl.URL, host: str) -> bool:

@@ -6,7 +6,7 @@ only to URLs that `addresses` allows. No redirect is followed except from storag
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Self
@@ -127,7 +127,6 @@ class Http:
     file.
 
     Args:
-        settings: The API's URL, the key, the rate, the limits.
         turn: Awaited before each request to the API; None follows the settings' rate.
 
     Raises:
@@ -141,7 +140,6 @@ class Http:
         self._turn = even_turns(settings.rate) if turn is None else turn
         self._rules = tuple(storage_rule(host) for host in settings.storage_hosts)
         self._proxies = system_proxies()
-        self._stack = AsyncExitStack()
         self._client: httpx.AsyncClient
         self._closed_until = 0.0  # on the event loop's clock
 
@@ -149,7 +147,6 @@ class Http:
         api_host = (self.api_url.raw_host or "").lower()
         trusted = {api_host, *(proxy.url.raw_host or "" for proxy in self._proxies.values())}
         resolver = CheckedResolver(trusted=trusted, loopback=is_loopback_host(api_host))
-        self._stack.push_async_callback(resolver.close)
         timeouts = self.settings.timeouts
         self._client = httpx.AsyncClient(
             transport=ExactTransport(resolver, self._proxies),
@@ -158,11 +155,10 @@ class Http:
             follow_redirects=False,
             trust_env=False,  # the transport knows the proxies
         )
-        await self._stack.enter_async_context(self._client)
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self._stack.aclose()
+        await self._client.aclose()
 
     @asynccontextmanager
     async def api(
@@ -174,11 +170,8 @@ class Http:
     ) -> AsyncIterator[Response]:
         """The API's response to one GET, whatever its status; redirects are not followed.
 
-        Args:
-            path: Below the API's URL, with a slash at the start.
-            parameters: Of the query, in this order; a name may occur several times.
-            span: First and last byte of the Range; None for a response that is not a file, which may
-                be compressed.
+        The path starts with a slash, below the API's URL. `span` is the first and last byte of the
+        Range; None for a response that is not a file, which may be compressed.
 
         Raises:
             RequestError: No response came, or reading its body failed.
@@ -210,14 +203,8 @@ class Http:
     ) -> AsyncIterator[Response]:
         """A storage host's response to a GET of the bytes from `first` to `last`, both included.
 
-        Redirects are followed, and each URL is checked before it is requested.
-
-        Args:
-            raw: The URL as the API gave it; it is sent byte for byte.
-            first: Index of the first byte.
-            last: Index of the last byte.
-            meter: Counts the requests and the bytes.
-            watch: Called with the URL of a redirect before it is checked; may raise.
+        The URL `raw` is sent byte for byte. Redirects are followed, and each URL is checked before it
+        is requested. `watch` gets the URL of each redirect before the check; it may raise.
 
         Raises:
             RequestError: A URL may not be requested, no response came, or reading its body failed.

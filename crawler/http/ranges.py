@@ -76,12 +76,8 @@ async def read_header(open_range: OpenRange, *, first_bytes: int, max_header: in
     """The header of a file, in one request if it fits into the first range, else in two.
 
     The result is exactly the header, or the first SNIFF_BYTES of a file without one. A whole file
-    instead of a range is read up to the end of the header, then the connection is closed.
-
-    Args:
-        open_range: Requests a range. Every call must reach the same file.
-        first_bytes: Length of the first range.
-        max_header: Longest header that is read, in bytes.
+    instead of a range is read up to the end of the header, then the connection is closed. A header of
+    more than `max_header` bytes is not read.
 
     Raises:
         RequestError: The server failed, refused or contradicted itself, or the header is too long.

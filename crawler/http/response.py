@@ -23,13 +23,7 @@ _LENGTH = re.compile(r"[0-9]{1,19}")
 
 @dataclass(slots=True)
 class Meter:
-    """Counts the cost of one file.
-
-    Attributes:
-        counted_downloads: Downloads that the site counted: resolved links.
-        storage_requests: Requests to storage hosts.
-        bytes_read: Body bytes received from storage.
-    """
+    """Counts the cost of one file, in the numbers of `Fetched`."""
 
     counted_downloads: int = 0
     storage_requests: int = 0

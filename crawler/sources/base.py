@@ -29,8 +29,6 @@ class Source(Protocol):
     async def fetch(self, target: Target, *, renew: Callable[[], bool]) -> Fetched:
         """The first bytes of one file, at least its whole header, for one counted download.
 
-        Args:
-            target: The file.
-            renew: Asked before an expired link is renewed for a second counted download. False makes
-                the refusal `pending`.
+        `renew` is asked before an expired link is renewed for a second counted download; False makes
+        the refusal `pending`.
         """

@@ -28,7 +28,7 @@ _HASH_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A folder that was listed completely. `path` is absolute, without symbolic links."""
+    """A folder that was listed completely; its path is absolute, without symbolic links."""
 
     path: str
 

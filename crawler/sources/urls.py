@@ -12,9 +12,7 @@ from crawler.http.retry import with_retries
 from crawler.model import Fetched, File, Model, Outcome, Target, Version
 from crawler.model.site import UrlIds, ids_of_url
 from crawler.sources.civitai.client import DEFAULT_MAX_HEADER_BYTES, Civitai, origin_of
-
-#: Requests for one URL before it has failed.
-_TRIES = 3
+from crawler.sources.civitai.download import FILE_TRIES
 
 #: What the status of any server says about a file.
 _OUTCOMES = {
@@ -29,11 +27,8 @@ async def read_url(url: str, settings: HttpSettings) -> Fetched:
     """The header of the file at a URL.
 
     A model page stands for its newest published version that has files, a version for its primary
-    file. The API key goes to the site alone. Other servers need https, except on this machine.
-
-    Args:
-        url: Starts with http:// or https://.
-        settings: Of the site's API, with the key.
+    file. The settings are those of the site's API; their key goes to the site alone. Other servers need
+    https, except on this machine.
 
     Raises:
         SiteError: The site cannot be reached or refuses us.
@@ -97,7 +92,7 @@ async def _from_anywhere(url: str, server: str) -> Fetched:
             max_header=DEFAULT_MAX_HEADER_BYTES,
         )
         try:
-            got = await with_retries(read, tries=_TRIES, waits=settings.waits)
+            got = await with_retries(read, tries=FILE_TRIES, waits=settings.waits)
         except RequestError as error:
             return _refused(_OUTCOMES.get(error.status or 0, Outcome.FAILED), error.cause)
     return Fetched(

@@ -3,7 +3,8 @@ import socket
 
 import pytest
 import yarl
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.abc import ResolveResult
+from aiohttp.resolver import ThreadedResolver
 
 from crawler.errors import UsageError
 from crawler.http import RequestError
@@ -182,34 +183,34 @@ def test_public_addresses_are_told_from_private_ones(address: str, *, public: bo
     assert is_public(ipaddress.ip_address(address)) is public
 
 
-class FixedResolver(AbstractResolver):
-    def __init__(self, *addresses: str) -> None:
-        self.addresses = addresses
-
+def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
     async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+        _self: object, host: str, port: int, family: socket.AddressFamily
     ) -> list[ResolveResult]:
         return [
             ResolveResult(hostname=host, host=one, port=port, family=family, proto=0, flags=0)
-            for one in self.addresses
+            for one in addresses
         ]
 
-    async def close(self) -> None:
-        pass
+    monkeypatch.setattr(ThreadedResolver, "resolve", resolve)
 
 
 @pytest.mark.anyio
-async def test_a_name_is_connected_to_by_its_public_addresses_alone() -> None:
-    inner = FixedResolver("10.0.0.1", "1.1.1.1", "::1")
-    resolver = CheckedResolver(trusted=frozenset({"api.example"}), loopback=False, inner=inner)
+async def test_a_name_is_connected_to_by_its_public_addresses_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resolve_to(monkeypatch, "10.0.0.1", "1.1.1.1", "::1")
+    resolver = CheckedResolver(trusted={"api.example"}, loopback=False)
     assert [one["host"] for one in await resolver.resolve("b2.civitai.com")] == ["1.1.1.1"]
     assert len(await resolver.resolve("API.example")) == 3
 
 
 @pytest.mark.anyio
-async def test_a_name_that_leads_only_to_private_addresses_is_refused() -> None:
-    inner = FixedResolver("10.0.0.1", "127.0.0.1")
+async def test_a_name_that_leads_only_to_private_addresses_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resolve_to(monkeypatch, "10.0.0.1", "127.0.0.1")
     with pytest.raises(PrivateAddressError):
-        await CheckedResolver(trusted=frozenset(), loopback=False, inner=inner).resolve("b.example")
-    local = CheckedResolver(trusted=frozenset(), loopback=True, inner=inner)
+        await CheckedResolver(trusted=(), loopback=False).resolve("b.example")
+    local = CheckedResolver(trusted=(), loopback=True)
     assert [one["host"] for one in await local.resolve("b.example")] == ["127.0.0.1"]

@@ -57,7 +57,6 @@ class Civitai:
     Every method raises SiteError when the site cannot be reached or refuses us.
 
     Args:
-        settings: The API's URL, the key, the rate.
         max_header: Longest header that is read, in bytes.
         seen: Known header lengths by base model, so that the first range fits.
 
@@ -135,12 +134,7 @@ class Civitai:
             return ()
 
     async def fetch(self, target: Target, *, renew: Callable[[], bool] = lambda: True) -> Fetched:
-        """The first bytes of one file, at least its whole header, for one counted download.
-
-        Args:
-            target: The file.
-            renew: As in `Source.fetch`.
-        """
+        """The first bytes of one file, as `Source.fetch` describes."""
         first_bytes = self._first_range.bytes_for(target.base_model)
         fetched = await fetch_header(
             self._http, target, first_bytes=first_bytes, max_header=self._max_header, renew=renew

@@ -71,12 +71,7 @@ async def fetch_header(
 ) -> Fetched:
     """The header of one file, or its refusal; retried while that may help.
 
-    Args:
-        http: The client, open.
-        target: The file.
-        first_bytes: Length of the first range.
-        max_header: Longest header that is read, in bytes.
-        renew: As in `Source.fetch`; asked once at most.
+    The first range has `first_bytes`. `renew` is asked once at most, as `Source.fetch` describes.
 
     Raises:
         SiteError: The site cannot be reached, or refuses us and not this file.
