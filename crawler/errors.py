@@ -10,7 +10,7 @@ LoraCrawlError
 │       ├── UnreachableError  no connection at all
 │       └── CursorError the position in a list is no longer valid
 ├── OutputError         the result cannot be written                       exit 1
-└── HeaderError         bytes that are no sound safetensors header         exit 1
+└── HeaderError         bytes that are no valid safetensors header         exit 1
 
 A message says what happened, with the value, and then what to do about it. It may contain text from
 the internet, which the command line escapes.
@@ -73,12 +73,12 @@ class SiteError(StoppedError):
     """A site-level error: the site, not one file, fails or refuses us.
 
     Args:
-        url: The request, without key or signature.
+        url: The URL of the request, without key or signature.
         cause: The answer or failure in words.
         advice: What to do; may be empty.
 
     Attributes:
-        counted_downloads: Downloads that the site counted before it came to this.
+        counted_downloads: Downloads that the site counted before the error.
     """
 
     def __init__(self, url: str, cause: str, advice: str = "") -> None:
@@ -106,7 +106,7 @@ class OutputError(LoraCrawlError):
 
 
 class HeaderError(LoraCrawlError):
-    """Bytes that are no sound safetensors header.
+    """Bytes that are not a valid safetensors header.
 
     Args:
         code: A short stable word, e.g. `invalid_json`; docs/ lists the codes.

@@ -52,7 +52,7 @@ def redecode(
 
     Args:
         engine: The database, at the newest revision. Nothing else may write headers meanwhile.
-        tally: Is updated while it runs.
+        tally: Updated during the run.
         going: Called after each batch; when it returns False the run ends cleanly.
         everything: Decode headers of this version too.
         processes: How many processes decode; 1 means this process does.
@@ -115,7 +115,7 @@ def _without_tensors(verdict: Verdict) -> Verdict:
 def _decoding(
     batches: Iterable[list[StoredHeader]], processes: int
 ) -> Iterator[Iterator[DecodedBatch]]:
-    """The same batches decoded, in the same order."""
+    """Yield each batch decoded, in the order of the input."""
     if processes == 1:
         yield map(decode_batch, batches)
         return

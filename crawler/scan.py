@@ -54,7 +54,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanPlan:
-    """What a scan is to do.
+    """The options of a scan.
 
     Attributes:
         roots: Folders and single files.
@@ -69,7 +69,7 @@ class ScanPlan:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What all steps of one scan share."""
+    """The shared state of one scan."""
 
     engine: Engine
     plan: ScanPlan
@@ -98,7 +98,7 @@ class _Found:
     Attributes:
         files: By stored path.
         folders: Paths of the folders that were listed in full.
-        complete: The scan was not stopped while it looked.
+        complete: The scan was not stopped while listing.
     """
 
     files: dict[str, LocalFile]
@@ -114,12 +114,12 @@ def scan(
     going: Callable[[], bool],
     clock: Callable[[], datetime] = partial(datetime.now, UTC),  # noqa: B008 - holds no state
 ) -> None:
-    """Read the local files and store what their headers say.
+    """Read the headers of local files and store them, decoded.
 
     Args:
         engine: The database, at the newest revision. Nothing else may write local files meanwhile.
         plan: What to do.
-        tally: Is updated while the scan runs.
+        tally: Updated during the scan.
         going: Called after each file and folder; when it returns False the scan ends cleanly.
         clock: Gives the times that are stored.
 
@@ -139,7 +139,7 @@ def scan(
 
 
 def _scan(run: _Run) -> bool:
-    """Whether the scan came to its end."""
+    """Whether the scan was completed."""
     tally = run.tally
     found = _look(run)
     known = run.write(known_files)

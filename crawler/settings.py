@@ -37,7 +37,7 @@ def api_key(environment: Mapping[str, str] | None = None) -> str | None:
     """The API key from the environment, else the one that `login` stored, else None.
 
     Raises:
-        UsageError: The key has characters that no HTTP header can have; the message hides it.
+        UsageError: The key has characters that are invalid in an HTTP header; the message does not show it.
     """
     variables = os.environ if environment is None else environment
     for name in KEY_VARIABLES:

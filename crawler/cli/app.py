@@ -72,7 +72,7 @@ def _message(error: LoraCrawlError) -> str:
 
 
 def _without_default(text: str) -> str:
-    """The text without the default database in the command at its end.
+    """The text, without the default database in the command that it ends with.
 
     The store writes that command and does not know the default.
     """

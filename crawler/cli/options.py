@@ -1,4 +1,4 @@
-"""Options that several commands share, and the database they name."""
+"""Options that several commands share, and the database that they select."""
 
 import re
 import shlex
@@ -43,7 +43,7 @@ def read_engine(db: str | None) -> "Iterator[Engine]":
 
 @contextmanager
 def read_connection(db: str | None) -> "Iterator[Connection]":
-    """A connection of `read_engine`; errors of the driver become errors of ours."""
+    """A connection of `read_engine`. Database errors become errors of this project."""
     from crawler.store.connect.db_errors import translated
 
     with read_engine(db) as engine, translated(engine.url), engine.connect() as connection:
@@ -51,7 +51,7 @@ def read_connection(db: str | None) -> "Iterator[Connection]":
 
 
 def db_option(where: str) -> str:
-    """The option, with a blank before it, that makes another command use this database.
+    """` --db PLACE`, to append to a suggested command so that it uses this database.
 
     Empty for the default database, and for a URL with a password, which is never printed.
     """
@@ -65,7 +65,7 @@ _LAST_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*$")
 
 
 def complete_field(incomplete: str) -> list[tuple[str, str]]:
-    """The fields whose names start like this, each with its meaning."""
+    """The fields whose names start with this text, each with its meaning."""
     return _completed("", incomplete)
 
 
@@ -162,7 +162,7 @@ Verbose = Annotated[
 
 
 def voice_of(ctx: typer.Context, *, quiet: bool, verbose: int) -> Voice:
-    """How much to print, as `-q` and `-v` say before the command, after it, or both."""
+    """How much to print, from `-q` and `-v` before or after the command."""
     before = ctx.find_root().params
     return Voice(
         quiet=quiet or bool(before.get("quiet")),

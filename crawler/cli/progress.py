@@ -1,4 +1,4 @@
-"""How work is going: a live display on a terminal, a plain line now and then elsewhere."""
+"""Show progress: a live display on a terminal, else a plain line every few seconds."""
 
 import signal
 import sys
@@ -31,7 +31,7 @@ Picture = tuple[float | None, Sequence[str]]
 
 
 def shows_live(voice: Voice) -> bool:
-    """Whether there is a live display, into which nothing else may write."""
+    """Whether there is a live display. If so, nothing else may write to stderr."""
     return not voice.quiet and sys.stderr.isatty()
 
 
@@ -80,7 +80,7 @@ def handling_signals(handle: Callable[[], object]) -> Iterator[None]:
 def at_work(
     voice: Voice, tally: Tally, picture: Callable[[], Picture]
 ) -> Iterator[Callable[[], bool]]:
-    """Show the progress of a block of work, and stop it in good order on Ctrl-C.
+    """Show the progress of a block of work, and stop it cleanly on Ctrl-C.
 
     Args:
         voice: How much to print.

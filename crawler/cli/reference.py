@@ -66,7 +66,7 @@ class Reading:
 
 
 def read_inputs(inputs: Iterable[str], *, api_url: str) -> Iterator[Reading]:
-    """Read the headers one after the other; an input that cannot be read has an outcome too.
+    """Read the headers one after the other. An input that cannot be read gets an outcome too.
 
     Args:
         inputs: Paths, and URLs that start with http.
@@ -114,12 +114,12 @@ def _read_url(text: str, *, api_url: str) -> Reading:
 
 
 def is_stored(ref: str) -> bool:
-    """Whether a REF is looked up in the database; else it is a path and needs none."""
+    """Whether a REF is looked up in the database. If not, it is a path."""
     return _STORED.fullmatch(ref) is not None or lacks_scheme(ref)
 
 
 def read_lora(ref: str, db: str | None) -> "LoraView":
-    """Everything known about the LoRA that a REF names.
+    """Everything that is known about the LoRA that a REF names.
 
     Args:
         ref: As typed.

@@ -92,7 +92,7 @@ def beforehand(job: Job, *, complete: bool) -> Iterator[str]:
     """The expected time and cost of a sync without --limit.
 
     Args:
-        job: What is to be done.
+        job: The options.
         complete: The whole list was read before.
     """
     walk = job.plan.walk
@@ -234,7 +234,7 @@ def preview(job: Job) -> int:
     """Print what the job would do and cost, store nothing, and return the exit code.
 
     Raises:
-        SiteError: The site is in trouble or refuses us.
+        SiteError: The site cannot be reached or refuses us.
     """
     with ExitStack() as stack:
         engine = None
@@ -313,7 +313,7 @@ async def _sync(job: Job, api_url: str, engine: Engine) -> Finished:
 def _stopper(
     stop: anyio.Event, scope: anyio.CancelScope, tally: SyncTally, voice: Voice
 ) -> Callable[[], object]:
-    """What a signal does: the first one asks for an orderly end, the second one cancels."""
+    """The signal handler: the first signal stops the run cleanly, the second one cancels it."""
 
     def end() -> None:
         if stop.is_set():

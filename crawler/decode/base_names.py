@@ -45,7 +45,7 @@ _SAME_LAYERS = (frozenset({"flux1", "chroma"}), frozenset({"hunyuan-image", "hun
 
 
 def certain_architecture(name: str) -> str | None:
-    """The architecture that the name of a base model stands for; None when others are possible."""
+    """The architecture that the name of a base model means; None when several are possible."""
     if len(name) > _MAX_CHARS:
         return None
     spelt = _plain(name)
@@ -56,7 +56,7 @@ def certain_architecture(name: str) -> str | None:
 
 
 def likely_architecture(name: str) -> str | None:
-    """The architecture by the start of the name alone; None for an unknown name."""
+    """The most likely architecture, from the start of the name; None for an unknown name."""
     spelt = _plain(name[:_MAX_CHARS])
     return next((found for start, _, found in _NAMES if re.match(start, spelt)), None)
 

@@ -7,7 +7,7 @@ columns and NaN as NULL. So every value passes one of two kinds of function.
   None for a value inside JSON.
 - The readers (`string`, `integer`, `number`, `boolean`, `moment`, `hexadecimal`) return a typed value,
   None when the trainer wrote that nothing was set, or raise UnreadableError. Nothing is clamped or
-  rounded. Metadata has every value as text, JSON inside it does not: they take both.
+  rounded. They accept text and JSON values, because metadata holds text only, but the text may be JSON.
 """
 
 import math
@@ -54,7 +54,7 @@ def text(raw: str) -> str:
 
 
 def json_value(value: Any, depth: int = MAX_DEPTH) -> Any:
-    """The JSON value with every text cleaned, and None for parts not finite, beyond 64 bits or too deep."""
+    """The JSON value with cleaned texts. Parts not finite, beyond 64 bits or too deep become None."""
     if isinstance(value, str):
         return text(value)
     if isinstance(value, float) and not math.isfinite(value):

@@ -1,8 +1,8 @@
 """Contradictions between the claims of the metadata and the facts of the tensors.
 
-Both keep their columns; a Problem is added. Only certain contradictions count. A rate for a text
-encoder without layers is not one, as `--network_train_unet_only` keeps the rate. Nor is a rank that
-arguments override layer by layer.
+Neither column changes; a Problem is added. Only certain contradictions count. A rate for a text
+encoder without layers is not one, as `--network_train_unet_only` keeps the rate. A rank that
+arguments override layer by layer is not one either.
 """
 
 from crawler.decode import clean

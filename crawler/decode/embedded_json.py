@@ -1,7 +1,7 @@
-"""Bounded JSON, or Python literals in its place, from the texts of an untrusted header.
+"""Read JSON, or Python literals, from the texts of an untrusted header, within limits.
 
-Metadata values are text. Trainers put JSON into some of them, and some tools write what Python prints
-instead. The readers here parse either, whatever the text is, and check the shape of the result:
+Metadata values are text. Trainers put JSON into some of them, and some tools write the
+`repr` of a Python value instead. The readers here parse both and check the shape of the result:
 
     text --read_json / read_literal--> value --an_object, datasets, ...--> the same value, or UnreadableError
 
@@ -117,9 +117,9 @@ def _as_json(value: Any) -> Any:
 
 
 def _integer(digits: str) -> int | float:
-    """The integer, or infinity when it has more digits than any that can be held.
+    """The integer; infinity when it has too many digits for any column.
 
-    Python refuses to read integers of more than 4,300 digits, and takes long over those below.
+    Python refuses integers of more than 4,300 digits, and is slow for slightly shorter ones.
     """
     return int(digits) if len(digits) <= MAX_NUMBER_CHARS else math.inf
 
@@ -163,7 +163,7 @@ def read_key(
 
 
 def an_object(value: Any, most: int | None = None) -> Mapping[str, Any]:
-    """The value, if it is a JSON object of at most so many members.
+    """The value, if it is a JSON object with at most this many members.
 
     Raises:
         UnreadableError: `wrong_shape` or `too_long`.

@@ -60,7 +60,7 @@ def storage_rule(text: str) -> str:
     """A value of `--storage-host`, in lower case.
 
     Raises:
-        UsageError: It is not a host name, but a URL for example, or it has a port.
+        UsageError: It is not a host name (a URL, for example), or it has a port.
     """
     if not _HOST_RULE.fullmatch(text):
         raise UsageError(
@@ -73,7 +73,7 @@ def storage_rule(text: str) -> str:
 def followed(location: bytes, base: yarl.URL) -> str:
     """The URL of a `Location`, with its spelling kept; a relative one starts from `base`.
 
-    Spaces and bytes beyond ASCII are percent-encoded, as browsers do: a request line has none.
+    Spaces and bytes beyond ASCII are percent-encoded, as in browsers: a request line cannot contain them.
 
     Raises:
         RequestError: It is empty, too long or contains control characters.

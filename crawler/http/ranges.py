@@ -1,4 +1,4 @@
-"""Read a stored file up to the end of its header, with as few and as short ranges as possible.
+"""Read the header of a stored file with few, short ranges.
 
 FirstRange chooses the length of the first range from the headers seen so far, so that it holds almost
 every header. `read_header` asks for that range, and for a second one if the header is longer. It checks
@@ -63,7 +63,7 @@ class FirstRange:
         self._seen[base_model].append(header_bytes)
 
     def bytes_for(self, base_model: str | None) -> int:
-        """The length of the first range."""
+        """How many bytes to request first for a file of this base model."""
         seen = self._seen.get(base_model, ())
         if len(seen) < MIN_SEEN:
             return DEFAULT_FIRST_BYTES

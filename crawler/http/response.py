@@ -36,7 +36,7 @@ class Response:
     Args:
         response: Not read yet; the caller closes it.
         meter: Counts the body's bytes.
-        unpacked: Whether to unpack a gzip body. Other encodings were not asked for, and nested ones
+        unpacked: Whether to unpack a gzip body. Other encodings were not requested, and nested ones
             could unpack to any size.
     """
 
@@ -65,7 +65,7 @@ class Response:
 
     @property
     def content_length(self) -> int | None:
-        """Bytes of the body as it is sent, None when the server does not say."""
+        """Bytes of the body as sent, None when the server does not state it."""
         text = self.header("Content-Length")
         return int(text) if _LENGTH.fullmatch(text) else None
 

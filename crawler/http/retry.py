@@ -67,10 +67,10 @@ class RequestError(LoraCrawlError):
 
 
 def even_turns(rate: float) -> Turn:
-    """Turns 1/rate seconds apart; no second holds more than rate + 1 of them.
+    """A limiter that lets a request through every 1/rate seconds, at most rate + 1 in any second.
 
     Args:
-        rate: Turns a second; 0 means no limit.
+        rate: Requests a second; 0 means no limit.
 
     Raises:
         UsageError: The rate is negative or not finite.
@@ -99,7 +99,7 @@ def retry_after(text: str | None, now: datetime | None = None) -> float | None:
 
 
 def pause(waits: Waits, failures: int, asked: float | None) -> float:
-    """Seconds to wait after this many failures; what the server asked for takes precedence.
+    """Seconds to wait after this many failures; a `Retry-After` takes precedence.
 
     The jitter keeps fetchers that failed together from retrying together.
     """
@@ -112,7 +112,7 @@ def pause(waits: Waits, failures: int, asked: float | None) -> float:
 async def with_retries(
     once: Callable[[], Coroutine[object, object, T]], *, tries: int, waits: Waits
 ) -> T:
-    """The result of `once`, called again while its RequestError says that a retry may help.
+    """The result of `once`, which is called again while a RequestError allows a retry.
 
     Raises:
         RequestError: The last one, once the tries are used up or a retry cannot help.

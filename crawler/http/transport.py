@@ -92,7 +92,7 @@ def request_for(url: yarl.URL, headers: Mapping[str, str]) -> httpx.Request:
 
 
 class _Body(AiohttpResponseStream):
-    """A body in pieces that suit ranges; a piece of gzip unpacks to 66 MB at most."""
+    """A response body, read in pieces small enough that a gzip piece unpacks to at most 66 MB."""
 
     CHUNK_SIZE = 64 * 1024
 
@@ -167,8 +167,8 @@ async def _without_resending(
 ) -> aiohttp.ClientResponse:
     """Turn errors into httpx's before aiohttp sees them.
 
-    aiohttp would send a GET again when the connection closes: past the rate limit, and as a second
-    counted download.
+    When the connection closes, aiohttp would send a GET again. That would bypass the rate limit and
+    could count as a second download.
     """
     with map_aiohttp_exceptions():
         return await handler(request)

@@ -69,13 +69,13 @@ class Pair:
 
 
 def identity(a: Side, b: Side) -> tuple[Pair, ...]:
-    """The IDENTITY columns that at least one of the two has."""
+    """The IDENTITY columns that either LoRA has."""
     pairs = (Pair("", name, a.row.get(name), b.row.get(name)) for name in IDENTITY)
     return tuple(pair for pair in pairs if pair.a is not None or pair.b is not None)
 
 
 def compare(a: Side, b: Side) -> tuple[Pair, ...]:
-    """Every setting that at least one of the two has, in the order of the columns, then folders and tags.
+    """Every setting that either LoRA has, in the order of the columns, then folders and tags.
 
     Objects are compared entry by entry.
     """
@@ -139,7 +139,7 @@ def _folders(side: Side) -> dict[str, str]:
 
 
 def _tags(a: Side, b: Side) -> Iterator[Pair]:
-    """The number of tags that both have, and the tags that only one has, the most frequent first."""
+    """The number of common tags, and the tags of only one LoRA, the most frequent first."""
     one, other = _counts(a), _counts(b)
     if one is None or other is None:
         yield Pair(PARTS, "tags_only_here", one, other)
@@ -161,12 +161,12 @@ def _counts(side: Side) -> dict[str, int] | None:
 
 
 def _keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """The keys of both: those of the first, then those that only the second has."""
+    """The keys of both LoRAs: those of the first, then the further ones of the second."""
     return list(dict.fromkeys((*one, *other)))
 
 
 def _plain(value: Any) -> Any:
-    """The value in one form, whether it comes from a database or from a file."""
+    """The value as plain data, so that values from a database and from a file can be compared."""
     match value:
         case datetime() if value.tzinfo is not None:
             return value.astimezone(UTC).replace(tzinfo=None)

@@ -134,7 +134,7 @@ def scale(counted: Counted, *, clock: bool = False) -> Scale:
 
 
 def bins(counted: Counted, on: Scale) -> tuple[Bin, ...]:
-    """The bars of one group; there is a bar below the first start only where it is needed."""
+    """The bins of one group. A bin below the first start is added only if it has values."""
     counts = [0] * (len(on.starts) + 1)
     for value, number in counted.items():
         counts[bisect_right(on.starts, value)] += number
@@ -153,7 +153,7 @@ def _ends(counted: Counted) -> tuple[float, float]:
 
 
 def _from_to(ladder: Sequence[float], low: float, high: float) -> tuple[float, ...]:
-    """The steps from the last one up to `low` to the last one up to `high`."""
+    """The steps between `low` and `high`, beginning with the largest step not above `low`."""
     first = max(bisect_right(ladder, low) - 1, 0)
     return tuple(ladder[first : max(bisect_right(ladder, high), first + 1)])
 
@@ -211,12 +211,12 @@ class Part:
 
     Attributes:
         population: The rows of the group.
-        count: Rows among these that have the field; everything below is about them.
+        count: Rows of the group that have the field; the attributes below describe them.
         spread: For a number; None for other fields and without values.
         bins: For a number, on the scale of the summary.
         values: For text and true/false, the most frequent values with their number of rows, at most
             MAX_VALUES; for a time, every month or year in order.
-        distinct: Number of different values, also of those not in `values`; 0 for numbers.
+        distinct: Number of different values, including those not in `values`; 0 for numbers.
     """
 
     population: Population

@@ -20,7 +20,7 @@ class Order(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListQuery:
-    """One question to a catalogue: an order, filters, and one of the two maturity passes.
+    """One list query: an order, filters, and one of the two maturity passes.
 
     Attributes:
         types: The site's model types, a union.
@@ -45,7 +45,7 @@ class File:
     Attributes:
         file_id: The site's own id, positive; negative for a local file.
         name: The file name as the site gives it.
-        type: The site's word for it (`Model`, `Training Data`, `VAE` …).
+        type: The site's name for its type (`Model`, `Training Data`, `VAE` …).
         format: The format that the site names (`SafeTensor`, `PickleTensor` …), None when it names none.
         size_bytes: As the site gives it, rounded from KiB; None when it gives none.
         sha256: In upper-case hexadecimal digits; None until the site has hashed the file.

@@ -73,7 +73,7 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """The end of one file in this run, ready to be stored.
+    """The result of one file in this run, ready to be stored.
 
     Attributes:
         reason: Explains the outcome, in words; empty when it needs no explanation.
@@ -137,7 +137,7 @@ class LocalResult:
     Attributes:
         result: Its target's id is negative.
         hashes: None when they were not requested.
-        claimed_weights: SHA-256 of the weights by the header's claim, None without a usable one.
+        claimed_weights: SHA-256 of the weights as the header claims it; None without a usable claim.
     """
 
     file: LocalFile

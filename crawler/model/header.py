@@ -18,7 +18,7 @@ class Tensor(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         dtype: The format's own name (`F16`, `BF16`, `F32` …).
         shape: Empty for a scalar.
-        data_offsets: The first byte, and the byte behind the last, from the end of the header.
+        data_offsets: The first byte, and the byte after the last, counted from the end of the header.
     """
 
     dtype: str
@@ -36,13 +36,13 @@ class Form(msgspec.Struct, frozen=True, gc=False):
 class TensorTable(Mapping[str, Tensor]):
     """The tensors of a header in columns: thousands of names, few forms.
 
-    As a mapping it has each tensor by its name. These are made on first use, since most readers need
-    only the columns.
+    It is also a mapping from name to Tensor. The tensors are created on first use, because most readers
+    need only the columns.
 
     Attributes:
         stems: The beginnings of the names.
-        ends: The ends of the names. Every stem has each end, in this order. A header without such
-            order has the names as stems, and one empty end.
+        ends: The ends of the names. Every stem has each end, in this order. If the names do not follow
+            this pattern, the stems are the names, and the only end is empty.
         form_of: A key of `forms` for every name, stem by stem.
         forms: The distinct forms.
         bounds: The first byte of every tensor, from the end of the header, and the end of the last.

@@ -1,4 +1,4 @@
-"""How a file ended."""
+"""The outcome of a file."""
 
 from enum import StrEnum
 

@@ -80,8 +80,8 @@ class Directory:
 
     Attributes:
         number: From 0 over all datasets of the file.
-        dataset_number: Its dataset; None when the metadata has none. A run of plain directories has
-            one dataset, number 0, made of its flat settings.
+        dataset_number: Its dataset; None when the metadata has none. A run without a dataset
+            config has one dataset, number 0, made of its flat settings.
         name: The base name, as the trainer wrote it.
         repeats: How often each image is used per epoch.
         image_count: Distinct images.

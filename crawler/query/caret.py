@@ -1,4 +1,4 @@
-"""Draw the place of an error under the text of the query."""
+"""Mark the place of an error below the text of the query."""
 
 from unicodedata import category, east_asian_width
 

@@ -127,7 +127,7 @@ def _unknown(text: str, at: int) -> QueryError:
 
 
 def _alternatives(text: str, at: int) -> tuple[Token, ...]:
-    """The alternatives after a colon, up to a blank or a closing bracket that they do not open."""
+    """The alternatives after a colon, up to a blank or an unmatched closing bracket."""
     result = []
     while True:
         token = _quoted(text, at) if text[at : at + 1] in ("'", '"') else _word(text, at)
@@ -208,7 +208,7 @@ class TokenStream:
         return self.take()
 
     def unexpected(self, wanted: str, hint: str = "", token: Token | None = None) -> QueryError:
-        """The error about a token, by default the next one, when another one is expected."""
+        """The error for an unexpected token, by default the next one."""
         token = token or self.next
         got = {
             Mark.END: "but the text ends here",

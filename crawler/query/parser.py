@@ -40,7 +40,7 @@ class Parser(TokenStream):
         self._depth = 0
 
     def parse(self) -> Part:
-        """The condition that the whole text states.
+        """The condition of the whole text.
 
         Raises:
             QueryError: The text is not a condition; the error has a place but not the text.
@@ -231,7 +231,7 @@ _JOINTS = frozenset({*COMPARISONS, "*", "/", "%", ",", "and", "or", "in", "like"
 
 
 def parse(words: Sequence[str], fields: Mapping[str, Field]) -> Node | None:
-    """The condition that all words together state; None when there is no word.
+    """The condition that all words form together; None without words.
 
     Each word is a condition of its own, and all must hold. If a word is only a fragment of one, as in
     `network_dim '>' 64`, the shell has split a condition at its blanks: then all words are parsed as

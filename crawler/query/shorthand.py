@@ -7,7 +7,7 @@
 
 - A number may be a range, which includes its ends.
 - Text is compared without regard to the case of ASCII letters; `*` matches any text.
-- A date is the whole year, month, day … that it names; as an end of a range it is the first instant.
+- A date means the whole year, month, day … . As an end of a range it means the first instant.
 - A list matches if the value is a member, spelled exactly so.
 - `*` alone matches any value, for every kind of field.
 - Commas separate alternatives. A value in quotes may contain blanks and commas, and no character in

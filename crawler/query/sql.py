@@ -1,7 +1,7 @@
 """Compile a checked tree to a SQL condition, with every constant as a bound value.
 
 Both databases give the same answer, that of SQLite. The condition for PostgreSQL differs where
-PostgreSQL by itself would answer otherwise:
+PostgreSQL would give another result by default:
 
 - integers are added and multiplied as NUMERIC, which has no largest value;
 - a divisor 0 becomes NULL, so `/` and `%` by 0 are NULL;
@@ -73,8 +73,8 @@ class Schema:
         is_postgresql: Whether the statement is for PostgreSQL, not for SQLite.
         columns: By field; for `tags` any column that is NULL where the tags are unknown.
         type_of: The column type of a kind.
-        has: Builds the test whether a list, by name, has a member. It is never NULL where the column
-            of the list is not.
+        has: Builds the test whether the list of this name has a member. The result is NULL only if the
+            column of the list is NULL.
     """
 
     is_postgresql: bool

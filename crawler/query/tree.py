@@ -127,7 +127,7 @@ class Is:
 
 @dataclass(frozen=True, slots=True)
 class Has:
-    """Whether a list has a member, spelled exactly so; unknown where there is no list."""
+    """Whether a list has exactly this member; unknown if there is no list."""
 
     name: str
     member: str | int | float

@@ -106,7 +106,7 @@ class Part:
 
     @property
     def described(self) -> str:
-        """What a message calls it: a field by its name and kind, anything else by its kind."""
+        """The part as messages name it: a field by its name and kind, anything else by its kind."""
         kind = WORDS[self.kind]
         return f"{self.node.name}, {kind}," if isinstance(self.node, Column) else kind
 
@@ -197,7 +197,7 @@ def _compared(parts: Sequence[Part]) -> tuple[Kind, list[Part]]:
 
 
 def _chosen(parts: Sequence[Part]) -> tuple[Kind, list[Part]]:
-    """Parts that give one value, like the sides of `+`: NUMBER where any of them is."""
+    """Convert parts to one common kind, as the sides of `+` need: NUMBER if any part is a NUMBER."""
     fields = [part for part in parts if not _is_literal(part)] or parts
     return _agreed(parts, _common(parts if {part.kind for part in parts} <= NUMBERS else fields))
 
@@ -260,7 +260,7 @@ def _require(part: Part, kinds: frozenset[Kind] | set[Kind], message: str) -> No
 
 
 def signed(sign: str, operand: Part, start: int) -> Part:
-    """`-operand` or `+operand`; a literal changes its sign at once."""
+    """`-operand` or `+operand`. A literal becomes a literal with the other sign."""
     _require(operand, NUMBERS, "a sign needs a number")
     node = operand.node
     if sign == "+":

@@ -10,8 +10,8 @@ token by token, with regular expressions for the tokens. Where it differs from o
 - Ignored fields are checked as closely as used ones: syntax, surrogates, nesting, range of numbers.
 - At most 127 containers may be open. A number must fit a float in serde_json's own arithmetic.
 
-Long runs of simple values in an ignored field are one match of a pattern, so a header costs few
-Python steps even when it is long.
+Long runs of simple values in an ignored field are matched by one pattern, so even a long header
+takes few Python steps.
 """
 
 import re
@@ -59,7 +59,7 @@ _EASY = (
 
 
 def _token(pattern: str) -> re.Pattern[bytes]:
-    """The pattern, with any blanks in front."""
+    """Compile a pattern that also accepts blanks before the token."""
     return re.compile((_BLANK + pattern).encode())
 
 
@@ -135,7 +135,7 @@ def read_exactly(raw: bytes) -> tuple[dict[str, Tensor], dict[str, str] | None]:
     return tensors, metadata
 
 
-# Each function below takes the place of a value and returns the value with the place behind it.
+# Each function below takes the position of a value and returns the value and the position after it.
 
 
 def _metadata(raw: bytes, at: int) -> tuple[dict[str, str] | None, int]:
@@ -244,7 +244,7 @@ def _key(raw: bytes, at: int) -> tuple[str, int]:
 
 
 def _separator(raw: bytes, at: int, closer: bytes) -> tuple[bool, int]:
-    """Whether another element follows, and the place behind the comma or the closing bracket."""
+    """Whether another element follows, and the position after the comma or the closing bracket."""
     found = _SEPARATOR.match(raw, at)
     if found is not None and found[1] in (b",", closer):
         return found[1] == b",", found.end()
@@ -265,7 +265,7 @@ def _wrong(raw: bytes, at: int, name: str, what: str, *, depth: int) -> HeaderEr
 
 
 def _expect(pattern: re.Pattern[bytes], raw: bytes, at: int, expected: str) -> re.Match[bytes]:
-    """The token at a place; raises HeaderError when something else is there."""
+    """The token at a position; raises HeaderError if there is another one."""
     found = pattern.match(raw, at)
     if found is None:
         raise _malformed(raw, at, expected)
@@ -311,7 +311,7 @@ def _skip_value(raw: bytes, at: int, *, depth: int) -> int:
 
 
 def _close(raw: bytes, at: int, closers: bytearray) -> int:
-    """The place of the next element; of the end of the whole value, when no container stays open."""
+    """The position of the next element, or the end of the whole value if no container stays open."""
     while closers:
         found = _expect(_AFTER, raw, at, "a separator")
         ends = found[1][: len(closers)]
@@ -325,7 +325,7 @@ def _close(raw: bytes, at: int, closers: bytearray) -> int:
 
 
 def _skip_easy(raw: bytes, at: int, closers: bytearray, depth: int) -> int:
-    """The place of the first value in the innermost container that is last or not easy."""
+    """The position of the first value in the innermost container that is the last one or not easy."""
     in_object = closers.endswith(b"}")
     if depth + len(closers) < _MAX_OPEN:  # an easy value may open one more container
         at = _expect(_EASY_MEMBERS if in_object else _EASY_ELEMENTS, raw, at, "anything").end()

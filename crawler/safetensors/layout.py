@@ -54,14 +54,14 @@ def body_bytes(tensors: Mapping[str, Tensor]) -> int:
 
 
 def unknown_dtype(name: str, dtype: str) -> HeaderError:
-    """The error for a tensor of a dtype that the format does not have."""
+    """The error for a tensor with an unknown dtype."""
     return HeaderError(
         "invalid_tensor", f"tensor {quoted(name)} has the unknown dtype {quoted(dtype)}"
     )
 
 
 def _check_tensor(name: str, tensor: Tensor, due: int) -> None:
-    """Raise HeaderError unless the tensor begins at `due` and has as many bytes as dtype and shape need."""
+    """Raise HeaderError unless the tensor begins at `due` and its length fits dtype and shape."""
     begin, stop = tensor.data_offsets
     if begin != due or stop < begin or stop > MAX_U64:
         far = max(begin, stop) > MAX_U64

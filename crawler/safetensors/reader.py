@@ -5,11 +5,11 @@
     the rest   the tensors' bytes, without gaps
 
 The safetensors library 0.8 is the law. What it accepts as a whole file is read identically from the
-header alone; what it refuses raises HeaderError. Three readers share the work, fastest first, and each
-leaves to the next what it cannot prove:
+header alone; what it refuses raises HeaderError. Three readers are tried, fastest first. Each
+passes a header that it cannot verify to the next:
 
 1. `usual_reader`: a header as the library writes it, read in columns.
-2. `_read_plain`: JSON read by msgspec, when nothing in it is read differently by the library.
+2. `_read_plain`: JSON read by msgspec, if the library would read it identically.
 3. `exact_reader`: everything else, token by token.
 
 Codes of HeaderError: header_too_small, header_too_large, invalid_length, invalid_utf8, invalid_json,
@@ -48,7 +48,7 @@ _COMMA = re.compile(rb"[ \t\n\r]*,")
 
 
 class _Outline(msgspec.Struct, gc=False):
-    """A header of which only the metadata is read."""
+    """A header, decoded only for its metadata."""
 
     metadata: msgspec.Raw = msgspec.field(name="__metadata__")
 
@@ -115,7 +115,7 @@ def _parse(data: bytes, file_bytes: int | None) -> Header:
 
 
 def _length(start: bytes, file_bytes: int | None) -> int:
-    """The length of the JSON by the first 8 bytes; raises HeaderError when it is impossible."""
+    """The length of the JSON from the first 8 bytes; raises HeaderError if it is impossible."""
     if len(start) < LENGTH_BYTES:
         raise HeaderError(
             "header_too_small", f"{len(start)} bytes are too few: a safetensors file has at least 8"
@@ -174,7 +174,7 @@ def _read_plain(raw: bytes) -> tuple[dict[str, Tensor], dict[str, str] | None] |
 
 
 def _split(raw: bytes) -> tuple[dict[str, str] | None, bytes]:
-    """The metadata, and the header without it. Raises what msgspec raises, or ValueError.
+    """The metadata, and the header without it. Raises the errors of msgspec, or ValueError.
 
     When the key that is cut out is one of two, or stands inside a tensor, the real one stays in the
     header, where its texts are not a tensor: the header is then not plain.

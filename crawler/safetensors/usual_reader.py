@@ -1,10 +1,10 @@
-"""Reads a header that is written as the safetensors library writes it: the fast reader.
+"""The fast reader, for headers formatted as by the safetensors library.
 
 The library writes the metadata first, then the tensors in the order of their bytes, each with dtype,
 shape and offsets in this order, without blanks. Python's `json` writes the same with blanks behind
 commas and colons. Both are read without a Python step per tensor. A file has few distinct dtypes and
-shapes, so the text that must stand between the names can be generated from them. The header is valid
-when its text is exactly that. Any other header, valid or not, is left to the slower readers.
+shapes, so the expected text between the names can be generated from them. The header is valid if its
+text equals the expected text. Any other header, valid or not, is left to the slower readers.
 """
 
 import re
@@ -38,7 +38,7 @@ _ENCODER: Final = msgspec.json.Encoder()
 
 @dataclass(frozen=True, slots=True)
 class _Spelling:
-    """How the JSON is written.
+    """How the JSON is formatted.
 
     Attributes:
         comma: Between elements, blanks included.
@@ -94,7 +94,7 @@ class _Sizes(dict[bytes, int]):
         self._spelling = spelling
 
     def __missing__(self, written: bytes) -> int:
-        """Raises ValueError when the form is not usual."""
+        """The size of a new form; raises ValueError if the form is not in the expected format."""
         found = self._spelling.form.fullmatch(written)
         if found is None:
             raise ValueError("not written as usual")
@@ -128,7 +128,7 @@ def read_usual(raw: bytes) -> tuple[TensorTable, dict[str, str] | None] | None:
 def _read(
     raw: bytes, first: int, spelling: _Spelling
 ) -> tuple[TensorTable, dict[str, str] | None] | None:
-    """The same, with the first entry at `first`. Raises what msgspec raises."""
+    """As `read_usual`, with the first entry at `first`. Raises the errors of msgspec."""
     opening = b'{"__metadata__"' + spelling.colon
     if raw.startswith(opening):
         # When both parts are valid by themselves, so is the whole, wherever it was cut.
@@ -143,16 +143,16 @@ def _read(
 
 
 def _tensors(text: bytes, spelling: _Spelling) -> TensorTable | None:
-    """The tensors, None when they are not written as usual.
+    """The tensors; None if they are not formatted as by the library.
 
-    The proof: closing brackets cut the text into two parts per tensor, and an opening brace cuts the
-    first of these in two. This gives names with the text around them; forms, which must match the one
-    pattern; and offsets, which must equal those that follow from the forms, in one comparison. With
-    the end of the header this is the whole text.
+    The text is split at closing brackets into two parts per tensor, and the first part is split at the
+    opening brace. The pieces are the names, the forms and the offsets. The forms must match one pattern.
+    The offsets must equal those computed from the forms. Together the pieces are the whole text, so
+    nothing in it is unchecked.
 
     Args:
-        text: A brace and a comma, as if another tensor came before, then the tensors to the end.
-        spelling: How they are written.
+        text: A closing brace and a comma, as after another tensor, then the tensors to the end.
+        spelling: How the JSON is formatted.
     """
     if b"\\" in text:
         return None
@@ -215,7 +215,7 @@ def _stems(around: Sequence[bytes], ends: Sequence[str], spelling: _Spelling) ->
 
 
 def _names(around: Sequence[bytes], end: str, spelling: _Spelling) -> list[str]:
-    """Names without the text around them and without their common end.
+    """The names, without the surrounding text and without their common end.
 
     Raises:
         ValueError: They are not JSON texts.
@@ -225,7 +225,7 @@ def _names(around: Sequence[bytes], end: str, spelling: _Spelling) -> list[str]:
 
 
 def _offsets(bounds: Sequence[int], spelling: _Spelling) -> bytes:
-    """The offsets of every tensor as written, each with the text in front of it."""
+    """The expected text of the offsets of every tensor."""
     pairs = _ENCODER.encode(list(pairwise(bounds)))
     if len(spelling.comma) > 1:
         pairs = pairs.replace(b",", spelling.comma)

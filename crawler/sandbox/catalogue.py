@@ -1,4 +1,4 @@
-"""A made-up catalogue: its models in each order, the bytes of its files, and how a crawl ends."""
+"""A made-up catalogue: its models in each order, the bytes of its files, and the true outcomes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -48,9 +48,9 @@ class Sort(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """What becomes of a catalogue in a week, in shares of the models that were there; by default nothing.
+    """Changes of a catalogue in a week, as shares of the existing models; by default none.
 
-    The same changes of the same catalogue hit the same models.
+    The same changes of the same catalogue affect the same models.
     """
 
     new_models: float = 0.0  # models that were not there before
@@ -85,7 +85,7 @@ class Place(NamedTuple):
 
 
 class Catalogue:
-    """Models, versions, files and bytes, all of them a function of what it is made with.
+    """Models, versions, files and bytes, all determined by the arguments.
 
     Attributes:
         models: The oldest first, those of later weeks at the end.
@@ -93,9 +93,9 @@ class Catalogue:
 
     Args:
         size: Number of models at first.
-        seed: Another seed is another catalogue.
-        faults: What is out of order; by default about what the real catalogue has.
-        weeks: What has changed since, week by week.
+        seed: A different seed gives a different catalogue.
+        faults: The faults; by default about those of the real catalogue.
+        weeks: The changes since then, one item for each week.
     """
 
     def __init__(
@@ -122,12 +122,12 @@ class Catalogue:
         self.size_of = lru_cache(_REMEMBERED_SIZES)(lambda it: self.content(self.files[it]).size)
 
     def later(self, changes: Changes) -> "Catalogue":
-        """The same catalogue a week later; what both list keeps its ids."""
+        """The same catalogue a week later. Ids do not change."""
         return Catalogue(self.size, self.seed, self.faults, (*self.weeks, changes))
 
     @cached_property
     def orders(self) -> Mapping[Sort, Sequence[tuple[Rank, SiteModel]]]:
-        """Every model behind its rank, ascending, for each order."""
+        """For each order, pairs of rank and model, ascending."""
         return {
             sort: sorted(((rank_of(it, sort), it) for it in self.models), key=itemgetter(0))
             for sort in Sort
@@ -163,10 +163,10 @@ class Catalogue:
         return digits(64, f"{part} {self.seed} {file.file_id} {file.generation}")
 
     def truth(self, *, mature: bool = True, key: bool = True) -> dict[int, Outcome]:
-        """The outcome of every file, by its id, after a perfect crawl of everything that is listed.
+        """The outcome of every file, by its id, after a complete crawl of everything that is listed.
 
         Args:
-            mature: Both maturity passes; else the ordinary one alone.
+            mature: Both maturity passes; else only the general one.
             key: Whether a valid API key is sent.
         """
         return {
@@ -180,7 +180,7 @@ class Catalogue:
     def _next_week(
         self, models: Sequence[SiteModel], ever: int, week: int, changes: Changes
     ) -> Iterator[SiteModel]:
-        """The models a week later, the new ones last. Of the `ever` models some may be gone."""
+        """The models a week later, the new ones last. `ever` counts all models, including those gone."""
         dice, begin = dice_for(self.seed, "week", week), LAST_DAY + timedelta(weeks=week)
         hit = {
             change: set(dice.sample(range(len(models)), round(len(models) * share)))
@@ -201,7 +201,7 @@ class Catalogue:
 def _changed(
     model: SiteModel, kinds: set[str], dice: Random, begin: datetime, faults: Faults
 ) -> SiteModel:
-    """A model after a week that began at `begin`; `kinds` has the names of the changes that hit it."""
+    """A model after a week that began at `begin`; `kinds` names the changes that affect it."""
     newest, *older = model.versions
     first, *others = newest.files
     if "replaced_files" in kinds:
@@ -229,7 +229,7 @@ def _changed(
 
 
 def rank_of(model: SiteModel, sort: Sort) -> Rank:
-    """What an order compares: ties are in the order of the ids."""
+    """The sort key of a model in an order. Ties are sorted by id."""
     if sort is Sort.OLDEST:
         return (model.versions[0].published_at.timestamp(), 0, model.model_id)
     if sort is Sort.MOST_DOWNLOADED:
@@ -238,7 +238,7 @@ def rank_of(model: SiteModel, sort: Sort) -> Rank:
 
 
 def refusal_of(file: SiteFile, *, key: bool) -> Outcome | None:
-    """How a request for a file, with a valid API key or without one, is refused; None if it is not."""
+    """The refusal of a request for a file, with or without a valid API key; None if it is granted."""
     if file.refusal is Outcome.LOGIN_REQUIRED and key:
         return None
     if file.refusal is Outcome.FORBIDDEN and not key:

@@ -1,4 +1,4 @@
-"""The nouns of the catalogue, and models drawn from a seed."""
+"""The types of the catalogue, and models generated from a seed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -43,7 +43,7 @@ _ODD_STEMS = ("猫耳 スタイル", "naïve + more & more", 'a "quoted" name', 
 
 
 class Body(StrEnum):
-    """What the bytes of a file are; all but the first are named like the switch that causes them."""
+    """The kind of content of a file. All except the first have the name of the fault that causes them."""
 
     TRAINED = "trained"
     NO_METADATA = "no_metadata"
@@ -93,12 +93,12 @@ class SiteModel:
     versions: tuple[SiteVersion, ...]
 
     def in_pass(self, *, mature: bool) -> bool:
-        """Whether one of the two maturity passes shows it."""
+        """Whether a maturity pass shows the model."""
         return not self.minor if mature else bool(self.level & 1)
 
 
 def dice_for(seed: int, *place: object) -> Random:
-    """A generator for one place of a catalogue: the same place always draws the same."""
+    """A random generator for one place of a catalogue. The same place always gives the same numbers."""
     return Random("/".join(map(str, (seed, *place))))  # noqa: S311 - nothing here is a secret
 
 
@@ -120,7 +120,7 @@ def draw_model(
 ) -> SiteModel:
     """The model at a position, which decides its ids.
 
-    The same draws are made whatever the faults are, so that a fault changes nothing else.
+    The draws do not depend on the faults, so a fault changes nothing else.
     """
     name, kind = draw_subject(dice)
     month = (last_version_at.year, last_version_at.month)
@@ -162,7 +162,7 @@ def draw_model(
 
 
 def draw_subject(dice: Random) -> tuple[str, str]:
-    """The name of a model and one of KINDS. Nobody real is meant."""
+    """The name of a made-up model, and one of KINDS."""
     kind = dice.choices(KINDS, (60, 25, 15))[0]
     if kind == "style":
         return f"{dice.choice(_STYLES)} Style", kind
@@ -194,7 +194,7 @@ def draw_files(dice: Random, stem: str, version_id: int, faults: Faults) -> Iter
 
 
 def draw_body(dice: Random, faults: Faults) -> Body:
-    """What the bytes of a file are."""
+    """The kind of content of a file."""
     shares = {body: getattr(faults, body) for body in Body if body is not Body.TRAINED}
     trained = max(0, 1 - sum(shares.values()))
     return dice.choices((*shares, Body.TRAINED), (*shares.values(), trained))[0]

@@ -1,4 +1,4 @@
-"""What goes wrong on purpose: the switches, which requests they strike, and the counts of a sandbox."""
+"""Deliberate faults: the switches, which requests they affect, and the counters of a sandbox."""
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ class Faults:
     """How often each fault occurs, from 0 (never, the default) to 1 (always).
 
     The switches up to `giant_body` describe the catalogue and are the same at every try. The others
-    trouble single requests.
+    affect single requests.
     """
 
     mature_only: Share = 0.0  # models that the ordinary maturity pass hides
@@ -74,7 +74,7 @@ class Faults:
 
     @classmethod
     def full(cls) -> Self:
-        """Everything that a crawl must survive, but for what ends a run: `quota`, `region_blocked`.
+        """Everything that a crawl must survive, except what ends a run: `quota`, `region_blocked`.
 
         One list URL or one file fails at most twice, so a third try succeeds. More models share one
         time than a page of the list holds.
@@ -92,7 +92,7 @@ class Faults:
 
 @dataclass(slots=True)
 class Counters:
-    """What a sandbox has seen. Only its own thread writes; `copy` is a picture for the others."""
+    """Counts of the requests to a sandbox. Only its own thread writes; others read a `copy`."""
 
     api_requests: int = 0  # to the API host
     lists: int = 0  # pages of the list among them
@@ -115,10 +115,10 @@ class Counters:
 
 
 class FaultSchedule:
-    """Which requests the faults strike: a function of the seed, the subject and the number of tries.
+    """Which requests a fault affects: a function of the seed, the subject and the number of tries.
 
-    The same requests meet the same faults in whatever order they come. A subject is what a request
-    asks for: a file by its id, or any other address.
+    The same requests get the same faults, in any order. A subject is what a request asks for: a file by
+    its id, or any other URL.
     """
 
     def __init__(self, seed: int, faults: Faults, injected: Counter[str]) -> None:
@@ -130,7 +130,7 @@ class FaultSchedule:
         self._renewed: set[str] = set()
 
     def happens(self, fault: str, subject: str) -> bool:
-        """Whether this request is one of the share that a fault strikes."""
+        """Whether the fault affects this request."""
         self._tries[fault, subject] += 1
         place = f"{self._seed}/{fault}/{subject}/{self._tries[fault, subject]}"
         struck: bool = Random(place).random() < getattr(self.faults, fault)  # noqa: S311
@@ -139,14 +139,14 @@ class FaultSchedule:
         return struck
 
     def fails(self, fault: str, subject: str) -> bool:
-        """As `happens`, for a failure that another try may mend: at most `most_strikes` of them."""
+        """As `happens`, for a failure that a retry can solve: at most `most_strikes` of them."""
         most = self.faults.most_strikes
         struck = (most is None or self._failures[subject] < most) and self.happens(fault, subject)
         self._failures[subject] += struck
         return struck
 
     def spoils_link(self, fault: str, subject: str) -> bool:
-        """As `fails`, for a failure that only a new link mends: once for each subject."""
+        """As `fails`, for a failure that only a new link solves: once for each subject."""
         struck = subject not in self._renewed and self.fails(fault, subject)
         if struck:
             self._renewed.add(subject)
@@ -155,7 +155,7 @@ class FaultSchedule:
     def refused(self, fault: str, subject: str) -> None:
         """Record a final refusal: with `most_strikes` the subject never fails in another way.
 
-        A client that asks again after a 404 would otherwise end with the failure of its last try.
+        Otherwise a client that retries after a 404 could end with another failure.
         """
         self._injected[fault] += 1
         self._failures[subject] += self.faults.most_strikes or 0

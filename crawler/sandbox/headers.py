@@ -32,7 +32,7 @@ class Base(StrEnum):
 
 
 class Algo(StrEnum):
-    """How a network stores its change, in the words of `network_algo`."""
+    """The algorithm of a network, as a value of `network_algo`."""
 
     LORA = "lora"
     LOCON = "locon"
@@ -43,7 +43,7 @@ class Algo(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """What decides the tensor list of a file."""
+    """The properties that determine the tensor list of a file."""
 
     base: Base
     algo: Algo

@@ -1,4 +1,4 @@
-"""A training run in the words of each trainer, as the `__metadata__` of a header.
+"""A training run as `__metadata__`, in the format of each trainer.
 
 sd-scripts writes `str()` of each Python value, except the few that it writes as JSON, and adds keys
 from version to version. Sources: `train_network.py` and `library/train_util.py` of sd-scripts,
@@ -17,7 +17,7 @@ from crawler.sandbox.runs import Run, Trainer, happens
 
 
 class _Names(NamedTuple):
-    """What the trainers call a base, and the checkpoints that people train on."""
+    """The names of a base in each trainer, and the checkpoints that people train on."""
 
     kohya: str
     modelspec: str
@@ -90,7 +90,7 @@ def _kohya(dice: Random, run: Run, output_name: str) -> dict[str, str]:
 
 
 def _network_keys(run: Run) -> dict[str, object]:
-    """All that is left with `--no_metadata` and after a merge."""
+    """The only keys with `--no_metadata` or after a merge."""
     network = run.network
     module = "networks.lora_flux" if network.base is Base.FLUX1 else "networks.lora"
     values: dict[str, object] = {
@@ -134,7 +134,7 @@ def _run_keys(run: Run, day: date) -> dict[str, object]:
 
 
 def _choices(dice: Random, run: Run, output_name: str) -> dict[str, object]:
-    """What people set in different ways, and what no other key follows from."""
+    """Settings that people choose freely, and that determine no other key."""
     checkpoint = dice.choice(_NAMES[run.network.base].checkpoints)
     values: dict[str, object] = {
         "session_id": dice.randrange(2**32),

@@ -41,7 +41,7 @@ _RARE_TAGS = tuple(f"{one} {noun}" for noun in _NOUNS.split() for one in _ADJECT
 
 
 class Trainer(StrEnum):
-    """The trainers, in the words of the column `trainer`."""
+    """The trainers, as values of the column `trainer`."""
 
     KOHYA = "kohya"
     ONETRAINER = "onetrainer"
@@ -84,12 +84,12 @@ class Run:
 
 
 def happens(dice: Random, share: float) -> bool:
-    """Whether something comes to pass that does so in a share of all cases."""
+    """True in this share of all cases."""
     return dice.random() < share
 
 
 def draw_network(dice: Random, base: Base, model_type: str) -> tuple[Trainer, Network]:
-    """What a model of this type on this base usually holds, and what trained it."""
+    """A usual network for this type and base, and its trainer."""
     algo, shares = Algo.LORA, _TRAINERS[base]
     if model_type != "LORA":  # LyCORIS networks come from sd-scripts
         shares = (1, 0, 0)
@@ -112,7 +112,7 @@ def draw_network(dice: Random, base: Base, model_type: str) -> tuple[Trainer, Ne
 def draw_run(
     dice: Random, trainer: Trainer, network: Network, trigger: str, saved_by: float
 ) -> Run:
-    """A run that ended some days before `saved_by` (Unix time, in seconds)."""
+    """A training run that ended some days before `saved_by` (Unix time, in seconds)."""
     folders = _draw_folders(dice, trigger)
     side = dice.choice(_SIDES[network.base])
     batch = dice.choice((1, 2, 2, 3, 4, 6))

@@ -1,4 +1,4 @@
-"""A sandbox that runs: two listeners on loopback, one for the API and one for storage."""
+"""The server of a sandbox: two listeners on loopback, one for the API and one for storage."""
 
 import asyncio
 import logging
@@ -42,12 +42,12 @@ class Sandbox:
         key: The API key that it accepts.
 
     Args:
-        catalogue: What is served; its faults and its seed decide what goes wrong on the network.
-        latency: Seconds that every reply waits.
-        port: Of the API; 0 takes a free one.
+        catalogue: The catalogue to serve. Its faults and seed also determine the network faults.
+        latency: Delay of every reply, in seconds.
+        port: Port of the API; 0 chooses a free port.
 
     Raises:
-        UsageError: The port cannot be had.
+        UsageError: The port is in use or not allowed.
     """
 
     key = "sandbox-key"
@@ -95,20 +95,20 @@ class Sandbox:
 
     @property
     def counters(self) -> Counters:
-        """What it has seen so far."""
+        """A copy of the counters."""
         return self._site.counters.copy()
 
     def show(self, catalogue: Catalogue) -> None:
-        """Serve another catalogue from now on, e.g. the same one later; counts and faults go on."""
+        """Replace the served catalogue, for example by a later one. Counters and faults continue."""
         self._site.catalogue = catalogue
 
     def wait(self) -> None:
-        """Return when the server stops, which it does not by itself."""
+        """Wait until the server stops. It does not stop by itself."""
         while self._thread.is_alive():
             self._thread.join(_INTERRUPT_SECONDS)
 
     def _application(self) -> Callable[[Scope, Receive, Send], object]:
-        """Both hosts as one ASGI application: the address of a request says which one is meant."""
+        """Both hosts as one ASGI application. The address of a request selects the host."""
         api, latency = Api(self._site), self._latency
         endpoints = Starlette(routes=api.routes())
         files = Starlette(routes=[Route("/{path:path}", partial(stored_file, self._site))])
@@ -125,7 +125,7 @@ class Sandbox:
 
 
 def _listen(port: int) -> list[socket.socket]:
-    """Listeners for the API and for storage; raises UsageError where the port cannot be had."""
+    """Listeners for the API and for storage; raises UsageError if the port cannot be opened."""
     try:
         api = socket.create_server((_HOST, port), backlog=_BACKLOG)
     except (OSError, OverflowError) as error:

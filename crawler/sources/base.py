@@ -1,4 +1,4 @@
-"""What a site must do to be crawled."""
+"""The interface of a site that can be crawled."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -9,8 +9,8 @@ from crawler.model import Fetched, ListQuery, Model, Page, Target
 class Source(Protocol):
     """A catalogue, open between `async with`.
 
-    Every method raises SiteError when the site, not one file, cannot be reached, answers nonsense or
-    refuses us.
+    Every method raises SiteError for a site-level error: the site cannot be reached, sends an invalid
+    reply, or refuses us.
     """
 
     @property

@@ -94,7 +94,7 @@ def read_beginning(path: Path) -> HeaderBytes:
 
 
 def refused_by_library(path: Path) -> str | None:
-    """Why the safetensors library does not open a file, in its own words; None when it does.
+    """The error of the safetensors library for a file; None if it opens the file.
 
     The library reads the header and the length. Nothing is mapped into memory: a mapped file that
     another program cuts short would end the process.

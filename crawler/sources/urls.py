@@ -1,4 +1,4 @@
-"""Read one file's header from a URL that a person names: of Civitai, or of any https server."""
+"""Read one file's header from a URL that the user gives: of Civitai, or of any https server."""
 
 from datetime import UTC, datetime
 from functools import partial

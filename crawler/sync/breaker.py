@@ -1,7 +1,7 @@
-"""Decide whether failures are the files' own or the site's, by how many come in a row.
+"""Decide whether failures are file errors or site-level errors, by how many come in a row.
 
-Results that may be the site's fault are held back. When other results follow, they are stored as the
-files' own. When enough of them come in a row, the run stops and the files stay pending.
+Results that may be site-level errors are held back. If other results follow, they are stored as errors
+of the files. If enough of them come in a row, the run stops and the files stay pending.
 """
 
 from dataclasses import dataclass, field, replace
@@ -26,7 +26,7 @@ DEFERRED_FOR = timedelta(hours=1)
 
 
 def defer(result: Result, until: datetime) -> Result:
-    """The result as pending until then, because the failure need not be the file's."""
+    """The result as `pending`, deferred until `then`, because the failure may be the site's."""
     return replace(result, outcome=Outcome.PENDING, next_try_at=until)
 
 
@@ -40,7 +40,7 @@ class Outage:
 
     Attributes:
         origin: The site, for the message.
-        held: The latest results, while all of them are such failures.
+        held: The latest results, if all of them are such failures.
         up: A file was read in this run.
         down: The site counts as down.
     """
@@ -95,11 +95,11 @@ def _tries(result: Result) -> int:
 
 @dataclass(slots=True)
 class LoginSample:
-    """Holds back wanted logins until it is clear whether every file wants one.
+    """Holds back `login_required` results until it is clear whether all files require a login.
 
     Attributes:
-        settled: A wanted login is the file's own: there is a key, or another file wanted none.
-        held: The first results of the run, while all of them want a login.
+        settled: `login_required` is the file's own outcome: there is a key, or another file needed no login.
+        held: The first results of the run, while all of them are `login_required`.
     """
 
     settled: bool = False
@@ -111,7 +111,7 @@ class LoginSample:
         if len(self.held) < LOGIN_SAMPLE:
             return None
         return StoppedError(
-            f"the first {len(self.held)} files all want a login; they stay pending.\n"
+            f"the first {len(self.held)} files all require a login; they stay pending.\n"
             "Run `lora-crawl login` with your own API key, then the same command again."
         )
 

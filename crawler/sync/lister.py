@@ -24,11 +24,11 @@ _SITE = "civitai"
 
 @dataclass(frozen=True, slots=True)
 class PassEnd:
-    """A whole pass that is complete once its last step is stored.
+    """A complete pass; it ends when its last step is stored.
 
     Attributes:
         since: When it began.
-        unseen: What the general pass alone did not list; None when both were read.
+        unseen: Models that the general pass did not list; None if both maturity passes were read.
         models: Those of them that the site does not have.
         versions: The versions that it does not have, those of `models` included.
         asked: False when the run stopped before all of them were requested.
@@ -46,7 +46,7 @@ async def list_catalogue(state: RunState, begun: Mapping[str, CursorState], seen
 
     Args:
         state: Of the run.
-        begun: The first cursors, by maturity pass.
+        begun: The starting cursors, by maturity pass.
         seen: The models that this pass has listed.
     """
     try:

@@ -4,7 +4,7 @@ The order `oldest` sorts by the time of a model's last version, and its cursor i
 more models share a time than fit on a page, the next cursor is the same again: the list is stuck. The
 models of that time are then read through narrower lists, which contain fewer of them: by type, then by
 base model. A list that cannot be narrowed is read in an order whose cursors also contain the model's
-id. Cursors stay opaque here: whether one lies behind the stuck place is found out by requesting it.
+id. Cursors are opaque: a request shows whether one continues after the stuck place.
 """
 
 from collections.abc import AsyncGenerator, Collection
@@ -49,8 +49,8 @@ class Stretch:
         models: In the order of the list, except on a detour; some may come again later.
         at: Where to continue while not all of them are stored.
         behind: Where to continue once all are stored. At the end of the list: its last page.
-        ended: Nothing follows.
-        detour: They came through narrower lists, and `behind` has not moved yet.
+        ended: The list has ended.
+        detour: The models come from narrower lists, and `behind` has not moved yet.
         unreadable: Sentences about items without a usable id.
     """
 

@@ -64,7 +64,7 @@ class DuplicatesInFlight:
         return True
 
     def end(self, target: Target) -> None:
-        """A file is stored or given back: the files that waited for it may continue."""
+        """Record that a file is stored or given back, so that the files waiting for it continue."""
         content = _content(target)
         if content is not None and self.fetched.get(content) == target.file_id:
             del self.fetched[content]
@@ -82,7 +82,7 @@ class Pipeline:
     """The tasks of the pipeline, and what they share.
 
     Attributes:
-        logins: Holds back wanted logins until it is clear whether every file wants one.
+        logins: Holds back `login_required` results until it is clear whether all files require a login.
         outage: Holds back failures until it is clear whether the site is down.
         handed_out: Files not to hand out again: in flight, or held back.
         duplicates: Files that wait for another one with the same bytes.
@@ -148,7 +148,7 @@ class Pipeline:
         return await self.state.writer.run(take)
 
     def _affordable(self) -> int:
-        """How many more downloads may start; each file in flight has one."""
+        """How many more downloads may start. One is reserved for each file in flight."""
         most = self.state.plan.max_downloads
         if most is None:
             return FEED_BATCH

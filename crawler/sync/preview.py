@@ -1,4 +1,4 @@
-"""What a sync would request and cost, found out without storing anything."""
+"""Find out what a sync would request and cost, without storing anything."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from crawler.sync.walk import begin, steps
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """What was listed, and how many of its files a sync would read.
+    """The listed models, and how many of their files a sync would read.
 
     Attributes:
         complete: Everything that the sync would list was listed, not only its first page.
@@ -34,7 +34,7 @@ class Preview:
 
 
 async def look_ahead(source: Source, writer: WriterThread | None, plan: Plan) -> Preview:
-    """List what a sync would list if its length is known, else the first page.
+    """List the models that a sync would list. Without a limit, list only the first page.
 
     Args:
         source: An open source.

@@ -1,4 +1,4 @@
-"""What a sync, a scan or a redecode has done so far.
+"""The progress of a sync, a scan or a redecode.
 
 Each work adds to its tally while it runs. The display reads the tally, the closing summary prints it.
 """
@@ -20,9 +20,9 @@ class Tally:
     """The part that all three kinds of work share.
 
     Attributes:
-        troubles: Things that could not be read; the work went on without them.
+        troubles: Things that could not be read and were skipped.
         sentences: The first of the troubles in words, KEPT_SENTENCES at most.
-        stopping: The user asked for an end; no new work begins.
+        stopping: The user asked to stop; no new work begins.
         started: When the work began, on the monotonic clock.
     """
 
@@ -38,7 +38,7 @@ class Tally:
 
     @property
     def untold(self) -> int:
-        """Troubles whose sentences were not kept."""
+        """Number of troubles whose sentences were not kept."""
         return self.troubles - len(self.sentences)
 
     def add_troubles(self, sentences: Iterable[str]) -> None:
@@ -114,7 +114,7 @@ class SyncTally(Tally):
         self.outcomes += new - Counter({Outcome.PENDING: new[Outcome.PENDING]})
 
     def add_gone(self, models: int, *, believed: bool) -> None:
-        """Add models that are no longer listed; unless believed, they were not marked as gone."""
+        """Add models that are no longer listed; unless they are credible, they were not marked as gone."""
         if believed:
             self.gone += models
             return

@@ -1,4 +1,4 @@
-"""A crawl on one machine, which continues where the last one stopped, however it stopped.
+"""A crawl on one machine. It continues where the last one stopped or was killed.
 
 The lister stores each page with its cursor in one transaction and leaves the files `pending`. The
 feeder hands out pending files, the fetchers read headers, and the recorder stores the results. Nothing
@@ -42,7 +42,7 @@ async def crawl(
     stop: anyio.Event,
     clock: Callable[[], datetime] = utc_now,
 ) -> None:
-    """Walk, fetch and store until the walk is complete or `stop` is set.
+    """List, fetch and store until the walk is complete or `stop` is set.
 
     Cancelling it loses nothing that was stored; files in flight are pending again.
 
@@ -73,7 +73,7 @@ async def crawl(
 
 
 def _cause(several: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The exception to raise for a group: one of ours, if there is one."""
+    """The exception to raise for a group: a LoraCrawlError if it contains one."""
     ours = several.subgroup(LoraCrawlError)
     found: BaseException = several if ours is None else ours
     while isinstance(found, BaseExceptionGroup):
@@ -172,7 +172,7 @@ def _finish(connection: Connection, run: RunState, crawl_id: int, *, cancelled: 
 
 
 def _ending(run: RunState) -> str:
-    """How the run ended, in words; `tally.pending` is final."""
+    """The column `ending` of the run, in words. `tally.pending` must be final."""
     if (trouble := run.trouble or run.list_trouble) is not None:
         return str(trouble)
     if run.stop.is_set():

@@ -1,4 +1,4 @@
-"""What the tasks of one crawl share: the source, the writer thread, and why the run stops."""
+"""Shared state of the tasks of one crawl: the source, the writer thread, and why the run stops."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,14 +18,14 @@ from crawler.sync.walk import Walk
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What one sync does.
+    """The options of one sync.
 
     Attributes:
         origin: The API that the database stores; None means the source's own.
-        has_api_key: A key is sent, so a wanted login is the file's own outcome.
-        fetch_headers: Otherwise the walk only lists.
-        refresh: List everything known again, in a new pass.
-        retry_failed: Make files pending again that ended without being read.
+        has_api_key: An API key is sent, so `login_required` is an outcome of the file, not a missing key.
+        fetch_headers: Read headers; if False, the walk only lists.
+        refresh: List all known models again, in a new pass.
+        retry_failed: Make failed files pending again.
         max_downloads: Counted downloads that this run may cost; None means no limit.
         concurrency: Files fetched at the same time.
     """
@@ -70,7 +70,7 @@ class WriterThread:
 
 
 class Wakeup:
-    """Wakes one waiting task; a notification while nobody waits is kept."""
+    """Wakes one waiting task. A notification is kept until a task waits."""
 
     def __init__(self) -> None:
         self._event = anyio.Event()

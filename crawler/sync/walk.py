@@ -33,8 +33,8 @@ class Walk:
     """What a sync lists.
 
     Attributes:
-        ask: The list; `maturity_passes` sets its `mature`.
-        nsfw: Both maturity passes instead of the general one.
+        ask: The list query; `maturity_passes` sets its `mature`.
+        nsfw: Read both maturity passes instead of only the general one.
         model_ids: Request these models one by one instead of a list.
         limit: Stop after the first N distinct models of the order; None means all.
         primary_only: Take only the primary file of each version.
@@ -48,7 +48,7 @@ class Walk:
 
     @property
     def key(self) -> str:
-        """The walk's name in the database: everything except how far to go."""
+        """The walk's name in the database: all options except the limit."""
         asked = {
             "order": self.ask.order.value,
             "types": sorted(self.ask.types),
@@ -193,7 +193,7 @@ class _MaturityPass:
         return self.stretch.unreadable
 
     def move_on(self) -> None:
-        """Move the cursor behind the current stretch, whose models were all taken."""
+        """Move the cursor past the current stretch. All of its models were taken."""
         if self.stretch is not None:
             behind, ended = self.stretch.behind, self.stretch.ended
             self.state = replace(self.state, cursor=behind, ended=ended)

@@ -62,7 +62,7 @@ def diff(
 
 
 def _view(ref: str, db: str | None) -> "LoraView":
-    """What is known of one of them; a local file gets its name."""
+    """One of the two LoRAs; a local file gets its name as the title."""
     from dataclasses import replace
 
     view = read_lora(ref, db)
@@ -74,7 +74,7 @@ def _view(ref: str, db: str | None) -> "LoraView":
 def _explain(
     voice: Voice, refs: "Sequence[str]", views: "Sequence[LoraView]", *, differs: bool
 ) -> None:
-    """Say why there may be little to see."""
+    """Explain why few settings could be compared."""
     from crawler.model.outcome import READ
 
     for ref, view in zip(refs, views, strict=True):

@@ -50,7 +50,7 @@ def fields(
     """List the fields that queries can use.
 
     Each has its type, unit, meaning, fill rate (the share of rows with a value), sd-scripts'
-    default and the usual value. With WORD, the metadata keys that it is read from are added.
+    default and the usual value. With WORD, the list also shows the metadata keys.
     """
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     wanted = chosen(form, json=as_json, safe_csv=safe_csv)

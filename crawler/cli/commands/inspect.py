@@ -33,7 +33,7 @@ def inspect(
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Show the training of a LoRA file or URL; no database needed.
+    """Show how a LoRA file or URL was trained, without a database.
 
     Only the header of a remote file is downloaded. The exit code is 1 when an input is not a sound
     safetensors file; the others are shown anyway.

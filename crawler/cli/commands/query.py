@@ -152,7 +152,7 @@ def _number_of(connection: "Connection", asked: "Search") -> int:
 def _print_rows(
     connection: "Connection", asked: "Search", wanted: Format, voice: Voice, *, safe_csv: bool
 ) -> None:
-    """Write the rows, and say on stderr whether the limit left some out."""
+    """Write the rows; report on stderr if the limit cut them."""
     from crawler.cli.output.cells import count, number
     from crawler.store.read.search import search
 
@@ -174,7 +174,7 @@ def _print_rows(
 
 
 def _name_sparse(connection: "Connection", asked: "Search", voice: Voice) -> None:
-    """Name the fields asked for that few rows have: rows without a value cannot match."""
+    """Warn about requested fields with a low fill rate: rows without a value cannot match."""
     if voice.quiet:
         return
     from crawler.cli.output.cells import share

@@ -1,4 +1,4 @@
-"""`lora-crawl recipe`: the files to train a LoRA like this one again."""
+"""`lora-crawl recipe`: sd-scripts files to train a LoRA with the same settings."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ def escaped(text: str) -> str:
 
 
 def write_files(folder: Path, texts: Mapping[str, str], *, force: bool) -> None:
-    """Write the files into a folder, which is created; none of them when one exists already.
+    """Write the files into a folder, which is created if needed. Write none if any exists.
 
     Args:
         folder: Where to write.
@@ -64,7 +64,7 @@ def recipe(
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Make the sd-scripts files to train a LoRA like this one.
+    """Make sd-scripts files to train a LoRA with the same settings.
 
     They are config.toml, dataset.toml, and report.txt, which lists the settings that could not be
     recovered. Without --output all three are printed. A path needs no database.
@@ -92,7 +92,7 @@ def recipe(
 
 
 def _print(texts: Mapping[str, str]) -> None:
-    """All three, one after the other, with the report as comments: the whole is valid TOML."""
+    """Print all three files. The report becomes comments, so the output is valid TOML."""
     with answers(machine=True) as stream:
         for number, (name, text) in enumerate(texts.items()):
             gap = "\n" if number else ""

@@ -30,7 +30,7 @@ _NO_LIMIT = "none"  # how a person writes None
 
 
 class Mix(StrEnum):
-    """The mixes of faults that have a name."""
+    """Named mixes of faults."""
 
     NONE = "none"
     MILD = "mild"
@@ -65,7 +65,7 @@ def sandbox(
     """Serve a made-up catalogue on this machine.
 
     It listens on loopback only and behaves like Civitai: lists, cursors, counted downloads, signed
-    links to a second address, refusals. Ctrl-C ends it.
+    links to a second address, refusals. Press Ctrl-C to stop it.
     """
     from crawler.sandbox import Catalogue, Faults, Sandbox
 
@@ -90,7 +90,7 @@ def sandbox(
 
 
 def with_switches(faults: "Faults", settings: Iterable[str]) -> "Faults":
-    """The faults with some switches set by a person.
+    """The faults, with the switches that the user set.
 
     Args:
         faults: The mix.
@@ -98,7 +98,7 @@ def with_switches(faults: "Faults", settings: Iterable[str]) -> "Faults":
             no limit.
 
     Raises:
-        UsageError: There is no such switch, or the value does not fit it.
+        UsageError: The switch is unknown, or its value is invalid.
     """
     import msgspec
 

@@ -50,7 +50,7 @@ def scan(
     """Read the headers of local LoRAs and store them.
 
     Run it again after changes: only new and changed files are read. Their rows have site='local'.
-    Files that a sync has stored too get the model's name and tags from there. The exit code is 1
+    Files that a sync has also stored get the model's name and tags from the site. The exit code is 1
     when a file is not a sound safetensors file.
     """
     from crawler.scan import ScanPlan

@@ -18,7 +18,7 @@ def show(
 ) -> None:
     """Show one LoRA: its training, compared with others.
 
-    Each main number stands beside the median of its base model. A path needs no database.
+    The main numbers are compared with the median of the base model. A path needs no database.
     """
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     view = read_lora(ref, db)

@@ -32,7 +32,7 @@ def sql(
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Run one SQL statement that only reads.
+    """Run one read-only SQL statement.
 
     The database refuses to change anything. Table `loras` has one row for each file.
     """

@@ -89,10 +89,10 @@ def suggest(
 
 
 def _known(name: str, base_models: "Mapping[str, int]") -> str:
-    """The base model of this name, in any case.
+    """The base model of this name, ignoring case.
 
     Raises:
-        UsageError: There is none; the message has the nearest names.
+        UsageError: The name is unknown; the message lists the nearest ones.
     """
     from crawler.cli.output.cells import listed
     from crawler.query.fields import clipped, nearest

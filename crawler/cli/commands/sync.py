@@ -18,7 +18,7 @@ SANDBOX_ORIGIN = "http://sandbox.invalid"
 
 
 class TypeName(StrEnum):
-    """The site's types of LoRA."""
+    """The LoRA types of the site."""
 
     LORA = "LORA"
     LOCON = "LoCon"
@@ -117,7 +117,7 @@ def sync(
     """List LoRAs, read the header of each file, and store both.
 
     Run it again to continue after an interruption and to add what is new. Press Ctrl-C once to
-    finish the files in progress, twice to stop at once. No stored data is lost either way.
+    finish the files in progress, twice to stop at once. Neither loses stored data.
     """
     from crawler.cli.run_sync import Job, preview, sync_into
     from crawler.sync.state import Plan

@@ -46,7 +46,7 @@ def rounded(value: float, digits: int = 3) -> str:
 
 
 def short(value: float) -> str:
-    """A number in at most seven cells or so: `1,230`, `57 M`, `1.23 G`."""
+    """A number in about seven characters at most: `1,230`, `57 M`, `1.23 G`."""
     for unit, name in _LARGE:
         if unit <= abs(value) < math.inf:
             return f"{rounded(value / unit)} {name}"
@@ -82,7 +82,7 @@ def size(length: int) -> str:
 
 
 def share(part: float) -> str:
-    """A part of one in percent; `<1%` and `>99%` where rounding would say none or all."""
+    """A share (0 to 1) as a percentage; `<1%` and `>99%` where rounding would give 0% or 100%."""
     percent = round(part * 100)
     if part > 0 and percent == 0:
         return "<1%"
@@ -118,7 +118,7 @@ def bar(part: float, width: int, *, plain: bool = False) -> str:
 
 
 def is_number(value: object) -> bool:
-    """Whether a value is a number, which a table aligns to the right; a truth value is none."""
+    """Whether a value is a number, which a table aligns to the right. Booleans are not numbers."""
     return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
 
 
@@ -148,8 +148,8 @@ def json_text(value: object, *, compact: bool = False, indent: int | None = None
     A number that JSON cannot write (infinity, NaN) is null; times and bytes are texts as in `cell`.
 
     Args:
-        value: What JSON knows, or anything that a database returns.
-        compact: Without blanks behind commas and colons.
+        value: A JSON value, or any value that a database returns.
+        compact: No blanks after commas and colons.
         indent: Blanks for each level, one value a line; None for a single line.
     """
     encoder = _encoder(compact=compact, indent=indent)
@@ -184,7 +184,7 @@ def _finite(value: Any) -> Any:
 
 
 def _plain(value: object) -> object:
-    """What the encoder does not know, as a type that it knows."""
+    """Convert a value of a type that the encoder does not support."""
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, Decimal):

@@ -34,17 +34,17 @@ class Voice:
     verbose: int = 0
 
     def notice(self, text: str) -> None:
-        """Print a remark beside the result, unless `-q` is given."""
+        """Print a remark on stderr, unless `-q` is given."""
         if not self.quiet:
             tell(text)
 
     def detail(self, text: str) -> None:
-        """Print a remark that only `-v` asks for."""
+        """Print a remark on stderr if `-v` is given."""
         if self.verbose and not self.quiet:
             tell(text)
 
     def some(self, sentences: Sequence[str], total: int, noun: str) -> None:
-        """Print the sentences, and how many more there would be: `and 3 more problems`."""
+        """Print the sentences, and the number of further ones: `and 3 more problems`."""
         for sentence in sentences:
             self.notice(sentence)
         if (more := total - len(sentences)) > 0:

@@ -1,4 +1,4 @@
-"""The outcomes of files for a person: how many files have each, and what to do about it."""
+"""Print outcomes: the number of files with each, and what to do about them."""
 
 from collections.abc import Iterator, Mapping
 
@@ -29,7 +29,7 @@ def in_order(outcomes: Mapping[Outcome, int]) -> list[tuple[Outcome, int]]:
 def outcome_lines(
     outcomes: Mapping[Outcome, int], remarks: Mapping[str, str]
 ) -> Iterator[tuple[Outcome, str]]:
-    """Each outcome with a line of its name, count, share of all files, and remark if it has one."""
+    """A line for each outcome: its name, count, share of all files, and remark if any."""
     total = sum(outcomes.values())
     width = max((len(number(files)) for files in outcomes.values()), default=0)
     for outcome, files in in_order(outcomes):

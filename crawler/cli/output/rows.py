@@ -1,4 +1,4 @@
-"""Rows on stdout in the format that was asked for."""
+"""Write rows to stdout in the requested format."""
 
 import csv
 import re
@@ -37,7 +37,7 @@ _MEASURED_ROWS = 100
 
 
 def chosen(form: Format | None, *, json: bool, safe_csv: bool) -> Format:
-    """The format that the options ask for.
+    """The format that the options select.
 
     Raises:
         UsageError: They contradict each other.
@@ -59,7 +59,7 @@ def write_rows(
     *,
     safe_csv: bool = False,
 ) -> int:
-    r"""Write the rows as they come and return how many there were.
+    r"""Write the rows as they arrive; return their number.
 
     Nothing is written before the first row arrives, so an error of the database leaves stdout empty.
     Every format except the table (see `print_table`) is UTF-8 in any locale. json is one array with
@@ -125,7 +125,7 @@ def _distinct(names: Sequence[str]) -> list[str]:
 
 
 def _disarmed(value: object) -> str:
-    """A cell that no spreadsheet runs as a formula; numbers stay numbers."""
+    """A cell that a spreadsheet does not run as a formula. Numbers are unchanged."""
     shown = cell(value)
     if is_number(value) or _NUMERAL.fullmatch(shown):
         return shown

@@ -1,7 +1,7 @@
-"""Rows in columns for a person, as wide as the terminal and no wider.
+"""Print rows as a table that fits the width of the terminal.
 
-The rows are printed as they come: `rich.table.Table` holds all of them, and takes over a second for
-each thousand.
+The rows are printed as they arrive. `rich.table.Table` would keep all of them, and takes more than a
+second for 1,000 rows.
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,7 +36,7 @@ class _Column:
 
     Attributes:
         width: Cells of its widest value or name.
-        floor: Cells that it needs at least; the same where its values must stay whole.
+        floor: The least width in cells; equal to `width` if its values must not be cut.
     """
 
     name: str
@@ -46,7 +46,7 @@ class _Column:
 
 
 def print_table(console: Console, names: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print the rows under their names.
+    """Print the rows below the column names.
 
     Numbers are aligned to the right, long texts end in an ellipsis, NULL is a dash. Where the
     columns do not fit side by side, every row becomes a block of lines `name  value`.
@@ -77,12 +77,12 @@ def cut(console: Console, text: str, width: int) -> str:
 
 
 def ellipsis(console: Console) -> str:
-    """The sign, one cell wide, for text that is left out."""
+    """The character for omitted text, one cell wide."""
     return "…" if has_blocks(console) else "~"
 
 
 def dash(console: Console) -> str:
-    """The sign for a missing value."""
+    """The character for a missing value."""
     return "\N{EN DASH}" if has_blocks(console) else "-"
 
 

@@ -1,1 +1,1 @@
-"""Pages for a person: one LoRA, two side by side, fields, a suggested recipe."""
+"""Text pages: one LoRA, two LoRAs side by side, statistics of fields, a suggested recipe."""

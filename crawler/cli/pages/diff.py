@@ -43,7 +43,7 @@ def print_pairs(
 
 
 def _print_group(console: Console, group: Sequence[Pair]) -> None:
-    """Numbers of a column are aligned to the right, texts to the left."""
+    """Print one group. Numbers are aligned to the right, texts to the left."""
     room = (console.width - layout.INDENT - layout.NAME_CELLS - _GAP) // 2
     cells = min(max(room, 1), _WIDEST)
     shown = [(pair, _shown(console, pair, pair.a), _shown(console, pair, pair.b)) for pair in group]

@@ -42,12 +42,12 @@ def print_population(console: Console, among: Sequence[Population]) -> None:
 
 
 def print_summary(console: Console, summary: Summary, by: str | None) -> None:
-    """Print one field of all files, or of groups side by side.
+    """Print the statistics of one field, of all files or of groups side by side.
 
     Args:
         console: Where to print.
         summary: One field; it has a single part without groups.
-        by: The name of the groups, None without.
+        by: The name of the grouping; None without groups.
     """
     name = summary.field.name
     layout.heading(console, name, summary.field.meaning, at=len(name) + layout.INDENT)
@@ -129,13 +129,13 @@ def _print_values(console: Console, summary: Summary, by: str) -> None:
 
 
 def _coverage(part: Part) -> tuple[str | None, int, int, int]:
-    """The group, its files, those without training metadata, and those with a value."""
+    """The group, and its numbers of files: all, without training metadata, with a value."""
     population = part.population
     return population.group, population.files, population.no_metadata, part.count
 
 
 def bin_label(field: Field, one: Bin) -> str:
-    """The values of a bar in words."""
+    """The range of values of a bar, as text."""
     if one.low is None:
         return f"under {_spoken(field, one.high)}"
     if one.high is None:
@@ -156,7 +156,7 @@ def _spoken(field: Field, value: float | None) -> str:
 
 
 def _short(value: float) -> float:
-    """A figure of a table with four digits; a large or whole number has no point."""
+    """A number with four digits for a table. Large and whole numbers have no decimals."""
     whole = round(value)
     return whole if value == whole or abs(value) >= _WHOLE else float(f"{value:.4g}")
 

@@ -55,7 +55,7 @@ def paragraph(
         console: Where to print.
         text: Control characters are escaped.
         indent: Cells before every line.
-        hanging: Further cells before every line but the first.
+        hanging: Further cells before every line except the first.
         style: Of the whole text.
     """
     room = max(min(console.width, _READABLE) - indent - hanging, NAME_CELLS)
@@ -120,7 +120,7 @@ def columns(
 
 
 def span(console: Console, low: str, high: str) -> str:
-    """A range of two numbers, with a dash where that can be read: not for `-4 to 4`, `1 day to 2`."""
+    """A range of two numbers, with `to` in place of the dash where a dash is hard to read: `-4 to 4`."""
     if low.startswith("-") or " " in low + high:
         return f"{low} to {high}"
     return f"{low}{dash(console)}{high}"

@@ -28,7 +28,7 @@ _TAG_CELLS, _KEY_CELLS = 36, 42
 
 
 def print_lora(console: Console, view: LoraView) -> None:
-    """Print what is known about a LoRA; what is unknown is left out."""
+    """Print the known facts about a LoRA."""
     layout.paragraph(console, view.title, style="bold")
     _print_origin(console, view)
     layout.blank(console)
@@ -102,7 +102,7 @@ def _day(moment: Any) -> str:
 
 
 def _print_refusal(console: Console, view: LoraView) -> None:
-    """Why there is no header, and what can be done; no sync ever meets a local file or a URL."""
+    """Print why there is no header, and what to do. A sync never reads a local file or a URL."""
     outcome = str(view["outcome"])
     reason = f": {view['reason']}" if view["reason"] else ""
     layout.paragraph(console, f"{outcome}{reason}", hanging=layout.INDENT, style="yellow")

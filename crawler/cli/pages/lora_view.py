@@ -1,4 +1,4 @@
-"""One LoRA as its page and its JSON show it, from the database or from a file."""
+"""The data behind the page and the JSON of one LoRA, from the database or from a file."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
@@ -47,8 +47,8 @@ class LoraView:
     Attributes:
         title: The heading of its page.
         row: Columns of `loras` by name; a missing one is unknown, like None.
-        datasets: Rows of the table of that name, by column.
-        directories: The same.
+        datasets: Rows of the table `datasets`, by column.
+        directories: Rows of the table `directories`, by column.
         tags: Directory name -> tag -> count.
         usual: By field, among the LoRAs of `compared_with`; empty without a database.
         compared_with: A base model as the site names it, or `all`.
@@ -92,7 +92,7 @@ def view_of_file(reading: Reading) -> LoraView:
 
 
 def view_of_row(page: LoraPage) -> LoraView:
-    """A stored file, compared with its base model, or with all files where that is too rare."""
+    """A stored file, compared with files of its base model, or with all files if those are too few."""
     row = page.row
     names = [row["model_name"] or row["file_name"] or f"file {row['file_id']}"]
     if row["version_name"]:
@@ -115,7 +115,7 @@ def view_of_row(page: LoraPage) -> LoraView:
 
 
 def as_data(view: LoraView) -> dict[str, Any]:
-    """The JSON of `show`: every column of `loras`, its parts, and the statistics beside them."""
+    """The JSON of `show`: every column of `loras`, its datasets, folders and tags, and statistics."""
     return {
         **view.row,
         **_parts(view),

@@ -66,7 +66,7 @@ _ROOM_FOR_MEANINGS = 130
 
 
 def print_settings(console: Console, view: LoraView) -> None:
-    """Print the groups that have values, each number beside the statistics of its base model."""
+    """Print the groups that have values, each number with the statistics of the base model."""
     reports = [view.usual[each.name].count for each in HEADER_FIELDS if each.name in view.usual]
     if reports:
         layout.blank(console)
@@ -114,7 +114,7 @@ def _print_setting(console: Console, each: Field, view: LoraView) -> None:
 
 
 def spoken_value(each: Field, value: Any) -> str:
-    """A value for a person: thousands separators, yes or no, an object as `name value`."""
+    """A value as text: thousands separators, yes or no, an object as `name value`."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if is_number(value) and each.name not in IDENTIFIERS:
@@ -154,7 +154,7 @@ def _columns(rank: str, median: str, iqr: str) -> str:
 
 
 def _style(value: Any, usual: Usual | None) -> str:
-    """A number outside the interquartile range is coloured."""
+    """The colour of a number outside the interquartile range; none for others."""
     if usual is None or not is_number(value):
         return ""
     return "" if usual.quartile1 <= value <= usual.quartile3 else "yellow"

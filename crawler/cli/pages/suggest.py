@@ -38,9 +38,9 @@ def print_advice(console: Console, title: str, coverage: Coverage, advice: Advic
 
     Args:
         console: Where to print.
-        title: The LoRAs that were asked for, in words.
-        coverage: How many there are, and how many report their training.
-        advice: The suggestions; there may be no LoRA behind them.
+        title: The requested LoRAs, in words.
+        coverage: How many LoRAs there are, and how many have training metadata.
+        advice: The suggestions; may rest on no LoRA.
     """
     layout.paragraph(console, f"Starting recipe for {title}", style="bold")
     layout.blank(console)
@@ -122,7 +122,7 @@ def _print_finding(console: Console, finding: Finding) -> None:
 
 
 def _beside(console: Console, finding: Finding) -> str:
-    """The values that are used, as many as have room; no number is cut."""
+    """The used values that fit into the column. No number is cut."""
     if finding.quartiles is not None:
         low, high = (rounded(end, 4) for end in finding.quartiles[::2])
         return f"IQR {low if low == high else layout.span(console, low, high)}"
@@ -137,7 +137,7 @@ def _beside(console: Console, finding: Finding) -> str:
 
 
 def _fitting(console: Console, values: Sequence[str]) -> str:
-    """As many values as have room, at least one; an ellipsis stands for the others."""
+    """The values that fit, at least one; an ellipsis replaces the others."""
     room = console.width - sum(_CELLS) - _NAMES
     text = ", ".join(values)
     shown = list(values)

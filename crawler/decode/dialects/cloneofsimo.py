@@ -1,7 +1,7 @@
 """cloneofsimo/lora, the first trainer of image LoRAs: a rank for each layer, and little else.
 
-A model (`unet`, `text_encoder`) is a key with a JSON list of the classes whose layers were trained.
-`unet:0:rank` is the rank of its first layer. A trained word is a key with the value `<embed>`.
+The keys `unet` and `text_encoder` hold JSON lists of the trained layer classes. `unet:0:rank` is the
+rank of the first U-Net layer. A trained word is a key with the value `<embed>`.
 Source: its `lora_diffusion/lora.py`, `save_safeloras_with_embeds`.
 """
 

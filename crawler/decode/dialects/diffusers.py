@@ -93,7 +93,7 @@ def columns(config: Mapping[str, Any], problems: list[Problem]) -> Mapping[str, 
 
 
 def _set(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings that are not off, without the base. A 0 is kept: somebody set it."""
+    """Settings that are not off, without the base. A 0 is kept, because it was set on purpose."""
     return {
         name: value
         for name, value in settings.items()

@@ -1,4 +1,4 @@
-"""Tools that merge, extract, split or resize LoRAs, if they leave a sign and no training metadata.
+"""Tools that merge, extract, split or resize LoRAs, recognised by their own keys.
 
 - sd-scripts `merge_lora`, `sdxl_merge_lora`, `svd_merge_lora`, `flux_merge_lora`: the six keys of
   MINIMUM, and `modelspec.merged_from` unless `--no_metadata` is given. A rank that differs between
@@ -68,7 +68,7 @@ def read(metadata: Mapping[str, str]) -> DialectResult:
 
 
 def _is_resized(metadata: Mapping[str, str]) -> bool:
-    """Whether a comment names a former rank, and no keys of a training or its base are left."""
+    """Whether a comment names a former rank, and no keys of a training or a base model exist."""
     trained = not _TRAINED.isdisjoint(metadata) or "ss_v2" in metadata
     former_rank, _ = split_comment(metadata.get("ss_training_comment"))
     return not trained and former_rank is not None

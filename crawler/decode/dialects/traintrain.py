@@ -1,4 +1,4 @@
-"""sd-webui-traintrain: sd-scripts' keys, and one module name for every algorithm.
+"""sd-webui-traintrain: keys of sd-scripts, with one module name for all algorithms.
 
 Source: its `trainer/train.py`, `metadator`.
 """

@@ -1,1 +1,1 @@
-"""What the tensor names, shapes and dtypes of a file say about it."""
+"""Facts from the tensor names, shapes and dtypes of a file."""

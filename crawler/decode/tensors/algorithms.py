@@ -1,4 +1,4 @@
-"""The layers that a file changes: by which algorithm, of which rank and width.
+"""The layers that a file changes, with their algorithm, rank and widths.
 
     tensors --gather--> layers by their tensors' roles and forms --layers_of--> Layers
 
@@ -7,7 +7,7 @@ one `Layers`, so that each distinct set of shapes is measured once.
 
 Shapes follow the trainers. A weight is [out, in, kernel…]; `lora_down` is [rank, in, kernel…] and
 `lora_up` [out, rank, 1…] (sd-scripts `networks`, PEFT's A and B); LyCORIS' modules are as in
-`lycoris/modules`. What a shape does not say is None, and no shape raises.
+`lycoris/modules`. A fact that the shapes do not show is None. No shape raises.
 """
 
 from collections import defaultdict
@@ -75,7 +75,7 @@ class Layers(msgspec.Struct, frozen=True, gc=False):
 
 
 def table_of(tensors: Mapping[str, Tensor]) -> TensorTable:
-    """Any tensors as a table; their places in the file are left out."""
+    """Tensors as a table, without their offsets in the file."""
     if isinstance(tensors, TensorTable):
         return tensors
     forms = [Form(tensor.dtype, tensor.shape) for tensor in tensors.values()]
@@ -83,13 +83,13 @@ def table_of(tensors: Mapping[str, Tensor]) -> TensorTable:
 
 
 def gather(table: TensorTable) -> Mapping[Parts, list[str]]:
-    """The layers, as the file spells them, by their parts. Tensors of unknown roles are left out."""
+    """Layer names as in the file, by the roles and forms of their tensors. Unknown roles are left out."""
     roles = _roles_of_ends(table.ends)
     return _one_by_one(table) if roles is None else _in_step(table, roles)
 
 
 def _roles_of_ends(ends: Sequence[str]) -> list[str] | None:
-    """The role of each end, when the stems are layers and every end has a role of its own."""
+    """The role of each end, if the stems are layers and no two ends have the same role; else None."""
     split = [split_name(f"layer{end}") for end in ends]
     roles = [role for layer, role in split if layer == "layer" and role and role not in ORDINARY]
     return roles if len(set(roles)) == len(ends) else None
@@ -120,7 +120,7 @@ def _one_by_one(table: TensorTable) -> dict[Parts, list[str]]:
 
 
 def layers_of(table: TensorTable) -> tuple[Layers, ...]:
-    """Every layer with an adapter, those of the same shapes together."""
+    """Every layer with an adapter; layers of the same shapes are grouped."""
     return tuple(
         _layers({role: table.forms[key].shape for role, key in parts}, names)
         for parts, names in gather(table).items()
@@ -172,7 +172,7 @@ def _measures(roles: Roles) -> Measures:
 
 
 def _without_matrices(roles: Roles) -> Measures:
-    """The same for algorithms without low-rank matrices, and for incomplete layers."""
+    """As `_measures`, for algorithms without low-rank matrices and for incomplete layers."""
     if "oft_blocks" in roles:
         return _orthogonal(roles["oft_blocks"])
     if "oft_r" in roles:

@@ -177,12 +177,12 @@ _ALGOS: Final = ("lora", "loha", "lokr", "oft", "boft", "ia3", "glora", "full")
 def read_weights(header: Header) -> tuple[Weights, tuple[Problem, ...]]:
     """The facts about a header's tensors. Never raises, whatever their names and shapes are.
 
-    - `tensor_rank` is the rank of most layers; of ranks equally common, the largest.
+    - `tensor_rank` is the rank of most layers; in a tie, the largest.
     - `tensor_algo` is `dora` when any layer has a magnitude of its own, else the algorithm of most
-      layers; of algorithms equally common, the first of _ALGOS. A `lora` with convolutions that have
+      layers; in a tie, the first of _ALGOS. A `lora` with convolutions that have
       a kernel is a `locon`.
-    - `tensor_dtype` is the one that holds most numbers; of equal ones, the first by name.
-    - Other facts are None when no tensor name is an adapter's.
+    - `tensor_dtype` is the dtype of most numbers; in a tie, the first by name.
+    - Other facts are None when no tensor belongs to an adapter.
 
     Returns:
         The facts, and a problem for each that is beyond 64 bits and therefore None.
@@ -218,7 +218,7 @@ def _numbers(table: TensorTable) -> tuple[int, str | None]:
 
 
 def _product(shape: tuple[int, ...]) -> int:
-    """The product of the sides; of very many sides, only up to the point where it exceeds 64 bits."""
+    """The product of the sides. It stops as soon as it exceeds 64 bits."""
     if len(shape) <= _MANY_DIMENSIONS:
         return prod(shape)
     size = 1

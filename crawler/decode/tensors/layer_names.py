@@ -1,12 +1,12 @@
-"""Names of tensors, taken apart: prefix, path of the layer in the model, role of the tensor.
+"""Split tensor names into prefix, path of the layer in the model, and role of the tensor.
 
     lora_unet_down_blocks_0_proj_in.lora_down.weight
     ^ prefix  ^ path                ^ role
 
 Trainers spell one layer in many ways: `lora_unet_down_blocks_0_proj_in`,
 `unet.down_blocks.0.proj_in`, `base_model.model.unet.down_blocks.0.proj_in`. `split_name` cuts the
-role off. `locate` cuts the prefix off, tells the denoiser (the UNet or transformer) from the text
-encoders, and underscores the rest, so that all spellings give the same path.
+role off. `locate` cuts the prefix off, distinguishes the denoiser (the UNet or transformer) from
+the text encoders, and replaces dots by underscores, so that all spellings give the same path.
 """
 
 import re

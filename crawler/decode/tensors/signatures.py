@@ -1,7 +1,7 @@
-"""Signatures of diffusion transformers: the names and widths by which each architecture is known.
+"""Signatures of diffusion transformers: the names and widths that identify each architecture.
 
 A transformer is a few stacks of equal blocks. Four functions look at stacks of one name each, which
-several models share; the fifth looks for names that only one model has. Each function names one
+several models share; the fifth looks for names that only one model has. Each function returns one
 architecture, or None when its signs are missing or contradict each other.
 
     stack                                     function                       architectures
@@ -11,7 +11,7 @@ architecture, or None when its signs are missing or contradict each other.
     layers, context_refiner, noise_refiner    of_layers                      z-image, lumina2, ...
     names of one model                        of_unmistakable_names          hidream, kandinsky5, llm, ...
 
-Names are the module names in each model's code. Widths decide wherever models share names: the
+Names are the module names in each model's code. Where models share names, widths decide: the
 model's width is the input of layers that read it and the output of layers that write it back.
 """
 

@@ -165,7 +165,7 @@ def _clip_skip(draft: Draft) -> list[Option]:
 
 
 def _output(draft: Draft) -> list[Option]:
-    """Where the result goes, its number format, and texts stored in it."""
+    """Options of the output: its path, its number format, and the texts stored in it."""
     recipe = draft.recipe
     found = [Option("output_dir", "output"), Option("output_name", recipe.output_name or "last")]
     draft.assumed("output_dir", "output, next to the recipe")

@@ -124,7 +124,7 @@ def _table(dataset: Dataset, folders: Sequence[Directory], run: _Run) -> Dataset
 
 
 def _is_fine_tuning(one: Directory) -> bool:
-    """Whether the captions are in one JSON file, after which the subset is named."""
+    """Whether the captions are in one JSON file. The subset then has its name."""
     return one.name.casefold().endswith(".json")
 
 
@@ -214,5 +214,5 @@ def _class_tokens(one: Directory, run: _Run) -> list[Option]:
 
 
 def _read(draft: Draft, name: str, reader: Reader, raw: Any) -> list[Option]:
-    """The option; none for `[]` and `[null]`, which sd-scripts writes for an unset separator."""
+    """The option. `[]` and `[null]`, which sd-scripts writes for an unset separator, give none."""
     return [] if isinstance(raw, list) and raw in ([None], []) else draft.read(name, reader, raw)

@@ -1,4 +1,4 @@
-"""A recipe while it is made, and how it becomes text: options, tables and notes; TOML and a report."""
+"""A recipe in the making (options, tables, notes), and its text as TOML and a report."""
 
 import re
 import textwrap
@@ -106,17 +106,17 @@ class Draft:
 
     @property
     def recipe(self) -> Recipe:
-        """What the metadata says."""
+        """The recipe from the metadata."""
         return self.decoded.recipe
 
     @property
     def weights(self) -> Weights:
-        """What the tensors say."""
+        """The facts from the tensors."""
         return self.decoded.weights
 
     @property
     def metadata(self) -> Mapping[str, str]:
-        """The metadata as it stands in the header."""
+        """The metadata of the header, unchanged."""
         return self.decoded.header.metadata or {}
 
     def missing(self, subject: str, text: str) -> None:
@@ -141,7 +141,7 @@ class Draft:
         return [Option(name, value) for name, value in values if value is not None]
 
     def read(self, option: str, reader: Reader, raw: Any) -> list[Option]:
-        """The option, unless its value is absent or unreadable; the latter is noted."""
+        """The option; none if the value is missing or unreadable. An unreadable value is noted."""
         try:
             value = reader(raw)
         except UnreadableError as error:
@@ -155,7 +155,7 @@ class Draft:
 
 
 def placeholder(name: str) -> str:
-    """A path to be replaced. It ends in the last part of `name`, the only part that is known."""
+    """A path that the user must replace. It ends in the last part of `name`, because only that is known."""
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
     return f"{PLACEHOLDER}/{last}" if last else PLACEHOLDER
 
@@ -175,7 +175,7 @@ def config_text(recipe: Export, source: str) -> str:
 
     Args:
         recipe: The recipe to write.
-        source: What it was made from, in words; may quote the file.
+        source: The source of the recipe, in words; may quote the file.
     """
     command = f"accelerate launch {recipe.script} --config_file config.toml"
     head = (

@@ -90,8 +90,8 @@ def optimizer(draft: Draft) -> list[Option]:
 def _module(draft: Draft, script: Script) -> tuple[str | None, Mapping[str, Any]]:
     """A module that sd-scripts can load, and its arguments.
 
-    sd-scripts has no use for those of other trainers. For them the module follows from the tensors,
-    and of the arguments only rank and alpha of the convolutions remain.
+    sd-scripts cannot load modules of other trainers. For those files the module follows from the
+    tensors, and only the rank and alpha of convolutions are kept of the arguments.
     """
     recipe = draft.recipe
     if recipe.trainer in _SAME_OPTIONS and _MODULE.fullmatch(recipe.network_module or ""):

@@ -120,7 +120,7 @@ def _note_trainer(draft: Draft) -> None:
 def _note_problems(draft: Draft) -> None:
     """Note the problems of the header, except a base that the tensors contradict.
 
-    That one is noted when the script is chosen.
+    The wrong base is noted when the script is chosen.
     """
     noted = (CONTRADICTED, "base_model_version")
     listed = [one for one in draft.decoded.problems if (one.code, one.field) != noted]

@@ -1,4 +1,4 @@
-"""The scripts of sd-scripts: which one trains a LoRA, and what only that one needs."""
+"""The scripts of sd-scripts: which script trains a LoRA, and the options that only this script has."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -98,7 +98,7 @@ def _monthly(example: Example, now: datetime) -> float:
 
 
 def _find(setting: Setting, votes: _Votes, findings: Mapping[str, Finding]) -> Finding | None:
-    """The values of a setting; None where no LoRA has it, or the recipe has it off."""
+    """The values of a setting; None if no LoRA has it, or if the recipe turns it off."""
     among: Sequence[int] = range(len(votes.weights))
     given = []
     for name in setting.given:
@@ -155,7 +155,7 @@ def _place(key: Hashable) -> tuple[float, str]:
 def _quartiles(
     column: Sequence[Any], votes: _Votes, numbers: Sequence[int]
 ) -> tuple[Any, Any, Any]:
-    """The weighted quartiles: the smallest values that this part of the weight does not exceed."""
+    """The weighted quartiles: the smallest values at which the cumulative weight reaches 25%, 50% and 75%."""
     ordered = sorted((column[at], votes.weights[at]) for at in numbers)
     reached = list(accumulate(weight for _, weight in ordered))
     first, median, third = (
@@ -170,7 +170,7 @@ def _histogram(column: Sequence[Any], numbers: Iterable[int]) -> tuple[Bin, ...]
 
 
 def _half(weights: Sequence[float]) -> int:
-    """How many of these weights, from the first, make up half the sum."""
+    """How many weights, counted from the first, add up to half of the sum."""
     reached = list(accumulate(weights))
     return bisect_left(reached, reached[-1] / 2) + 1 if reached else 0
 
@@ -186,7 +186,7 @@ def _top_creator(votes: _Votes) -> tuple[str | None, float] | None:
 
 
 def _combinations(votes: _Votes) -> tuple[Weighted, ...]:
-    """Combinations of values; those of a single LoRA only where no two LoRAs share one."""
+    """Combinations of values that LoRAs share; if there are none, those of single LoRAs."""
     combined = list(zip(*(votes.columns[name] for name in COMBINED), strict=True))
     required = [COMBINED.index(name) for name in REQUIRED]
     having = [
@@ -198,7 +198,7 @@ def _combinations(votes: _Votes) -> tuple[Weighted, ...]:
 
 
 def _examples(votes: _Votes) -> tuple[tuple[Example, float], ...]:
-    """The LoRAs with the largest weight; a second one of the same creator adds little."""
+    """The LoRAs with the largest weight, one for each creator."""
     firsts: dict[str | None, tuple[Example, float]] = {}
     for example, weight in zip(votes.examples, votes.weights, strict=True):
         firsts.setdefault(example.creator, (example, weight))

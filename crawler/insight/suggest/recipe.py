@@ -1,4 +1,4 @@
-"""Write a starting recipe as files for sd-scripts, each option with the LoRAs that it rests on.
+"""Write a starting recipe as files for sd-scripts, each option with the LoRAs that support it.
 
 The chosen settings are put into one Decoded, as if a single file had them all. The export of recipes
 then decides where each option goes, which options a script accepts, and where a placeholder is needed.
@@ -76,7 +76,7 @@ def recipe_of(advice: Advice, images: int | None) -> Export:
 
 
 def _evidence(finding: Finding) -> str:
-    """The LoRAs that a chosen value rests on, in a few words."""
+    """The evidence for a chosen value: how many LoRAs have it, in a few words."""
     loras = f"{finding.count:,} LoRAs" if finding.count > 1 else "1 LoRA"
     if finding.given:
         loras += f" with the same {' and '.join(name for name, _ in finding.given)}"
@@ -133,7 +133,7 @@ def _as_one_file(advice: Advice, images: int | None) -> Decoded:
 
 
 def _remarked(options: Iterable[Option], advice: Advice) -> tuple[Option, ...]:
-    """The options; each remark is extended by the LoRAs that the value rests on."""
+    """The options, with the evidence added to each remark."""
     found = []
     for option in options:
         finding = advice.findings.get(_SETTINGS.get(option.name, option.name))

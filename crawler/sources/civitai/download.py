@@ -2,7 +2,7 @@
 
 The API answers the download URL with a redirect to a signed storage URL, which it counts. The ranges
 of the file are then read from storage, all with the same signed URL. A file that cannot be read ends as
-a Refusal, which names the outcome, or as a SiteError when the site refuses us and not the file.
+a Refusal, which names the outcome, or as a SiteError when the site refuses all our requests.
 """
 
 import re
@@ -74,7 +74,7 @@ async def fetch_header(
     The first range has `first_bytes`. `renew` is asked once at most, as `Source.fetch` describes.
 
     Raises:
-        SiteError: The site cannot be reached, or refuses us and not this file.
+        SiteError: The site cannot be reached, or refuses all requests, not only this file.
     """
     meter = Meter()
     read = partial(read_header, first_bytes=first_bytes, max_header=max_header)
@@ -139,7 +139,7 @@ async def _resolve(
     first_bytes: int,
     meter: Meter,
 ) -> str | HeaderBytes:
-    """The signed URL of a file, or its header where the API itself sends the bytes."""
+    """The signed URL of a file, or its header if the API itself sends the bytes."""
     path = f"/api/download/models/{target.version_id}"
     url = http.base + path
     ask = partial(http.api, path, [("fileId", str(target.file_id))])
@@ -196,7 +196,7 @@ def _not_a_file(refused: refusals.RefusedError, body: bytes) -> Refusal | SiteEr
 def _refusal(
     response: Response, refused: refusals.RefusedError, body: bytes
 ) -> Refusal | RequestError | SiteError:
-    """What an error status of the download URL means."""
+    """The error for an error status of the download URL."""
     status, text = refused.status, refused.text
     if status == HTTPStatus.UNAUTHORIZED and "disabled downloads" in text:
         return Refusal(Outcome.DOWNLOADS_DISABLED, text)
@@ -215,7 +215,7 @@ def _refusal(
 
 
 def _forbidden(body: bytes, text: str) -> Refusal | None:
-    """The refusal of a file by status 403; None when it refuses us."""
+    """The refusal of a file by status 403; None if the site refuses all our requests."""
     error = refusals.fields(body)
     if error.get("error") == "Early Access":
         until = moment(error.get("deadline"))

@@ -190,7 +190,7 @@ def _file(entry: Any, place: str, unreadable: list[str]) -> File | None:
 
 
 def _distinct(items: Iterable[_T | None], key: Callable[[_T], int]) -> tuple[_T, ...]:
-    """The first item of each id, without None."""
+    """The items without None; of several with one id, the first."""
     found: dict[int, _T] = {}
     for item in items:
         if item is not None:
@@ -209,7 +209,7 @@ def _cursor(value: Any) -> str | None:
 
 
 def _count(value: Any, least: int = 0) -> int | None:
-    """A 64-bit integer from `least` on; it may be text, or a float without a fraction."""
+    """A 64-bit integer of at least `least`. Text and floats without a fraction are accepted."""
     as_text = isinstance(value, str) and _INTEGER.fullmatch(value.strip())
     if as_text or (isinstance(value, float) and value.is_integer()):
         value = int(value)
@@ -243,7 +243,7 @@ def _text(value: Any) -> str | None:
 
 
 def _names(value: Any) -> tuple[str, ...]:
-    """The texts of a list, or the names of its objects, each once."""
+    """The distinct texts of a list, or the names of its objects."""
     found = (entry.get("name") if isinstance(entry, dict) else entry for entry in _list(value))
     return tuple(dict.fromkeys(clean.text(name) for name in found if isinstance(name, str)))
 

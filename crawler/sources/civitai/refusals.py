@@ -1,4 +1,4 @@
-"""What Civitai's refusals say: JSON of several shapes, plain text, or the HTML page of a firewall."""
+"""Interpret Civitai's refusals: JSON of several shapes, plain text, or the HTML page of a firewall."""
 
 import json
 import re

@@ -59,7 +59,7 @@ def is_missing(url: sa.URL) -> bool:
     """Whether the database file does not exist yet. Always False for a server.
 
     Raises:
-        DatabaseError: The path is not an ordinary file, or cannot be looked at.
+        DatabaseError: The path is not an ordinary file, or cannot be examined.
     """
     if url.get_backend_name() != "sqlite":
         return False
@@ -189,7 +189,7 @@ def open_for_writing(where: Where) -> Engine:
 
 
 def open_as_found(where: Where) -> Engine:
-    """An engine that can write, on a database in any state: for migrations and their tests."""
+    """A writing engine for a database in any state. Only migrations and their tests use it."""
     url = resolve(where)
     is_file = url.get_backend_name() == "sqlite"
     return sqlite_writer(url) if is_file else postgres(url, read_only=False)

@@ -1,4 +1,4 @@
-"""One sync at a time on one database."""
+"""A lock that allows one sync at a time on a database."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ _SYNC_LOCK = 7_236_180_212
 
 @contextlib.contextmanager
 def sync_lock(engine: sa.Engine) -> Iterator[None]:
-    """Keep other syncs off this database. The lock ends with the process, however that ends.
+    """Prevent other syncs on this database. The lock is released when the process ends, even if killed.
 
     Raises:
         StoppedError: Another sync holds it.

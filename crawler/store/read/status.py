@@ -1,4 +1,4 @@
-"""The state of a database: what is done, what is left, and what the crawl cost."""
+"""The state of a database: files by outcome, pending files, and the cost of all runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

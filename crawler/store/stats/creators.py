@@ -30,11 +30,11 @@ class Creator:
         loras: Number of models.
         files: Number of files of these models.
         with_metadata: The share of files with training metadata among those whose header was read;
-            None where no header was read.
-        runs: Training runs that the figures below rest on, see the module.
-        median_images_seen: Among runs that state it; None where none does, as for the next two.
-        megapixels_seen: The sum over all runs.
-        training_hours: The sum over all runs.
+            None if no header was read.
+        runs: Training runs, counted as the module describes; the attributes below are over these runs.
+        median_images_seen: The median over the runs that state it; None if none does.
+        megapixels_seen: The sum over all runs; None if none states it.
+        training_hours: The sum over all runs; None if none states it.
     """
 
     creator: str
@@ -136,7 +136,7 @@ def _files(selected: sa.ColumnElement[bool]) -> sa.Subquery:
 
 
 def _each_run(selected: sa.ColumnElement[bool]) -> sa.Subquery:
-    """The work of each run of each creator; it is enough that one file states it."""
+    """The work of each run of each creator: the highest value among its files."""
     version = sa.literal("version ") + sa.cast(loras.c.version_id, sa.Text())
     run = sa.func.coalesce(loras.c.session_id, version).label("run")
     return (

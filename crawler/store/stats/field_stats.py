@@ -156,7 +156,7 @@ def _scan(
 def _spreads(
     name: str, values: Mapping[str, "array[float]"]
 ) -> Iterator[tuple[tuple[str, str], Spread]]:
-    """The spread of a column in each base model and in ALL, by base model and field."""
+    """Count, quartiles and percentiles of columns, by base model (or ALL) and field."""
     everything: Counter[float] = Counter()
     for base_model, some in values.items():
         counted = Counter(some)

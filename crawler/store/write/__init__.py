@@ -1,1 +1,1 @@
-"""Everything that changes rows."""
+"""Functions that change rows."""

@@ -239,13 +239,13 @@ def _new_row(place: _Listed, site: str, origin: str) -> dict[str, Any]:
 
 
 def _beginning(file: File) -> dict[str, Any]:
-    """The outcome of a file before it is read."""
+    """The columns `outcome` and `reason` of a file before it is read."""
     reason = why_not_safetensors(file.name, file.format)
     return {"outcome": Outcome.NOT_SAFETENSORS if reason else Outcome.PENDING, "reason": reason}
 
 
 def _description(place: _Listed, origin: str) -> dict[str, Any]:
-    """The columns that the site fills."""
+    """The columns with values from the site."""
     model, version, file = place.model, place.version, place.file
     base_model = version.base_model
     page = f"/models/{model.model_id}?modelVersionId={version.version_id}"

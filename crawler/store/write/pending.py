@@ -86,7 +86,7 @@ def count_pending(
 
 
 def retry_failed(connection: sa.Connection, *, walk: str | None, has_api_key: bool = False) -> int:
-    """Make files pending again that ended without being read; returns how many.
+    """Make failed files pending again; returns their number.
 
     Args:
         connection: In the caller's transaction.
@@ -105,7 +105,7 @@ def retry_failed(connection: sa.Connection, *, walk: str | None, has_api_key: bo
 
 
 def reopen(connection: sa.Connection, *, now: datetime, has_api_key: bool) -> int:
-    """Make files pending again whose refusal may be over; returns how many.
+    """Make files pending again whose refusal may have ended; returns their number.
 
     These are early access that has ended, and `login_required` if a key is sent now and the last run
     sent none.

@@ -192,7 +192,7 @@ class StoredHeader:
     """A stored header.
 
     Attributes:
-        data: Compressed, with zstd.
+        data: The bytes, compressed with zstd.
         file_bytes: The length of the whole file; None if no server gave it.
     """
 

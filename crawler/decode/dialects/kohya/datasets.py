@@ -187,7 +187,7 @@ def _buckets(info: object, problems: list[Problem]) -> dict[str, Any]:
 def _directory(
     fields: Mapping[str, Any], number: int, dataset_number: int | None, problems: list[Problem]
 ) -> Directory:
-    """A subset. One of a fine-tuning is named after its metadata file, as its tags are."""
+    """A subset. In fine-tuning it is named after its metadata file, like its tags."""
     named_by = "metadata_file" if fields.get("metadata_file") else "image_dir"
     name = fields.get(named_by)
     repeats = fields.get("n_repeats" if "n_repeats" in fields else "num_repeats")
@@ -229,7 +229,7 @@ def _read_tags(
 
 
 def _counted(frequency: Mapping[str, Any], problems: list[Problem]) -> dict[str, dict[str, int]]:
-    """The counts, checked one by one; what is not a count is left out with a problem."""
+    """The valid counts. An invalid one is left out, with a problem."""
     counted: dict[str, dict[str, int]] = {}
     for folder, tags in frequency.items():
         counts = counted.setdefault(clean.text(folder), {})

@@ -27,7 +27,7 @@ _BOOL, _TIME, _HEX = clean.boolean, clean.moment, clean.hexadecimal
 
 
 def _number_or_off(value: str) -> float | None:
-    """A number. The trainer also writes `False` for a setting that is off, like `None`."""
+    """A number. `False` means off, like `None`."""
     return None if value == "False" else clean.number(value)
 
 
@@ -36,7 +36,7 @@ def _commit(value: str) -> str | None:
 
 
 def _same(reader: Reader, *columns: str) -> tuple[Row, ...]:
-    """Keys that are named like their column."""
+    """Keys with the same name as their column."""
     return tuple((f"ss_{column}", column, reader) for column in columns)
 
 
@@ -171,7 +171,7 @@ def _arguments(inner: str) -> Mapping[str, Any]:
 
 
 def _pieces(inner: str) -> Iterator[str]:
-    """The text, cut at the commas outside all brackets."""
+    """The text, split at commas that are outside of brackets."""
     depth, begin = 0, 0
     for at, character in enumerate(inner):
         depth += _DEPTH.get(character, 0)

@@ -81,7 +81,7 @@ def algo(module: str | None, args: Mapping[str, Any] | None, conv_dim: int | Non
 
 
 def _lycoris(args: Mapping[str, Any], conv_dim: int | None) -> str | None:
-    """LyCORIS trains convolutions by default, with the common rank if they have none of their own."""
+    """LyCORIS trains convolutions by default, with the common rank if `conv_dim` is missing."""
     name = str(args.get("algo") or "lora").strip().lower()
     if name not in _LYCORIS_LORA:
         return _LYCORIS.get(name)

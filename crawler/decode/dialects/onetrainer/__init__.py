@@ -1,7 +1,7 @@
 """OneTrainer: branch and commit in every file, and all settings if the user chose to save them.
 
 The settings hold paths on the user's disk. `other_settings` gets those that no column holds, without
-folders and without what has nothing to do with training. The header keeps all of them.
+folders and without settings unrelated to training. The header keeps all of them.
 Source: `modules/modelSaver/mixin/DtypeModelSaverMixin.py`.
 """
 
