@@ -153,7 +153,7 @@ def _begin_process() -> None:
 
 
 def _end_with_parent() -> None:
-    # If the first process is killed, nothing tells this one, and it would wait for work for ever.
+    # If the first process is killed, this one gets no signal and would wait for work for ever.
     if (parent := parent_process()) is not None:
         parent.join()
         os._exit(1)

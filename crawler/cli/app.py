@@ -27,7 +27,7 @@ from crawler.cli.commands.status import status
 from crawler.cli.commands.suggest import suggest
 from crawler.cli.commands.sync import sync
 from crawler.cli.options import Quiet, Verbose
-from crawler.cli.output.console import BROKEN_PIPE_EXIT, tell
+from crawler.cli.output.console import BROKEN_PIPE_EXIT, print_error
 from crawler.errors import LoraCrawlError, QueryError
 from crawler.settings import default_database
 
@@ -49,7 +49,7 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except LoraCrawlError as error:
-            tell(_message(error))
+            print_error(_message(error))
             raise typer.Exit(error.exit_code) from None
         except BrokenPipeError:
             raise typer.Exit(BROKEN_PIPE_EXIT) from None
@@ -58,34 +58,23 @@ class _Commands(TyperGroup):
         except (typer.TyperException, typer.Exit, typer.Abort):
             raise
         except Exception as error:  # noqa: BLE001 - every defect is reported
-            _report_defect(error)
+            print_error(f"error: unexpected {type(error).__name__}: {error}")
+            if {"-v", "--verbose", "-vv"} & set(sys.argv[1:]):
+                print_error("".join(traceback.format_exception(error)))
+            else:
+                print_error("Run the command with -v to see where, and please report it.")
             raise typer.Exit(1) from None
 
 
 def _message(error: LoraCrawlError) -> str:
-    if not isinstance(error, QueryError):
-        return f"error: {_without_default(str(error))}"
-    from crawler.query.caret import caret
+    # The store does not know the default database, so the command that it suggests names it.
+    default = f" --db {shlex.quote(str(default_database()))}"
+    lines = [f"error: {str(error).removesuffix(default)}"]
+    if isinstance(error, QueryError):
+        from crawler.query.caret import caret
 
-    lines = [f"error: {error.message}", caret(error), error.hint]
-    return "\n".join(line for line in lines if line)
-
-
-def _without_default(text: str) -> str:
-    """The text, without the default database in the command that it ends with.
-
-    The store writes that command and does not know the default.
-    """
-    return text.removesuffix(f" --db {shlex.quote(str(default_database()))}")
-
-
-def _report_defect(error: Exception) -> None:
-    """Report a defect in one line; `-v` adds the traceback."""
-    tell(f"error: unexpected {type(error).__name__}: {error}")
-    if any(word in ("-v", "--verbose", "-vv") for word in sys.argv[1:]):
-        tell("".join(traceback.format_exception(error)))
-    else:
-        tell("Run the command with -v to see where, and please report it.")
+        lines += filter(None, (caret(error), error.hint))
+    return "\n".join(lines)
 
 
 app = typer.Typer(

@@ -50,8 +50,27 @@ def read_connection(db: str | None) -> "Iterator[Connection]":
         yield connection
 
 
+@contextmanager
+def write_engine(where: str) -> "Iterator[Engine]":
+    """An engine for the only writer of a database, which is created or upgraded first.
+
+    Raises:
+        DatabaseError: The database cannot be used.
+        StoppedError: Another process is writing to it.
+    """
+    from crawler.store.connect.database import open_for_writing
+    from crawler.store.connect.lock import sync_lock
+
+    engine = open_for_writing(where)
+    try:
+        with sync_lock(engine):
+            yield engine
+    finally:
+        engine.dispose()
+
+
 def db_option(where: str) -> str:
-    """` --db PLACE`, to append to a suggested command so that it uses this database.
+    """The option `--db` for a suggested command, with a blank before it.
 
     Empty for the default database, and for a URL with a password, which is never printed.
     """
@@ -61,34 +80,16 @@ def db_option(where: str) -> str:
     return "" if where == place(None) or shown != where else f" --db {shlex.quote(shown)}"
 
 
-_LAST_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*$")
-
-
 def complete_field(incomplete: str) -> list[tuple[str, str]]:
-    """The fields whose names start with this text, each with its meaning."""
-    return _completed("", incomplete)
+    """Completions of the name at the end of a condition or a list, each with the field's meaning.
 
-
-def complete_fields(incomplete: str) -> list[tuple[str, str]]:
-    """Completions of the last name of a list like `file_id,-mod`."""
-    before, comma, last = incomplete.rpartition(",")
-    minus = "-" if last.startswith("-") else ""
-    return _completed(f"{before}{comma}{minus}", last.removeprefix("-"))
-
-
-def complete_condition(incomplete: str) -> list[tuple[str, str]]:
-    """Completions of the name at the end of a condition like `network_dim>64 and opt`."""
-    found = _LAST_WORD.search(incomplete)
-    word = found[0] if found else ""
-    if incomplete and not word:
+    There are none after a sign like `>`, where a value is expected.
+    """
+    word = re.split(r"\W", incomplete, flags=re.ASCII)[-1]
+    before = incomplete.removesuffix(word)
+    if not word and before and not before.endswith((",", "-")):
         return []
-    return _completed(incomplete[: len(incomplete) - len(word)], word)
-
-
-def _completed(before: str, start: str) -> list[tuple[str, str]]:
-    return [
-        (before + field.name, field.meaning) for field in FIELDS if field.name.startswith(start)
-    ]
+    return [(before + field.name, field.meaning) for field in FIELDS if field.name.startswith(word)]
 
 
 Db = Annotated[
@@ -120,7 +121,7 @@ Where = Annotated[
         metavar="EXPR",
         help="Use only files that match, as in `query`. Repeat to combine with and.",
         show_default=False,
-        autocompletion=complete_condition,
+        autocompletion=complete_field,
     ),
 ]
 

@@ -18,20 +18,18 @@ from crawler.sync.progress import SyncTally, Tally
 #: Seconds between two lines where there is no live display.
 LINE_SECONDS = 10
 
-#: Seconds after which a rate and the time left mean something.
+#: Seconds before the rate and the time left are stable enough to show.
 _SETTLED_SECONDS = 2
-
-_BAR_WIDTH = 24
 
 #: Printed after the first Ctrl-C.
 STOPPING = "stopping: finishing what is in progress; press Ctrl-C again to stop at once"
 
-#: What a display shows: the share that is done, None while unknown, and lines of text.
+#: What a display shows: the share that is done (None while unknown), and lines of text.
 Picture = tuple[float | None, Sequence[str]]
 
 
 def shows_live(voice: Voice) -> bool:
-    """Whether there is a live display. If so, nothing else may write to stderr."""
+    """Whether there is a live display; nothing else may write to the terminal then."""
     return not voice.quiet and sys.stderr.isatty()
 
 
@@ -48,7 +46,7 @@ def live_display(voice: Voice, picture: Callable[[], Picture]) -> Iterator[None]
 
     def render() -> Group:
         share, lines = picture()
-        bars = [] if share is None else [ProgressBar(1, share, width=_BAR_WIDTH)]
+        bars = [] if share is None else [ProgressBar(1, share, width=24)]
         # The terminal echoes `^C` on the empty last line, where it pushes no text down.
         text = Text("\n".join([*lines, " "]), no_wrap=True, overflow="ellipsis")
         return Group(*bars, text)
@@ -80,15 +78,10 @@ def handling_signals(handle: Callable[[], object]) -> Iterator[None]:
 def at_work(
     voice: Voice, tally: Tally, picture: Callable[[], Picture]
 ) -> Iterator[Callable[[], bool]]:
-    """Show the progress of a block of work, and stop it cleanly on Ctrl-C.
-
-    Args:
-        voice: How much to print.
-        tally: Its `stopping` is set by the first Ctrl-C.
-        picture: The state of the work.
+    """Show the progress of a block of work; the first Ctrl-C sets `tally.stopping`.
 
     Yields:
-        A function to call after each piece of work; False means stop.
+        A function to call after each piece of work; it returns False when the work must stop.
 
     Raises:
         StoppedError: A second Ctrl-C ended the block at once.
@@ -144,10 +137,8 @@ def picture_of(tally: SyncTally) -> Picture:
     total = tally.files + tally.pending
     lines = [_listing(tally), _reading(tally)]
     if tally.outcomes:
-        outcomes = in_order(tally.outcomes)
-        lines.append(
-            " " * 9 + " · ".join(f"{number(n)} {spoken(outcome)}" for outcome, n in outcomes)
-        )
+        amounts = (f"{number(n)} {spoken(outcome)}" for outcome, n in in_order(tally.outcomes))
+        lines.append(" " * 9 + " · ".join(amounts))
     if tally.stopping:
         lines.append(STOPPING)
     return tally.files / total if total else 0.0, lines

@@ -70,14 +70,14 @@ def read_inputs(inputs: Iterable[str], *, api_url: str) -> Iterator[Reading]:
 
     Args:
         inputs: Paths, and URLs that start with http.
-        api_url: The API to ask about pages and downloads of the site.
+        api_url: The API for pages and downloads of the site.
     """
     for text in inputs:
         yield _read_url(text, api_url=api_url) if _URL.match(text) else _read_path(text)
 
 
 def _read_path(text: str) -> Reading:
-    """Read the header of a local file; the safetensors library checks the whole file."""
+    """Read the header of a local file. Also check the file with the safetensors library."""
     path = Path(text)
     refused = None
     try:
@@ -114,16 +114,12 @@ def _read_url(text: str, *, api_url: str) -> Reading:
 
 
 def is_stored(ref: str) -> bool:
-    """Whether a REF is looked up in the database. If not, it is a path."""
+    """Whether a REF is looked up in the database; otherwise it is a path."""
     return _STORED.fullmatch(ref) is not None or lacks_scheme(ref)
 
 
 def read_lora(ref: str, db: str | None) -> "LoraView":
     """Everything that is known about the LoRA that a REF names.
-
-    Args:
-        ref: As typed.
-        db: As `--db` takes it.
 
     Raises:
         UsageError: The REF matches nothing, or a file whose header is not sound.
@@ -142,10 +138,6 @@ def read_lora(ref: str, db: str | None) -> "LoraView":
 def read_decoded(ref: str, db: str | None) -> tuple[str, Decoded]:
     """The title of the LoRA that a REF names, and its header, decoded now.
 
-    Args:
-        ref: As typed.
-        db: As `--db` takes it.
-
     Raises:
         UsageError: The REF matches nothing, or the header was not read or is not sound.
         DatabaseError: The database cannot be read, or its copy of the header is damaged.
@@ -162,7 +154,7 @@ def read_decoded(ref: str, db: str | None) -> tuple[str, Decoded]:
 
 
 def _judge_stored(ref: str, db: str | None) -> "tuple[str, Verdict]":
-    """The title of a stored LoRA and the verdict on its header; its outcome if it has none."""
+    """The title of a stored LoRA, and the verdict on its header or its stored outcome."""
     from crawler.cli.pages.lora_view import view_of_row
     from crawler.decode.verdict import Verdict
     from crawler.store.read.headers import stored_header

@@ -3,16 +3,16 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.util import find_spec
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import anyio
 
-from crawler.cli.options import db_option
+from crawler.cli.options import db_option, write_engine
 from crawler.cli.output.cells import count, duration, json_text, number, size
-from crawler.cli.output.console import Voice, answers, tell
+from crawler.cli.output.console import Voice, answers, print_error
 from crawler.cli.output.outcomes import REMEDIES, outcome_lines
 from crawler.cli.progress import (
     STOPPING,
@@ -26,8 +26,7 @@ from crawler.errors import LoraCrawlError, StoppedError
 from crawler.http import HttpSettings, Secret
 from crawler.model import Outcome
 from crawler.sources.civitai.client import Civitai
-from crawler.store.connect.database import Engine, State, open_for_reading, open_for_writing, state
-from crawler.store.connect.lock import sync_lock
+from crawler.store.connect.database import Engine, State, open_for_reading, state
 from crawler.store.connect.url import redacted
 from crawler.store.read.headers import header_lengths
 from crawler.store.write.crawls import read_cursors
@@ -60,20 +59,6 @@ class Job:
     voice: Voice
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """How a sync ended.
-
-    Attributes:
-        trouble: Why it stopped early, None if it did not.
-        interrupted: By Ctrl-C or a termination signal.
-    """
-
-    tally: SyncTally
-    trouble: StoppedError | None
-    interrupted: bool
-
-
 #: Printed once when there is no key.
 TERMS = (
     "no API key: Civitai's terms allow automated clients with their user's own key and within its"
@@ -87,13 +72,42 @@ ASSUMED_FILES = 900_000
 #: Models on a page of the list.
 _PAGE_MODELS = 100
 
+#: Models in the catalogue of `--sandbox`, more than any first try asks for. For a higher limit it has
+#: half as many again, since the list without mature models shows about two thirds of them.
+SANDBOX_MODELS = 2_000
 
-def beforehand(job: Job, *, complete: bool) -> Iterator[str]:
+#: The exit code when work is left.
+WORK_LEFT = 4
+
+_T = TypeVar("_T")
+
+
+def sync_into(job: Job) -> int:
+    """Sync into the job's database, which is created or upgraded first; return the exit code.
+
+    Raises:
+        DatabaseError: The database cannot be used.
+        StoppedError: Another sync is running on it.
+        UsageError: The database was filled from another API, or the site does not know a filter.
+    """
+    tally = SyncTally()
+    with write_engine(job.where) as engine, _api(job) as api_url:
+        for line in _forecast(job, complete=_is_complete(job, engine)):
+            job.voice.notice(line)
+        if job.api_url is not None and job.key is None:
+            job.voice.notice(TERMS)
+        trouble = _run(partial(_sync, job, api_url, engine, tally))
+    _report(job, tally, trouble)
+    left = tally.pending and job.plan.fetch_headers
+    return WORK_LEFT if trouble or tally.stopping or left else 0
+
+
+def _forecast(job: Job, *, complete: bool) -> Iterator[str]:
     """The expected time and cost of a sync without --limit.
 
     Args:
-        job: The options.
-        complete: The whole list was read before.
+        job: What is to be done.
+        complete: An earlier sync has read the whole list.
     """
     walk = job.plan.walk
     if walk.limit is not None or walk.model_ids or job.api_url is None:
@@ -114,36 +128,26 @@ def beforehand(job: Job, *, complete: bool) -> Iterator[str]:
     yield "press Ctrl-C to stop at any time; the same command continues"
 
 
-def report(job: Job, finished: Finished) -> None:
+def _report(job: Job, tally: SyncTally, trouble: StoppedError | None) -> None:
     """Print the closing summary on stdout, and problems on stderr."""
-    tally = finished.tally
     with answers(machine=job.as_json) as out:
         if job.as_json:
-            out.write(json_text(_summary(job, finished)) + "\n")
+            ending = "work left" if tally.pending else "done"
+            ending = "interrupted" if tally.stopping else ending
+            summary = tally.summary() | {
+                "ending": "stopped" if trouble else ending,
+                "trouble": None if trouble is None else str(trouble),
+                "database": redacted(job.where),
+            }
+            out.write(json_text(summary) + "\n")
         elif not job.voice.quiet:
             out.write("\n".join(_lines(job, tally)) + "\n")
     for notice in tally.notices:
         job.voice.notice(notice)
     job.voice.some([f"skipped: {each}" for each in tally.sentences], tally.troubles, "more item")
-    if finished.trouble is not None:
-        tell(f"error: {finished.trouble}")
-        tell("All stored data is kept. Run the same command again to continue.")
-
-
-def _summary(job: Job, finished: Finished) -> dict[str, Any]:
-    return finished.tally.summary() | {
-        "ending": _ending(finished),
-        "trouble": None if finished.trouble is None else str(finished.trouble),
-        "database": redacted(job.where),
-    }
-
-
-def _ending(finished: Finished) -> str:
-    if finished.trouble is not None:
-        return "stopped"
-    if finished.interrupted:
-        return "interrupted"
-    return "work left" if finished.tally.pending else "done"
+    if trouble is not None:
+        print_error(f"error: {trouble}")
+        print_error("All stored data is kept. Run the same command again to continue.")
 
 
 def _lines(job: Job, tally: SyncTally) -> Iterator[str]:
@@ -164,22 +168,27 @@ def _lines(job: Job, tally: SyncTally) -> Iterator[str]:
         yield f'try: lora-crawl query "network_dim>64"{db_option(job.where)}'
 
 
-def report_preview(job: Job, found: Preview, *, complete: bool) -> None:
-    """Print what a sync would do and cost, on stdout."""
-    data = {
-        "complete": found.complete,
-        "list_calls": found.list_calls,
-        "models": found.models,
-        "files": found.files,
-        "not_safetensors": found.not_safetensors,
-        "known": found.known,
-        "counted_downloads": found.to_read,
-        "seconds": round(found.to_read / job.rate, 1) if job.rate else None,
-    }
+def preview(job: Job) -> int:
+    """Print what the job would do and cost, store nothing, and return the exit code.
+
+    Raises:
+        SiteError: The site fails or refuses us.
+    """
+    engine, complete = None, False
+    with ExitStack() as stack:
+        if state(job.where) not in {State.MISSING, State.EMPTY}:
+            engine = open_for_reading(job.where)
+            stack.callback(engine.dispose)
+            complete = _is_complete(job, engine)
+        api_url = stack.enter_context(_api(job))
+        found = _run(partial(_look_ahead, job, api_url, engine))
+    data = asdict(found)
+    data["counted_downloads"] = data.pop("to_read")
+    data["seconds"] = round(found.to_read / job.rate, 1) if job.rate else None
     with answers(machine=job.as_json) as out:
         if job.as_json:
             out.write(json_text(data) + "\n")
-            return
+            return 0
         listed = "the walk lists" if found.complete else "its first page lists"
         out.write(
             f"{listed} {count(found.models, 'model')} with {count(found.files, 'file')}"
@@ -193,58 +202,8 @@ def report_preview(job: Job, found: Preview, *, complete: bool) -> None:
             out.write(f"about {time} at {job.rate:g} requests a second\n")
         out.write("nothing was stored\n")
     if not found.complete:
-        for line in beforehand(job, complete=complete):
+        for line in _forecast(job, complete=complete):
             job.voice.notice(line)
-
-
-#: Models in the catalogue of `--sandbox`, more than any first try asks for. For a higher limit it has
-#: half as many again, since the list without mature models shows about two thirds of them.
-SANDBOX_MODELS = 2_000
-
-_T = TypeVar("_T")
-
-#: The exit code when work is left.
-WORK_LEFT = 4
-
-
-def sync_into(job: Job) -> int:
-    """Sync into the job's database, which is created or upgraded first; return the exit code.
-
-    Raises:
-        DatabaseError: The database cannot be used.
-        StoppedError: Another sync is running on it.
-        UsageError: The database was filled from another API, or the site does not know a filter.
-    """
-    with ExitStack() as stack:
-        engine = open_for_writing(job.where)
-        stack.callback(engine.dispose)
-        stack.enter_context(sync_lock(engine))
-        api_url = stack.enter_context(_api(job))
-        for line in beforehand(job, complete=_is_complete(job, engine)):
-            job.voice.notice(line)
-        if job.api_url is not None and job.key is None:
-            job.voice.notice(TERMS)
-        finished = _run(partial(_sync, job, api_url, engine))
-    report(job, finished)
-    left = finished.tally.pending and job.plan.fetch_headers
-    return WORK_LEFT if finished.trouble or finished.interrupted or left else 0
-
-
-def preview(job: Job) -> int:
-    """Print what the job would do and cost, store nothing, and return the exit code.
-
-    Raises:
-        SiteError: The site cannot be reached or refuses us.
-    """
-    with ExitStack() as stack:
-        engine = None
-        if state(job.where) not in {State.MISSING, State.EMPTY}:
-            engine = open_for_reading(job.where)
-            stack.callback(engine.dispose)
-        api_url = stack.enter_context(_api(job))
-        found = _run(partial(_look_ahead, job, api_url, engine))
-        complete = engine is not None and _is_complete(job, engine)
-    report_preview(job, found, complete=complete)
     return 0
 
 
@@ -289,17 +248,29 @@ async def _look_ahead(job: Job, api_url: str, engine: Engine | None) -> Preview:
         return await look_ahead(source, WriterThread(engine) if engine else None, job.plan)
 
 
-async def _sync(job: Job, api_url: str, engine: Engine) -> Finished:
-    tally = SyncTally()
+async def _sync(job: Job, api_url: str, engine: Engine, tally: SyncTally) -> StoppedError | None:
+    """Sync, and count it in `tally`; why it stopped early, None if it did not."""
     stop = anyio.Event()
     trouble: LoraCrawlError | None = None
+
+    def on_signal() -> None:
+        """Ask for an orderly end the first time, cancel everything the second time."""
+        if stop.is_set():
+            group.cancel_scope.cancel()
+            return
+        stop.set()
+        tally.stopping = True
+        if not shows_live(job.voice):
+            job.voice.notice(STOPPING)
+
+    # A signal can interrupt the event loop's own work; the loop calls `on_signal` between two steps.
+    handle = partial(asyncio.get_running_loop().call_soon_threadsafe, on_signal)
     async with _source(job, api_url, engine) as source:
         with live_display(job.voice, lambda: picture_of(tally)):
             async with anyio.create_task_group() as group:
                 group.start_soon(print_now_and_then, tally, job.voice)
-                on_signal = _stopper(stop, group.cancel_scope, tally, job.voice)
                 try:
-                    with handling_signals(on_signal):
+                    with handling_signals(handle):
                         await crawl(source, WriterThread(engine), job.plan, tally=tally, stop=stop)
                 except LoraCrawlError as error:
                     # Raised inside the group, it would come out wrapped in an ExceptionGroup.
@@ -307,22 +278,4 @@ async def _sync(job: Job, api_url: str, engine: Engine) -> Finished:
                 group.cancel_scope.cancel()
     if trouble is not None and not isinstance(trouble, StoppedError):
         raise trouble
-    return Finished(tally, trouble, interrupted=stop.is_set())
-
-
-def _stopper(
-    stop: anyio.Event, scope: anyio.CancelScope, tally: SyncTally, voice: Voice
-) -> Callable[[], object]:
-    """The signal handler: the first signal stops the run cleanly, the second one cancels it."""
-
-    def end() -> None:
-        if stop.is_set():
-            scope.cancel()
-            return
-        stop.set()
-        tally.stopping = True
-        if not shows_live(voice):
-            voice.notice(STOPPING)
-
-    # A signal can interrupt the event loop's own work; the loop calls `end` between two steps.
-    return partial(asyncio.get_running_loop().call_soon_threadsafe, end)
+    return trouble

@@ -62,7 +62,7 @@ def likely_architecture(name: str) -> str | None:
 
 
 def have_same_layers(one: str, other: str) -> bool:
-    """Whether tensors cannot tell the two architectures apart."""
+    """Whether the two architectures have the same tensors."""
     return one == other or any({one, other} <= alike for alike in _SAME_LAYERS)
 
 

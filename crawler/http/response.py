@@ -132,7 +132,7 @@ def _meaning(host: str, error: Exception) -> RequestError:
     """The RequestError for an exception of the libraries.
 
     httpx-aiohttp raises ConnectTimeout for a refused connection, an unknown name, a bad certificate
-    and a closed connection alike; aiohttp's exception, its cause, tells them apart.
+    and a closed connection alike; its cause, an exception of aiohttp, distinguishes them.
     """
     beneath = error.__cause__ if isinstance(error, httpx.TransportError) else None
     match beneath or error:

@@ -99,8 +99,7 @@ async def _pass_end(state: RunState, step: Step) -> PassEnd | None:
         except SiteError as error:
             # The pass must end all the same. The models not requested are not marked.
             state.tally.notices.append(
-                f"cannot tell whether model {model_id} and others are gone:"
-                f" {error.url} {error.cause}"
+                f"unknown whether model {model_id} and others are gone: {error.url} {error.cause}"
             )
             break
         state.tally.list_calls += 1

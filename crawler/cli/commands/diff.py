@@ -1,22 +1,16 @@
 """`lora-crawl diff`: the settings of two LoRAs side by side."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from crawler.cli.options import Db, Form, Json, Quiet, SafeCsv, Verbose, voice_of
-from crawler.cli.output.console import Voice, answers, open_console
+from crawler.cli.output.console import answers, open_console
 from crawler.cli.output.rows import Format, chosen, write_rows
 from crawler.cli.reference import Ref, is_stored, read_lora
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from crawler.cli.pages.lora_view import LoraView
-
-#: Columns of the formats for programs.
-_COLUMNS = ("field", "a", "b")
+from crawler.model.outcome import READ
 
 
 def diff(
@@ -42,7 +36,15 @@ def diff(
     wanted = chosen(form, json=as_json, safe_csv=safe_csv)
     from crawler.insight.diff import Side, compare, identity
 
-    views = [_view(ref, db) for ref in (a, b)]
+    views = []
+    for ref in (a, b):
+        view = read_lora(ref, db)
+        if not is_stored(ref):
+            view = replace(view, row={"file_name": Path(ref).name, **view.row})
+        if view["outcome"] not in READ:
+            reason = f": {view['reason']}" if view["reason"] else ""
+            voice.notice(f"{ref}: header not read, {view['outcome']}{reason}")
+        views.append(view)
     one, other = (
         Side(row=view.row, datasets=view.datasets, directories=view.directories, tags=view.tags)
         for view in views
@@ -57,29 +59,6 @@ def diff(
     else:
         shown = [pair for pair in names if everything or pair.differs]
         rows = ((pair.name, pair.a, pair.b) for pair in (*shown, *pairs))
-        write_rows(_COLUMNS, rows, wanted, safe_csv=safe_csv)
-    _explain(voice, (a, b), views, differs=any(pair.differs for pair in pairs))
-
-
-def _view(ref: str, db: str | None) -> "LoraView":
-    """One of the two LoRAs; a local file gets its name as the title."""
-    from dataclasses import replace
-
-    view = read_lora(ref, db)
-    if is_stored(ref):
-        return view
-    return replace(view, row={"file_name": Path(ref).name, **view.row})
-
-
-def _explain(
-    voice: Voice, refs: "Sequence[str]", views: "Sequence[LoraView]", *, differs: bool
-) -> None:
-    """Explain why few settings could be compared."""
-    from crawler.model.outcome import READ
-
-    for ref, view in zip(refs, views, strict=True):
-        if view["outcome"] not in READ:
-            reason = f": {view['reason']}" if view["reason"] else ""
-            voice.notice(f"{ref}: header not read, {view['outcome']}{reason}")
-    if not differs:
+        write_rows(("field", "a", "b"), rows, wanted, safe_csv=safe_csv)
+    if not any(pair.differs for pair in pairs):
         voice.notice("no setting differs")

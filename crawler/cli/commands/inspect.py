@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crawler.cli.options import ApiUrl, Json, Quiet, Verbose, voice_of
-from crawler.cli.output.console import answers, open_console, tell
+from crawler.cli.output.cells import json_text
+from crawler.cli.output.console import answers, open_console, print_error
 from crawler.cli.output.safe import visible
+from crawler.model.outcome import READ
 from crawler.settings import DEFAULT_API_URL
 
 if TYPE_CHECKING:
@@ -39,7 +41,6 @@ def inspect(
     safetensors file; the others are shown anyway.
     """
     from crawler.cli.reference import read_inputs
-    from crawler.model.outcome import READ
 
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     unsound = 0
@@ -62,7 +63,6 @@ def inspect(
 
 
 def _write_json(readings: Iterable["Reading"], *, raw: bool) -> None:
-    from crawler.cli.output.cells import json_text
     from crawler.cli.pages.lora_view import inspected
 
     with answers(machine=True) as stream:
@@ -75,8 +75,6 @@ def _write_json(readings: Iterable["Reading"], *, raw: bool) -> None:
 
 def _write_raw(readings: Iterable["Reading"], *, several: bool) -> None:
     """`key: value` lines; with several inputs each follows a line `# input`."""
-    from crawler.model.outcome import READ
-
     with answers(machine=True) as stream:
         for number, reading in enumerate(readings):
             if several:
@@ -85,7 +83,7 @@ def _write_raw(readings: Iterable["Reading"], *, several: bool) -> None:
             for key, value in (reading.metadata or {}).items():
                 stream.write(f"{visible(key)}: {visible(value)}\n")
             if reading.outcome not in READ:
-                tell(f"{reading.input}: {reading.outcome}: {reading.reason}")
+                print_error(f"{reading.input}: {reading.outcome}: {reading.reason}")
 
 
 def _print_pages(readings: Iterable["Reading"]) -> None:

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
@@ -13,8 +12,7 @@ from crawler.cli.output.safe import visible, visible_toml
 from crawler.cli.reference import Ref, read_decoded
 from crawler.errors import UsageError
 
-if TYPE_CHECKING:
-    from crawler.insight.export.draft import Export
+_REPORT = "report.txt"
 
 
 def escaped(text: str) -> str:
@@ -23,11 +21,11 @@ def escaped(text: str) -> str:
 
 
 def write_files(folder: Path, texts: Mapping[str, str], *, force: bool) -> None:
-    """Write the files into a folder, which is created if needed. Write none if any exists.
+    """Write the files into a folder, which is created; write none if one of them exists.
 
     Args:
         folder: Where to write.
-        texts: File name -> content.
+        texts: The contents by file name.
         force: Overwrite existing files.
 
     Raises:
@@ -42,16 +40,12 @@ def write_files(folder: Path, texts: Mapping[str, str], *, force: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
             # Mode x: a file that appeared since the check is not overwritten either.
-            with (folder / name).open(
-                "w" if force else "x", encoding="utf-8", newline="\n"
-            ) as file:
+            mode = "w" if force else "x"
+            with (folder / name).open(mode, encoding="utf-8", newline="\n") as file:
                 file.write(text)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"cannot write to {folder}: {reason.lower()}") from error
-
-
-_CONFIG, _DATASET, _REPORT = "config.toml", "dataset.toml", "report.txt"
 
 
 def recipe(
@@ -78,29 +72,26 @@ def recipe(
     title, decoded = read_decoded(ref, db)
     made = export(decoded)
     texts = {
-        _CONFIG: escaped(config_text(made, f"the metadata of {title}")),
-        _DATASET: escaped(dataset_text(made)),
+        "config.toml": escaped(config_text(made, f"the metadata of {title}")),
+        "dataset.toml": escaped(dataset_text(made)),
         _REPORT: "".join(f"{visible(line)}\n" for line in report_text(made).split("\n")[:-1]),
     }
     if output is None:
         _print(texts)
     else:
         write_files(output, texts, force=force)
-        voice.notice(f"wrote {', '.join(texts)} to {output}: {_counted(made)}")
+        counts = Counter(note.kind for note in made.notes)
+        notes = ", ".join(f"{amount} {kind.value}" for kind, amount in counts.items())
+        voice.notice(f"wrote {', '.join(texts)} to {output}: {notes}")
     if not made.script:
         voice.notice("sd-scripts has no script for this base model; see the report")
 
 
 def _print(texts: Mapping[str, str]) -> None:
-    """Print all three files. The report becomes comments, so the output is valid TOML."""
+    """Print all three; the report becomes comments, so that the whole is valid TOML."""
     with answers(machine=True) as stream:
         for number, (name, text) in enumerate(texts.items()):
             gap = "\n" if number else ""
             stream.write(f"{gap}# --- {name}\n")
             for line in text.split("\n")[:-1]:
                 stream.write(f"# {line}".rstrip() + "\n" if name == _REPORT else f"{line}\n")
-
-
-def _counted(made: "Export") -> str:
-    counts = Counter(note.kind for note in made.notes)
-    return ", ".join(f"{amount} {kind.value}" for kind, amount in counts.items())

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crawler.cli.options import Db, Json, Quiet, Verbose, place, read_engine, voice_of
-from crawler.cli.output.cells import count, duration, number, rounded
-from crawler.cli.output.console import Voice, answers
+from crawler.cli.options import Db, Json, Quiet, Verbose, place, read_engine, voice_of, write_engine
+from crawler.cli.output.cells import count, duration, json_text, number, rounded
+from crawler.cli.output.console import answers
 from crawler.cli.output.outcomes import spoken
 
 if TYPE_CHECKING:
-    from crawler.cli.progress import Picture
     from crawler.sync.progress import RedecodeTally
 
 #: Exit codes: work is left, or a stored header is damaged.
@@ -41,50 +40,23 @@ def redecode(
     Only headers that an older version decoded are read, without any network. An interrupted run
     continues with the same command.
     """
-    voice = voice_of(ctx, quiet=quiet, verbose=verbose)
-    workers = processes or os.cpu_count() or 1
-    tally = _redecode_in(db, voice, everything=everything, processes=workers)
-    _report(tally, voice, as_json=as_json)
-    if tally.stopping or tally.left:
-        raise typer.Exit(_WORK_LEFT)
-    if tally.troubles:
-        raise typer.Exit(_DAMAGED)
-
-
-def _redecode_in(
-    db: str | None, voice: Voice, *, everything: bool, processes: int
-) -> "RedecodeTally":
-    from crawler.cli.progress import at_work
+    from crawler.cli.progress import Picture, at_work, progress_line
     from crawler.redecode import redecode as run
-    from crawler.store.connect.database import open_for_writing
-    from crawler.store.connect.lock import sync_lock
     from crawler.sync.progress import RedecodeTally
 
+    def picture() -> Picture:
+        done = tally.done + tally.troubles
+        line = progress_line(done, tally.total, "header", tally.seconds)
+        return done / tally.total if tally.total else None, [f"decoding {line}"]
+
+    voice = voice_of(ctx, quiet=quiet, verbose=verbose)
+    workers = processes or os.cpu_count() or 1
     with read_engine(db):
         pass  # a database that is missing, old or foreign is not created or upgraded here
-    engine = open_for_writing(place(db))
-    try:
-        with sync_lock(engine):
-            tally = RedecodeTally()
-            with at_work(voice, tally, lambda: _picture(tally)) as going:
-                run(engine, tally=tally, going=going, everything=everything, processes=processes)
-    finally:
-        engine.dispose()
-    return tally
-
-
-def _picture(tally: "RedecodeTally") -> "Picture":
-    from crawler.cli.progress import progress_line
-
-    done = tally.done + tally.troubles
-    line = progress_line(done, tally.total, "header", tally.seconds)
-    return done / tally.total if tally.total else None, [f"decoding {line}"]
-
-
-def _report(tally: "RedecodeTally", voice: Voice, *, as_json: bool) -> None:
-    """The closing summary on stdout, damaged headers on stderr."""
-    from crawler.cli.output.cells import json_text
-
+    with write_engine(place(db)) as engine:
+        tally = RedecodeTally()
+        with at_work(voice, tally, picture) as going:
+            run(engine, tally=tally, going=going, everything=everything, processes=workers)
     with answers(machine=as_json) as out:
         if as_json:
             ending = "interrupted" if tally.stopping else "done"
@@ -92,6 +64,10 @@ def _report(tally: "RedecodeTally", voice: Voice, *, as_json: bool) -> None:
         elif not voice.quiet:
             out.write("\n".join(_lines(tally)) + "\n")
     voice.some(tally.sentences, tally.troubles, "more damaged header")
+    if tally.stopping or tally.left:
+        raise typer.Exit(_WORK_LEFT)
+    if tally.troubles:
+        raise typer.Exit(_DAMAGED)
 
 
 def _lines(tally: "RedecodeTally") -> Iterator[str]:

@@ -17,7 +17,7 @@ from crawler.errors import UsageError
 if TYPE_CHECKING:
     from crawler.sandbox import Faults
 
-#: Every switch, for the help: the class that has them takes too long to import for that.
+#: Every fault, for the help; the class that defines them takes too long to import for that.
 SWITCHES = (
     "mature_only", "minor", "unlisted", "unlisted_run", "tied_run", "odd_name", "training_data",
     "pickle", "login_required", "early_access", "downloads_disabled", "forbidden", "gone",
@@ -26,11 +26,10 @@ SWITCHES = (
     "stall_seconds", "storage_busy", "storage_forbidden", "expired_link", "most_strikes", "quota",
     "region_blocked",
 )  # fmt: skip
-_NO_LIMIT = "none"  # how a person writes None
 
 
 class Mix(StrEnum):
-    """Named mixes of faults."""
+    """The named mixes of faults."""
 
     NONE = "none"
     MILD = "mild"
@@ -81,7 +80,7 @@ def sandbox(
             f"try: lora-crawl sync --api-url {running.url} --rate 0 --db try.db\n"
             "Ctrl-C ends it"
         )
-        with suppress(KeyboardInterrupt):  # that is how it ends
+        with suppress(KeyboardInterrupt):
             running.wait()
         seen = running.counters
     voice.notice(f"{count(seen.lists, 'list call')}, {count(seen.downloads, 'counted download')}")
@@ -90,15 +89,12 @@ def sandbox(
 
 
 def with_switches(faults: "Faults", settings: Iterable[str]) -> "Faults":
-    """The faults, with the switches that the user set.
+    """The faults changed by settings `NAME=VALUE`.
 
-    Args:
-        faults: The mix.
-        settings: `NAME=VALUE`: a share from 0 to 1, a count, seconds, `true` or `false`; `none` for
-            no limit.
+    A value is a share from 0 to 1, a count, seconds, `true` or `false`, or `none` for no limit.
 
     Raises:
-        UsageError: The switch is unknown, or its value is invalid.
+        UsageError: There is no such fault, or it cannot have this value.
     """
     import msgspec
 
@@ -112,7 +108,7 @@ def with_switches(faults: "Faults", settings: Iterable[str]) -> "Faults":
             raise UsageError(f"there is no fault {name!r}{hint}")
         if not equals:
             raise UsageError(f"fault {name} needs a value, e.g. {name}=0.1")
-        values[name] = None if text.lower() == _NO_LIMIT else text
+        values[name] = None if text.lower() == "none" else text
         try:
             faults = msgspec.convert(values, type(faults), strict=False)
         except msgspec.ValidationError as error:

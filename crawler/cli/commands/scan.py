@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crawler.cli.options import Db, Json, Quiet, Verbose, db_option, place, voice_of
-from crawler.cli.output.cells import count, duration, listed, number
-from crawler.cli.output.console import Voice, answers, tell
+from crawler.cli.options import Db, Json, Quiet, Verbose, db_option, place, voice_of, write_engine
+from crawler.cli.output.cells import count, duration, json_text, listed, number
+from crawler.cli.output.console import Voice, answers, print_error
 from crawler.cli.output.outcomes import outcome_lines
 
 if TYPE_CHECKING:
     from crawler.cli.progress import Picture
-    from crawler.scan import ScanPlan
     from crawler.sync.progress import ScanTally
 
 #: Exit codes: work is left, or a file is not sound.
@@ -53,38 +52,26 @@ def scan(
     Files that a sync has also stored get the model's name and tags from the site. The exit code is 1
     when a file is not a sound safetensors file.
     """
+    from crawler.cli.progress import at_work
     from crawler.scan import ScanPlan
+    from crawler.scan import scan as run
+    from crawler.sync.progress import ScanTally
 
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     if not any(os.path.lexists(path) for path in paths):
         for path in paths:
-            tell(f"error: {path}: no such file or folder")
+            print_error(f"error: {path}: no such file or folder")
         raise typer.Exit(_UNSOUND)
     plan = ScanPlan(roots=tuple(paths), force=force, hashes=hashes)
-    tally = _scan_into(place(db), plan, voice)
+    with write_engine(place(db)) as engine:
+        tally = ScanTally()
+        with at_work(voice, tally, lambda: _picture(tally)) as going:
+            run(engine, plan, tally=tally, going=going)
     _report(tally, place(db), voice, as_json=as_json)
     if tally.stopping or tally.left:
         raise typer.Exit(_WORK_LEFT)
     if tally.unsound:
         raise typer.Exit(_UNSOUND)
-
-
-def _scan_into(where: str, plan: "ScanPlan", voice: Voice) -> "ScanTally":
-    from crawler.cli.progress import at_work
-    from crawler.scan import scan as run
-    from crawler.store.connect.database import open_for_writing
-    from crawler.store.connect.lock import sync_lock
-    from crawler.sync.progress import ScanTally
-
-    engine = open_for_writing(where)
-    try:
-        with sync_lock(engine):
-            tally = ScanTally()
-            with at_work(voice, tally, lambda: _picture(tally)) as going:
-                run(engine, plan, tally=tally, going=going)
-    finally:
-        engine.dispose()
-    return tally
 
 
 def _picture(tally: "ScanTally") -> "Picture":
@@ -103,7 +90,6 @@ def _picture(tally: "ScanTally") -> "Picture":
 
 def _report(tally: "ScanTally", where: str, voice: Voice, *, as_json: bool) -> None:
     """The closing summary on stdout, problems with files on stderr."""
-    from crawler.cli.output.cells import json_text
     from crawler.store.connect.url import redacted
 
     with answers(machine=as_json) as out:

@@ -3,6 +3,7 @@
 import typer
 
 from crawler.cli.options import Db, Json, Quiet, Verbose, voice_of
+from crawler.cli.output.cells import json_text
 from crawler.cli.output.console import answers, open_console
 from crawler.cli.reference import Ref, is_stored, read_lora
 
@@ -24,14 +25,12 @@ def show(
     view = read_lora(ref, db)
     if not is_stored(ref):
         voice.detail("read from the file; the database was not used")
-    if as_json:
-        from crawler.cli.output.cells import json_text
-        from crawler.cli.pages.lora_view import as_data
+    with answers(machine=as_json) as stream:
+        if as_json:
+            from crawler.cli.pages.lora_view import as_data
 
-        with answers(machine=True) as stream:
             stream.write(json_text(as_data(view), indent=2) + "\n")
-        return
-    from crawler.cli.pages.lora import print_lora
+        else:
+            from crawler.cli.pages.lora import print_lora
 
-    with answers() as stream:
-        print_lora(open_console(stream), view)
+            print_lora(open_console(stream), view)

@@ -1,30 +1,17 @@
 """`lora-crawl stats`: counts, quartiles and histograms of fields."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from crawler.cli.options import (
-    Db,
-    Form,
-    Json,
-    Quiet,
-    SafeCsv,
-    Verbose,
-    Where,
-    complete_field,
-    read_connection,
-    voice_of,
-)
+from crawler.cli import options
 from crawler.cli.output.console import answers, open_console
 from crawler.cli.output.rows import Format, chosen, write_rows
 
 if TYPE_CHECKING:
-    from crawler.insight.distribution import Bin, Part, Summary
+    from crawler.insight.distribution import Part, Summary
     from crawler.query.fields import Field
-    from crawler.store.stats.value_counts import Population
-
 
 #: The fields by default: how LoRAs were trained, and how much work it was.
 _MAIN = (
@@ -35,9 +22,9 @@ _MAIN = (
 #: The fields by default with --by, where every field is a table.
 _MAIN_GROUPED = ("network_dim", "images_seen", "megapixels_seen", "training_seconds")
 
-#: Columns of the formats for programs; with --by, `group` has the name of the groups.
+#: Columns of the formats for programs, after the field and its group.
 _COLUMNS = (
-    *("field", "group", "files", "headers_read", "no_metadata", "count"),
+    *("files", "headers_read", "no_metadata", "count"),
     *("minimum", "quartile1", "median", "quartile3", "maximum", "histogram"),
 )
 
@@ -50,7 +37,7 @@ def stats(
             metavar="FIELD",
             help="Fields to show; `lora-crawl fields` lists them. Default: the main settings.",
             show_default=False,
-            autocompletion=complete_field,
+            autocompletion=options.complete_field,
         ),
     ] = None,
     *,
@@ -58,19 +45,19 @@ def stats(
         Literal["base_model", "month"] | None,
         typer.Option(help="Group by base model or by month of publication."),
     ] = None,
-    where: Where = None,
-    db: Db = None,
-    form: Form = None,
-    as_json: Json = False,
-    safe_csv: SafeCsv = False,
-    quiet: Quiet = False,
-    verbose: Verbose = 0,
+    where: options.Where = None,
+    db: options.Db = None,
+    form: options.Form = None,
+    as_json: options.Json = False,
+    safe_csv: options.SafeCsv = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = 0,
 ) -> None:
     """Show counts, quartiles and histograms of fields.
 
     Every figure comes with the number of files behind it.
     """
-    voice = voice_of(ctx, quiet=quiet, verbose=verbose)
+    voice = options.voice_of(ctx, quiet=quiet, verbose=verbose)
     wanted = chosen(form, json=as_json, safe_csv=safe_csv)
     from crawler.insight.distribution import groups, summary
     from crawler.query.parser import parse
@@ -78,15 +65,21 @@ def stats(
 
     fields = _fields(field or (_MAIN if by is None else _MAIN_GROUPED))
     tree = parse(where or [], BY_NAME)
-    with read_connection(db) as connection:
+    with options.read_connection(db) as connection:
         among = groups(connection, tree, by)
         found = (summary(connection, one, tree, by, among) for one in fields)
-        if wanted is Format.TABLE:
-            _print_page(among, found, by)
-        else:
-            names = [name if name != "group" else by for name in _COLUMNS]
+        if wanted is not Format.TABLE:
+            group = () if by is None else (by,)
             rows = (_row(one, part, by) for one in found for part in one.parts)
-            write_rows([name for name in names if name], rows, wanted, safe_csv=safe_csv)
+            write_rows(("field", *group, *_COLUMNS), rows, wanted, safe_csv=safe_csv)
+        elif among:
+            from crawler.cli.pages.distribution import print_population, print_summary
+
+            with answers() as stream:
+                console = open_console(stream)
+                print_population(console, among)
+                for one in found:
+                    print_summary(console, one, by)
     if not among:
         voice.notice("no file matches" if where else "the database has no files yet")
 
@@ -115,18 +108,6 @@ def _fields(names: Sequence[str]) -> "list[Field]":
     return found
 
 
-def _print_page(among: "Sequence[Population]", found: "Iterator[Summary]", by: str | None) -> None:
-    from crawler.cli.pages.distribution import print_population, print_summary
-
-    if not among:
-        return
-    with answers() as stream:
-        console = open_console(stream)
-        print_population(console, among)
-        for one in found:
-            print_summary(console, one, by)
-
-
 def _row(summary: "Summary", part: "Part", by: str | None) -> list[Any]:
     population, spread = part.population, part.spread
     group = [] if by is None else [population.group]
@@ -135,13 +116,10 @@ def _row(summary: "Summary", part: "Part", by: str | None) -> list[Any]:
     if spread is not None:
         quartiles = (spread.quartile1, spread.median, spread.quartile3)
         numbers = (spread.minimum, *quartiles, spread.maximum)
-    histogram = [_bin(one) for one in part.bins] or [
-        {"value": value, "count": amount} for value, amount in part.values
-    ]
+    histogram = [
+        {"value": one.low, "count": one.count}
+        if one.low is not None and one.low == one.high
+        else {"from": one.low, "below": one.high, "count": one.count}
+        for one in part.bins
+    ] or [{"value": value, "count": amount} for value, amount in part.values]
     return [summary.field.name, *group, *counts, *numbers, histogram]
-
-
-def _bin(one: "Bin") -> dict[str, float | None]:
-    if one.low is not None and one.low == one.high:
-        return {"value": one.low, "count": one.count}
-    return {"from": one.low, "below": one.high, "count": one.count}

@@ -46,13 +46,9 @@ def status(
 
 
 def _lines(found: "Status") -> Iterator[str]:
-    amounts = (
-        count(found.models, "model"),
-        count(found.versions, "version"),
-        count(found.files, "file"),
-        count(found.headers, "header"),
-    )
-    yield f"{', '.join(amounts)} stored"
+    amounts = (found.models, found.versions, found.files, found.headers)
+    nouns = ("model", "version", "file", "header")
+    yield f"{', '.join(map(count, amounts, nouns))} stored"
     if found.gone:
         yield f"{count(found.gone, 'file')} no longer listed by the site"
     remarks = dict(REMEDIES)
@@ -61,20 +57,19 @@ def _lines(found: "Status") -> Iterator[str]:
     outcomes = {Outcome(name): files for name, files in found.outcomes.items()}
     for outcome, line in outcome_lines(outcomes, remarks):
         yield line
-        yield from islice(_reasons(found, outcome), _SHOWN_REASONS)
+        if outcome not in READ:
+            yield from islice(_reasons(found, outcome), _SHOWN_REASONS)
     if found.closed_until:
         yield f"the site refused the last run: continue after {instant(found.closed_until)} UTC"
     elif found.waiting and found.go_on_at:
         yield f"{count(found.waiting, 'file')} to retry after {instant(found.go_on_at)} UTC"
-    spent = found.spent
+    names = ("counted_downloads", "list_calls", "bytes_read")
+    downloads, calls, length = (int(found.spent.get(name, 0)) for name in names)
     yield (
-        f"cost of {count(found.crawls, 'run')}: "
-        f"{count(int(spent.get('counted_downloads', 0)), 'counted download')}, "
-        f"{count(int(spent.get('list_calls', 0)), 'list call')}, "
-        f"{size(int(spent.get('bytes_read', 0)))} read"
+        f"cost of {count(found.crawls, 'run')}: {count(downloads, 'counted download')}, "
+        f"{count(calls, 'list call')}, {size(length)} read"
     )
-    if found.last_crawl is not None:
-        last = found.last_crawl
+    if last := found.last_crawl:
         ending = (last.ending or "killed or still running").splitlines()[0]
         yield f"last run: {instant(last.started_at)} UTC, {ending}"
         yield from (visible(str(notice)) for notice in (last.summary or {}).get("notices", ()))
@@ -82,7 +77,7 @@ def _lines(found: "Status") -> Iterator[str]:
 
 def _reasons(found: "Status", outcome: Outcome) -> Iterator[str]:
     for (of, reason), files in found.reasons.items():
-        if of == outcome and outcome not in READ:
+        if of == outcome:
             shown = visible(reason)
             if len(shown) > _REASON_WIDTH:
                 shown = shown[: _REASON_WIDTH - 1] + "…"
@@ -108,10 +103,6 @@ def _data(found: "Status") -> dict[str, object]:
         "next_early_access_ends_at": found.free_at,
         "runs": found.crawls,
         "last_run": last
-        and {
-            "started_at": last.started_at,
-            "finished_at": last.finished_at,
-            "ending": last.ending,
-        },
+        and {name: getattr(last, name) for name in ("started_at", "finished_at", "ending")},
         "spent": found.spent,
     }

@@ -1,5 +1,6 @@
 """`lora-crawl suggest`: a starting recipe from the settings of other LoRAs."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,16 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from crawler.cli.options import Db, Force, Json, Output, Quiet, Verbose, read_connection, voice_of
+from crawler.cli.output.cells import count, json_text, listed
 from crawler.cli.output.console import Voice, answers, open_console
 from crawler.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from crawler.insight.suggest.settings import Advice, Finding, Weighted
+    from crawler.insight.suggest.settings import Advice, Finding
     from crawler.store.stats.examples import Coverage, Selection
-
-_CONFIG, _DATASET = "config.toml", "dataset.toml"
 
 #: With --images N, data sets of N divided by this up to N times this count as similar: in this range
 #: the number of steps varies less than between creators.
@@ -83,7 +83,13 @@ def suggest(
     if output is not None and advice.loras:
         # Before the page, whose reader may close the pipe early.
         _write(output, advice, selection, images, voice, force=force)
-    _print(selection, coverage, advice, as_json=as_json)
+    with answers(machine=as_json) as stream:
+        if as_json:
+            stream.write(json_text(_data(selection, coverage, advice), indent=2) + "\n")
+        else:
+            from crawler.cli.pages.suggest import print_advice
+
+            print_advice(open_console(stream), _title(selection), coverage, advice)
     if output is not None and not advice.loras:
         raise UsageError(f"nothing written to {output}: no LoRA matches")
 
@@ -94,7 +100,6 @@ def _known(name: str, base_models: "Mapping[str, int]") -> str:
     Raises:
         UsageError: The name is unknown; the message lists the nearest ones.
     """
-    from crawler.cli.output.cells import listed
     from crawler.query.fields import clipped, nearest
 
     if name in base_models:
@@ -106,11 +111,8 @@ def _known(name: str, base_models: "Mapping[str, int]") -> str:
         raise UsageError("the database has no base models yet\nrun lora-crawl sync to fill it")
     near = [alike[other] for other in nearest(name.casefold(), alike)]
     commonest = sorted(base_models, key=lambda other: -base_models[other])
-    offer = (
-        f"did you mean {' or '.join(near)}?"
-        if near
-        else f"the database has {listed(commonest[:5])}"
-    )
+    some = f"the database has {listed(commonest[:5])}"
+    offer = f"did you mean {' or '.join(near)}?" if near else some
     raise UsageError(f"no LoRA has the base model {clipped(name)}\n{offer}")
 
 
@@ -138,38 +140,23 @@ def _write(
     force: bool,
 ) -> None:
     from crawler.cli.commands.recipe import escaped, write_files
-    from crawler.cli.output.cells import count
     from crawler.insight.export.draft import config_text, dataset_text
     from crawler.insight.suggest.recipe import recipe_of
 
     made = recipe_of(advice, images)
     loras = count(advice.loras, "LoRA") + ("" if advice.is_enough else " (too few to rely on)")
     source = f"the settings of {loras}: {_title(selection)}"
-    texts = {_CONFIG: escaped(config_text(made, source)), _DATASET: escaped(dataset_text(made))}
+    texts = {
+        "config.toml": escaped(config_text(made, source)),
+        "dataset.toml": escaped(dataset_text(made)),
+    }
     write_files(folder, texts, force=force)
     voice.notice(f"wrote {', '.join(texts)} to {folder}")
     for note in made.notes:
         voice.notice(f"{note.subject}: {note.text}")
 
 
-def _print(
-    selection: "Selection", coverage: "Coverage", advice: "Advice", *, as_json: bool
-) -> None:
-    if as_json:
-        from crawler.cli.output.cells import json_text
-
-        with answers(machine=True) as stream:
-            stream.write(json_text(_data(selection, coverage, advice), indent=2) + "\n")
-        return
-    from crawler.cli.pages.suggest import print_advice
-
-    with answers() as stream:
-        print_advice(open_console(stream), _title(selection), coverage, advice)
-
-
 def _data(selection: "Selection", coverage: "Coverage", advice: "Advice") -> dict[str, Any]:
-    from dataclasses import asdict
-
     from crawler.insight.suggest.settings import COMBINED
 
     return {
@@ -199,17 +186,18 @@ def _data(selection: "Selection", coverage: "Coverage", advice: "Advice") -> dic
 
 
 def _finding(one: "Finding") -> dict[str, Any]:
-    quartiles = one.quartiles or (None, None, None)
+    quartile1, median, quartile3 = one.quartiles or (None, None, None)
     return {
         "suggested": one.chosen,
         "given": dict(one.given),
         "loras": one.count,
         "of_loras": one.among,
         "share": one.share,
-        **dict(zip(("quartile1", "median", "quartile3"), quartiles, strict=True)),
-        "values": [_weighted(value) for value in one.values],
+        "quartile1": quartile1,
+        "median": median,
+        "quartile3": quartile3,
+        "values": [
+            {"value": value.value, "loras": value.count, "share": value.share}
+            for value in one.values
+        ],
     }
-
-
-def _weighted(one: "Weighted") -> dict[str, Any]:
-    return {"value": one.value, "loras": one.count, "share": one.share}

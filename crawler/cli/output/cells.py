@@ -10,13 +10,13 @@ from typing import Any
 
 from crawler.cli.output.safe import visible, visible_json
 
-#: Floats below this are written with a power of ten, `5e-5`; so are those from the second one on.
+#: Floats in this range are written without a power of ten like `5e-5`.
 _SMALLEST_PLAIN, _LARGEST_PLAIN = 1e-4, 1e15
 
 #: Units of large numbers, the largest first.
 _LARGE = ((1e12, "T"), (1e9, "G"), (1e6, "M"))
 
-#: A duration of fewer than this many of a unit is not split further: 90 minutes, not 1 hour 30 minutes.
+#: A duration is split only from this many of a unit on: 90 minutes, not 1 hour 30 minutes.
 _MANY = 100
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
@@ -46,7 +46,7 @@ def rounded(value: float, digits: int = 3) -> str:
 
 
 def short(value: float) -> str:
-    """A number in about seven characters at most: `1,230`, `57 M`, `1.23 G`."""
+    """A number in about seven cells: `1,230`, `57 M`, `1.23 G`."""
     for unit, name in _LARGE:
         if unit <= abs(value) < math.inf:
             return f"{rounded(value / unit)} {name}"
@@ -91,10 +91,10 @@ def share(part: float) -> str:
     return f"{percent}%"
 
 
-def instant(moment: datetime) -> str:
-    """UTC to the second: `2024-05-01 12:00:00`."""
+def instant(moment: datetime, precision: str = "seconds") -> str:
+    """UTC, by default to the second: `2024-05-01 12:00:00`."""
     moment = moment.astimezone(UTC) if moment.tzinfo else moment
-    return moment.replace(tzinfo=None).isoformat(" ", "seconds")
+    return moment.replace(tzinfo=None).isoformat(" ", precision)
 
 
 def listed(parts: Sequence[str]) -> str:
@@ -118,7 +118,7 @@ def bar(part: float, width: int, *, plain: bool = False) -> str:
 
 
 def is_number(value: object) -> bool:
-    """Whether a value is a number, which a table aligns to the right. Booleans are not numbers."""
+    """Whether a value is a number; a truth value is not."""
     return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
 
 
@@ -148,8 +148,8 @@ def json_text(value: object, *, compact: bool = False, indent: int | None = None
     A number that JSON cannot write (infinity, NaN) is null; times and bytes are texts as in `cell`.
 
     Args:
-        value: A JSON value, or any value that a database returns.
-        compact: No blanks after commas and colons.
+        value: A JSON value, or anything that a database returns.
+        compact: Without blanks after commas and colons.
         indent: Blanks for each level, one value a line; None for a single line.
     """
     encoder = _encoder(compact=compact, indent=indent)
@@ -184,7 +184,7 @@ def _finite(value: Any) -> Any:
 
 
 def _plain(value: object) -> object:
-    """Convert a value of a type that the encoder does not support."""
+    """A value of a type that the encoder does not know, as one that it does."""
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, Decimal):
@@ -197,8 +197,7 @@ def _plain(value: object) -> object:
 def _text(value: object) -> str:
     match value:
         case datetime():
-            moment = value.astimezone(UTC) if value.tzinfo else value
-            return moment.replace(tzinfo=None).isoformat(" ")
+            return instant(value, "auto")
         case bytes() | bytearray() | memoryview():
             return value.hex()
     return str(value)

@@ -36,34 +36,31 @@ class Voice:
     def notice(self, text: str) -> None:
         """Print a remark on stderr, unless `-q` is given."""
         if not self.quiet:
-            tell(text)
+            print_error(text)
 
     def detail(self, text: str) -> None:
         """Print a remark on stderr if `-v` is given."""
         if self.verbose and not self.quiet:
-            tell(text)
+            print_error(text)
 
     def some(self, sentences: Sequence[str], total: int, noun: str) -> None:
-        """Print the sentences, and the number of further ones: `and 3 more problems`."""
+        """Print the sentences, and how many of the total are left out: `and 3 more problems`."""
         for sentence in sentences:
             self.notice(sentence)
         if (more := total - len(sentences)) > 0:
             self.notice(f"and {count(more, noun)}")
 
 
-def tell(text: str) -> None:
+def print_error(text: str) -> None:
     """Print lines on stderr, with control characters escaped."""
     shown = "\n".join(visible(line) for line in text.split("\n"))
     typer.echo(shown, err=True)
 
 
-def open_console(stream: TextIO | None = None) -> "Console":
-    """A rich console that prints every text as it is: no markup, no emoji codes.
+def open_console(stream: TextIO) -> "Console":
+    """A rich console on `stream` that prints every text as it is: no markup, no emoji codes.
 
     It is as wide as the terminal (80 columns when unknown) and honours `NO_COLOR` and `TERM=dumb`.
-
-    Args:
-        stream: Where it prints; None for stdout.
     """
     from rich.console import Console
 

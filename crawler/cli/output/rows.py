@@ -1,4 +1,4 @@
-"""Write rows to stdout in the requested format."""
+"""Rows on stdout in the requested format."""
 
 import csv
 import re
@@ -62,10 +62,8 @@ def write_rows(
     r"""Write the rows as they arrive; return their number.
 
     Nothing is written before the first row arrives, so an error of the database leaves stdout empty.
-    Every format except the table (see `print_table`) is UTF-8 in any locale. json is one array with
-    an object a line, jsonl an object a line. csv is RFC 4180, with lines that end in CR LF. tsv needs
-    no quotes, since tabs and line ends in a value are shown like `\t`. NULL is null in JSON and empty
-    elsewhere.
+    Every format except the table (see `print_table`) is UTF-8 in any locale; docs/commands.md
+    describes them.
 
     Raises:
         typer.Exit: The reader closed the pipe.

@@ -22,8 +22,8 @@ _UNPRINTABLE = re.compile(
 
 _SHORT = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
 
-#: The last code point that `\\xNN` and `\\uNNNN` can write.
-_LAST_BYTE, _LAST_PLANE_0 = 0xFF, 0xFFFF
+#: The last code point that `\\uNNNN` can write.
+_LAST_PLANE_0 = 0xFFFF
 
 
 def visible(text: str) -> str:
@@ -53,13 +53,9 @@ def visible_toml(line: str) -> str:
 
 
 def _shown(match: re.Match[str]) -> str:
-    character = match[0]
-    code = ord(character)
-    if short := _SHORT.get(character):
+    if short := _SHORT.get(match[0]):
         return short
-    if code <= _LAST_BYTE:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code <= _LAST_PLANE_0 else f"\\U{code:08x}"
+    return f"\\x{ord(match[0]):02x}" if match[0] <= "\xff" else _toml_escaped(match)
 
 
 def _toml_escaped(match: re.Match[str]) -> str:

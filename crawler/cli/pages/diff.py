@@ -32,14 +32,12 @@ def print_pairs(
     """Print the titles of both, their identity, and a line for each pair, group by group."""
     for name, title in zip("ab", titles, strict=True):
         layout.paragraph(console, f"{name}  {title}", hanging=3, style="bold")
-    groups = (list(found) for _, found in groupby((*names, *pairs), lambda pair: pair.group))
-    for group in groups:
-        heading = HEADINGS.get(group[0].group) or group[0].group.capitalize()
-        if heading:
-            layout.heading(console, heading)
+    for group, found in groupby((*names, *pairs), lambda pair: pair.group):
+        if group:
+            layout.heading(console, HEADINGS.get(group) or group.capitalize())
         else:
             layout.blank(console)
-        _print_group(console, group)
+        _print_group(console, list(found))
 
 
 def _print_group(console: Console, group: Sequence[Pair]) -> None:
@@ -47,17 +45,11 @@ def _print_group(console: Console, group: Sequence[Pair]) -> None:
     room = (console.width - layout.INDENT - layout.NAME_CELLS - _GAP) // 2
     cells = min(max(room, 1), _WIDEST)
     shown = [(pair, _shown(console, pair, pair.a), _shown(console, pair, pair.b)) for pair in group]
-    digits = [
-        max(
-            (
-                cell_len(texts[at])
-                for pair, *texts in shown
-                if is_number((pair.a, pair.b)[at]) and cell_len(texts[at]) <= cells
-            ),
-            default=0,
-        )
-        for at in (0, 1)
-    ]
+    digits = [0, 0]
+    for pair, *texts in shown:
+        for at, value in enumerate((pair.a, pair.b)):
+            if is_number(value) and (width := cell_len(texts[at])) <= cells:
+                digits[at] = max(digits[at], width)
     for pair, *texts in shown:
         if any(cell_len(text) > cells for text in texts) or len(pair.name) >= layout.NAME_CELLS:
             _print_under(console, pair, texts)
@@ -85,11 +77,10 @@ def _shown(console: Console, pair: Pair, value: Any) -> str:
         return dash(console)
     if pair.group == PARTS:
         return _part(value)
-    if known := BY_NAME.get(pair.name):
-        return visible(
-            cell(value) if pair.name in {*IDENTIFIERS, "file_id"} else spoken_value(known, value)
-        )
-    return cell(value)
+    known = BY_NAME.get(pair.name)
+    if known is None or pair.name in {*IDENTIFIERS, "file_id"}:
+        return cell(value)
+    return visible(spoken_value(known, value))
 
 
 def _part(value: Any) -> str:

@@ -61,18 +61,15 @@ def print_summary(console: Console, summary: Summary, by: str | None) -> None:
 
 
 def _print_part(console: Console, field: Field, part: Part) -> None:
-    share_of = part.count / part.population.files
-    sentence = f"{count(part.count, 'file')} ({share(share_of)})"
-    if part.spread is not None:
-        spread = part.spread
+    sentence = f"{count(part.count, 'file')} ({share(part.count / part.population.files)})"
+    if spread := part.spread:
         sentence += f": median {_spoken(field, spread.median)}"
         if spread.minimum == spread.maximum:
             sentence += ", all the same"
         else:
             iqr = _span(console, field, spread.quartile1, spread.quartile3)
-            sentence += (
-                f", IQR {iqr}, range {_span(console, field, spread.minimum, spread.maximum)}"
-            )
+            whole = _span(console, field, spread.minimum, spread.maximum)
+            sentence += f", IQR {iqr}, range {whole}"
     elif part.distinct > len(part.values):
         sentence += f": {number(part.distinct)} different values, the most common are"
     layout.paragraph(console, sentence, indent=layout.INDENT)
@@ -83,25 +80,19 @@ def _print_part(console: Console, field: Field, part: Part) -> None:
 
 def _print_numbers(console: Console, summary: Summary, by: str) -> None:
     field = summary.field
-    minutes = field.unit == "s"
-    names = (by, *_COVERAGE, "25%", "median", "75%", "histogram")
+    unit = 1
+    if field.unit == "s":
+        unit = _SECONDS_PER_MINUTE
+        layout.paragraph(console, "in minutes", indent=layout.INDENT, style="dim")
     rows = []
     for part in summary.parts:
-        spread = part.spread
-        quartiles = (
-            (None, None, None)
-            if spread is None
-            else (spread.quartile1, spread.median, spread.quartile3)
-        )
-        figures = [
-            None if value is None else _short(value / _SECONDS_PER_MINUTE if minutes else value)
-            for value in quartiles
-        ]
+        figures: list[float | None] = [None] * 3
+        if spread := part.spread:
+            quartiles = (spread.quartile1, spread.median, spread.quartile3)
+            figures = [_short(value / unit) for value in quartiles]
         drawn = _sparkline(part.bins, plain=not has_blocks(console))
         rows.append((*_coverage(part), *figures, drawn))
-    if minutes:
-        layout.paragraph(console, "in minutes", indent=layout.INDENT, style="dim")
-    print_table(console, names, rows)
+    print_table(console, (by, *_COVERAGE, "25%", "median", "75%", "histogram"), rows)
     bars = max((part.bins for part in summary.parts), key=len, default=())
     if len(bars) > 1:
         ends = f"first {bin_label(field, bars[0])}, last {bin_label(field, bars[-1])}"
@@ -109,23 +100,19 @@ def _print_numbers(console: Console, summary: Summary, by: str) -> None:
 
 
 def _print_values(console: Console, summary: Summary, by: str) -> None:
-    timely = summary.field.kind is Kind.TIME
-    names = (by, *_COVERAGE, "range" if timely else "most common")
+    is_time = summary.field.kind is Kind.TIME
     rows = []
     for part in summary.parts:
-        if timely:
-            shown = (
-                " to ".join(dict.fromkeys([part.values[0][0], part.values[-1][0]]))
-                if part.values
-                else None
-            )
+        if is_time:
+            ends = [part.values[0][0], part.values[-1][0]] if part.values else []
+            shown = " to ".join(dict.fromkeys(ends))
         else:
             shown = ", ".join(
                 f"{_value(value)} {share(amount / part.count)}"
                 for value, amount in part.values[:_MOST_COMMON]
             )
         rows.append((*_coverage(part), shown or None))
-    print_table(console, names, rows)
+    print_table(console, (by, *_COVERAGE, "range" if is_time else "most common"), rows)
 
 
 def _coverage(part: Part) -> tuple[str | None, int, int, int]:
@@ -170,8 +157,5 @@ def _value(value: Any) -> str:
 def _sparkline(bars: Sequence[Bin], *, plain: bool) -> str:
     """One cell for each bar; a bar above 0 is always visible."""
     steps = _PLAIN if plain else _BLOCKS
-    tallest = max((one.count for one in bars), default=0)
-    highest = len(steps) - 1
-    return "".join(
-        steps[-(-one.count * highest // tallest)] if tallest else steps[0] for one in bars
-    )
+    tallest = max((one.count for one in bars), default=0) or 1
+    return "".join(steps[-(-one.count * (len(steps) - 1) // tallest)] for one in bars)

@@ -30,13 +30,9 @@ def blank(console: Console) -> None:
 
 
 def heading(console: Console, text: str, beside: str = "", *, at: int = 0) -> None:
-    """Print a heading with an empty line above it.
+    """Print a heading after an empty line, with the remark `beside` from the cell `at` on.
 
-    Args:
-        console: Where to print.
-        text: The heading; control characters are escaped.
-        beside: A remark on the same line.
-        at: The cell where the remark starts.
+    Control characters are escaped. A remark without room is left out.
     """
     blank(console)
     line = Text(visible(text), style="bold")
@@ -49,14 +45,9 @@ def heading(console: Console, text: str, beside: str = "", *, at: int = 0) -> No
 def paragraph(
     console: Console, text: str, *, indent: int = 0, hanging: int = 0, style: str = ""
 ) -> None:
-    """Print a text on as many lines as it needs.
+    """Print a text on as many lines as it needs, with control characters escaped.
 
-    Args:
-        console: Where to print.
-        text: Control characters are escaped.
-        indent: Cells before every line.
-        hanging: Further cells before every line except the first.
-        style: Of the whole text.
+    Every line starts after `indent` cells, and every line but the first after `hanging` more.
     """
     room = max(min(console.width, _READABLE) - indent - hanging, NAME_CELLS)
     for at, line in enumerate(_shortened(console, text, style).wrap(console, room)):
@@ -66,11 +57,7 @@ def paragraph(
 def setting(console: Console, name: str, value: str, *, name_cells: int = NAME_CELLS) -> None:
     """Print a name and its value, on several lines when the value is long.
 
-    Args:
-        console: Where to print.
-        name: Control characters are escaped, as in the value.
-        value: The value.
-        name_cells: Cells from the start of the name to that of the value.
+    Control characters are escaped. The value starts `name_cells` after the name does.
     """
     room = max(console.width - INDENT - name_cells, NAME_CELLS)
     for at, line in enumerate(_shortened(console, value).wrap(console, room) or [Text()]):
@@ -107,7 +94,7 @@ def columns(
         value: Its value, not wider than its column.
         usual: The values of other LoRAs.
         meaning: The meaning of the setting; may be empty.
-        cells: The width of the value and of `usual`.
+        cells: The widths of the columns of `value` and `usual`.
     """
     line = Text.assemble(" " * INDENT, _padded(console, name, NAME_CELLS), value)
     for at, remark in ((0, usual), (1, meaning)):
@@ -120,7 +107,7 @@ def columns(
 
 
 def span(console: Console, low: str, high: str) -> str:
-    """A range of two numbers, with `to` in place of the dash where a dash is hard to read: `-4 to 4`."""
+    """A range of two numbers: with a dash, or with `to` for a negative start or a unit of time."""
     if low.startswith("-") or " " in low + high:
         return f"{low} to {high}"
     return f"{low}{dash(console)}{high}"

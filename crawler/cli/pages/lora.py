@@ -1,20 +1,18 @@
-"""The page of one LoRA."""
+"""The page of one LoRA: its training in sentences, then every setting, and what it was trained on."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from rich.console import Console
 
-from crawler.cli.output.cells import count, instant, number, size
+from crawler.cli.output.cells import count, duration, instant, number, rounded, size
 from crawler.cli.output.outcomes import REMEDIES
 from crawler.cli.pages import layout
 from crawler.cli.pages.lora_view import LoraView
-from crawler.cli.pages.prose import sentences
 from crawler.cli.pages.settings import print_settings
 from crawler.decode.problems import CONTRADICTED
-from crawler.model import Outcome
+from crawler.model import Outcome, Trainer
 from crawler.model.outcome import READ
 
 #: Rows of each list; `--json` has all.
@@ -25,6 +23,24 @@ _MOST_WORDS = 20
 
 #: Cells of the longest tag, and of the longest metadata key with the gap after it.
 _TAG_CELLS, _KEY_CELLS = 36, 42
+
+#: Trainers as they spell their names.
+_TRAINERS = {
+    Trainer.KOHYA: "kohya's sd-scripts",
+    Trainer.MUSUBI_TUNER: "musubi-tuner",
+    Trainer.AI_TOOLKIT: "ai-toolkit",
+    Trainer.ONETRAINER: "OneTrainer",
+    Trainer.SIMPLETUNER: "SimpleTuner",
+    Trainer.DIFFUSERS: "diffusers",
+    Trainer.PEFT: "PEFT",
+    Trainer.TRAINTRAIN: "TrainTrain",
+    Trainer.DIFFUSION_PIPE: "diffusion-pipe",
+    Trainer.CLONEOFSIMO: "cloneofsimo's lora",
+    Trainer.MERGE_TOOL: "a tool that merges, extracts or resizes LoRAs",
+}
+
+#: Hexadecimal digits of a Git commit, and how many of them are shown.
+_COMMIT_LENGTH, _COMMIT_DIGITS = 40, 8
 
 
 def print_lora(console: Console, view: LoraView) -> None:
@@ -47,19 +63,41 @@ def print_lora(console: Console, view: LoraView) -> None:
         if problem.code == CONTRADICTED:
             text = f"! {problem.detail}"
             layout.paragraph(console, text, indent=layout.INDENT, hanging=2, style="yellow")
-    _print_folders(console, view)
-    _print_sizes(console, view)
-    _print_tags(console, view)
+    folders = [(str(each.get("name") or "(no name)"), _folder(each)) for each in view.directories]
+    _print_list(console, "Folders", folders, _MOST_FOLDERS)
+    _print_bars(console, "Image sizes, including repeats", _sizes(view), _MOST_SIZES)
+    tags: Counter[str] = Counter()
+    for counts in view.tags.values():
+        tags.update(counts)
+    _print_bars(console, f"Caption tags ({number(len(tags))})", tags, _MOST_TAGS)
     _print_problems(console, view)
-    _print_others(console, view)
+    if isinstance(others := view["other_settings"], dict):
+        rows = sorted((str(name), str(value)) for name, value in others.items())
+        _print_list(console, f"Other metadata ({number(len(rows))})", rows, _MOST_OTHERS)
 
 
 def _print_origin(console: Console, view: LoraView) -> None:
     if url := view["page_url"]:
         layout.paragraph(console, url)
-    for parts in (_model(view), _file(view)):
-        if parts:
-            layout.paragraph(console, " · ".join(parts))
+    creator, published, autov2 = view["creator"], view["published_at"], view["autov2"]
+    file_id, length = view["file_id"], view["size_bytes"]
+    model = (
+        view["base_model"],
+        view["model_type"],
+        creator and f"by {creator}",
+        published and f"published {_day(published)}",
+        None if view["downloads"] is None else count(view["downloads"], "download"),
+        None if view["likes"] is None else count(view["likes"], "like"),
+    )
+    file = (
+        None if file_id is None else f"file {file_id}",
+        view["file_name"],
+        None if length is None else size(length),
+        autov2 and f"AutoV2 {autov2}",
+    )
+    for parts in (model, file):
+        if text := " · ".join(filter(None, parts)):
+            layout.paragraph(console, text)
     for name, label in (("trained_words", "trigger words"), ("model_tags", "site tags")):
         if words := view[name]:
             text = ", ".join(str(word) for word in words[:_MOST_WORDS])
@@ -71,38 +109,12 @@ def _print_origin(console: Console, view: LoraView) -> None:
         layout.paragraph(console, f"no longer {place} since {_day(gone)}", style="yellow")
 
 
-def _model(view: LoraView) -> list[str]:
-    parts = [str(view[name]) for name in ("base_model", "model_type") if view[name]]
-    if creator := view["creator"]:
-        parts.append(f"by {creator}")
-    if published := view["published_at"]:
-        parts.append(f"published {_day(published)}")
-    if (downloads := view["downloads"]) is not None:
-        parts.append(count(downloads, "download"))
-    if (likes := view["likes"]) is not None:
-        parts.append(count(likes, "like"))
-    return parts
-
-
-def _file(view: LoraView) -> list[str]:
-    parts = []
-    if (file_id := view["file_id"]) is not None:
-        parts.append(f"file {file_id}")
-    if name := view["file_name"]:
-        parts.append(str(name))
-    if (length := view["size_bytes"]) is not None:
-        parts.append(size(length))
-    if autov2 := view["autov2"]:
-        parts.append(f"AutoV2 {autov2}")
-    return parts
-
-
 def _day(moment: Any) -> str:
-    return instant(moment)[:10] if isinstance(moment, datetime) else str(moment)
+    return instant(moment)[: len("2024-05-01")]
 
 
 def _print_refusal(console: Console, view: LoraView) -> None:
-    """Print why there is no header, and what to do. A sync never reads a local file or a URL."""
+    """Print why there is no header, and for a file from the site what can be done."""
     outcome = str(view["outcome"])
     reason = f": {view['reason']}" if view["reason"] else ""
     layout.paragraph(console, f"{outcome}{reason}", hanging=layout.INDENT, style="yellow")
@@ -115,18 +127,9 @@ def _print_refusal(console: Console, view: LoraView) -> None:
         layout.paragraph(console, f"{remedy[0].upper()}{remedy[1:]}.")
 
 
-def _print_folders(console: Console, view: LoraView) -> None:
-    rows = [(str(each.get("name") or "(no name)"), _folder(each)) for each in view.directories]
-    _print_settings(console, "Folders", rows, _MOST_FOLDERS)
-
-
 def _folder(directory: Mapping[str, Any]) -> str:
-    images, repeats = directory.get("image_count"), directory.get("repeats")
-    parts = []
-    if images is not None:
-        parts.append(count(images, "image"))
-    if repeats is not None:
-        parts.append(count(repeats, "repeat"))
+    amounts = ((directory.get("image_count"), "image"), (directory.get("repeats"), "repeat"))
+    parts = [count(amount, noun) for amount, noun in amounts if amount is not None]
     if directory.get("is_reg"):
         parts.append("for regularisation")
     if words := directory.get("class_tokens"):
@@ -134,21 +137,14 @@ def _folder(directory: Mapping[str, Any]) -> str:
     return ", ".join(parts) or "nothing else known"
 
 
-def _print_sizes(console: Console, view: LoraView) -> None:
+def _sizes(view: LoraView) -> Counter[str]:
     sizes: Counter[str] = Counter()
     for dataset in view.datasets:
         for bucket in dataset.get("buckets") or ():
             match bucket:
                 case {"resolution": [int(width), int(height)], "count": int(amount)}:
                     sizes[f"{width} × {height}"] += amount  # noqa: RUF001 - the sign for sizes
-    _print_bars(console, "Image sizes, including repeats", sizes, _MOST_SIZES)
-
-
-def _print_tags(console: Console, view: LoraView) -> None:
-    tags: Counter[str] = Counter()
-    for counts in view.tags.values():
-        tags.update(counts)
-    _print_bars(console, f"Caption tags ({number(len(tags))})", tags, _MOST_TAGS)
+    return sizes
 
 
 def _print_problems(console: Console, view: LoraView) -> None:
@@ -162,16 +158,7 @@ def _print_problems(console: Console, view: LoraView) -> None:
     _print_more(console, len(problems) - _MOST_PROBLEMS)
 
 
-def _print_others(console: Console, view: LoraView) -> None:
-    others = view["other_settings"]
-    if isinstance(others, dict):
-        rows = sorted((str(name), str(value)) for name, value in others.items())
-        _print_settings(console, f"Other metadata ({number(len(rows))})", rows, _MOST_OTHERS)
-
-
-def _print_settings(
-    console: Console, heading: str, rows: Sequence[tuple[str, str]], most: int
-) -> None:
+def _print_list(console: Console, heading: str, rows: Sequence[tuple[str, str]], most: int) -> None:
     if not rows:
         return
     layout.heading(console, heading)
@@ -195,3 +182,99 @@ def _print_more(console: Console, more: int) -> None:
     if more > 0:
         text = f"and {number(more)} more: --json has all"
         layout.paragraph(console, text, indent=layout.INDENT, style="dim")
+
+
+def sentences(row: Mapping[str, Any]) -> list[str]:
+    """The trainer, the amount of training and the learning rates, as far as known; may be empty.
+
+    Args:
+        row: Columns of `loras` by name.
+    """
+    texts = (_trainer(row), _amount(row), _rates(row))
+    return [f"{text[0].upper()}{text[1:]}." for text in texts if text]
+
+
+def _trainer(row: Mapping[str, Any]) -> str:
+    trainer, base = row.get("trainer"), row.get("sd_model_name")
+    parts = []
+    if trainer:
+        version = str(row.get("trainer_version") or "")
+        if len(version) == _COMMIT_LENGTH:
+            version = version[:_COMMIT_DIGITS]
+        parts.append(f"by {_TRAINERS.get(trainer, trainer)} {version}".rstrip())
+    if base:
+        parts.append(f"on {base}")
+    if finished := row.get("training_finished_at") or row.get("training_started_at"):
+        parts.append(f"({_day(finished)})" if base else f"on {_day(finished)}")
+    done = "made" if trainer == Trainer.MERGE_TOOL else "trained"
+    return " ".join([done, *parts]) if parts else ""
+
+
+def _amount(row: Mapping[str, Any]) -> str:
+    work = " ".join(filter(None, (_steps(row), _batch(row), _images(row), _resolution(row))))
+    return ": ".join(filter(None, (work, _effort(row))))
+
+
+def _steps(row: Mapping[str, Any]) -> str:
+    steps, epoch, epochs = row.get("steps"), row.get("epoch"), row.get("num_epochs")
+    amount = count(steps, "step") if steps is not None else ""
+    if epoch is not None and epochs is not None and epoch != epochs:
+        epoch_of = f"epoch {number(epoch)} of {number(epochs)}"
+        return f"{amount} ({epoch_of})" if amount else epoch_of
+    return amount or ("" if epochs is None else count(epochs, "epoch"))
+
+
+def _batch(row: Mapping[str, Any]) -> str:
+    whole, batch = row.get("total_batch_size"), row.get("batch_size")
+    accumulated = row.get("gradient_accumulation_steps") or 1
+    if batch is None:
+        return "" if whole is None else f"of batch {number(whole)}"
+    if accumulated > 1:
+        return f"of {number(accumulated)} batches of {number(batch)}"
+    if whole is not None and whole > batch:
+        return f"of batch {number(whole)} ({number(batch)} on each device)"
+    return f"of batch {number(batch)}"
+
+
+def _images(row: Mapping[str, Any]) -> str:
+    images, repeats = row.get("image_count"), row.get("mean_repeats")
+    if images is None:
+        total = row.get("num_train_images")
+        return "" if total is None else f"over {count(total, 'image')}, repeats included"
+    over = f"over {count(images, 'image')}"
+    if repeats is None or repeats == 1:
+        return over
+    if float(repeats).is_integer():
+        return f"{over} repeated {count(int(repeats), 'time')}"
+    return f"{over} repeated {rounded(repeats)} times on average"
+
+
+def _resolution(row: Mapping[str, Any]) -> str:
+    width, height = row.get("resolution_width"), row.get("resolution_height")
+    if width and height and width != height:
+        return f"at {number(width)} by {number(height)} px"
+    side = row.get("resolution")
+    return f"at {rounded(side, 5)} px" if side else ""
+
+
+def _effort(row: Mapping[str, Any]) -> str:
+    seen, seconds = row.get("images_seen"), row.get("training_seconds")
+    about = "at least" if row.get("images_seen_is_lower_bound") else "about"
+    images = "" if seen is None else f"{about} {count(seen, 'image')} seen"
+    time = "" if seconds is None else f"in {duration(seconds)}"
+    return f"{images} {time}".strip()
+
+
+def _rates(row: Mapping[str, Any]) -> str:
+    unet, text_encoder = row.get("effective_unet_lr"), row.get("effective_text_encoder_lr")
+    rates = []
+    if unet is not None:
+        rates.append(f"{number(unet)} for the image model")
+    if text_encoder is not None and row.get("trains_text_encoder") is not False:
+        rates.append(f"{number(text_encoder)} for the text encoder")
+    parts = [f"learning rate {' and '.join(rates)}"] if rates else []
+    if optimizer := row.get("optimizer"):
+        parts.append(f"optimizer {optimizer}")
+    if scheduler := row.get("lr_scheduler"):
+        parts.append(f"schedule {scheduler}")
+    return ", ".join(parts)

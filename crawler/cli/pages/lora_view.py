@@ -1,8 +1,9 @@
 """The data behind the page and the JSON of one LoRA, from the database or from a file."""
 
 from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from crawler.cli.reference import Reading
@@ -19,10 +20,9 @@ _FEWEST = 5
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """The values of one field among LoRAs of one base model.
+    """The values of one field among the `count` LoRAs of a base model that have one.
 
     Attributes:
-        count: LoRAs that have a value.
         percentiles: As in `field_stats`; empty when unknown.
     """
 
@@ -78,12 +78,11 @@ def view_of_file(reading: Reading) -> LoraView:
         "reason": reading.reason,
         **_columns(reading.decoded),
     }
-    decoded = reading.decoded
-    if decoded is None:
-        return LoraView(title=reading.input, row=row)
-    return LoraView(
-        title=reading.input,
-        row=row,
+    view = LoraView(title=reading.input, row=row)
+    if (decoded := reading.decoded) is None:
+        return view
+    return replace(
+        view,
         datasets=[asdict(each) for each in decoded.datasets],
         directories=[asdict(each) for each in decoded.directories],
         tags=decoded.tags,
@@ -120,7 +119,16 @@ def as_data(view: LoraView) -> dict[str, Any]:
         **view.row,
         **_parts(view),
         "compared_with": view.compared_with or None,
-        "medians": {name: _beside(view[name], usual) for name, usual in view.usual.items()},
+        "medians": {
+            name: {
+                "count": usual.count,
+                "quartile1": usual.quartile1,
+                "median": usual.median,
+                "quartile3": usual.quartile3,
+                "percentile": None if view[name] is None else usual.rank(view[name]),
+            }
+            for name, usual in view.usual.items()
+        },
     }
 
 
@@ -138,19 +146,21 @@ def inspected(reading: Reading, *, raw: bool) -> dict[str, Any]:
     }
     if raw:
         return {**ending, "metadata": reading.metadata}
-    parts = _parts(view_of_file(reading))
-    return {**ending, **_columns(reading.decoded), **parts, "metadata": reading.metadata}
+    return {
+        **ending,
+        **_columns(reading.decoded),
+        **_parts(view_of_file(reading)),
+        "metadata": reading.metadata,
+    }
 
 
 def _columns(decoded: Decoded | None) -> dict[str, Any]:
     """The columns that a header can fill, in public order; all None without a header."""
-    values: dict[str, Any] = {}
-    for each in HEADER_FIELDS:
-        part = None
-        if decoded is not None:
-            part = decoded.weights if each.group == "tensors" else decoded.recipe
-        values[each.name] = getattr(part, each.name, None)
-    return values
+    weights, recipe = (decoded.weights, decoded.recipe) if decoded else (None, None)
+    return {
+        each.name: getattr(weights if each.group == "tensors" else recipe, each.name, None)
+        for each in HEADER_FIELDS
+    }
 
 
 def _parts(view: LoraView) -> dict[str, Any]:
@@ -162,24 +172,12 @@ def _parts(view: LoraView) -> dict[str, Any]:
     }
 
 
-def _beside(value: float | None, usual: Usual) -> dict[str, float | None]:
-    return {
-        "count": usual.count,
-        "quartile1": usual.quartile1,
-        "median": usual.median,
-        "quartile3": usual.quartile3,
-        "percentile": None if value is None else usual.rank(value),
-    }
-
-
-def _tags(page: LoraPage) -> dict[str, dict[str, int]]:
+def _tags(page: LoraPage) -> Mapping[str, Mapping[str, int]]:
     """Tags by the name of their directory; directories of one name are counted together."""
     names = {each["number"]: each["name"] for each in page.directories}
-    tags: dict[str, dict[str, int]] = {}
+    tags: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for number, counts in page.tags.items():
-        of_directory = tags.setdefault(names.get(number, "(not listed)"), {})
-        for tag, count in counts:
-            of_directory[tag] = of_directory.get(tag, 0) + count
+        tags[names.get(number, "(not listed)")].update(dict(counts))
     return tags
 
 

@@ -23,9 +23,6 @@ _CELLS = (21, 6)
 #: Cells in front of a suggested value.
 _NAMES = layout.INDENT + layout.NAME_CELLS
 
-#: Heads of the combinations, which fit in 80 columns.
-_COMBINED_HEADS = ("optimizer", "schedule", "dim", "alpha", "unet_lr", "te_lr")
-
 #: A creator with this share of the weight is named.
 _LARGE_PART = 0.2
 
@@ -38,9 +35,9 @@ def print_advice(console: Console, title: str, coverage: Coverage, advice: Advic
 
     Args:
         console: Where to print.
-        title: The requested LoRAs, in words.
-        coverage: How many LoRAs there are, and how many have training metadata.
-        advice: The suggestions; may rest on no LoRA.
+        title: The selected LoRAs, in words.
+        coverage: How many there are, and how many report their training.
+        advice: The suggestions; there may be no LoRA behind them.
     """
     layout.paragraph(console, f"Starting recipe for {title}", style="bold")
     layout.blank(console)
@@ -64,8 +61,20 @@ def print_advice(console: Console, title: str, coverage: Coverage, advice: Advic
     for finding in shown:
         if finding.histogram:
             _print_rates(console, finding)
-    _print_combinations(console, advice)
-    _print_examples(console, advice)
+    if advice.combinations:
+        layout.heading(console, "Most common combinations by weight")
+        heads = ("weight", "LoRAs", "optimizer", "schedule", "dim", "alpha", "unet_lr", "te_lr")
+        print_table(
+            console,
+            heads,
+            [(share(one.share), one.count, *one.value) for one in advice.combinations],
+        )
+    layout.heading(console, "Examples (open with lora-crawl show)")
+    examples = [
+        (one.file_id, round(monthly, 1), one.model_name, one.creator)
+        for one, monthly in advice.examples
+    ]
+    print_table(console, ("file_id", "likes a month", "model", "creator"), examples)
 
 
 def _preface(coverage: Coverage, advice: Advice) -> Sequence[str]:
@@ -100,21 +109,17 @@ def _preface(coverage: Coverage, advice: Advice) -> Sequence[str]:
 
 
 def _print_finding(console: Console, finding: Finding) -> None:
-    name = finding.setting.name
-    field = BY_NAME[name]
-    chosen = finding.chosen
+    name, chosen = finding.setting.name, finding.chosen
     if chosen is None:
-        shown = Text(dash(console), style="dim")
+        shown = dash(console)
     elif finding.quartiles is not None:
-        shown = Text(rounded(chosen, 4), style="bold")
+        shown = rounded(chosen, 4)
     else:
-        shown = Text(
-            cut(console, visible(spoken_value(field, chosen)), _CELLS[0] - 1), style="bold"
-        )
+        shown = cut(console, visible(spoken_value(BY_NAME[name], chosen)), _CELLS[0] - 1)
     layout.columns(
         console,
         name,
-        shown,
+        Text(shown, style="dim" if chosen is None else "bold"),
         Text(number(finding.count)),
         Text(_beside(console, finding), style="dim"),
         cells=_CELLS,
@@ -140,40 +145,18 @@ def _fitting(console: Console, values: Sequence[str]) -> str:
     """The values that fit, at least one; an ellipsis replaces the others."""
     room = console.width - sum(_CELLS) - _NAMES
     text = ", ".join(values)
-    shown = list(values)
-    while len(shown) > 1 and cell_len(visible(text)) > room:
-        shown.pop()
-        text = ", ".join([*shown, ellipsis(console)])
+    for some in range(len(values) - 1, 0, -1):
+        if cell_len(visible(text)) <= room:
+            break
+        text = ", ".join([*values[:some], ellipsis(console)])
     return text
 
 
 def _print_rates(console: Console, finding: Finding) -> None:
     given = ", ".join(
-        f"{name} {spoken_value(BY_NAME[name], value)}" for name, value in finding.given
+        f"{each} {spoken_value(BY_NAME[each], value)}" for each, value in finding.given
     )
     field = BY_NAME[finding.setting.name]
     layout.heading(console, finding.setting.name, f"LoRAs with {given}", at=layout.NAME_CELLS)
     rows = [(bin_label(field, one), one.count) for one in finding.histogram]
     layout.bars(console, rows, name_cells=_BAR_NAME)
-
-
-def _print_combinations(console: Console, advice: Advice) -> None:
-    if not advice.combinations:
-        return
-    layout.heading(console, "Most common combinations by weight")
-    rows = [(share(one.share), one.count, *one.value) for one in advice.combinations]
-    print_table(console, ("weight", "LoRAs", *_COMBINED_HEADS), rows)
-
-
-def _print_examples(console: Console, advice: Advice) -> None:
-    layout.heading(console, "Examples (open with lora-crawl show)")
-    rows = [
-        (
-            one.file_id,
-            round(monthly, 1),
-            one.model_name,
-            one.creator,
-        )
-        for one, monthly in advice.examples
-    ]
-    print_table(console, ("file_id", "likes a month", "model", "creator"), rows)

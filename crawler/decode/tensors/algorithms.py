@@ -29,7 +29,7 @@ Roles = Mapping[str, Shape]
 Measures = tuple[str | None, int | None, int | None, int | None]
 
 #: Ends and beginnings of the paths of a UNet's 3x3 convolutions, as diffusers and the original code
-#: name them. LyCORIS flattens kernels into the width of a matrix, so the shape alone does not tell.
+#: name them. LyCORIS flattens kernels into the width of a matrix, so the shape alone is not enough.
 _CONV_ENDS: Final = (
     *("_conv", "_conv1", "_conv2", "conv_in", "conv_out"),
     *("_in_layers_2", "_out_layers_3", "_op"),

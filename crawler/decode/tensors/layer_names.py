@@ -5,8 +5,8 @@
 
 Trainers spell one layer in many ways: `lora_unet_down_blocks_0_proj_in`,
 `unet.down_blocks.0.proj_in`, `base_model.model.unet.down_blocks.0.proj_in`. `split_name` cuts the
-role off. `locate` cuts the prefix off, distinguishes the denoiser (the UNet or transformer) from
-the text encoders, and replaces dots by underscores, so that all spellings give the same path.
+role off. `locate` cuts the prefix off, separates the denoiser (the UNet or transformer) from the
+text encoders, and underscores the rest, so that all spellings give the same path.
 """
 
 import re

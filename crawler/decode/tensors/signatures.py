@@ -76,7 +76,7 @@ _FLUX1_LAST: Final = (18, 37)
 _HUNYUAN_LAST: Final = (19, 39)
 _KLEIN_LAST: Final = (4, 19)
 
-#: Inputs and outputs of the layers whose width tells Flux.2 Klein from Flux.1.
+#: Inputs and outputs of the layers whose width distinguishes Flux.2 Klein from Flux.1.
 _FLUX2_INPUTS: Final = frozenset({("img_mlp_2", 9216), ("txt_mlp_2", 9216), ("linear2", 12288)})
 _FLUX1_INPUTS: Final = frozenset({("img_mlp_2", 12288), ("txt_mlp_2", 12288), ("linear2", 15360)})
 _FLUX2_OUTPUTS: Final = frozenset({("img_mlp_0", 18432), ("txt_mlp_0", 18432), ("linear1", 27648)})

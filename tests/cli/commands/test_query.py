@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from crawler.cli.app import app
-from crawler.cli.options import complete_condition
+from crawler.cli.options import complete_field
 from crawler.cli.output.safe import visible
 from crawler.store.schema.fields import FIELDS
 from tests.cli.conftest import HOSTILE_NAME
@@ -41,7 +41,7 @@ def test_sort_limit_and_offset(run: Run, database: str) -> None:
         "--columns", "file_id", "--format", "tsv", "--db", database,
     )  # fmt: skip
     assert result.stdout == "file_id\n5\n4\n3\n"
-    assert "first 3 rows; --limit 0 shows all, --count tells how many match\n" in result.stderr
+    assert "first 3 rows; --limit 0 shows all, --count counts the matches\n" in result.stderr
 
 
 def test_an_answer_that_is_whole_says_nothing(run: Run, database: str) -> None:
@@ -241,8 +241,8 @@ def test_the_shell_completes_fields(shell: str, words: list[str], expected: str)
 
 
 def test_a_condition_is_completed_at_its_end() -> None:
-    assert [name for name, _ in complete_condition("network_dim>64 and optimizer_p")] == [
+    assert [name for name, _ in complete_field("network_dim>64 and optimizer_p")] == [
         "network_dim>64 and optimizer_path"
     ]
-    assert complete_condition("network_dim>") == []
-    assert len(complete_condition("")) == len(FIELDS)
+    assert complete_field("network_dim>") == []
+    assert len(complete_field("")) == len(FIELDS)

@@ -28,10 +28,9 @@ def test_it_says_what_changed(run: Run, old: str) -> None:
     result = run("redecode", "--db", old)
 
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout.splitlines() == [
-        f"{len(DIMS)} headers decoded in less than a second",
-        "  no metadata → decoded: 1 file",
-    ]
+    first, *rest = result.stdout.splitlines()
+    assert first.startswith(f"{len(DIMS)} headers decoded in ")
+    assert rest == ["  no metadata → decoded: 1 file"]
     found = run("query", "file_id=2", "--columns", "network_dim,outcome", "--db", old)
     assert found.stdout == f"network_dim\toutcome\n{DIMS[1]}\tdecoded\n"
 

@@ -8,9 +8,8 @@ import pytest
 
 from crawler.cli.output.console import open_console
 from crawler.cli.output.outcomes import REMEDIES
-from crawler.cli.pages.lora import print_lora
+from crawler.cli.pages.lora import print_lora, sentences
 from crawler.cli.pages.lora_view import LoraView, Usual
-from crawler.cli.pages.prose import sentences
 from crawler.model import Outcome, Problem
 from crawler.model.outcome import READ
 
