@@ -1,7 +1,8 @@
 """Civitai's JSON, of any year since 2023, read into the nouns of `crawler.model`.
 
 Every field except the ids may be missing, null or of another type, and is then None. An object without
-a usable id is left out and named in a sentence. Only JSON of the wrong shape raises: ShapeError.
+a usable id is left out and named in a sentence. The functions that read a reply raise ShapeError if it
+lacks what they return: a list of items, an id, a name.
 """
 
 import json
@@ -28,13 +29,10 @@ class ShapeError(ValueError):
 
 
 def parse(body: bytes) -> Any:
-    """JSON, with None for integers of more than MAX_DIGITS.
+    """JSON, with None for integers of more than MAX_DIGITS; ShapeError for anything else.
 
     The standard library's parser accepts the lone surrogate of a description that was cut inside an
     emoji. Stricter parsers would refuse the whole page.
-
-    Raises:
-        ShapeError: It is not JSON.
     """
 
     def integer(digits: str) -> int | None:
@@ -47,11 +45,7 @@ def parse(body: bytes) -> Any:
 
 
 def page(value: Any) -> Page:
-    """One reply of a list.
-
-    Raises:
-        ShapeError: There is no list of items, or the cursor cannot be stored and sent back.
-    """
+    """One reply of a list; ShapeError also if its cursor cannot be stored and sent back."""
     items = value.get("items") if isinstance(value, dict) else None
     if not isinstance(items, list):
         raise ShapeError("JSON without a list of items")
@@ -62,11 +56,7 @@ def page(value: Any) -> Page:
 
 
 def model(value: Any) -> Model:
-    """The reply for one model.
-
-    Raises:
-        ShapeError: It has no usable id.
-    """
+    """The reply for one model."""
     unreadable: list[str] = []
     found = _model(value, unreadable)
     if found is None:
@@ -75,11 +65,7 @@ def model(value: Any) -> Model:
 
 
 def model_id(value: Any) -> int:
-    """The model's id in the reply for a version.
-
-    Raises:
-        ShapeError: There is none.
-    """
+    """The model's id in the reply for a version."""
     found = _count(_object(value).get("modelId"), least=1)
     if found is None:
         raise ShapeError("JSON without a model's id")
@@ -87,11 +73,7 @@ def model_id(value: Any) -> int:
 
 
 def user_name(value: Any) -> str:
-    """The user name in the reply for an API key.
-
-    Raises:
-        ShapeError: There is none.
-    """
+    """The user name in the reply for an API key."""
     name = _text(_object(value).get("username"))
     if not name:
         raise ShapeError("JSON without a user name")
