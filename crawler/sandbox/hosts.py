@@ -55,7 +55,7 @@ _RANGE = re.compile(r"bytes=([0-9]{1,18})-([0-9]{0,18})")  # up to 18 digits fit
 
 @dataclass(slots=True, kw_only=True)
 class Site:
-    """What both hosts know while a sandbox runs."""
+    """A sandbox that runs: what both hosts know, and the endpoints of the API."""
 
     catalogue: Catalogue  # what is served now
     schedule: FaultSchedule
@@ -63,29 +63,6 @@ class Site:
     storage_url: str  # where links to files begin
     links: dict[str, int] = field(default_factory=dict)  # path and query of each, and its file
     key: str  # the only valid API key
-
-
-def new_link(site: Site, file: SiteFile) -> str:
-    """A signed link to a file.
-
-    It is full of percent signs on purpose: a client that rewrites a byte of it gets a 403.
-    """
-    stem, _dot, suffix = file.name.rpartition(".")
-    name = quote(f'attachment; filename="{file.name}"', safe="")
-    target = (
-        f"/model/{quote(slug(stem))}.{file.file_id}.{suffix}?X-Amz-Expires=86400"
-        f"&response-content-disposition={name}&X-Amz-Credential=SANDBOX%2Fs3%2Faws4_request"
-        f"&X-Amz-SignedHeaders=host&X-Amz-Signature={secrets.token_hex()}"
-    )
-    site.links[target] = file.file_id
-    return site.storage_url + target
-
-
-@dataclass(frozen=True, slots=True)
-class Api:
-    """The endpoints of one site."""
-
-    site: Site
 
     def routes(self) -> list[Route]:
         """Every endpoint at its path."""
@@ -98,12 +75,12 @@ class Api:
 
     def trouble(self, request: Request) -> Response | None:
         """What answers in place of the API; None when nothing does."""
-        site, schedule, subject = self.site, self.site.schedule, str(request.url)
-        site.counters.api_requests += 1
+        schedule, subject = self.schedule, str(request.url)
+        self.counters.api_requests += 1
         if request.url.path.startswith(_DOWNLOADS):
             subject = f"file {request.query_params.get('fileId')}"
         if schedule.faults.region_blocked:
-            site.counters.injected["region_blocked"] += 1
+            self.counters.injected["region_blocked"] += 1
             return _json({"error": _REGION, "code": "REGION_BLOCKED"}, 451)
         if schedule.fails("html_reply", subject):
             return HTMLResponse("<html><body>Be back in a few minutes...</body></html>")
@@ -122,8 +99,8 @@ class Api:
 
         A model that is not listed is left out after the page is cut, so pages run short.
         """
-        self.site.counters.lists += 1
-        query, catalogue = request.query_params, self.site.catalogue
+        self.counters.lists += 1
+        query, catalogue = request.query_params, self.catalogue
         try:
             limit = int(query.get("limit", _MOST_PER_PAGE))
             sort = Sort(query.get("sort", Sort.OLDEST))
@@ -145,7 +122,7 @@ class Api:
         return _json({"items": items, "metadata": metadata})
 
     async def _model(self, request: Request) -> Response:
-        for model in self.site.catalogue.models:
+        for model in self.catalogue.models:
             if model.model_id == request.path_params["id"]:
                 return _json(self._item(model, request))
         return _json({"error": "No model with this id"}, 404)
@@ -156,28 +133,28 @@ class Api:
         return _json({"id": 1, "username": "sandbox", "tier": "free", "status": "active"})
 
     async def _download(self, request: Request) -> Response:
-        site, quota = self.site, self.site.schedule.faults.quota
-        site.counters.resolutions += 1
-        if quota is not None and site.counters.downloads >= quota:
-            site.counters.injected["quota"] += 1
+        quota = self.schedule.faults.quota
+        self.counters.resolutions += 1
+        if quota is not None and self.counters.downloads >= quota:
+            self.counters.injected["quota"] += 1
             return _json({"error": _QUOTA}, 429)
-        place = site.catalogue.files.get(int(request.query_params.get("fileId", 0)))
+        place = self.catalogue.files.get(int(request.query_params.get("fileId", 0)))
         if place is None or place.version.version_id != request.path_params["id"]:
             return _refusal(Outcome.NOT_FOUND)
         file, subject = place.file, f"file {place.file.file_id}"
         refusal = refusal_of(file, key=self._has_key(request))
         if refusal is not None:
             switch = {Outcome.NOT_FOUND: "gone"}.get(refusal, str(refusal))
-            site.schedule.refused(switch, subject)
+            self.schedule.refused(switch, subject)
             return _refusal(refusal)
-        if site.schedule.fails("lost_file", subject):
+        if self.schedule.fails("lost_file", subject):
             return _refusal(Outcome.NOT_FOUND)
-        site.counters.counted[file.file_id] += 1
+        self.counters.counted[file.file_id] += 1
         # set by hand: RedirectResponse would quote the link once more
-        return Response(status_code=307, headers={"Location": new_link(site, file)})
+        return Response(status_code=307, headers={"Location": new_link(self, file)})
 
     def _has_key(self, request: Request) -> bool:
-        return request.headers.get("authorization") == f"Bearer {self.site.key}"
+        return request.headers.get("authorization") == f"Bearer {self.key}"
 
     def _item(
         self, model: SiteModel, request: Request, base_models: Collection[str] = ()
@@ -227,7 +204,7 @@ class Api:
         }
 
     def _file_body(self, file: SiteFile, version_url: str) -> dict[str, Any]:
-        catalogue = self.site.catalogue
+        catalogue = self.catalogue
         whole, weights = catalogue.digest(file, "file"), catalogue.digest(file, "weights")
         hashes = {"SHA256": whole, "AutoV2": whole[:10], "AutoV3": weights[:12]}
         return {
@@ -239,6 +216,22 @@ class Api:
             "hashes": {name: it.upper() for name, it in hashes.items()},
             "downloadUrl": f"{version_url}?fileId={file.file_id}",
         }
+
+
+def new_link(site: Site, file: SiteFile) -> str:
+    """A signed link to a file.
+
+    It is full of percent signs on purpose: a client that rewrites a byte of it gets a 403.
+    """
+    stem, _dot, suffix = file.name.rpartition(".")
+    name = quote(f'attachment; filename="{file.name}"', safe="")
+    target = (
+        f"/model/{quote(slug(stem))}.{file.file_id}.{suffix}?X-Amz-Expires=86400"
+        f"&response-content-disposition={name}&X-Amz-Credential=SANDBOX%2Fs3%2Faws4_request"
+        f"&X-Amz-SignedHeaders=host&X-Amz-Signature={secrets.token_hex()}"
+    )
+    site.links[target] = file.file_id
+    return site.storage_url + target
 
 
 def _floor(sort: Sort, cursor: str | None) -> Rank:

@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from crawler.errors import LoraCrawlError, UsageError
 from crawler.sandbox.catalogue import Catalogue
 from crawler.sandbox.faults import Counters, FaultSchedule
-from crawler.sandbox.hosts import Api, Site, stored_file
+from crawler.sandbox.hosts import Site, stored_file
 
 _HOST = "127.0.0.1"
 # Another origin than the API's, so that a client's care with its key is put to the test. All of
@@ -109,9 +109,9 @@ class Sandbox:
 
     def _application(self) -> Callable[[Scope, Receive, Send], object]:
         """Both hosts as one ASGI application. The address of a request selects the host."""
-        api, latency = Api(self._site), self._latency
-        endpoints = Starlette(routes=api.routes())
-        files = Starlette(routes=[Route("/{path:path}", partial(stored_file, self._site))])
+        site, latency = self._site, self._latency
+        endpoints = Starlette(routes=site.routes())
+        files = Starlette(routes=[Route("/{path:path}", partial(stored_file, site))])
         storage_address = self._sockets[1].getsockname()
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -119,7 +119,7 @@ class Sandbox:
             if tuple(scope["server"]) == storage_address:
                 await files(scope, receive, send)
             else:
-                await (api.trouble(Request(scope)) or endpoints)(scope, receive, send)
+                await (site.trouble(Request(scope)) or endpoints)(scope, receive, send)
 
         return application
 
