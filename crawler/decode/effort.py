@@ -86,9 +86,13 @@ def _steps(values: Mapping[str, Any]) -> int | None:
     batches = values.get("batches_per_epoch")
     if batches is None:
         return None
-    accumulation = max(values.get("gradient_accumulation_steps") or 1, 1)
-    done: int = epoch * -(-batches // accumulation)
+    done: int = epoch * -(-batches // _accumulation(values))
     return done if planned is None else min(done, planned)
+
+
+def _accumulation(values: Mapping[str, Any]) -> int:
+    """Batches per step; 1, the trainers' default, when the metadata has no number."""
+    return max(values.get("gradient_accumulation_steps") or 1, 1)
 
 
 def _images_seen(values: Mapping[str, Any], datasets: Iterable[Dataset]) -> dict[str, Any]:
@@ -98,8 +102,7 @@ def _images_seen(values: Mapping[str, Any], datasets: Iterable[Dataset]) -> dict
         return {}
     if total is not None and total > 0:
         return {"images_seen": steps * total, "images_seen_is_lower_bound": False}
-    accumulation = max(values.get("gradient_accumulation_steps") or 1, 1)
-    images = _images_of(steps * accumulation, values.get("batch_size"), datasets)
+    images = _images_of(steps * _accumulation(values), values.get("batch_size"), datasets)
     return {"images_seen": images, "images_seen_is_lower_bound": None if images is None else True}
 
 

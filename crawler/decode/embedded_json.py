@@ -188,10 +188,7 @@ def a_list(value: Any, most: int) -> list[Any]:
 
 
 def datasets(value: Any) -> list[Any]:
-    """The value, if it is a list of at most MAX_DATASETS, with at most MAX_DIRECTORIES subsets in all.
-
-    Raises like an_object.
-    """
+    """A list of at most MAX_DATASETS with at most MAX_DIRECTORIES subsets; raises like an_object."""
     listed = a_list(value, MAX_DATASETS)
     _check_count(sum(len(subsets(item)) for item in listed), MAX_DIRECTORIES)
     return listed

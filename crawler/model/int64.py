@@ -9,5 +9,5 @@ from typing import Final
 MIN_INT64: Final = -(2**63)
 MAX_INT64: Final = 2**63 - 1
 
-#: For `in`, with an int on the left: a range looks through itself for anything else.
+#: Use `in` with an int only: with any other type a range compares number by number.
 INT64: Final = range(MIN_INT64, MAX_INT64 + 1)

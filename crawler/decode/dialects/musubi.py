@@ -39,7 +39,6 @@ _BASES = frozenset(
 
 #: Settings that name where the images or clips of a dataset are; the first one given counts.
 _SOURCES = ("image_directory", "image_jsonl_file", "video_directory", "video_jsonl_file")
-_IMAGES = frozenset(_SOURCES[:2])
 
 
 def matches(metadata: Mapping[str, str]) -> bool:
@@ -113,7 +112,7 @@ def _counts(
     """
     repeats = {directory.repeats for directory in directories}
     each = next(iter(repeats)) if len(repeats) == 1 else None
-    images = all(_source(dataset.settings or {}) in _IMAGES for dataset in datasets)
+    images = all(_source(dataset.settings or {}) in _SOURCES[:2] for dataset in datasets)
     if not images or items is None or items <= 0 or not each or each < 0 or items % each:
         return {}
     return {"image_count": items // each, "mean_repeats": float(each)}

@@ -11,9 +11,6 @@ from crawler.decode.dialect_result import DialectResult
 from crawler.decode.dialects.kohya import keys as kohya_keys
 from crawler.model import Trainer
 
-#: Only TrainTrain writes this; the module of sd-scripts is `networks.lora`, with an s.
-MODULE = "network.lora"
-
 #: It writes optimizers in lower case: lower case -> name of the class.
 _CLASSES: Mapping[str, str] = MappingProxyType(
     {
@@ -29,8 +26,8 @@ _CLASSES: Mapping[str, str] = MappingProxyType(
 
 
 def matches(metadata: Mapping[str, str]) -> bool:
-    """Whether TrainTrain wrote this."""
-    return metadata.get("ss_network_module") == MODULE or "ss_lr_step_rules" in metadata
+    """Whether TrainTrain wrote this; the module of sd-scripts is `networks.lora`, with an s."""
+    return metadata.get("ss_network_module") == "network.lora" or "ss_lr_step_rules" in metadata
 
 
 def read(metadata: Mapping[str, str]) -> DialectResult:

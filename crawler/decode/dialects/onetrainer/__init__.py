@@ -76,9 +76,7 @@ def read(metadata: Mapping[str, str]) -> DialectResult:
     family = onetrainer_names.family(values.get("base_model_version"))
     concepts = _trained_concepts(config)
     values |= _common_columns(concepts, problems)
-    if metadata.get(
-        "modelspec.architecture"
-    ):  # every file names its base here, or has an empty text
+    if metadata.get("modelspec.architecture"):  # may be empty
         values["base_model_version"] = None
         config.used.discard("model_type")
     values |= {name: value for name, value in reading.values.items() if value is not None}

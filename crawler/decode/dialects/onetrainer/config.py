@@ -234,7 +234,7 @@ def _memory(config: Config, denoiser: Mapping[str, Any]) -> Mapping[str, Any]:
         config.used.add(column)
     return {
         column: checkpointing,
-        "fp8_base": held_as in onetrainer_names.EIGHT_BIT_FLOATS if known else None,
+        "fp8_base": held_as in {"FLOAT_8", "FLOAT_W8A8"} if known else None,
     }
 
 

@@ -44,9 +44,6 @@ PRECISIONS: Mapping[str, str] = MappingProxyType(
     {"FLOAT_16": "fp16", "BFLOAT_16": "bf16", "FLOAT_32": "no", "TFLOAT_32": "no"}
 )
 
-#: 8-bit number formats of the weights.
-EIGHT_BIT_FLOATS = frozenset({"FLOAT_8", "FLOAT_W8A8"})
-
 
 @dataclass(frozen=True, slots=True)
 class Method:
