@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import Any
 
 from crawler.store.schema.fields import FIELDS
@@ -89,9 +90,9 @@ def _columns(a: Row, b: Row) -> Iterator[Pair]:
             continue
         one, other = _plain(a.get(each.name)), _plain(b.get(each.name))
         if isinstance(one, dict) or isinstance(other, dict):
-            for key in _keys(one or {}, other or {}):
-                name = f"{each.name}.{key}"
-                yield Pair(each.group, name, (one or {}).get(key), (other or {}).get(key))
+            one, other = one or {}, other or {}
+            for key in one | other:
+                yield Pair(each.group, f"{each.name}.{key}", one.get(key), other.get(key))
         else:
             yield Pair(each.group, each.name, one, other)
 
@@ -100,10 +101,9 @@ def _datasets(a: Side, b: Side) -> Iterator[Pair]:
     """Each dataset by its number; a single one is already in the columns of its file."""
     if max(len(a.datasets), len(b.datasets)) > 1:
         yield Pair(PARTS, "datasets", len(a.datasets), len(b.datasets))
-        for number in range(max(len(a.datasets), len(b.datasets))):
-            one, other = (
-                side.datasets[number] if number < len(side.datasets) else {} for side in (a, b)
-            )
+        empty: Row = {}
+        both = zip_longest(a.datasets, b.datasets, fillvalue=empty)
+        for number, (one, other) in enumerate(both):
             for name in _OF_DATASET:
                 yield Pair(PARTS, f"datasets.{number}.{name}", one.get(name), other.get(name))
     yield Pair(PARTS, "buckets", _buckets(a), _buckets(b))
@@ -118,7 +118,7 @@ def _buckets(side: Side) -> int | None:
 def _directories(a: Side, b: Side) -> Iterator[Pair]:
     """Each folder by its name: repeats and number of images."""
     one, other = _folders(a), _folders(b)
-    for name in _keys(one, other):
+    for name in one | other:
         yield Pair(PARTS, f"directories.{name}", one.get(name), other.get(name))
 
 
@@ -129,10 +129,8 @@ def _folders(side: Side) -> dict[str, str]:
         name = str(each.get("name") or "")
         seen[name] += 1
         key = name if seen[name] == 1 else f"{name} ({seen[name]})"
-        repeats, images = (
-            "?" if (value := each.get(column)) is None else value
-            for column in ("repeats", "image_count")
-        )
+        known = (each.get("repeats"), each.get("image_count"))
+        repeats, images = ("?" if value is None else value for value in known)
         kind = " for regularisation" if each.get("is_reg") else ""
         folders[key] = f"{repeats} x {images} images{kind}"
     return folders
@@ -146,10 +144,9 @@ def _tags(a: Side, b: Side) -> Iterator[Pair]:
         return
     shared = len(one.keys() & other.keys())
     yield Pair(PARTS, "tags_shared", shared, shared)
-    only = {tag: count for tag, count in one.items() if tag not in other}
-    yield Pair(
-        PARTS, "tags_only_here", only, {tag: n for tag, n in other.items() if tag not in one}
-    )
+    only_one = {tag: count for tag, count in one.items() if tag not in other}
+    only_other = {tag: count for tag, count in other.items() if tag not in one}
+    yield Pair(PARTS, "tags_only_here", only_one, only_other)
 
 
 def _counts(side: Side) -> dict[str, int] | None:
@@ -158,11 +155,6 @@ def _counts(side: Side) -> dict[str, int] | None:
     for tags in side.tags.values():
         counts.update(tags)
     return dict(counts.most_common()) if counts else None
-
-
-def _keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """The keys of both LoRAs: those of the first, then the further ones of the second."""
-    return list(dict.fromkeys((*one, *other)))
 
 
 def _plain(value: Any) -> Any:

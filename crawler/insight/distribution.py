@@ -52,11 +52,7 @@ CLOCK = (
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Range and quartiles of numbers; quartiles by linear interpolation, as in `field_stats`.
-
-    Attributes:
-        count: How many numbers there are, at least one.
-    """
+    """Range and quartiles of at least one number; linear interpolation, as in `field_stats`."""
 
     count: int
     minimum: float
@@ -122,9 +118,9 @@ def scale(counted: Counted, *, clock: bool = False) -> Scale:
     if len(counted) <= MAX_BINS:
         return Scale(tuple(sorted(counted)), exact=True)
     low, high = _ends(counted)
+    # A rate of 0 means that a part was not trained: it is below all growing bins.
     positive = {value: number for value, number in counted.items() if value > 0}
     if low >= 0 and positive:
-        # A rate of 0 means that a part was not trained: it is below all growing bins.
         above, _ = _ends(positive)
         if clock:
             return Scale(_thinned(_from_to(CLOCK, above, high)))
@@ -197,9 +193,6 @@ MAX_VALUES = 10
 
 #: With more months than this, times are counted by year.
 _MAX_MONTHS = 24
-
-#: Length of the year in a month such as `2025-01`.
-_YEAR = 4
 
 #: Kinds whose values are all counted; of others only the most frequent values are read.
 _COUNTED = frozenset({Kind.INTEGER, Kind.NUMBER, Kind.TIME})
@@ -275,7 +268,7 @@ def summary(
     if field.kind is Kind.TIME:
         if len(pooled(found.values())) > _MAX_MONTHS:
             found = _by_group(
-                (group, month[:_YEAR], number)
+                (group, month.partition("-")[0], number)
                 for group, counted in found.items()
                 for month, number in counted.items()
             )
@@ -290,19 +283,19 @@ def _frequent(population: Population, listed: Sequence[FrequentValue]) -> Part:
     return Part(population, total, values=values, distinct=distinct)
 
 
-def _times(population: Population, counted: Mapping[str, int]) -> Part:
+def _times(population: Population, counted: Counter[Any]) -> Part:
     values = tuple(sorted(counted.items()))
-    return Part(population, sum(counted.values()), values=values, distinct=len(values))
+    return Part(population, counted.total(), values=values, distinct=len(values))
 
 
-def _numbers(population: Population, counted: Counted, on: Scale) -> Part:
-    return Part(population, sum(counted.values()), spread(counted), bins(counted, on))
+def _numbers(population: Population, counted: Counter[Any], on: Scale) -> Part:
+    return Part(population, counted.total(), spread(counted), bins(counted, on))
 
 
 def _by_group(
     rows: Iterable[tuple[str | None, Any, int]],
-) -> defaultdict[str | None, dict[Any, int]]:
-    found: defaultdict[str | None, dict[Any, int]] = defaultdict(dict)
+) -> defaultdict[str | None, Counter[Any]]:
+    found: defaultdict[str | None, Counter[Any]] = defaultdict(Counter)
     for group, value, number in rows:
-        found[group][value] = found[group].get(value, 0) + number
+        found[group][value] += number
     return found

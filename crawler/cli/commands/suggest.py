@@ -141,7 +141,7 @@ def _write(
 ) -> None:
     from crawler.cli.commands.recipe import escaped, write_files
     from crawler.insight.export.draft import config_text, dataset_text
-    from crawler.insight.suggest.recipe import recipe_of
+    from crawler.insight.suggest.advice import recipe_of
 
     made = recipe_of(advice, images)
     loras = count(advice.loras, "LoRA") + ("" if advice.is_enough else " (too few to rely on)")

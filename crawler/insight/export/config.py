@@ -41,7 +41,6 @@ _RAW_RATES: Mapping[str, Reader] = {
     "lr_scheduler_num_cycles": clean.integer,
     "lr_scheduler_power": clean.number,
 }
-_RAW_MACHINE: Mapping[str, Reader] = {"fp8_base_unet": clean.boolean}
 _RAW_VALIDATION: Mapping[str, Reader] = {
     "max_validation_steps": clean.integer,
     "validate_every_n_epochs": clean.integer,
@@ -49,26 +48,22 @@ _RAW_VALIDATION: Mapping[str, Reader] = {
 }
 
 #: Options that accept a few values only; a script stops at any other.
-_CHOICES: Mapping[str, frozenset[Value]] = MappingProxyType(
-    {
-        "mixed_precision": frozenset({"no", "fp16", "bf16"}),
-        "max_token_length": frozenset({150, 225}),
-        "lr_scheduler": frozenset(
-            {
-                *("linear", "cosine", "cosine_with_restarts", "polynomial", "constant"),
-                *("constant_with_warmup", "piecewise_constant", "adafactor", "inverse_sqrt"),
-                *("cosine_with_min_lr", "warmup_stable_decay"),
-            }
-        ),
-        "loss_type": frozenset({"l1", "l2", "huber", "smooth_l1"}),
-        "huber_schedule": frozenset({"constant", "exponential", "snr"}),
-        "timestep_sampling": frozenset({"sigma", "uniform", "sigmoid", "shift", "flux_shift"}),
-        "model_prediction_type": frozenset({"raw", "additive", "sigma_scaled"}),
-        "weighting_scheme": frozenset(
-            {"sigma_sqrt", "logit_normal", "mode", "cosmap", "none", "uniform"}
-        ),
-    }
-)
+_CHOICES: Mapping[str, frozenset[Value]] = MappingProxyType({
+    "mixed_precision": frozenset({"no", "fp16", "bf16"}),
+    "max_token_length": frozenset({150, 225}),
+    "lr_scheduler": frozenset({
+        "linear", "cosine", "cosine_with_restarts", "polynomial", "constant", "constant_with_warmup",
+        "piecewise_constant", "adafactor", "inverse_sqrt", "cosine_with_min_lr",
+        "warmup_stable_decay",
+    }),
+    "loss_type": frozenset({"l1", "l2", "huber", "smooth_l1"}),
+    "huber_schedule": frozenset({"constant", "exponential", "snr"}),
+    "timestep_sampling": frozenset({"sigma", "uniform", "sigmoid", "shift", "flux_shift"}),
+    "model_prediction_type": frozenset({"raw", "additive", "sigma_scaled"}),
+    "weighting_scheme": frozenset(
+        {"sigma_sqrt", "logit_normal", "mode", "cosmap", "none", "uniform"}
+    ),
+})  # fmt: skip
 
 #: Training in half precision needs mixed precision of the same kind.
 _FULL = MappingProxyType({"full_fp16": "fp16", "full_bf16": "bf16"})
@@ -93,7 +88,7 @@ def config(draft: Draft, script: Script) -> tuple[Section, ...]:
         ("learning rates", _rates(draft)),
         ("length", _length(draft)),
         ("loss and noise", _loss(draft)),
-        ("machine", [*draft.columns(*_MACHINE), *_raw(draft, _RAW_MACHINE)]),
+        ("machine", draft.columns(*_MACHINE) + _raw(draft, {"fp8_base_unet": clean.boolean})),
         ("validation", _raw(draft, _RAW_VALIDATION)),
         ("images", [Option("dataset_config", "dataset.toml")]),
     )
@@ -105,11 +100,10 @@ def config(draft: Draft, script: Script) -> tuple[Section, ...]:
 
 
 def _raw(draft: Draft, readers: Mapping[str, Reader]) -> list[Option]:
-    metadata = draft.metadata
     return [
         option
         for name, reader in readers.items()
-        for option in draft.read(name, reader, metadata.get(f"ss_{name}"))
+        for option in draft.read(name, reader, draft.metadata.get(f"ss_{name}"))
     ]
 
 
@@ -127,11 +121,20 @@ def _models(draft: Draft, script: Script) -> list[Option]:
             draft.missing(name, f"the path of a file that {script.file} requires")
     if recipe.v2 is not None or script.base == "sd2":
         found.append(Option("v2", recipe.v2 is True or script.base == "sd2"))
-    if script.base in {"sd1", "sd2", "sdxl"} and _predicts_velocity(draft):
+    predicts_velocity = (
+        (recipe.base_model_version or "").endswith("_v")
+        or draft.metadata.get("modelspec.prediction_type") == "v"
+    )  # fmt: skip
+    if script.base in {"sd1", "sd2", "sdxl"} and predicts_velocity:
         found.append(Option("v_parameterization", value=True))
     if "model_type" in script.extras:
         found.append(Option("model_type", "chroma" if script.base == "chroma" else "flux"))
-    return [*found, *_clip_skip(draft)]
+    layer = draft.metadata.get("modelspec.encoder_layer", "")
+    if recipe.clip_skip is not None:
+        found.append(Option("clip_skip", recipe.clip_skip))
+    elif re.fullmatch("[0-9]{1,2}", layer, re.ASCII):
+        found.append(Option("clip_skip", int(layer)))
+    return found
 
 
 def _base(draft: Draft) -> Option:
@@ -148,20 +151,6 @@ def _base(draft: Draft) -> Option:
     remark = ", ".join([f"recorded as {clean.quote(name)}", *known])
     draft.missing(option, f"the path of the base model, {remark}")
     return Option(option, placeholder(name), remark)
-
-
-def _predicts_velocity(draft: Draft) -> bool:
-    """Whether the base predicts velocity, by its name in sd-scripts or by the model spec."""
-    version = draft.recipe.base_model_version or ""
-    return version.endswith("_v") or draft.metadata.get("modelspec.prediction_type") == "v"
-
-
-def _clip_skip(draft: Draft) -> list[Option]:
-    value = draft.recipe.clip_skip
-    if value is None:
-        layer = draft.metadata.get("modelspec.encoder_layer", "")
-        value = int(layer) if re.fullmatch("[0-9]{1,2}", layer, re.ASCII) else None
-    return [] if value is None else [Option("clip_skip", value)]
 
 
 def _output(draft: Draft) -> list[Option]:
@@ -205,14 +194,11 @@ def _length(draft: Draft) -> list[Option]:
     """`max_train_steps` if it is known, otherwise `max_train_epochs`, never both."""
     recipe = draft.recipe
     found = [*_planned(draft), *draft.columns("gradient_accumulation_steps")]
-    if recipe.epoch is not None and recipe.num_epochs is not None:
-        early = recipe.epoch < recipe.num_epochs
-        if early and (recipe.steps is None or recipe.steps != recipe.max_train_steps):
-            text = (
-                f"that of the whole run, {recipe.num_epochs:,} epochs;"
-                f" this file was saved in epoch {recipe.epoch:,}"
-            )
-            draft.assumed("length", text)
+    epoch, epochs = recipe.epoch, recipe.num_epochs
+    whole = recipe.steps is not None and recipe.steps == recipe.max_train_steps
+    if epoch is not None and epochs is not None and epoch < epochs and not whole:
+        text = f"that of the whole run, {epochs:,} epochs; this file was saved in epoch {epoch:,}"
+        draft.assumed("length", text)
     _note_devices(draft)
     return found
 

@@ -105,7 +105,8 @@ def _two_numbers(raw: Any) -> tuple[float, float] | None:
 
 def _table(dataset: Dataset, folders: Sequence[Directory], run: _Run) -> DatasetTable:
     trained = [one for one in folders if not one.is_reg]
-    tuning = bool(trained) and all(_is_fine_tuning(one) for one in trained)
+    # For fine-tuning the captions are in one JSON file. The subset then has its name.
+    tuning = bool(trained) and all(one.name.casefold().endswith(".json") for one in trained)
     subsets = []
     for one in folders:
         if tuning and one.is_reg:
@@ -123,21 +124,23 @@ def _table(dataset: Dataset, folders: Sequence[Directory], run: _Run) -> Dataset
     return DatasetTable(tuple(_settings(dataset, run)), tuple(subsets))
 
 
-def _is_fine_tuning(one: Directory) -> bool:
-    """Whether the captions are in one JSON file. The subset then has its name."""
-    return one.name.casefold().endswith(".json")
-
-
 def _settings(dataset: Dataset, run: _Run) -> list[Option]:
     """Options of `[[datasets]]` itself."""
     draft, metadata = run.draft, run.draft.metadata
-    found = [_resolution(dataset, run), _batch_size(dataset, draft)]
+    size = dataset.batch_size or draft.recipe.batch_size
+    if size is None:
+        size = 1
+        draft.assumed("batch_size", "1, the default of sd-scripts; the metadata has none")
+    found = [_resolution(dataset, run), Option("batch_size", size)]
     names = ("enable_bucket", "bucket_no_upscale", "min_bucket_reso", "max_bucket_reso")
     found += [
         Option(name, value) for name in names if (value := getattr(dataset, name)) is not None
     ]
     if dataset.enable_bucket:
-        step = _bucket_step(dataset)
+        # The largest step up to the default that divides all sides of the recorded buckets.
+        sides = [side for bucket in dataset.buckets or () for side in bucket["resolution"]]
+        step = math.gcd(_STEP, *sides)
+        step = step if step >= _FINEST_STEP else _STEP
         found.append(Option("bucket_reso_steps", step))
         known = "which fits all buckets" if dataset.buckets else "the default"
         draft.assumed("bucket_reso_steps", f"{step} px, {known}; the step is not recorded")
@@ -161,21 +164,6 @@ def _resolution(dataset: Dataset, run: _Run) -> Option:
         text = f"{width} px, the native size of {run.script.base}; the metadata has none"
         run.draft.assumed("resolution", text)
     return Option("resolution", (width, height))
-
-
-def _batch_size(dataset: Dataset, draft: Draft) -> Option:
-    size = dataset.batch_size or draft.recipe.batch_size
-    if size is None:
-        size = 1
-        draft.assumed("batch_size", "1, the default of sd-scripts; the metadata has none")
-    return Option("batch_size", size)
-
-
-def _bucket_step(dataset: Dataset) -> int:
-    """The largest step up to the default that divides all sides of the recorded buckets."""
-    sides = [side for bucket in dataset.buckets or () for side in bucket["resolution"]]
-    step = math.gcd(_STEP, *sides)
-    return step if step >= _FINEST_STEP else _STEP
 
 
 def _subset(one: Directory, run: _Run, *, tuning: bool) -> list[Option]:

@@ -2,7 +2,7 @@
 
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import groupby
@@ -215,21 +215,11 @@ def dataset_text(recipe: Export) -> str:
 
 def report_text(recipe: Export) -> str:
     """The notes under a heading for each kind: missing, assumed, contradictory."""
-    return "".join(f"{line}\n" for line in _report(recipe))
-
-
-def comment(text: str) -> str:
-    r"""The text on one line, fit for a comment, with escapes such as `\u000a`."""
-    return _FORBIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
-
-
-def _report(recipe: Export) -> Iterator[str]:
-    for number, (kind, notes) in enumerate(groupby(recipe.notes, lambda note: note.kind)):
-        if number:
-            yield ""
-        yield kind.value
+    sections = []
+    for kind, notes in groupby(recipe.notes, lambda note: note.kind):
+        lines = [kind.value]
         for note in notes:
-            yield from textwrap.wrap(
+            lines += textwrap.wrap(
                 comment(f"{note.subject}: {note.text}"),
                 width=_WIDTH,
                 initial_indent="  ",
@@ -237,6 +227,13 @@ def _report(recipe: Export) -> Iterator[str]:
                 break_on_hyphens=False,
                 break_long_words=False,
             )
+        sections.append("".join(f"{line}\n" for line in lines))
+    return "\n".join(sections)
+
+
+def comment(text: str) -> str:
+    r"""The text on one line, fit for a comment, with escapes such as `\u000a`."""
+    return _FORBIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def _add(table: Container | Table, options: Iterable[Option]) -> None:

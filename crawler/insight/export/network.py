@@ -57,14 +57,17 @@ def network(draft: Draft, script: Script) -> list[Option]:
     module, pairs = _module(draft, script)
     options = [Option("network_module", module)] if module else []
     options += _size(draft)
-    if (dropout := _given_dropout(draft)) is not None:
-        options.append(Option("network_dropout", dropout))
-    spelt = tuple(
-        f"{name}={value if isinstance(value, str) else _literal(value)}"
+    args = draft.recipe.network_args or {}
+    flat = draft.metadata.get("ss_network_dropout", "")
+    # If the metadata has no such key, the column repeats the argument `dropout`, which is kept below.
+    if not (isinstance(args.get("dropout"), str) and flat.strip() in clean.ABSENT):
+        options += draft.columns("network_dropout")
+    texts = {
+        name: value if isinstance(value, str) else _literal(value)
         for name, value in pairs.items()
-        if value is not None and _is_pair("network_args", name, value, draft)
-    )
-    return [*options, Option("network_args", spelt)] if spelt else options
+        if value is not None
+    }
+    return options + _pairs("network_args", texts, draft)
 
 
 def optimizer(draft: Draft) -> list[Option]:
@@ -79,12 +82,8 @@ def optimizer(draft: Draft) -> list[Option]:
         text = f"as {recipe.trainer} names them; the optimizer may use other names"
         draft.assumed("optimizer_args", text)
     options = [Option("optimizer_type", _optimizer_type(draft, args))]
-    spelt = tuple(
-        f"{name}={_literal(value)}"
-        for name, value in args.items()
-        if _is_pair("optimizer_args", name, value, draft)
-    )
-    return [*options, Option("optimizer_args", spelt)] if spelt else options
+    texts = {name: _literal(value) for name, value in args.items()}
+    return options + _pairs("optimizer_args", texts, draft)
 
 
 def _module(draft: Draft, script: Script) -> tuple[str | None, Mapping[str, Any]]:
@@ -133,15 +132,6 @@ def _size(draft: Draft) -> list[Option]:
     return found if alpha is None else [*found, Option("network_alpha", alpha)]
 
 
-def _given_dropout(draft: Draft) -> float | None:
-    """`network_dropout`, unless its value comes from the arguments of the network."""
-    args = draft.recipe.network_args or {}
-    flat = draft.metadata.get("ss_network_dropout", "")
-    if isinstance(args.get("dropout"), str) and flat.strip() in clean.ABSENT:
-        return None
-    return draft.recipe.network_dropout
-
-
 def _optimizer_type(draft: Draft, args: dict[str, Any]) -> str:
     cls, path = draft.recipe.optimizer or "", draft.recipe.optimizer_path
     if path is None:
@@ -164,13 +154,16 @@ def _is_default(draft: Draft, key: str) -> bool:
     return raw is not None and raw.strip() in clean.ABSENT
 
 
-def _is_pair(option: str, name: str, value: object, draft: Draft) -> bool:
-    """Whether sd-scripts can read the pair, which it splits at every equals sign."""
-    sound = "=" not in name and "=" not in (value if isinstance(value, str) else _literal(value))
-    if not sound:
-        text = f"left out {clean.quote(name)}: sd-scripts cannot read a value with an equals sign"
-        draft.conflict(option, text)
-    return sound
+def _pairs(option: str, texts: Mapping[str, str], draft: Draft) -> list[Option]:
+    """The arguments as `name=value`, which sd-scripts splits at every equals sign."""
+    pairs = []
+    for name, text in texts.items():
+        if "=" in name or "=" in text:
+            why = "sd-scripts cannot read a value with an equals sign"
+            draft.conflict(option, f"left out {clean.quote(name)}: {why}")
+        else:
+            pairs.append(f"{name}={text}")
+    return [Option(option, tuple(pairs))] if pairs else []
 
 
 def _literal(value: Any) -> str:

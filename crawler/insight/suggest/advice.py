@@ -1,20 +1,26 @@
-"""Choose the settings of a starting recipe from well-liked LoRAs of one kind. Pure.
+"""Choose the settings of a starting recipe from well-liked LoRAs of one kind, and write it as files.
 
 The weight of a LoRA is its likes per month, so that its age does not matter. A setting gets the value
 with the largest weight, or the weighted median. Dependent settings are chosen together: learning rates
-come from LoRAs with the chosen optimizer.
+come from LoRAs with the chosen optimizer. The chosen settings are then exported as if a single file had
+them all: the export decides where each option goes, which options a script accepts, and where a
+placeholder is needed.
 """
 
 import json
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from itertools import accumulate
+from types import MappingProxyType
 from typing import Any
 
-from crawler.insight.distribution import Bin, bins, scale
+from crawler.errors import UsageError
+from crawler.insight.distribution import bins, scale
+from crawler.insight.export.draft import DatasetTable, Export, Kind, Option
+from crawler.insight.export.recipe import export
 from crawler.insight.suggest.settings import (
     CHARTED,
     COMBINED,
@@ -26,6 +32,7 @@ from crawler.insight.suggest.settings import (
     Setting,
     Weighted,
 )
+from crawler.model import Dataset, Decoded, Directory, Header, Outcome, Recipe, Weights
 from crawler.store.stats.examples import Example
 
 #: The mean length of a month.
@@ -36,6 +43,21 @@ _MOST = 0.5
 
 #: The columns whose values an example must have, in this order.
 COLUMNS = tuple(setting.name for setting in SETTINGS)
+
+#: Option of sd-scripts -> the setting behind it, where the names differ.
+_SETTINGS = MappingProxyType(
+    {
+        "pretrained_model_name_or_path": "sd_model_name",
+        "network_train_unet_only": "trains_text_encoder",
+        "optimizer_type": "optimizer",
+        "unet_lr": "effective_unet_lr",
+        "text_encoder_lr": "effective_text_encoder_lr",
+        "max_train_steps": "steps",
+        "num_repeats": "mean_repeats",
+        "debiased_estimation_loss": "debiased_estimation",
+        "save_precision": "tensor_dtype",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +98,14 @@ def advise(examples: Sequence[Example], now: datetime) -> Advice:
         finding = _find(setting, votes, findings)
         if finding is not None:
             findings[setting.name] = finding
+    creators = _values([one.creator for one in votes.examples], votes, range(len(kept)))
     return Advice(
         loras=len(kept),
-        creators=len({example.creator for example in votes.examples}),
+        creators=len(creators),
         weightless=len(weights) - len(kept),
         is_weighted=is_weighted,
         half=_half(votes.weights),
-        top_creator=_top_creator(votes),
+        top_creator=(creators[0].value, creators[0].share) if creators else None,
         findings=findings,
         combinations=_combinations(votes),
         examples=_examples(votes),
@@ -117,6 +140,7 @@ def _find(setting: Setting, votes: _Votes, findings: Mapping[str, Finding]) -> F
     share = votes.weight(having) / votes.weight(among)
     quartiles = _quartiles(column, votes, having) if setting.is_measure else None
     chosen = values[0].value if quartiles is None else quartiles[1]
+    counted = Counter(column[at] for at in having) if setting.name in CHARTED else None
     return Finding(
         setting=setting,
         given=tuple(given),
@@ -126,25 +150,24 @@ def _find(setting: Setting, votes: _Votes, findings: Mapping[str, Finding]) -> F
         chosen=None if setting.is_optional and share < _MOST else chosen,
         values=tuple(values[:MAX_VALUES]),
         quartiles=quartiles,
-        histogram=_histogram(column, having) if setting.name in CHARTED else (),
+        histogram=() if counted is None else bins(counted, scale(counted)),
     )
 
 
-def _values(column: Sequence[Any], votes: _Votes, numbers: Sequence[int]) -> list[Weighted]:
+def _values(column: Sequence[Any], votes: _Votes, numbers: Iterable[int]) -> list[Weighted]:
     """Every value, the largest weight first; ties go to more LoRAs, then to the smaller value."""
-    whole = votes.weight(numbers)
-    counts: dict[Hashable, int] = defaultdict(int)
-    weights: dict[Hashable, float] = defaultdict(float)
-    originals: dict[Hashable, Any] = {}
+    having: dict[Hashable, list[int]] = defaultdict(list)
     for at in numbers:
         value = column[at]
         # Objects cannot be keys; their text can.
         key = json.dumps(value, sort_keys=True) if isinstance(value, dict) else value
-        counts[key] += 1
-        weights[key] += votes.weights[at]
-        originals.setdefault(key, value)
-    order = sorted(counts, key=lambda key: (-weights[key], -counts[key], *_place(key)))
-    return [Weighted(originals[key], counts[key], weights[key] / whole) for key in order]
+        having[key].append(at)
+    weights = {key: votes.weight(these) for key, these in having.items()}
+    whole = sum(weights.values())
+    order = sorted(having, key=lambda key: (-weights[key], -len(having[key]), *_place(key)))
+    return [
+        Weighted(column[having[key][0]], len(having[key]), weights[key] / whole) for key in order
+    ]
 
 
 def _place(key: Hashable) -> tuple[float, str]:
@@ -164,25 +187,10 @@ def _quartiles(
     return first, median, third
 
 
-def _histogram(column: Sequence[Any], numbers: Iterable[int]) -> tuple[Bin, ...]:
-    counted = Counter(column[at] for at in numbers)
-    return bins(counted, scale(counted))
-
-
 def _half(weights: Sequence[float]) -> int:
     """How many weights, counted from the first, add up to half of the sum."""
     reached = list(accumulate(weights))
     return bisect_left(reached, reached[-1] / 2) + 1 if reached else 0
-
-
-def _top_creator(votes: _Votes) -> tuple[str | None, float] | None:
-    weights: dict[str | None, float] = defaultdict(float)
-    for example, weight in zip(votes.examples, votes.weights, strict=True):
-        weights[example.creator] += weight
-    if not weights:
-        return None
-    name = min(weights, key=lambda name: (-weights[name], name or ""))
-    return name, weights[name] / sum(votes.weights)
 
 
 def _combinations(votes: _Votes) -> tuple[Weighted, ...]:
@@ -203,3 +211,91 @@ def _examples(votes: _Votes) -> tuple[tuple[Example, float], ...]:
     for example, weight in zip(votes.examples, votes.weights, strict=True):
         firsts.setdefault(example.creator, (example, weight))
     return tuple(firsts.values())[:MAX_VALUES]
+
+
+def recipe_of(advice: Advice, images: int | None) -> Export:
+    """The recipe, with a remark on each option about its evidence, and notes on what is left out.
+
+    Args:
+        advice: Must have a network module or a learning rate.
+        images: The number of training images; None for any.
+
+    Raises:
+        UsageError: The LoRAs have neither a network module nor a learning rate.
+    """
+    if advice.chosen("network_module") is None and advice.chosen("effective_unet_lr") is None:
+        raise UsageError(
+            "cannot make a recipe: none of these LoRAs states a network module or a learning rate"
+        )
+    made = export(_as_one_file(advice, images))
+    return replace(
+        made,
+        config=tuple(
+            replace(section, options=_remarked(section.options, advice)) for section in made.config
+        ),
+        datasets=tuple(
+            DatasetTable(
+                _remarked(table.options, advice),
+                tuple(_remarked(subset, advice) for subset in table.subsets),
+            )
+            for table in made.datasets
+        ),
+        notes=tuple(note for note in made.notes if note.kind is Kind.CONFLICT),
+    )
+
+
+def _evidence(finding: Finding) -> str:
+    """The evidence for a chosen value: how many LoRAs have it, in a few words."""
+    loras = f"{finding.count:,} LoRAs" if finding.count > 1 else "1 LoRA"
+    if finding.given:
+        loras += f" with the same {' and '.join(name for name, _ in finding.given)}"
+    if finding.quartiles is None:
+        return f"{finding.values[0].share:.0%} of {loras}"
+    low, median, high = finding.quartiles
+    spread = "" if low == high else f", IQR {low:.4g} to {high:.4g}"
+    return f"median {median:.4g} of {loras}{spread}"
+
+
+def _as_one_file(advice: Advice, images: int | None) -> Decoded:
+    """A file that has all chosen settings, with one folder of images."""
+    text_encoder_lr, side = advice.chosen("effective_text_encoder_lr"), advice.chosen("resolution")
+    repeats = advice.chosen("mean_repeats")
+    own = {
+        "unet_lr": advice.chosen("effective_unet_lr"),
+        "text_encoder_lr": text_encoder_lr,
+        "text_encoder_lrs": None if text_encoder_lr is None else (text_encoder_lr,),
+        "resolution_width": None if side is None else round(side),
+        "resolution_height": None if side is None else round(side),
+        "num_epochs": None,  # the number of steps is the length
+    }
+    folder = Directory(
+        number=0,
+        dataset_number=0,
+        name="images",
+        repeats=None if repeats is None else max(round(repeats), 1),
+        image_count=images,
+    )
+    return Decoded(
+        header=Header(length=0, tensors={}, metadata=None),
+        outcome=Outcome.DECODED,
+        recipe=Recipe(**_settings_of(Recipe, advice) | own),
+        weights=Weights(**_settings_of(Weights, advice)),
+        datasets=(Dataset(number=0, **_settings_of(Dataset, advice)),),
+        directories=(folder,),
+        tags={},
+    )
+
+
+def _settings_of(noun: type[Recipe | Weights | Dataset], advice: Advice) -> dict[str, Any]:
+    """The chosen settings that are attributes of this class."""
+    return {each.name: advice.chosen(each.name) for each in fields(noun) if each.name in COLUMNS}
+
+
+def _remarked(options: Iterable[Option], advice: Advice) -> tuple[Option, ...]:
+    """The options, with the evidence added to each remark."""
+    found = []
+    for option in options:
+        finding = advice.findings.get(_SETTINGS.get(option.name, option.name))
+        said = [option.remark, "" if finding is None else _evidence(finding)]
+        found.append(replace(option, remark="; ".join(text for text in said if text)))
+    return tuple(found)

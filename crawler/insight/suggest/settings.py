@@ -110,12 +110,8 @@ SETTINGS = (
 
 #: Settings that are also counted together, as combinations.
 COMBINED = (
-    "optimizer",
-    "lr_scheduler",
-    "network_dim",
-    "network_alpha",
-    "effective_unet_lr",
-    "effective_text_encoder_lr",
+    *("optimizer", "lr_scheduler", "network_dim", "network_alpha"),
+    *("effective_unet_lr", "effective_text_encoder_lr"),
 )
 
 #: The settings among these that a LoRA must have to count; the others may be missing.

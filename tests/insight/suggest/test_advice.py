@@ -8,8 +8,7 @@ import pytest
 
 from crawler.errors import UsageError
 from crawler.insight.export.draft import PLACEHOLDER, config_text, dataset_text
-from crawler.insight.suggest.advice import COLUMNS, MONTH, advise
-from crawler.insight.suggest.recipe import recipe_of
+from crawler.insight.suggest.advice import COLUMNS, MONTH, advise, recipe_of
 from crawler.insight.suggest.settings import (
     COMBINED,
     ENOUGH,
