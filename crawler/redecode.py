@@ -33,9 +33,6 @@ FEWEST_FOR_PROCESSES = 1_000
 #: The database cannot store what more processes would decode.
 MOST_PROCESSES = 4
 
-#: Batches read ahead for each process, so that none waits for the database.
-_AHEAD = 2
-
 #: A batch decoded: the verdicts by file id, and a sentence for each damaged header.
 DecodedBatch = tuple[Mapping[int, Verdict], Sequence[str]]
 
@@ -63,11 +60,9 @@ def redecode(
     with translated(engine.url), engine.connect() as connection:
         ids = headers_to_decode(connection, everything=everything)
     tally.total = len(ids)
-    batches = (ids[start : start + BATCH] for start in range(0, len(ids), BATCH))
-    read = (_read(engine, batch) for batch in batches)
     if len(ids) < FEWEST_FOR_PROCESSES:
         processes = 1
-    with _decoding(read, min(processes, MOST_PROCESSES)) as decoded:
+    with _decoding(_batches(engine, ids), min(processes, MOST_PROCESSES)) as decoded:
         for verdicts, damaged in decoded:
             with translated(engine.url), engine.begin() as connection:
                 changed = store_again(connection, verdicts)
@@ -81,9 +76,11 @@ def redecode(
             refresh_statistics(connection)
 
 
-def _read(engine: Engine, file_ids: Sequence[int]) -> list[StoredHeader]:
-    with translated(engine.url), engine.connect() as connection:
-        return read_headers(connection, file_ids)
+def _batches(engine: Engine, ids: Sequence[int]) -> Iterator[list[StoredHeader]]:
+    for start in range(0, len(ids), BATCH):
+        with translated(engine.url), engine.connect() as connection:
+            batch = read_headers(connection, ids[start : start + BATCH])
+        yield batch
 
 
 def decode_batch(batch: Sequence[StoredHeader]) -> DecodedBatch:
@@ -100,15 +97,12 @@ def decode_batch(batch: Sequence[StoredHeader]) -> DecodedBatch:
         except DatabaseError as error:
             damaged.append(str(error))
             continue
-        verdicts[header.file_id] = _without_tensors(verdict_of(prefix, header.file_bytes))
+        verdict = verdict_of(prefix, header.file_bytes)
+        if (decoded := verdict.decoded) is not None:
+            bare = Header(decoded.header.length, {}, None)
+            verdict = replace(verdict, decoded=replace(decoded, header=bare))
+        verdicts[header.file_id] = verdict
     return verdicts, damaged
-
-
-def _without_tensors(verdict: Verdict) -> Verdict:
-    if verdict.decoded is None:
-        return verdict
-    bare = Header(verdict.decoded.header.length, {}, None)
-    return replace(verdict, decoded=replace(verdict.decoded, header=bare))
 
 
 @contextmanager
@@ -124,7 +118,8 @@ def _decoding(
         processes, mp_context=get_context("spawn"), initializer=_begin_process
     )
     try:
-        yield _in_order(pool, batches, ahead=processes * _AHEAD)
+        # Two batches wait for each process, so that none waits for the database.
+        yield _in_order(pool, batches, ahead=2 * processes)
     except BrokenExecutor as error:
         raise StoppedError(
             "a decoding process was killed; run the command again to continue"

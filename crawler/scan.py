@@ -5,7 +5,8 @@ loses one batch at most; the next scan finds those files as new.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -17,14 +18,7 @@ from crawler.decode.verdict import result_of
 from crawler.model import Fetched, FileHashes, LocalFile, LocalResult, Outcome, Result, Target
 from crawler.model.header import LENGTH_BYTES
 from crawler.model.outcome import READ
-from crawler.sources.disk import (
-    Folder,
-    Unseen,
-    hash_file,
-    look_through,
-    read_beginning,
-    vanished,
-)
+from crawler.sources.disk import Folder, Unseen, hash_file, look_through, read_beginning, vanished
 from crawler.store.connect.database import Connection, Engine
 from crawler.store.connect.db_errors import translated
 from crawler.store.stats.field_stats import refresh_statistics
@@ -83,29 +77,6 @@ class _Run:
             return work(connection)
 
 
-@dataclass(frozen=True, slots=True)
-class _Due:
-    """A file to read, with the id that it has or will get."""
-
-    file: LocalFile
-    file_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What the folders hold.
-
-    Attributes:
-        files: By stored path.
-        folders: Paths of the folders that were listed in full.
-        complete: The scan was not stopped while listing.
-    """
-
-    files: dict[str, LocalFile]
-    folders: set[str]
-    complete: bool
-
-
 def scan(
     engine: Engine,
     plan: ScanPlan,
@@ -121,7 +92,7 @@ def scan(
         plan: What to do.
         tally: Updated during the scan.
         going: Called after each file and folder; when it returns False the scan ends cleanly.
-        clock: Gives the times that are stored.
+        clock: Gives the stored times.
 
     Raises:
         DatabaseError, StoppedError: The database failed. What was stored stays.
@@ -141,19 +112,18 @@ def scan(
 def _scan(run: _Run) -> bool:
     """Whether the scan was completed."""
     tally = run.tally
-    found = _look(run)
+    files, folders, complete = _look(run)
     known = run.write(known_files)
-    due, same = _compare(found.files, known, run.plan, run.write(next_local_id))
-    tally.to_read, tally.unchanged = len(due), len(same)
-    tally.outcomes.update(one.outcome for one in same)
-    unchanged = {one.file_id: found.files[one.path] for one in same}
+    due, unchanged = _compare(files, known, run.plan, run.write(next_local_id))
+    tally.to_read, tally.unchanged = len(due), len(unchanged)
+    tally.outcomes.update(known[file.stored_path].outcome for file in unchanged.values())
     run.write(lambda db: mark_seen(db, unchanged, now=run.clock()))
     for batch in _batches(run, due):
         _store(run, batch)
-    here = {one.file_id: one.file for one in due} | unchanged
+    here = due | unchanged
     _hash_likely(run, here)
-    complete = found.complete and not tally.left
-    missing = _missing(known, found) if complete else []
+    complete = complete and not tally.left
+    missing = _missing(known, files, folders) if complete else []
 
     def finish(connection: Connection) -> None:
         mark_missing(connection, missing, now=run.clock())
@@ -167,7 +137,8 @@ def _scan(run: _Run) -> bool:
     return complete
 
 
-def _look(run: _Run) -> _Found:
+def _look(run: _Run) -> tuple[dict[str, LocalFile], set[str], bool]:
+    """The files by stored path, the folders listed in full, and whether all folders were listed."""
     files: dict[str, LocalFile] = {}
     folders: set[str] = set()
     for found in look_through(run.plan.roots):
@@ -181,35 +152,35 @@ def _look(run: _Run) -> _Found:
                 run.tally.add_troubles([f"{found.path}: {found.reason}"])
         run.tally.folders, run.tally.found = len(folders), len(files)
         if not run.going():
-            return _Found(files, folders, complete=False)
-    return _Found(files, folders, complete=True)
+            return files, folders, False
+    return files, folders, True
 
 
 def _compare(
     files: Mapping[str, LocalFile], known: Mapping[str, KnownFile], plan: ScanPlan, next_id: int
-) -> tuple[list[_Due], list[KnownFile]]:
-    """The files to read, and the known files that have not changed."""
-    due: list[_Due] = []
-    same: list[KnownFile] = []
+) -> tuple[dict[int, LocalFile], dict[int, LocalFile]]:
+    """The files to read and the unchanged files, by the id that they have or will get."""
+    due: dict[int, LocalFile] = {}
+    unchanged: dict[int, LocalFile] = {}
     for path, file in files.items():
         before = known.get(path)
         if before is None:
-            due.append(_Due(file, next_id))
+            due[next_id] = file
             next_id -= 1
         elif plan.force or not before.still_holds(file, with_hash=plan.hashes):
-            due.append(_Due(file, before.file_id))
+            due[before.file_id] = file
         else:
-            same.append(before)
-    return due, same
+            unchanged[before.file_id] = file
+    return due, unchanged
 
 
-def _batches(run: _Run, due: Sequence[_Due]) -> Iterator[list[LocalResult]]:
+def _batches(run: _Run, due: Mapping[int, LocalFile]) -> Iterator[list[LocalResult]]:
     batch: list[LocalResult] = []
     began, size = time.monotonic(), 0
-    for one in due:
+    for file_id, file in due.items():
         if not run.going():
             break
-        batch.append(_read(one, hashes=run.plan.hashes, now=run.clock()))
+        batch.append(_read(file, file_id, hashes=run.plan.hashes, now=run.clock()))
         run.tally.read += 1
         size += len(batch[-1].result.header)
         waited = time.monotonic() - began
@@ -220,24 +191,22 @@ def _batches(run: _Run, due: Sequence[_Due]) -> Iterator[list[LocalResult]]:
         yield batch
 
 
-def _read(one: _Due, *, hashes: bool, now: datetime) -> LocalResult:
+def _read(file: LocalFile, file_id: int, *, hashes: bool, now: datetime) -> LocalResult:
     """Read a file. Never raises: a file that cannot be read gets the outcome `failed`."""
-    path = Path(one.file.path)
-    target = Target(file_id=one.file_id, version_id=one.file_id, file_name=path.name)
+    path = Path(file.path)
+    target = Target(file_id=file_id, version_id=file_id, file_name=path.name)
     try:
         beginning = read_beginning(path)
         fetched = Fetched(target=target, prefix=beginning.prefix, file_bytes=beginning.file_bytes)
         result = result_of(fetched, now)
         header = result.decoded.header if result.decoded else None
-        found = None
-        if hashes:
-            found = hash_file(path, header_bytes=_weights_begin(header.length if header else None))
+        found = _hashes(path, header.length if header else None) if hashes else None
     except OSError as error:
         reason = error.strerror or str(error)
         failed = Result(target=target, outcome=Outcome.FAILED, reason=reason, fetched_at=now)
-        return LocalResult(file=one.file, result=failed)
+        return LocalResult(file=file, result=failed)
     claimed = claimed_weights(header.metadata) if header else None
-    return LocalResult(file=one.file, result=result, hashes=found, claimed_weights=claimed)
+    return LocalResult(file=file, result=result, hashes=found, claimed_weights=claimed)
 
 
 def _store(run: _Run, batch: Sequence[LocalResult]) -> None:
@@ -258,38 +227,38 @@ def _hash_likely(run: _Run, files: Mapping[int, LocalFile]) -> None:
     """
     likely = run.write(lambda db: to_be_hashed(db, files))
     run.tally.to_hash = len(likely)
-    for file_id, header_bytes in likely.items():
+    for file_id, header_length in likely.items():
         if not run.going():
             return
-        hashes = _hashes(files[file_id], header_bytes)
-        if hashes is not None:
-            run.write(partial(store_hashes, hashes={file_id: hashes}))
+        file = files[file_id]
+        path = Path(file.path)
+        hashes = {}
+        # A file that cannot be read, or changed since its header was read, gets no hash.
+        with suppress(OSError):
+            found, now = _hashes(path, header_length), path.stat()
+            if (now.st_size, now.st_mtime_ns) == (file.size_bytes, file.mtime_ns):
+                hashes[file_id] = found
+        if hashes:
+            run.write(partial(store_hashes, hashes=hashes))
         run.tally.hashed += 1
 
 
-def _hashes(file: LocalFile, header_bytes: int | None) -> FileHashes | None:
-    """The file's hashes; None if it cannot be read, or changed since its header was read."""
-    try:
-        path = Path(file.path)
-        hashes, now = hash_file(path, header_bytes=_weights_begin(header_bytes)), path.stat()
-    except OSError:
-        return None
-    same = (now.st_size, now.st_mtime_ns) == (file.size_bytes, file.mtime_ns)
-    return hashes if same else None
+def _hashes(path: Path, header_length: int | None) -> FileHashes:
+    """The hashes of a file; without a sound header (None) only that of the whole file."""
+    return hash_file(
+        path, header_bytes=None if header_length is None else LENGTH_BYTES + header_length
+    )
 
 
-def _weights_begin(header_bytes: int | None) -> int | None:
-    """Where the weights begin in a file; None without a sound header."""
-    return None if header_bytes is None else LENGTH_BYTES + header_bytes
-
-
-def _missing(known: Mapping[str, KnownFile], found: _Found) -> list[int]:
+def _missing(
+    known: Mapping[str, KnownFile], files: Collection[str], folders: Collection[str]
+) -> list[int]:
     """The known files that no longer exist. Only folders that were listed in full count."""
     return [
         one.file_id
         for path, one in known.items()
-        if path not in found.files
+        if path not in files
         and not one.gone
-        and any(str(parent) in found.folders for parent in PurePath(path).parents)
+        and any(str(parent) in folders for parent in PurePath(path).parents)
         and vanished(path)
     ]

@@ -30,9 +30,8 @@ from crawler.store.connect.database import Engine, State, open_for_reading, stat
 from crawler.store.connect.url import redacted
 from crawler.store.read.headers import header_lengths
 from crawler.store.write.crawls import read_cursors
-from crawler.sync.preview import Preview, look_ahead
 from crawler.sync.progress import SyncTally
-from crawler.sync.run import crawl
+from crawler.sync.run import Preview, crawl, look_ahead
 from crawler.sync.state import Plan, WriterThread
 from crawler.sync.walk import is_complete
 

@@ -45,7 +45,7 @@ async def list_catalogue(state: RunState, begun: Mapping[str, CursorState], seen
     """Store page after page until the walk is complete or the run stops.
 
     Args:
-        state: Of the run.
+        state: The run.
         begun: The starting cursors, by maturity pass.
         seen: The models that this pass has listed.
     """
@@ -75,9 +75,11 @@ async def _pass_end(state: RunState, step: Step) -> PassEnd | None:
         UnreachableError: There is no connection to the site.
     """
     walk = state.plan.walk
-    since = _complete_since(step.cursors) if walk.is_whole else None
-    if since is None:
+    ended = [one.began_at for one in step.cursors.values() if one.ended]
+    began = [moment for moment in ended if moment is not None]
+    if not walk.is_whole or len(began) < len(step.cursors):
         return None
+    since = min(began)
     if walk.nsfw:
         return PassEnd(since)
     unseen = await state.writer.run(
@@ -110,19 +112,33 @@ async def _pass_end(state: RunState, step: Step) -> PassEnd | None:
     return PassEnd(since, unseen, tuple(models), tuple(versions))
 
 
-def _complete_since(cursors: Mapping[str, CursorState]) -> datetime | None:
-    """When the pass began, if it is complete and that time is known; else None."""
-    began = [one.began_at for one in cursors.values() if one.ended]
-    known = [moment for moment in began if moment is not None]
-    return min(known) if len(known) == len(cursors) else None
-
-
 async def _store(
     state: RunState, step: Step, begun: Mapping[str, CursorState], ended: PassEnd | None
 ) -> None:
-    stored, marked = await state.writer.run(
-        lambda connection: _write(connection, state, step, begun, ended)
-    )  # fmt: skip
+    plan = state.plan
+    cursors = step.cursors
+    if ended is not None:
+        # A run that continues from the end of a pass does not list everything since its start.
+        cursors = {name: replace(one, began_at=None) for name, one in cursors.items()}
+    starts = [one.began_at for one in begun.values() if one.began_at is not None]
+    # Never before the pass began: a clock that was set back must not make models look unseen.
+    now = max([state.clock(), *starts])
+
+    def write(connection: Connection) -> tuple[Stored, Marked | None]:
+        stored = store_page(
+            connection,
+            step.models,
+            site=_SITE,
+            origin=plan.origin or state.source.origin,
+            walk=plan.walk.key,
+            pass_number=max((one.pass_number for one in begun.values()), default=1),
+            cursors=cursors,
+            primary_only=plan.walk.primary_only,
+            now=now,
+        )
+        return stored, None if ended is None else _mark(connection, ended, now=now)
+
+    stored, marked = await state.writer.run(write)
     tally = state.tally
     tally.add_listed(stored.new, stored.replaced)
     tally.models += step.distinct
@@ -131,34 +147,6 @@ async def _store(
     if marked is not None:
         tally.add_gone(marked.models, believed=marked.believed)
     state.wakeup.notify()
-
-
-def _write(
-    connection: Connection,
-    state: RunState,
-    step: Step,
-    begun: Mapping[str, CursorState],
-    ended: PassEnd | None,
-) -> tuple[Stored, Marked | None]:
-    plan, now = state.plan, state.clock()
-    cursors = step.cursors
-    if ended is not None:
-        # A run that continues from the end of a pass does not list everything since its start.
-        cursors = {name: replace(one, began_at=None) for name, one in cursors.items()}
-    starts = [one.began_at for one in begun.values() if one.began_at is not None]
-    stored = store_page(
-        connection,
-        step.models,
-        site=_SITE,
-        origin=plan.origin or state.source.origin,
-        walk=plan.walk.key,
-        pass_number=max((one.pass_number for one in begun.values()), default=1),
-        cursors=cursors,
-        primary_only=plan.walk.primary_only,
-        # Never before the pass began: a clock that was set back must not make models look unseen.
-        now=max([now, *starts]),
-    )
-    return stored, None if ended is None else _mark(connection, ended, now=now)
 
 
 def _mark(connection: Connection, ended: PassEnd, *, now: datetime) -> Marked:

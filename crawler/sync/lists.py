@@ -148,7 +148,8 @@ async def _around(
                 yield replace(piece, at=cursor, behind=cursor, ended=False, detour=True)
                 if exit_ is not None or not narrowed or piece.detour or piece.ended:
                     continue
-                if await _continues(source, query, piece.behind, asked):
+                following = (await source.page(query, piece.behind)).next_cursor
+                if following is None or (following != piece.behind and following not in asked):
                     exit_ = piece.behind
                     break
     yield Stretch(at=cursor, behind=exit_ or cursor, ended=exit_ is None)
@@ -171,13 +172,3 @@ async def _first_model(source: CountedSource, query: ListQuery, cursor: str) -> 
             if piece.models:
                 return piece.models[0].model_id
     return None
-
-
-async def _continues(
-    source: CountedSource, query: ListQuery, cursor: str | None, asked: Collection[str | None]
-) -> bool:
-    """Whether a list continues from a cursor without returning to an earlier one."""
-    page = await source.page(query, cursor)
-    return page.next_cursor is None or (
-        page.next_cursor != cursor and page.next_cursor not in asked
-    )

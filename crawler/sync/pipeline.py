@@ -35,7 +35,7 @@ MOST_SITE_ERRORS_OF_A_FILE = 3
 #: A longer header is decoded in a thread, so that the other transfers continue.
 DECODE_IN_THREAD_BYTES = 1024 * 1024
 
-_Content = tuple[str, int]
+_Content = tuple[str | None, int | None]
 
 
 @dataclass(slots=True)
@@ -57,24 +57,18 @@ class DuplicatesInFlight:
 
     def must_wait(self, target: Target) -> bool:
         """Whether a file must wait for another; if not, files with its content wait from now on."""
-        content = _content(target)
-        if content is None or self.fetched.setdefault(content, target.file_id) == target.file_id:
+        content = (target.sha256, target.size_bytes)
+        if None in content or self.fetched.setdefault(content, target.file_id) == target.file_id:
             return False
         self.waiting.setdefault(content, set()).add(target.file_id)
         return True
 
     def end(self, target: Target) -> None:
         """Record that a file is stored or given back, so that the files waiting for it continue."""
-        content = _content(target)
-        if content is not None and self.fetched.get(content) == target.file_id:
+        content = (target.sha256, target.size_bytes)
+        if self.fetched.get(content) == target.file_id:
             del self.fetched[content]
             self.waiting.pop(content, None)
-
-
-def _content(target: Target) -> _Content | None:
-    if target.sha256 is None or target.size_bytes is None:
-        return None
-    return target.sha256, target.size_bytes
 
 
 @dataclass(slots=True)
@@ -120,7 +114,9 @@ class Pipeline:
                     if content is None:
                         await targets.send(target)
                     else:
-                        await results.send(await self._judge(_copied(target, content)))
+                        prefix, size = content.prefix, content.file_bytes
+                        copy = Fetched(target=target, prefix=prefix, file_bytes=size, tries=0)
+                        await results.send(await self._judge(copy))
                 if batch:
                     continue
                 if self.busy == 0 and (state.budget_used or not state.tally.listing):
@@ -133,9 +129,7 @@ class Pipeline:
             self.state.budget_used = self.busy == 0
             return [], {}
 
-        def take(
-            connection: Connection,
-        ) -> tuple[list[Target], Mapping[int, HeaderBytes]]:
+        def take(connection: Connection) -> tuple[list[Target], Mapping[int, HeaderBytes]]:
             found = take_pending(
                 connection,
                 walk=self.state.plan.walk.key,
@@ -259,7 +253,3 @@ class Pipeline:
         await self.state.writer.run(lambda connection: store_results(connection, results))
         self.state.tally.add_results(results)
         self.handed_out.difference_update(result.target.file_id for result in results)
-
-
-def _copied(target: Target, content: HeaderBytes) -> Fetched:
-    return Fetched(target=target, prefix=content.prefix, file_bytes=content.file_bytes, tries=0)

@@ -36,11 +36,6 @@ class Tally:
         """Seconds since the work began."""
         return time.monotonic() - self.started
 
-    @property
-    def untold(self) -> int:
-        """Number of troubles whose sentences were not kept."""
-        return self.troubles - len(self.sentences)
-
     def add_troubles(self, sentences: Iterable[str]) -> None:
         """Count troubles, and keep the first sentences."""
         for sentence in sentences:

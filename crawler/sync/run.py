@@ -1,22 +1,25 @@
-"""A crawl on one machine. It continues where the last one stopped or was killed.
+"""A crawl on one machine, and a preview. A crawl continues where the last one stopped or was killed.
 
 The lister stores each page with its cursor in one transaction and leaves the files `pending`. The
 feeder hands out pending files, the fetchers read headers, and the recorder stores the results. Nothing
 that matters is only in memory: after a kill the next run finds the same database and continues.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
 from crawler.errors import LoraCrawlError
-from crawler.model import Result, Target
+from crawler.model import Model, Outcome, Result, Target
 from crawler.model.catalogue import CursorState
+from crawler.safetensors.sniff import why_not_safetensors
 from crawler.sources.base import Source
 from crawler.store.connect.database import Connection
+from crawler.store.read.status import outcomes_of
 from crawler.store.stats.field_stats import refresh_statistics
 from crawler.store.write.crawls import begin_crawl, finish_crawl, read_cursors, walk_model_ids
 from crawler.store.write.pending import count_pending, reopen, retry_failed
@@ -25,7 +28,7 @@ from crawler.sync.lister import list_catalogue
 from crawler.sync.pipeline import Pipeline
 from crawler.sync.progress import SyncTally
 from crawler.sync.state import Plan, RunState, WriterThread
-from crawler.sync.walk import Walk, begin
+from crawler.sync.walk import Walk, begin, steps
 
 
 def utc_now() -> datetime:
@@ -67,18 +70,13 @@ async def crawl(
                 if plan.fetch_headers:
                     await group.start(_start_fetching, run, group)
         except BaseExceptionGroup as several:
-            raise _cause(several) from several
+            # One of our own errors explains the end better than what followed from it.
+            cause: BaseException = several.subgroup(LoraCrawlError) or several
+            while isinstance(cause, BaseExceptionGroup):
+                cause = cause.exceptions[0]
+            raise cause from several
     if (trouble := run.trouble or run.list_trouble) is not None:
         raise trouble
-
-
-def _cause(several: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The exception to raise for a group: a LoraCrawlError if it contains one."""
-    ours = several.subgroup(LoraCrawlError)
-    found: BaseException = several if ours is None else ours
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found
 
 
 async def _start_fetching(
@@ -99,14 +97,7 @@ async def _start_fetching(
 def start_of(
     connection: Connection, walk: Walk, *, refresh: bool, now: datetime
 ) -> tuple[dict[str, CursorState], set[int]]:
-    """The first cursors of a run, and the models that their pass has listed.
-
-    Args:
-        connection: May be a reader's.
-        walk: The walk.
-        refresh: As in `begin`.
-        now: As in `begin`.
-    """
+    """The first cursors of a run, and the models that their pass has listed; arguments as in `begin`."""
     stored = read_cursors(connection, walk.key)
     pass_number = max((state.pass_number for state in stored.values()), default=0)
     # They are counted only for a limit; without one there may be a million.
@@ -129,7 +120,16 @@ def _begin(connection: Connection, run: RunState) -> tuple[dict[str, CursorState
 @asynccontextmanager
 async def _entry(run: RunState) -> AsyncIterator[None]:
     """The row in `crawls`: inserted at the start, completed however the run ends."""
-    crawl_id = await run.writer.run(lambda connection: _start(connection, run))
+    plan, has_api_key = run.plan, run.plan.has_api_key
+
+    def start(connection: Connection) -> int:
+        reopen(connection, now=run.clock(), has_api_key=has_api_key)
+        origin = plan.origin or run.source.origin
+        return begin_crawl(
+            connection, origin=origin, walk=plan.walk.key, now=run.clock(), has_api_key=has_api_key
+        )
+
+    crawl_id = await run.writer.run(start)
     cancelled = True
     try:
         yield
@@ -139,17 +139,6 @@ async def _entry(run: RunState) -> AsyncIterator[None]:
             await run.writer.run(
                 lambda connection: _finish(connection, run, crawl_id, cancelled=cancelled)
             )
-
-
-def _start(connection: Connection, run: RunState) -> int:
-    reopen(connection, now=run.clock(), has_api_key=run.plan.has_api_key)
-    return begin_crawl(
-        connection,
-        origin=run.plan.origin or run.source.origin,
-        walk=run.plan.walk.key,
-        now=run.clock(),
-        has_api_key=run.plan.has_api_key,
-    )
 
 
 def _finish(connection: Connection, run: RunState, crawl_id: int, *, cancelled: bool) -> None:
@@ -178,3 +167,78 @@ def _ending(run: RunState) -> str:
     if run.stop.is_set():
         return "interrupted"
     return "download budget used up" if run.budget_used and run.tally.pending else "done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """The listed models, and how many of their files a sync would read.
+
+    Attributes:
+        complete: Everything that the sync would list was listed, not only its first page.
+        list_calls: Requests for this; a sync makes them again.
+        files: Of the listed models.
+        not_safetensors: Of these, not safetensors by their name, so never requested.
+        known: Of these, already read or finally refused.
+        to_read: Of these, one counted download each.
+    """
+
+    complete: bool
+    list_calls: int
+    models: int
+    files: int
+    not_safetensors: int
+    known: int
+    to_read: int
+
+
+async def look_ahead(source: Source, writer: WriterThread | None, plan: Plan) -> Preview:
+    """List the models that a sync would list. Without a limit, list only the first page.
+
+    Args:
+        source: An open source.
+        writer: The database as it is; None when there is none yet.
+        plan: What the sync would do.
+
+    Raises:
+        SiteError: The site cannot be reached or refuses us.
+    """
+    walk = plan.walk
+    complete = walk.limit is not None or bool(walk.model_ids)
+    if writer is None:
+        (begun, _), seen = begin(walk, {}, 0), set[int]()
+    else:
+        begun, seen = await writer.run(
+            lambda connection: start_of(connection, walk, refresh=plan.refresh, now=utc_now())
+        )
+    models: dict[int, Model] = {}
+    calls = 0
+    async for step in steps(source, walk, begun, seen):
+        models |= {model.model_id: model for model in step.models}
+        calls += step.list_calls
+        if not complete:
+            break
+    files = {
+        file.file_id: file
+        for model in models.values()
+        for version in model.versions
+        for file in version.files
+        if file.is_primary or not walk.primary_only
+    }
+    outcomes: Mapping[int, Outcome] = {}
+    if writer is not None:
+        outcomes = await writer.run(lambda connection: outcomes_of(connection, list(files)))
+    usable = [
+        file_id
+        for file_id, file in files.items()
+        if why_not_safetensors(file.name, file.format) is None
+    ]
+    to_read = sum(outcomes.get(one, Outcome.PENDING) is Outcome.PENDING for one in usable)
+    return Preview(
+        complete=complete,
+        list_calls=calls,
+        models=len(models),
+        files=len(files),
+        not_safetensors=len(files) - len(usable),
+        known=len(usable) - to_read,
+        to_read=to_read,
+    )

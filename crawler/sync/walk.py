@@ -124,14 +124,14 @@ def begin(
     """Where a run of this walk starts.
 
     An interrupted walk continues. A complete one that grows at its end continues from its last cursor,
-    because new and changed models follow it. Any other complete walk starts again, and so does a walk
-    that is to be refreshed, unless the interrupted run was a refresh.
+    because new and changed models follow it. Any other complete walk starts again. A refresh starts
+    again too, unless it continues an interrupted refresh.
 
     Args:
         walk: The walk.
         stored: Its cursors from the last run; empty before the first.
         seen: Distinct models that the current pass has listed.
-        refresh: List everything again, from the beginning.
+        refresh: List everything again.
         now: When a new pass begins.
 
     Returns:
@@ -151,11 +151,9 @@ def begin(
             refreshing=refresh,
         )
         return dict.fromkeys(walk.maturity_passes, fresh), True
-    unknown = CursorState(cursor=None, pass_number=pass_number, ended=False)
-    begun = {name: stored.get(name, unknown) for name in walk.maturity_passes}
     if ended:
-        begun = {name: replace(state, ended=False) for name, state in begun.items()}
-    return begun, False
+        return {name: replace(state, ended=False) for name, state in stored.items()}, False
+    return dict(stored), False
 
 
 @dataclass(slots=True)
@@ -165,38 +163,28 @@ class _MaturityPass:
     Attributes:
         stretches: The rest of its list.
         state: Its cursor, true once the models taken from `queue` are stored.
-        queue: The rest of `stretch`, each model with its place in the walk's order.
-        stretch: The current stretch.
+        queue: The rest of the current stretch, each model with its place in the walk's order.
+        behind: Its cursor once all models of the stretch are stored.
     """
 
     order: Order
     stretches: AsyncGenerator[Stretch]
     state: CursorState
     queue: deque[tuple[Rank, Model]] = field(default_factory=deque)
-    stretch: Stretch | None = None
+    behind: CursorState = field(init=False)
     last_rank: Rank = (MIN_INT64, _LONG_AGO)
-
-    @property
-    def next_rank(self) -> Rank:
-        """The place of the first model in the queue, which is not empty."""
-        return self.queue[0][0]
 
     async def read_on(self) -> tuple[str, ...]:
         """Fill the queue with the next stretch; returns its sentences about unreadable items."""
-        self.stretch = await anext(self.stretches)
-        self.state = replace(self.state, cursor=self.stretch.at)
-        for model in self.stretch.models:
+        stretch = await anext(self.stretches)
+        self.state = replace(self.state, cursor=stretch.at)
+        self.behind = replace(self.state, cursor=stretch.behind, ended=stretch.ended)
+        for model in stretch.models:
             # The reply lacks the site's sort value, and statistics can be hidden. So no model ranks
             # before the one listed in front of it.
             self.last_rank = max(self.last_rank, _rank(self.order, model) or self.last_rank)
             self.queue.append((self.last_rank, model))
-        return self.stretch.unreadable
-
-    def move_on(self) -> None:
-        """Move the cursor past the current stretch. All of its models were taken."""
-        if self.stretch is not None:
-            behind, ended = self.stretch.behind, self.stretch.ended
-            self.state = replace(self.state, cursor=behind, ended=ended)
+        return stretch.unreadable
 
 
 def _rank(order: Order, model: Model) -> Rank | None:
@@ -245,18 +233,17 @@ async def steps(
             served = next((p for p in passes.values() if not p.queue and not p.state.ended), None)
             if served is not None:
                 unreadable += await served.read_on()
+            elif not (filled := [p for p in passes.values() if p.queue]):
+                return
             else:
-                filled = [p for p in passes.values() if p.queue]
-                if not filled:
-                    return
-                served = min(filled, key=lambda p: p.next_rank)
+                served = min(filled, key=lambda p: p.queue[0][0])
                 _, model = served.queue.popleft()
                 models.append(model)
                 distinct += model.model_id not in seen
                 seen.add(model.model_id)
                 reached = walk.limit is not None and len(seen) >= walk.limit
             if not served.queue:
-                served.move_on()
+                served.state = served.behind
             if not served.queue or reached:
                 yield Step(
                     models=tuple(models),
