@@ -8,9 +8,9 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import replace
 from multiprocessing import get_context, parent_process
 
@@ -62,7 +62,7 @@ def redecode(
     tally.total = len(ids)
     if len(ids) < FEWEST_FOR_PROCESSES:
         processes = 1
-    with _decoding(_batches(engine, ids), min(processes, MOST_PROCESSES)) as decoded:
+    with closing(_decoded(_batches(engine, ids), min(processes, MOST_PROCESSES))) as decoded:
         for verdicts, damaged in decoded:
             with translated(engine.url), engine.begin() as connection:
                 changed = store_again(connection, verdicts)
@@ -105,39 +105,32 @@ def decode_batch(batch: Sequence[StoredHeader]) -> DecodedBatch:
     return verdicts, damaged
 
 
-@contextmanager
-def _decoding(
+def _decoded(
     batches: Iterable[list[StoredHeader]], processes: int
-) -> Iterator[Iterator[DecodedBatch]]:
-    """Yield each batch decoded, in the order of the input."""
+) -> Generator[DecodedBatch, None, None]:
+    """Yield each batch decoded, in the order of the input. Closing it ends the processes."""
     if processes == 1:
-        yield map(decode_batch, batches)
+        yield from map(decode_batch, batches)
         return
     # Spawned, not forked: the display and the database driver run threads in this process.
     pool = ProcessPoolExecutor(
         processes, mp_context=get_context("spawn"), initializer=_begin_process
     )
+    waiting: deque[Future[DecodedBatch]] = deque()
     try:
-        # Two batches wait for each process, so that none waits for the database.
-        yield _in_order(pool, batches, ahead=2 * processes)
+        for batch in batches:
+            waiting.append(pool.submit(decode_batch, batch))
+            # Two batches wait for each process, so that none waits for the database.
+            if len(waiting) > 2 * processes:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
     except BrokenExecutor as error:
         raise StoppedError(
             "a decoding process was killed; run the command again to continue"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _in_order(
-    pool: ProcessPoolExecutor, batches: Iterable[list[StoredHeader]], *, ahead: int
-) -> Iterator[DecodedBatch]:
-    waiting: deque[Future[DecodedBatch]] = deque()
-    for batch in batches:
-        waiting.append(pool.submit(decode_batch, batch))
-        if len(waiting) > ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
 
 
 def _begin_process() -> None:

@@ -21,7 +21,7 @@ TRIES_IN_DOUBT = 12
 #: The first files of a run that all want a login, which mean that a key is needed.
 LOGIN_SAMPLE = 20
 
-#: How long a file is deferred that met only site-level errors.
+#: How long a file with too many site-level errors is deferred.
 DEFERRED_FOR = timedelta(hours=1)
 
 

@@ -23,7 +23,7 @@ _MACHINE = (
     "cache_latents", "lowram", "seed", "max_token_length",
 )  # fmt: skip
 
-#: Options whose metadata key, `ss_` and the option, fills no column, and their readers.
+#: Options whose metadata key (`ss_` and the option) fills no column, with the readers of their values.
 _RAW_LOSS: Mapping[str, Reader] = {
     "noise_offset_random_strength": clean.boolean,
     "ip_noise_gamma_random_strength": clean.boolean,
