@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict
 from difflib import get_close_matches
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -28,14 +27,6 @@ SWITCHES = (
 )  # fmt: skip
 
 
-class Mix(StrEnum):
-    """The named mixes of faults."""
-
-    NONE = "none"
-    MILD = "mild"
-    FULL = "full"
-
-
 def sandbox(
     ctx: typer.Context,
     *,
@@ -52,8 +43,9 @@ def sandbox(
         float, typer.Option(min=0, max=60, metavar="SECONDS", help="Wait before each answer.")
     ] = 0.0,
     faults: Annotated[
-        Mix, typer.Option(help="What goes wrong: nothing, what the real site has, everything.")
-    ] = Mix.MILD,
+        Literal["none", "mild", "full"],
+        typer.Option(help="What goes wrong: nothing, what the real site has, everything."),
+    ] = "mild",
     fault: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help=f"One fault (repeatable): {', '.join(SWITCHES)}."),
@@ -69,7 +61,7 @@ def sandbox(
     from crawler.sandbox import Catalogue, Faults, Sandbox
 
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
-    mixes = {Mix.NONE: Faults.plain, Mix.MILD: Faults.mild, Mix.FULL: Faults.full}
+    mixes = {"none": Faults.plain, "mild": Faults.mild, "full": Faults.full}
     catalogue = Catalogue(size, seed, with_switches(mixes[faults](), fault or ()))
     with Sandbox(catalogue, latency=latency, port=port) as running:
         with answers() as out:
