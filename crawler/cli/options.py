@@ -136,7 +136,7 @@ SafeCsv = Annotated[
     bool,
     typer.Option(
         "--safe-csv",
-        help="Print csv (or tsv) whose cells no spreadsheet runs as formulas: "
+        help="Print csv (or tsv) that is safe in a spreadsheet: "
         "a quote is put before = + - @ and similar.",
     ),
 ]

@@ -1,4 +1,4 @@
-"""What a dialect returns: typed values, and a problem for each value that could not be read."""
+"""The result of a dialect: typed values, and a problem for each value that could not be read."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping

@@ -50,7 +50,7 @@ class File:
         size_bytes: As the site gives it, rounded from KiB; None when it gives none.
         sha256: In upper-case hexadecimal digits; None until the site has hashed the file.
         autov2: The first 10 digits of `sha256`, as the site gives them.
-        autov3: The first digits of the SHA-256 of the bytes behind the header.
+        autov3: The first digits of the SHA-256 of the bytes after the header.
         is_primary: Whether the site offers this file first.
     """
 

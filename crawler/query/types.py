@@ -380,7 +380,7 @@ def is_(operand: Part, value: bool | None, end: int) -> Part:  # noqa: FBT001 - 
 
 
 def has(field: Field, subject: Part, member: Part, end: int) -> Part:
-    """`has(field, member)`; `subject` is where the name of the field stands."""
+    """`has(field, member)`; `subject` is the place of the name of the field."""
     if field.kind is not Kind.LIST:
         raise mistake(subject, f"has() takes a list; {field.name} is {WORDS[field.kind]}")
     node = member.node

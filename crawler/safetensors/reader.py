@@ -79,7 +79,7 @@ def parse_header(data: bytes, *, file_bytes: int | None = None) -> Header:
     """The header at the beginning of a file.
 
     Args:
-        data: The file's beginning; bytes behind the header are ignored.
+        data: The file's beginning; bytes after the header are ignored.
         file_bytes: The file's length, which the tensors must fill exactly. None when unknown: then
             the end of the last tensor is not checked.
 
@@ -176,7 +176,7 @@ def _read_plain(raw: bytes) -> tuple[dict[str, Tensor], dict[str, str] | None] |
 def _split(raw: bytes) -> tuple[dict[str, str] | None, bytes]:
     """The metadata, and the header without it. Raises the errors of msgspec, or ValueError.
 
-    When the key that is cut out is one of two, or stands inside a tensor, the real one stays in the
+    If the key that is cut out is one of two, or is inside a tensor, the real one stays in the
     header, where its texts are not a tensor: the header is then not plain.
     """
     key = _METADATA_MEMBER.search(raw)

@@ -25,7 +25,7 @@ _MAX_SIDES: Final = 8
 #: Least mean length of the parts between closing brackets, in bytes: two parts per entry of at least 50.
 _MIN_PART_BYTES: Final = 24
 
-#: The one key of a header that is not a tensor's name; it may stand behind the tensors.
+#: The one key of a header that is not a tensor's name; it may follow the tensors.
 _NO_TENSOR: Final = "__metadata__"
 
 #: Names examined to find the ends that all layers share; an algorithm has at most nine.

@@ -87,7 +87,7 @@ class SiteModel:
     tags: tuple[str, ...]
     level: int  # bit mask: 1 PG, 2 PG-13, 4 R, 8 X, 16 XXX
     minor: bool  # children are shown: hidden from the maturity pass for every level
-    listed: bool  # whether a list shows it; it is found by its id all the same
+    listed: bool  # whether a list shows it; a request by id always finds it
     downloads: int
     likes: int
     versions: tuple[SiteVersion, ...]

@@ -23,8 +23,8 @@ class Faults:
     mature_only: Share = 0.0  # models that the ordinary maturity pass hides
     minor: Share = 0.0  # models that only the ordinary maturity pass shows
     unlisted: Share = 0.0  # models that a page lacks after it was cut: short pages
-    unlisted_run: Count = 0  # so many unlisted models in a row, behind the tied ones: empty pages
-    tied_run: Count = 1  # so many models, the oldest ones, share one time
+    unlisted_run: Count = 0  # this many unlisted models in a row after the tied ones: empty pages
+    tied_run: Count = 1  # this many of the oldest models share one time
     odd_name: Share = 0.0  # versions whose file names have non-ASCII text, quotes, percent signs
     training_data: Share = 0.0  # versions with a zip of training data beside the weights
     pickle: Share = 0.0  # versions with a `.pt` file in place of a `.safetensors` file

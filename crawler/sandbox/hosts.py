@@ -74,7 +74,7 @@ class Site:
         ]
 
     def trouble(self, request: Request) -> Response | None:
-        """What answers in place of the API; None when nothing does."""
+        """The error response that a fault causes; None if no fault occurs."""
         schedule, subject = self.schedule, str(request.url)
         self.counters.api_requests += 1
         if request.url.path.startswith(_DOWNLOADS):
@@ -221,7 +221,7 @@ class Site:
 def new_link(site: Site, file: SiteFile) -> str:
     """A signed link to a file.
 
-    It is full of percent signs on purpose: a client that rewrites a byte of it gets a 403.
+    It contains many percent signs on purpose: a client that changes a byte of it gets a 403.
     """
     stem, _dot, suffix = file.name.rpartition(".")
     name = quote(f'attachment; filename="{file.name}"', safe="")
@@ -235,20 +235,20 @@ def new_link(site: Site, file: SiteFile) -> str:
 
 
 def _floor(sort: Sort, cursor: str | None) -> Rank:
-    """The lowest rank that a cursor lets through.
+    """The lowest rank of the page after a cursor.
 
     Raises:
-        ValueError: It is no cursor.
+        ValueError: It is not a cursor.
     """
     if cursor is None:
         return (-inf, 0, 0)
     first, second, model_id = map(float, cursor.split("|"))
-    # by `Oldest` every model of this time comes again, whatever its id
+    # `Oldest` repeats every model of this time, because its cursor has no id
     return (first, 0, 0) if sort is Sort.OLDEST else (first, second, int(model_id))
 
 
 def _matches(model: SiteModel, query: QueryParams) -> bool:
-    """Whether the filters of a request let a model through; the site ignores a tag of nobody."""
+    """Whether a model matches the filters of a request. A tag that no model has is ignored."""
     types, bases, tag = query.getlist("types"), query.getlist("baseModels"), query.get("tag")
     return (
         model.in_pass(mature=query.get("nsfw") == "true")
@@ -273,7 +273,7 @@ def _json(
 
 
 async def stored_file(site: Site, request: Request) -> Response:
-    """A file or a part of it, to a client that brings a good link and no API key."""
+    """The response to a request for a file. The link must be valid, and no API key may be sent."""
     site.counters.storage_requests += 1
     target = f"{request.scope['raw_path'].decode()}?{request.scope['query_string'].decode()}"
     if "authorization" in request.headers or site.key in target:

@@ -21,8 +21,8 @@ from crawler.sandbox.faults import Counters, FaultSchedule
 from crawler.sandbox.hosts import Site, stored_file
 
 _HOST = "127.0.0.1"
-# Another origin than the API's, so that a client's care with its key is put to the test. All of
-# 127.0.0.0/8 is loopback on Linux; elsewhere another port has to do.
+# Not the API's origin, to test that a client does not send its key here. On Linux all of 127.0.0.0/8
+# is loopback; elsewhere only the port differs.
 _STORAGE_HOST = "127.0.0.2"
 _BACKLOG = 1024  # connections that wait to be accepted
 # Bytes in the kernel count as sent, read or not: so no more than a chunk waits there
@@ -72,7 +72,7 @@ class Sandbox:
             access_log=False,
             lifespan="off",
             log_config=None,
-            log_level=logging.CRITICAL,  # a reply cut short on purpose is no error
+            log_level=logging.CRITICAL,  # a reply cut short on purpose is not an error
             timeout_graceful_shutdown=_STOP_SECONDS,
             timeout_keep_alive=_IDLE_SECONDS,
             ws="none",

@@ -26,7 +26,7 @@ _OUTCOMES = {
 async def read_url(url: str, settings: HttpSettings) -> Fetched:
     """The header of the file at a URL.
 
-    A model page stands for its newest published version that has files, a version for its primary
+    A model page means its newest published version that has files, a version for its primary
     file. The settings are those of the site's API; their key goes to the site alone. Other servers need
     https, except on this machine.
 

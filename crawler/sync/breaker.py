@@ -18,7 +18,7 @@ FAILURES_IN_A_ROW = 10
 #: pending files are broken, nothing else would show that the site is up.
 TRIES_IN_DOUBT = 12
 
-#: The first files of a run that all want a login, which mean that a key is needed.
+#: The first files of a run that all require a login, which means that a key is needed.
 LOGIN_SAMPLE = 20
 
 #: How long a file with too many site-level errors is deferred.

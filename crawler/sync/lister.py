@@ -99,7 +99,7 @@ async def _pass_end(state: RunState, step: Step) -> PassEnd | None:
         except UnreachableError:
             raise
         except SiteError as error:
-            # The pass must end all the same. The models not requested are not marked.
+            # The pass must end anyway. Models that were not requested are not marked.
             state.tally.notices.append(
                 f"unknown whether model {model_id} and others are gone: {error.url} {error.cause}"
             )

@@ -1,4 +1,4 @@
-"""The pipeline behind the list: feed, fetch, record.
+"""The pipeline after the lister: feed, fetch, record.
 
 The feeder hands out pending files, the fetchers read headers, and the recorder stores the results in
 batches. Each task closes the ends of the streams it was given, so the end of the input flows downstream

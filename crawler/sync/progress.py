@@ -114,7 +114,7 @@ class SyncTally(Tally):
             self.gone += models
             return
         self.notices.append(
-            f"{models} known models are no longer listed. That is too many to be true, so none was"
+            f"{models} known models are no longer listed. That is too many to be credible, so none was"
             " marked as gone. Check the site, then run sync --refresh."
         )
 

@@ -93,7 +93,7 @@ class RunState:
         wakeup: Notified when there may be files to hand out, or none any more.
         site_errors: Site-level errors in a row.
         trouble: Why no new work starts; None while all is well.
-        list_trouble: Why the list could not be read to its end; its files are fetched all the same.
+        list_trouble: Why the list could not be read to its end; its files are still fetched.
         go_on_at: When to run again, if that is known.
         budget_used: The budget of counted downloads is used up.
     """

@@ -30,7 +30,7 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Walk:
-    """What a sync lists.
+    """The list of a sync: its order, filters and limit.
 
     Attributes:
         ask: The list query; `maturity_passes` sets its `mature`.

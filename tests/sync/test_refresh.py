@@ -231,7 +231,7 @@ def test_a_list_that_lost_nearly_everything_is_not_believed(
     tally = crawl(engine, Catalogue(3, seed=11, faults=Faults.plain()), refresh=True)
 
     assert tally.gone == 0
-    assert "too many to be true" in tally.notices[0]
+    assert "too many to be credible" in tally.notices[0]
     assert ids(engine, tables.models.c.model_id, gone=True) == set()
 
 

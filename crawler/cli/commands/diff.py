@@ -19,7 +19,7 @@ def diff(
     b: Annotated[str, typer.Argument(metavar="REF", help="The other LoRA.", show_default=False)],
     *,
     everything: Annotated[
-        bool, typer.Option("--all", help="Show settings that are the same too.")
+        bool, typer.Option("--all", help="Also show settings that are the same.")
     ] = False,
     db: Db = None,
     form: Form = None,

@@ -28,7 +28,7 @@ def login(
         raise UsageError("no key given; nothing changed")
     name = anyio.run(_user_of, api_url or DEFAULT_API_URL, key)
     if name is None:
-        raise UsageError("the site does not know this key; nothing changed. Copy the key again.")
+        raise UsageError("the site does not accept this key; nothing changed. Copy the key again.")
     where = store_api_key(key)
     voice.notice(f"logged in as {name}; the key is stored in {where}")
 

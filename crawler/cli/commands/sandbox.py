@@ -34,21 +34,25 @@ def sandbox(
         int, typer.Option(metavar="N", min=0, max=100_000, help="Models in it.")
     ] = 2_000,
     seed: Annotated[
-        int, typer.Option(metavar="N", help="Another number makes another catalogue.")
+        int,
+        typer.Option(metavar="N", help="Seed of the catalogue; each seed gives a different one."),
     ] = 0,
     port: Annotated[
-        int, typer.Option(metavar="PORT", min=0, max=65535, help="0 takes a free one.")
+        int,
+        typer.Option(metavar="PORT", min=0, max=65535, help="Port of the API; 0 = any free port."),
     ] = 8400,
     latency: Annotated[
         float, typer.Option(min=0, max=60, metavar="SECONDS", help="Wait before each answer.")
     ] = 0.0,
     faults: Annotated[
         Literal["none", "mild", "full"],
-        typer.Option(help="What goes wrong: nothing, what the real site has, everything."),
+        typer.Option(help="Faults to simulate: none, those of the real site, or all."),
     ] = "mild",
     fault: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help=f"One fault (repeatable): {', '.join(SWITCHES)}."),
+        typer.Option(
+            metavar="NAME=VALUE", help=f"Set one fault; repeatable: {', '.join(SWITCHES)}."
+        ),
     ] = None,
     quiet: Quiet = False,
     verbose: Verbose = 0,
@@ -70,7 +74,7 @@ def sandbox(
             f"{count(size, 'model')}; files come from {running.storage_url};"
             f" its API key is {running.key}\n"
             f"try: lora-crawl sync --api-url {running.url} --rate 0 --db try.db\n"
-            "Ctrl-C ends it"
+            "press Ctrl-C to stop"
         )
         with suppress(KeyboardInterrupt):
             running.wait()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: Reasons shown under an outcome.
 _SHOWN_REASONS = 3
 
-#: Characters of a reason; with what stands before it, a line of 100.
+#: Characters of a reason, so that its line has at most 100.
 _REASON_WIDTH = 68
 
 

@@ -173,7 +173,7 @@ def _encoder(*, compact: bool, indent: int | None) -> json.JSONEncoder:
 
 
 def _finite(value: Any) -> Any:
-    """The same value with None for every float that JSON cannot write."""
+    """The value, with None for every float that JSON cannot write."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

@@ -45,7 +45,7 @@ _TRAINED = frozenset({"ss_num_train_images", "ss_sd_scripts_commit_hash"})
 
 
 def matches(metadata: Mapping[str, str]) -> bool:
-    """Whether such a tool certainly made the file."""
+    """Whether one of these tools certainly made the file."""
     if metadata.get("modelspec.merged_from", "") not in clean.ABSENT:
         return True
     if not _MERGED.isdisjoint(metadata):

@@ -45,7 +45,7 @@ _TXT = Option("caption_extension", ".txt")
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What all datasets share.
+    """The settings that all datasets share.
 
     Attributes:
         configured: Whether the run had a dataset config.

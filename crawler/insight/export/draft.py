@@ -26,7 +26,7 @@ Reader = Callable[[Any], Value | None]
 
 
 class Kind(StrEnum):
-    """What a note is about."""
+    """The kinds of notes."""
 
     MISSING = "not recoverable"
     ASSUMED = "assumed"
@@ -52,7 +52,7 @@ class Option:
     """One line of TOML.
 
     Attributes:
-        remark: A comment behind the value; may be empty.
+        remark: A comment after the value; may be empty.
     """
 
     name: str

@@ -15,7 +15,7 @@ _LYCORIS = MappingProxyType(
     {"loha": "loha", "lokr": "lokr", "ia3": "ia3", "glora": "glora", "oft": "diag-oft", "boft": "boft"}
 )  # fmt: skip
 
-#: Trainers with the modules and arguments of sd-scripts; None stands for one with its keys.
+#: Trainers with the modules and arguments of sd-scripts; None means an unknown trainer with its keys.
 _SAME_OPTIONS = frozenset({None, Trainer.KOHYA, Trainer.MUSUBI_TUNER, Trainer.MERGE_TOOL})
 
 #: A module that Python can import; `network.` without an s is TrainTrain's.

@@ -116,7 +116,7 @@ def _monthly(example: Example, now: datetime) -> float:
     """Likes per month; 0 where they are unknown."""
     if not example.likes or example.likes < 0 or example.published_at is None:
         return 0.0
-    # The likes of a first week say nothing about a month.
+    # Likes of the first week do not predict a month.
     return example.likes / max((now - example.published_at) / MONTH, 1.0)
 
 

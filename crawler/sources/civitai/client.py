@@ -95,7 +95,7 @@ class Civitai:
         except refusals.RefusedError as error:
             unknown = error.status == HTTPStatus.NOT_FOUND and not error.is_page
             if unknown and ask.creator is not None:
-                raise UsageError(f"the site knows no creator {ask.creator!r}") from None
+                raise UsageError(f"the site has no creator {ask.creator!r}") from None
             if error.status != HTTPStatus.BAD_REQUEST:
                 raise
             if cursor is not None and "cursor" in error.text.lower():
@@ -106,7 +106,7 @@ class Civitai:
             # The site ignores a tag that it does not know and lists everything.
             tags = {tag.casefold() for model in got.models for tag in model.tags}
             if ask.tag.strip().casefold() not in tags:
-                raise UsageError(f"the site knows no tag {ask.tag!r}")
+                raise UsageError(f"the site has no tag {ask.tag!r}")
         return got
 
     async def model(self, model_id: int) -> Model | None:

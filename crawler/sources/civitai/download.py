@@ -177,7 +177,7 @@ def _refuse_web_page(http: Http, url: str) -> None:
         where = yarl.URL(url, encoded=True)
         on_site = where.origin() == http.api_url.origin() or is_site_host(where.host or "")
     except ValueError:
-        return  # The client refuses such a URL.
+        return  # The client refuses this URL later.
     if _LOGIN_PATH.match(where.raw_path):
         raise Refusal(Outcome.LOGIN_REQUIRED, "the site asks for a login")
     if on_site and _PAGE_PATH.match(where.raw_path):
@@ -185,7 +185,7 @@ def _refuse_web_page(http: Http, url: str) -> None:
 
 
 def _not_a_file(refused: refusals.RefusedError, body: bytes) -> Refusal | SiteError:
-    """What a successful response without a file means. An HTML page that is no login refuses us."""
+    """The error for a successful response without a file. Other HTML than a login page is a site error."""
     if not refused.is_page:
         return Refusal(Outcome.FAILED, f"the site sends no file but {refused.text or 'an error'}")
     if refusals.is_login_page(body):

@@ -121,7 +121,7 @@ def advice(url: sa.URL, found: Found) -> str:
             )
         case State.FOREIGN:
             return (
-                f"{place}: this is no database of lora-crawl; its tables are {found.detail}"
+                f"{place}: this is not a lora-crawl database; its tables are {found.detail}"
                 "\nchoose another database with --db"
             )
         case State.CURRENT:

@@ -30,7 +30,7 @@ _SQLITE: dict[str, _Translation] = {
         "it cannot be opened; check the permissions of its folder",
     ),
     "SQLITE_PERM": (DatabaseError, "permission denied"),
-    "SQLITE_NOTADB": (DatabaseError, "this file is no SQLite database; choose another --db"),
+    "SQLITE_NOTADB": (DatabaseError, "this file is not a SQLite database; choose another --db"),
     "SQLITE_CORRUPT": (DatabaseError, "the file is damaged; restore it from a backup"),
 }
 

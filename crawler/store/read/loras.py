@@ -71,7 +71,7 @@ class LoraPage:
 def find_file(connection: sa.Connection, ref: str) -> int:
     """The id of the file that a reference names.
 
-    A model or a version stands for the primary file of its newest published version that has one.
+    A model or a version means the primary file of its newest published version that has one.
 
     Raises:
         UsageError: The text is not a reference, or it matches no file or several.

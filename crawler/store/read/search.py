@@ -36,7 +36,7 @@ _SAMPLE = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """What to search for. All names are names of fields.
+    """A search. All names are names of fields.
 
     Attributes:
         tree: The condition; None for every row.

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from crawler.store.schema.fields import FIELDS
 from crawler.store.schema.types import Json, UtcTime, integer_type, text_type, type_of
 
-#: The value of `field_stats.base_model` that stands for all base models together.
+#: The value of `field_stats.base_model` for all base models together.
 ALL = ""
 
 metadata = sa.MetaData(
@@ -116,7 +116,7 @@ headers = sa.Table(
     # Length of the whole file, from the server. The tensors of a sound header fill it exactly.
     sa.Column("file_bytes", integer_type()),
     sa.Column("decoder_version", integer_type(), nullable=False),
-    # Finds old headers. Without it SQLite would read all data, which stands before this column.
+    # Finds old headers. Without it SQLite would read `data`, which comes before this column.
     sa.Index(None, "decoder_version"),
 )
 

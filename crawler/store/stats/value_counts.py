@@ -61,7 +61,7 @@ class FrequentValue:
 
 
 def populations(connection: sa.Connection, tree: Node | None, by: Group | None) -> list[Population]:
-    """Every group of the rows for which `tree` is true, in no order; empty where there is no row."""
+    """Every group of the rows for which `tree` is true, in no order; empty without rows."""
     group = _group(by, connection.dialect.name)
     read = sa.func.count().filter(loras.c.outcome.in_(READ))
     no_metadata = sa.func.count().filter(loras.c.outcome == Outcome.NO_METADATA)

@@ -23,7 +23,7 @@ class Marked:
     """The number of models that a complete pass did not list again.
 
     Attributes:
-        believed: They were marked as gone. Otherwise they are too many and nothing was changed.
+        believed: Whether they were marked as gone; False if too many were missing to be credible.
     """
 
     models: int

@@ -53,7 +53,7 @@ def as_row(noun: "DataclassInstance", leave_out: str = "") -> dict[str, Any]:
 
 
 def slices(ids: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    """The same values in slices that fit into an IN list."""
+    """The values in slices that fit into an IN list."""
     for start in range(0, len(ids), IN_LIST):
         yield ids[start : start + IN_LIST]
 

@@ -153,8 +153,8 @@ def test_a_site_that_refuses_us_is_exit_4_with_its_address_and_no_traceback(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--tag", "no-such-tag"), "the site knows no tag 'no-such-tag'"),
-        (("--creator", "nobody-at-all"), "the site knows no creator 'nobody-at-all'"),
+        (("--tag", "no-such-tag"), "the site has no tag 'no-such-tag'"),
+        (("--creator", "nobody-at-all"), "the site has no creator 'nobody-at-all'"),
         (("--search", "\udcff"), "UTF-8"),
     ],
 )

@@ -102,7 +102,7 @@ _DEPTH = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 def read_text_encoder(raw: str, _: list[Problem]) -> Mapping[str, Any]:
     """`ss_text_encoder_lr`: one rate, or since 2024-09-10 a list with one per text encoder.
 
-    An empty list stands for the base rate, as None does.
+    An empty list means the base rate, like None.
     """
     if not raw.lstrip().startswith(("[", "(")):
         rate = clean.number(raw)

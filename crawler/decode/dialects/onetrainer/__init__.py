@@ -228,7 +228,7 @@ def _other_settings(config: Config, family: Family | None) -> str | None:
 
 
 def _given(value: Any) -> Any:
-    """The same JSON value without nulls, empty values and the versions of its parts."""
+    """The JSON value without nulls, empty values and the versions of its parts."""
     if isinstance(value, Mapping):
         inner = {name: _given(item) for name, item in value.items() if name != "__version"}
         return {name: item for name, item in inner.items() if item not in (None, "", {}, [])}

@@ -96,7 +96,7 @@ class Family:
         return ("text_encoder", *numbered)
 
 
-#: By the starts of `model_type`; a longer start stands before a shorter one.
+#: By prefix of `model_type`; longer prefixes come first.
 _FAMILIES = (
     (("STABLE_DIFFUSION_XL",), Family("unet", 2, flow=False)),
     (("STABLE_DIFFUSION_3",), Family("transformer", 3)),
