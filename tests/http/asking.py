@@ -12,10 +12,17 @@ ODD = (
 )
 
 
+#: No server of a test is this slow, however busy the machine is.
+PATIENT = Timeouts(connect=10, stall=20, total=30)
+
+#: For servers that never answer in time.
+IMPATIENT = Timeouts(connect=2, stall=0.3, total=2)
+
+
 def settings(url: str, **more: Any) -> HttpSettings:
     quick = {
         "rate": 0,
-        "timeouts": Timeouts(connect=2, stall=0.3, total=1),
+        "timeouts": PATIENT,
         "waits": Waits(shortest=0, longest=0, longest_asked=0),
         "api_key": Secret(KEY),
     }

@@ -7,7 +7,7 @@ import pytest
 
 from crawler.errors import UsageError
 from crawler.http import Http, HttpSettings, Meter, RequestError, Response, Secret
-from tests.http.asking import KEY, ODD, SIGNATURE, get, settings
+from tests.http.asking import IMPATIENT, KEY, ODD, SIGNATURE, get, settings
 from tests.http.raw_server import RawServer, Request, always, part, response
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +39,10 @@ async def test_no_error_and_no_log_shows_the_key_or_a_signature(
     odd = always(response(503, b"x", {"Location": ODD, "Set-Cookie": SIGNATURE}))
     texts = []
     for handler in (silent, garbage, cut, always(b""), odd):
-        async with RawServer(handler) as server, Http(settings(server.url)) as http:
+        async with (
+            RawServer(handler) as server,
+            Http(settings(server.url, timeouts=IMPATIENT)) as http,
+        ):
             for ask in (http.storage(server.url + ODD, 0, 9, meter=Meter()), http.api(ODD)):
                 with pytest.raises(RequestError) as caught:
                     await refused(ask)

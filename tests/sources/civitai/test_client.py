@@ -7,9 +7,10 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from crawler.errors import CursorError, LoraCrawlError, QuotaError, SiteError, UsageError
-from crawler.http import HttpSettings, Secret, Timeouts, Waits
+from crawler.http import HttpSettings, Secret, Waits
 from crawler.model import ListQuery, Order
 from crawler.sources.civitai.client import Civitai, origin_of
+from tests.http.asking import PATIENT
 from tests.http.raw_server import Handler, RawServer, always, json_answer, response
 
 pytestmark = pytest.mark.anyio
@@ -25,7 +26,7 @@ def settings(url: str, **more: Any) -> HttpSettings:
         api_url=url,
         rate=0,
         api_key=Secret(KEY),
-        timeouts=Timeouts(connect=2, stall=0.5, total=1),
+        timeouts=PATIENT,
         waits=Waits(shortest=0, longest=0, longest_asked=0),
         **more,
     )

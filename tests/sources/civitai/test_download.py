@@ -9,9 +9,10 @@ import msgspec
 import pytest
 
 from crawler.errors import QuotaError, SiteError
-from crawler.http import HttpSettings, Secret, Timeouts, Waits
+from crawler.http import HttpSettings, Secret, Waits
 from crawler.model import Fetched, Outcome, Target
 from crawler.sources.civitai.client import Civitai
+from tests.http.asking import PATIENT
 from tests.http.raw_server import (
     Handler,
     RawServer,
@@ -60,7 +61,7 @@ async def site(api: Handler, **more: Any) -> AsyncIterator[tuple[Civitai, RawSer
             api_url=server.url,
             rate=0,
             api_key=Secret(KEY),
-            timeouts=Timeouts(connect=2, stall=0.3, total=1),
+            timeouts=PATIENT,
             waits=Waits(shortest=0, longest=0, longest_asked=0),
         )
         async with Civitai(settings, **more) as civitai:
