@@ -31,7 +31,7 @@ def sandbox(
     ctx: typer.Context,
     *,
     size: Annotated[
-        int, typer.Option(metavar="N", min=0, max=100_000, help="Models in it.")
+        int, typer.Option(metavar="N", min=0, max=100_000, help="Number of models.")
     ] = 2_000,
     seed: Annotated[
         int,

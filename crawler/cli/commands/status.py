@@ -33,7 +33,7 @@ def status(
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Show how many files are read, pending or refused, and the cost of all runs."""
+    """Show the outcomes of all files and the cost of all runs."""
     from crawler.store.read.status import status as read_status
 
     with read_connection(db) as connection:
