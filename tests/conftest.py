@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # Examples that are made up for each property; `--hypothesis-profile thorough` tries more. A slow
 # machine is no failure.
-settings.register_profile("default", max_examples=40, deadline=None)
+settings.register_profile("default", max_examples=25, deadline=None)
 settings.register_profile("thorough", max_examples=400, deadline=None)
 settings.load_profile("default")
 

@@ -35,7 +35,7 @@ WEEK = Changes(
 
 @pytest.fixture(scope="module")
 def before() -> Catalogue:
-    return Catalogue(60, seed=11, faults=Faults.mild())
+    return Catalogue(40, seed=11, faults=Faults.mild())
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def after(before: Catalogue) -> Catalogue:
 
 @pytest.fixture(scope="module")
 def of_two_pages() -> Catalogue:
-    return Catalogue(120, seed=11, faults=Faults.mild())
+    return Catalogue(110, seed=11, faults=Faults.mild())
 
 
 def crawl(engine: sa.Engine, stock: Catalogue, walk: Walk = WHOLE, **plan: Any) -> Any:

@@ -42,7 +42,7 @@ def test_a_crawl_ends_with_the_truth(engine: sa.Engine) -> None:
 
 
 def test_both_passes_are_the_whole_catalogue(engine: sa.Engine) -> None:
-    catalogue = Catalogue(150, seed=8, faults=Faults.mild())
+    catalogue = Catalogue(115, seed=8, faults=Faults.mild())
     with Sandbox(catalogue) as sandbox:
         run_crawl(engine, sandbox, replace(OLDEST, nsfw=True), key=sandbox.key)
         seen = sandbox.counters
