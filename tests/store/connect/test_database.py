@@ -135,7 +135,7 @@ def test_another_programs_database_is_left_alone(database_url: str, statements: 
     assert state(database_url) is State.FOREIGN
     for opening in (open_for_reading, open_for_writing):
         with pytest.raises(
-            DatabaseError, match="no database of lora-crawl; its tables are"
+            DatabaseError, match="this is not a lora-crawl database; its tables are"
         ) as caught:
             opening(database_url)
         assert statements[0].split()[2] in str(caught.value)
