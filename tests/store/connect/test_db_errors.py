@@ -37,7 +37,7 @@ def test_a_path_without_a_database_is_an_error(
     (tmp_path / "link.db").symlink_to(tmp_path / "link.db")
     for place, words in (
         (tmp_path, "is a folder"),
-        (tmp_path / "notes.txt", "no SQLite database"),
+        (tmp_path / "notes.txt", "not a SQLite database"),
         (tmp_path / "notes.txt" / "loras.db", "Not a directory"),
         (tmp_path / "link.db", "symbolic links"),
         (tmp_path / ("long" * 100), "too long"),
