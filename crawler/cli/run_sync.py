@@ -90,13 +90,20 @@ def sync_into(job: Job) -> int:
         UsageError: The database was filled from another API, or the site does not know a filter.
     """
     tally = SyncTally()
-    with write_engine(job.where) as engine, _api(job) as api_url:
-        for line in _forecast(job, complete=_is_complete(job, engine)):
-            job.voice.notice(line)
-        if job.api_url is not None and job.key is None:
-            job.voice.notice(TERMS)
-        trouble = _run(partial(_sync, job, api_url, engine, tally))
-    _report(job, tally, trouble)
+
+    def interrupt() -> None:
+        """Before and after the crawl; one that is already stopping is closed and reported in peace."""
+        if not tally.stopping:
+            raise KeyboardInterrupt
+
+    with handling_signals(interrupt):
+        with write_engine(job.where) as engine, _api(job) as api_url:
+            for line in _forecast(job, complete=_is_complete(job, engine)):
+                job.voice.notice(line)
+            if job.api_url is not None and job.key is None:
+                job.voice.notice(TERMS)
+            trouble = _run(partial(_sync, job, api_url, engine, tally))
+        _report(job, tally, trouble)
     left = tally.pending and job.plan.fetch_headers
     return WORK_LEFT if trouble or tally.stopping or left else 0
 
@@ -239,7 +246,7 @@ def _source(job: Job, api_url: str, engine: Engine | None) -> Civitai:
         rate=job.rate,
         storage_hosts=job.storage_hosts,
     )
-    return Civitai(settings, max_header=job.max_header, seen=seen)
+    return Civitai(settings, max_header=job.max_header, seen=seen, tell=job.voice.notice)
 
 
 async def _look_ahead(job: Job, api_url: str, engine: Engine | None) -> Preview:
@@ -258,6 +265,7 @@ async def _sync(job: Job, api_url: str, engine: Engine, tally: SyncTally) -> Sto
             group.cancel_scope.cancel()
             return
         stop.set()
+        source.hurry()
         tally.stopping = True
         if not shows_live(job.voice):
             job.voice.notice(STOPPING)

@@ -5,7 +5,8 @@ only to URLs that `addresses` allows. No redirect is followed except from storag
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+import math
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -25,9 +26,20 @@ from crawler.http.addresses import (
     storage_rule,
 )
 from crawler.http.response import Meter, Response, translated
-from crawler.http.retry import RequestError, Turn, Waits, even_turns
+from crawler.http.retry import (
+    HurriedError,
+    RequestError,
+    T,
+    Turn,
+    Waits,
+    even_turns,
+    with_retries,
+)
 from crawler.http.transport import ExactTransport, request_for, system_proxies
 from crawler.model.site import SITE_URL
+
+#: Seconds that requests in flight have to end once the run is stopping.
+GRACE_SECONDS = 3.0
 
 #: Redirects followed from storage to storage; real downloads need none.
 MAX_STORAGE_HOPS = 5
@@ -83,20 +95,22 @@ class Timeouts:
     Attributes:
         connect: Until the connection is open, TLS included.
         stall: Between two pieces of a response.
-        total: For one response; enough for 32 MiB at 200 KB/s.
+        answer: For one response of the API. The site's own router gives up after 30 s.
+        total: For one range; enough for 32 MiB at 200 KB/s.
         slowest: Least bytes a second of a range, beyond one stall, so that a small range cannot take
             the time of a large one.
     """
 
     connect: float = 15.0
     stall: float = 30.0
+    answer: float = 35.0
     total: float = 180.0
     slowest: float = 16 * 1024
 
     def of(self, span: tuple[int, int] | None) -> float:
-        """Seconds for the response to a request for a range, first and last byte, or for everything."""
+        """Seconds for the response to a request for a range, first and last byte; None: no range."""
         if span is None:
-            return self.total
+            return self.answer
         return min(self.total, self.stall + (span[1] - span[0] + 1) / self.slowest)
 
 
@@ -128,12 +142,19 @@ class Http:
 
     Args:
         turn: Awaited before each request to the API; None follows the settings' rate.
+        tell: Gets a sentence before each retry of a request to the API.
 
     Raises:
         UsageError: The settings are invalid.
     """
 
-    def __init__(self, settings: HttpSettings, *, turn: Turn | None = None) -> None:
+    def __init__(
+        self,
+        settings: HttpSettings,
+        *,
+        turn: Turn | None = None,
+        tell: Callable[[str], object] = lambda _: None,
+    ) -> None:
         self.settings = settings
         self.api_url = api_address(settings.api_url)
         self.base = str(self.api_url).rstrip("/")
@@ -141,7 +162,11 @@ class Http:
         self._rules = tuple(storage_rule(host) for host in settings.storage_hosts)
         self._proxies = system_proxies()
         self._client: httpx.AsyncClient
+        self._tell = tell
         self._closed_until = 0.0  # on the event loop's clock
+        self._hurried = False
+        self._waits: set[asyncio.Timeout] = set()
+        self._exchanges: set[asyncio.Timeout] = set()
 
     async def __aenter__(self) -> Self:
         api_host = (self.api_url.raw_host or "").lower()
@@ -224,12 +249,64 @@ class Http:
                 watch(raw)
         raise RequestError("the download is redirected from host to host without end", again=False)
 
+    def hurry(self) -> None:
+        """The run is stopping: end every wait at once, and every request after GRACE_SECONDS.
+
+        What was waited for then raises HurriedError; so does everything that would wait later.
+        """
+        self._hurried = True
+        now = asyncio.get_running_loop().time()
+        for clock in self._waits:
+            clock.reschedule(now)
+        for clock in self._exchanges:
+            clock.reschedule(min(clock.when() or now, now + GRACE_SECONDS))
+
+    async def retried(
+        self,
+        once: Callable[[], Coroutine[object, object, T]],
+        *,
+        tries: int,
+        patience: float = math.inf,
+        told: bool = False,
+    ) -> T:
+        """The result of `once`, as `with_retries` describes; `told`: whether retries are told.
+
+        Raises:
+            RequestError: The last one, once the tries are used up or a retry cannot help.
+        """
+        return await with_retries(
+            once,
+            tries=tries,
+            waits=self.settings.waits,
+            patience=patience,
+            sleep=self._sleep,
+            tell=self._tell if told else lambda _: None,
+        )
+
+    async def _sleep(self, seconds: float) -> None:
+        async with self._waiting():
+            await asyncio.sleep(seconds)
+
     async def _admitted(self) -> None:
         """Wait for a turn at the API's host, and until it accepts requests again."""
-        await self._turn()
-        while (left := self._closed_until - asyncio.get_running_loop().time()) > 0:
-            await asyncio.sleep(left)
+        async with self._waiting():
             await self._turn()
+            while (left := self._closed_until - asyncio.get_running_loop().time()) > 0:
+                await asyncio.sleep(left)
+                await self._turn()
+
+    @asynccontextmanager
+    async def _waiting(self) -> AsyncIterator[None]:
+        """A wait that ends with HurriedError when the run is stopping."""
+        clock = asyncio.timeout(0 if self._hurried else None)
+        try:
+            async with clock:
+                self._waits.add(clock)
+                yield
+        except TimeoutError:
+            raise HurriedError from None
+        finally:
+            self._waits.discard(clock)
 
     @asynccontextmanager
     async def _sent(
@@ -244,13 +321,18 @@ class Http:
             headers["Range"] = f"bytes={span[0]}-{span[1]}"
         host = url.raw_host or ""
         request = request_for(url, headers)
+        most = self.settings.timeouts.of(span)
+        clock = asyncio.timeout(min(most, GRACE_SECONDS) if self._hurried else most)
         try:
-            async with asyncio.timeout(self.settings.timeouts.of(span)) as clock:
+            async with clock:
+                self._exchanges.add(clock)
                 with translated(host):
                     response = await self._client.send(request, stream=True)
                 async with aclosing(response):
                     yield Response(response, meter, unpacked=span is None)
         except TimeoutError:
-            if clock.expired():
-                raise RequestError(f"{host} is too slow") from None
-            raise
+            if not clock.expired():
+                raise
+            raise HurriedError if self._hurried else RequestError(f"{host} is too slow") from None
+        finally:
+            self._exchanges.discard(clock)

@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Iterator
+import zlib
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -17,6 +18,14 @@ from crawler.http.transport import LOCATION
 _PASSING_STATUSES = frozenset({408, 425, 429})
 
 _FIRST_SERVER_ERROR = 500
+
+#: Most bytes that one step of unpacking yields.
+UNPACKED_STEP_BYTES = 1024 * 1024
+
+#: Bytes that a packed body may have beyond those it unpacks to, as no sensible packer writes.
+_IDLE_BYTES = 64 * 1024
+
+_GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
 _LENGTH = re.compile(r"[0-9]{1,19}")
 
@@ -45,7 +54,8 @@ class Response:
         self._meter = meter
         self._ahead = bytearray()  # received, not taken yet
         packed = self.header("Content-Encoding").strip().lower() == "gzip"
-        self._pieces = response.aiter_bytes() if unpacked and packed else response.aiter_raw()
+        raw = response.aiter_raw()
+        self._pieces = _unpacked(raw) if unpacked and packed else raw
 
     @property
     def status(self) -> int:
@@ -114,6 +124,32 @@ class Response:
             after=self.retry_after,
             status=self.status,
         )
+
+
+async def _unpacked(raw: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Unpack a gzip body in steps: a few kilobytes may become gigabytes.
+
+    Raises:
+        ValueError: It is no gzip, or it goes on without becoming anything.
+    """
+    unpacker = zlib.decompressobj(_GZIP_WINDOW)
+    idle = 0
+    async for packed in raw:
+        idle += len(packed)
+        rest, step = packed, b""
+        while rest or len(step) == UNPACKED_STEP_BYTES:
+            try:
+                step = unpacker.decompress(rest, UNPACKED_STEP_BYTES)
+            except zlib.error:
+                raise ValueError("not gzip") from None
+            rest = unpacker.unconsumed_tail
+            if step:
+                idle -= len(step)
+                yield step
+        if unpacker.eof:
+            return
+        if idle > _IDLE_BYTES:
+            raise ValueError("gzip of nothing")
 
 
 @contextmanager

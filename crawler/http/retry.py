@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 from aiolimiter import AsyncLimiter
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from crawler.errors import LoraCrawlError, UsageError
 
@@ -66,6 +66,13 @@ class RequestError(LoraCrawlError):
         self.unreachable = unreachable
 
 
+class HurriedError(RequestError):
+    """A request that was given up because the run is stopping; it says nothing of the site."""
+
+    def __init__(self) -> None:
+        super().__init__("the run was interrupted", again=False)
+
+
 def even_turns(rate: float) -> Turn:
     """A limiter that lets a request through every 1/rate seconds, at most rate + 1 in any second.
 
@@ -110,9 +117,23 @@ def pause(waits: Waits, failures: int, asked: float | None) -> float:
 
 
 async def with_retries(
-    once: Callable[[], Coroutine[object, object, T]], *, tries: int, waits: Waits
+    once: Callable[[], Coroutine[object, object, T]],
+    *,
+    tries: int,
+    waits: Waits,
+    patience: float = math.inf,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    tell: Callable[[str], object] = lambda _: None,
 ) -> T:
     """The result of `once`, which is called again while a RequestError allows a retry.
+
+    Args:
+        once: The request.
+        tries: Calls of `once` at most.
+        waits: The time between them.
+        patience: Seconds of failed calls, without the waits, after which there is no other.
+        sleep: Waits for some seconds.
+        tell: Gets a sentence before each retry.
 
     Raises:
         RequestError: The last one, once the tries are used up or a retry cannot help.
@@ -123,10 +144,27 @@ async def with_retries(
         asked = error.after if isinstance(error, RequestError) else None
         return pause(waits, state.attempt_number, asked)
 
+    clock = asyncio.get_running_loop().time
+    worked = 0.0
+
+    async def timed() -> T:
+        nonlocal worked
+        began = clock()
+        try:
+            return await once()
+        finally:
+            worked += clock() - began
+
+    def before_sleep(state: RetryCallState) -> None:
+        if state.outcome is not None and not state.outcome.cancelled():
+            tell(f"{state.outcome.exception()}; retrying in {state.upcoming_sleep:.0f} s")
+
     retrying = AsyncRetrying(
         retry=retry_if_exception(lambda error: isinstance(error, RequestError) and error.again),
         wait=wait,
-        stop=stop_after_attempt(tries),
+        stop=lambda state: state.attempt_number >= tries or worked >= patience,
+        sleep=sleep,
+        before_sleep=before_sleep,
         reraise=True,
     )
-    return await retrying(once)
+    return await retrying(timed)

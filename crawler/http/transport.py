@@ -9,14 +9,18 @@ ExactTransport also chooses the proxy for each request.
 import socket
 import ssl
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, cast
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx
 import yarl
 from aiohttp.abc import AbstractResolver
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import HttpProcessingError
 from httpx_aiohttp import AiohttpTransport
 from httpx_aiohttp.transport import AiohttpResponseStream, map_aiohttp_exceptions
 
@@ -29,6 +33,10 @@ MAX_HEADER_LINE_BYTES = 32 * 1024
 #: Receive buffer of a socket, in bytes. The system's default takes megabytes of a body that is not
 #: wanted. This one still allows 640 KB a second at a delay of 100 ms.
 RECEIVE_BYTES = 64 * 1024
+
+#: Bytes of a response that are not its body, at most: a head and the framing of chunks have a few
+#: kilobytes, and what was received ahead has 300 at most.
+MAX_OVERHEAD_BYTES = 512 * 1024
 
 #: Keys of the extensions that carry the URL of a request (a yarl.URL), and the `Location` of a response
 #: (byte for byte, empty without one).
@@ -91,10 +99,54 @@ def request_for(url: yarl.URL, headers: Mapping[str, str]) -> httpx.Request:
         raise RequestError(f"{url.raw_host} is not a host name", again=False) from None
 
 
+class _Connection(ResponseHandler):
+    """A connection that is closed when it sends much that is no body.
+
+    Endless `100 Continue` and endless extensions of chunks never become a response.
+
+    Attributes:
+        allowance: Bytes that may still be received; every byte of a body adds two.
+    """
+
+    allowance = MAX_OVERHEAD_BYTES
+
+    def set_response_params(self, **parameters: Any) -> None:
+        """Begin a request."""
+        self.allowance = MAX_OVERHEAD_BYTES
+        super().set_response_params(**parameters)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what was received."""
+        self.allowance -= len(data)
+        if self.allowance >= 0:
+            super().data_received(data)
+        elif self.transport is not None:
+            self.set_exception(HttpProcessingError(message="more overhead than response"))
+            self.transport.abort()
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Opens connections of the kind above; aiohttp has no public way to choose it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._factory = cast("partial[ResponseHandler]", partial(_Connection, loop=self._loop))
+
+
 class _Body(AiohttpResponseStream):
-    """A response body, read in pieces small enough that a gzip piece unpacks to at most 66 MB."""
+    """A response body; what is received of it counts for its connection."""
 
     CHUNK_SIZE = 64 * 1024
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        super().__init__(response)
+        self._connection = response.connection.protocol if response.connection else None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in super().__aiter__():
+            if isinstance(self._connection, _Connection):
+                self._connection.allowance += 2 * len(piece)
+            yield piece
 
 
 class ExactTransport(AiohttpTransport):
@@ -110,9 +162,7 @@ class ExactTransport(AiohttpTransport):
         self._proxies = proxies
         self._session = aiohttp.ClientSession(
             # The crawl decides how many requests run at once; the connector sets no limit.
-            connector=aiohttp.TCPConnector(
-                limit=0, resolver=resolver, ssl=context, socket_factory=_socket
-            ),
+            connector=_Connector(limit=0, resolver=resolver, ssl=context, socket_factory=_socket),
             cookie_jar=aiohttp.DummyCookieJar(),
             middlewares=(_without_resending,),
             max_field_size=MAX_HEADER_LINE_BYTES,

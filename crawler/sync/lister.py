@@ -62,7 +62,9 @@ async def list_catalogue(state: RunState, begun: Mapping[str, CursorState], seen
     except CursorError as error:
         state.list_trouble = error
     except SiteError as error:
-        state.stop_for(error)
+        # An interrupted request says nothing of the site.
+        if not state.stop.is_set():
+            state.stop_for(error)
     finally:
         state.tally.listing = False
         state.wakeup.notify()

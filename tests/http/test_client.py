@@ -1,16 +1,20 @@
 import asyncio
 import gzip
 import socket
+import zlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from crawler.errors import UsageError
-from crawler.http import Http, RequestError, Waits
+from crawler.http import Http, RequestError, Timeouts, Waits, client
 from crawler.http.client import API_USER_AGENT
+from crawler.http.retry import HurriedError
+from crawler.http.transport import MAX_OVERHEAD_BYTES
 from tests.http.asking import KEY, ODD, get, settings
-from tests.http.raw_server import RawServer, always, json_answer, part, response
+from tests.http.raw_server import RawServer, Request, always, json_answer, part, response
 
 pytestmark = pytest.mark.anyio
 
@@ -293,3 +297,104 @@ async def test_a_name_that_leads_into_a_private_network_is_refused(
         with pytest.raises(RequestError, match="leads to a private address") as caught:
             await get(http, "https://files.lantern.example/f")
     assert not caught.value.again
+
+
+async def test_packed_nothing_and_packed_zeros_end_within_their_limits() -> None:
+    zeros = gzip.compress(bytes(80_000_000))
+    packer = zlib.compressobj(wbits=31)
+    start = packer.compress(b"{") + packer.flush(zlib.Z_SYNC_FLUSH)
+    nothing = b"\x00\x00\x00\xff\xff" * 100_000  # empty stored blocks
+    packed = {"Content-Encoding": "gzip"}
+    answers = [response(200, body, packed) for body in (zeros, start + nothing)]
+    async with RawServer(always(*answers)) as api, Http(settings(api.url)) as http:
+        with pytest.raises(RequestError, match="more than 3,000,000 bytes"):
+            async with http.api("/x") as found:
+                await found.body(3_000_000)
+        with pytest.raises(RequestError, match="does not speak HTTP correctly"):
+            async with http.api("/x") as found:
+                await found.body(3_000_000)
+
+
+OVERHEADS = {
+    "continue": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "hints": (b"", b"HTTP/1.1 103 Early Hints\r\nLink: </style>\r\n\r\n"),
+    "extensions": (b"1;x=", b"y" * 1000),
+    "tiny chunks": (b"", b"1\r\n \r\n"),
+}
+
+
+@pytest.mark.parametrize("kind", OVERHEADS)
+async def test_what_never_becomes_a_body_is_cut_off(kind: str) -> None:
+    first, endless = OVERHEADS[kind]
+    sent = 0
+
+    async def handler(_request: Request, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        if kind in ("extensions", "tiny chunks"):
+            writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        writer.write(first)
+        piece = endless * (50_000 // len(endless))
+        while True:
+            writer.write(piece)
+            sent += len(piece)
+            await writer.drain()
+
+    async with RawServer(handler) as api, Http(settings(api.url)) as http:
+        with pytest.raises(RequestError) as caught:
+            async with http.api("/x") as found:
+                await found.body(100_000_000)
+    assert caught.value.again
+    assert sent < 4 * MAX_OVERHEAD_BYTES
+
+
+async def test_a_hurry_ends_waits_at_once_and_what_is_in_flight_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(client, "GRACE_SECONDS", 0.2)
+
+    both = asyncio.Barrier(3)
+
+    async def handler(request: Request, _writer: asyncio.StreamWriter) -> bytes | None:
+        if request.target in ("/busy", "/silent"):
+            await both.wait()
+        if request.target == "/busy":
+            return response(503, headers={"Retry-After": "250"})
+        if request.target == "/whole":
+            return response(200, b"{}")
+        await asyncio.sleep(60)
+        return None
+
+    async def get(path: str) -> bytes:
+        async with http.api(path) as found:
+            if found.status != 200:
+                raise found.refusal()
+            return await found.body(10)
+
+    asked = Waits(longest_asked=300)
+    async with RawServer(handler) as api, Http(settings(api.url, waits=asked)) as http:
+        stuck = [
+            asyncio.create_task(http.retried(partial(get, path), tries=3))
+            for path in ("/silent", "/busy")
+        ]
+        await both.wait()
+        stuck.append(asyncio.create_task(get("/whole")))  # waits until the API is not busy
+        http.hurry()
+        ended = await asyncio.gather(*stuck, return_exceptions=True)
+    assert [type(error) for error in ended] == [HurriedError] * 3
+
+
+@pytest.mark.parametrize("begun", [b"HTTP/1.1 200 OK", b"HTTP/1.1 200 OK\r\n\r\n"])
+async def test_an_answer_in_drops_is_given_up_as_a_whole(begun: bytes) -> None:
+    async def handler(_request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(begun)
+        while True:
+            writer.write(b" ")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    drops = Timeouts(connect=5, stall=20, answer=0.3)
+    async with RawServer(handler) as api, Http(settings(api.url, timeouts=drops)) as http:
+        with pytest.raises(RequestError, match="is too slow") as caught:
+            async with http.api("/x") as found:
+                await found.body(1000)
+    assert caught.value.again

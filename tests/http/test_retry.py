@@ -143,6 +143,24 @@ def test_tries_end_with_the_last_error_or_at_once_when_they_are_of_no_use() -> N
     assert len(run(scenario(again=False))) == 1
 
 
+def test_answers_that_take_too_long_are_told_and_tried_for_two_minutes_in_all() -> None:
+    told: list[str] = []
+
+    async def scenario() -> list[float]:
+        async def once() -> None:
+            await asyncio.sleep(35)
+            raise RequestError("too slow", after=50)
+
+        begin = asyncio.get_running_loop().time()
+        with pytest.raises(RequestError):
+            await with_retries(once, tries=9, waits=Waits(), patience=100, tell=told.append)
+        return [asyncio.get_running_loop().time() - begin]
+
+    # Waits that the server asks for do not count.
+    assert run(scenario()) == [pytest.approx(3 * 35 + 2 * 50.5, abs=1.1)]
+    assert [line.partition(";")[0] for line in told] == ["too slow"] * 2
+
+
 def tried(*troubles: Exception, waits: Waits) -> tuple[object, list[float]]:
     """The result of four tries that meet these errors before a success, and the pauses between them."""
     left = list(troubles)

@@ -8,7 +8,6 @@ from crawler.decode import clean
 from crawler.errors import CursorError, QuotaError, SiteError, UnreachableError, UsageError
 from crawler.http import FirstRange, Http, HttpSettings, RequestError
 from crawler.http.addresses import api_address
-from crawler.http.retry import with_retries
 from crawler.model import Fetched, ListQuery, Model, Order, Page, Target
 from crawler.model.site import SITE_URL, is_site_host
 from crawler.sources.civitai import payload, refusals
@@ -19,6 +18,10 @@ PAGE_MODELS = 100
 
 #: Requests for a list or a model before the site counts as failing.
 LIST_TRIES = 5
+
+#: Seconds of failed requests for a list before the site counts as failing, without the waits between
+#: them: three answers that never end.
+LIST_PATIENCE = 100.0
 
 #: Refusals in a row by the API's firewall before one is believed. It changes its decision often.
 REFUSALS_IN_A_ROW = 3
@@ -59,6 +62,7 @@ class Civitai:
     Args:
         max_header: Longest header that is read, in bytes.
         seen: Known header lengths by base model, so that the first range fits.
+        tell: Gets a sentence before each retry of a request to the API.
 
     Raises:
         UsageError: The settings are invalid.
@@ -70,8 +74,9 @@ class Civitai:
         *,
         max_header: int = DEFAULT_MAX_HEADER_BYTES,
         seen: Mapping[str | None, Iterable[int]] | None = None,
+        tell: Callable[[str], object] = lambda _: None,
     ) -> None:
-        self._http = Http(settings)
+        self._http = Http(settings, tell=tell)
         self.origin = origin_of(settings.api_url)
         self._max_header = max_header
         self._first_range = FirstRange(seen)
@@ -82,6 +87,10 @@ class Civitai:
 
     async def __aexit__(self, *error: object) -> None:
         await self._http.__aexit__(*error)
+
+    def hurry(self) -> None:
+        """The run is stopping: end every wait at once, and what is in flight in some seconds."""
+        self._http.hurry()
 
     async def page(self, ask: ListQuery, cursor: str | None) -> Page:
         """The page at `cursor`, or the first one for None.
@@ -186,7 +195,9 @@ class Civitai:
                 raise refused
 
         try:
-            return await with_retries(once, tries=LIST_TRIES, waits=self._http.settings.waits)
+            return await self._http.retried(
+                once, tries=LIST_TRIES, patience=LIST_PATIENCE, told=True
+            )
         except RequestError as error:
             if error.unreachable:
                 raise UnreachableError(url, error.cause, refusals.REACH_ADVICE) from None

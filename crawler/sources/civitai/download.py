@@ -20,7 +20,7 @@ from crawler.http import Http, Meter, RequestError, Response, read_header
 from crawler.http.addresses import followed
 from crawler.http.client import REDIRECTS
 from crawler.http.ranges import OpenRange
-from crawler.http.retry import with_retries
+from crawler.http.retry import HurriedError
 from crawler.model import Fetched, HeaderBytes, Outcome, Target
 from crawler.model.site import is_site_host
 from crawler.sources.civitai import refusals
@@ -105,7 +105,7 @@ async def fetch_header(
 
     try:
         try:
-            got = await with_retries(once, tries=FILE_TRIES, waits=http.settings.waits)
+            got = await http.retried(once, tries=FILE_TRIES)
             fetched = Fetched(target=target, prefix=got.prefix, file_bytes=got.file_bytes)
         except RequestError as error:
             if link is None and error.unreachable:
@@ -124,6 +124,8 @@ async def fetch_header(
 
 
 def _not_read(target: Target, tries: int, error: RequestError) -> Fetched:
+    if isinstance(error, HurriedError):
+        return Fetched(target=target, refusal=Outcome.PENDING, reason=error.cause)
     # The text of a final refusal does not count the tries, so that failures before it change nothing.
     times = f" (tried {tries} times)" if error.again else ""
     fetched = Fetched(target=target, refusal=Outcome.FAILED, reason=error.cause + times)

@@ -15,6 +15,9 @@ from crawler.decode import clean
 from crawler.model import File, Model, Page, Version
 from crawler.model.int64 import MAX_INT64
 
+#: Most values in one reply; a page of 100 models has some 100,000. Each takes up to 200 bytes of memory.
+MAX_VALUES = 2_000_000
+
 #: Longest integer that is read, in digits: Python refuses the whole text for one of thousands.
 MAX_DIGITS = 100
 
@@ -31,9 +34,13 @@ class ShapeError(ValueError):
 def parse(body: bytes) -> Any:
     """JSON, with None for integers of more than MAX_DIGITS; ShapeError for anything else.
 
+    More than MAX_VALUES values are not read, commas inside texts included.
+
     The standard library's parser accepts the lone surrogate of a description that was cut inside an
     emoji. Stricter parsers would refuse the whole page.
     """
+    if sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        raise ShapeError(f"JSON of more than {MAX_VALUES:,} values")
 
     def integer(digits: str) -> int | None:
         return int(digits) if len(digits) <= MAX_DIGITS else None

@@ -319,6 +319,14 @@ JSON = st.recursive(
 )
 
 
+def test_a_reply_of_very_many_values_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(payload, "MAX_VALUES", 1000)
+    for value in ("[]", "0", "{}", '{"a":1}'):
+        assert payload.parse(f"[{','.join([value] * 300)}]".encode())
+        with pytest.raises(payload.ShapeError, match="more than 1,000 values"):
+            payload.parse(f"[{','.join([value] * 1001)}]".encode())
+
+
 @given(st.lists(JSON), JSON)
 def test_no_json_raises_and_every_body_can_be_written_as_json(
     items: list[Any], metadata: Any
