@@ -1,26 +1,38 @@
-"""Values derived from a recipe: how much was trained, for how long, how strongly."""
+"""Values derived from a recipe: how much was trained, for how long, how strongly.
+
+What the weights are multiplied by: LyCORIS `modules/lokr.py`, PEFT `tuners/lora/layer.py` (`use_rslora`).
+"""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from crawler.decode.dialect_result import problem
+from crawler.decode import clean
+from crawler.decode.dialect_result import problem, take
 from crawler.decode.problems import IMPOSSIBLE_TIME, OUT_OF_RANGE
-from crawler.model import Dataset, Problem
+from crawler.model import Dataset, Problem, Trainer, Weights
 from crawler.model.int64 import INT64
 
 #: Longest training that is believed; a longer one means a wrong clock.
 MAX_TRAINING = timedelta(days=30)
 
+#: Arguments of networks that divide alpha by the square root of the rank: of LyCORIS, PEFT and others.
+_RANK_STABILISED = ("rs_lora", "use_rslora", "rank_stabilized")
+
+#: From this rank on every LoKr consists of full matrices. People write it to ask for them; the factors
+#: that LyCORIS would decompose are narrower than twice that.
+_RANK_OF_FULL_LOKR = 10_000
+
 
 def derive(
-    values: Mapping[str, Any], datasets: Iterable[Dataset]
+    values: Mapping[str, Any], datasets: Collection[Dataset], weights: Weights
 ) -> tuple[Mapping[str, Any], tuple[Problem, ...]]:
-    """The derived attributes of `Recipe`: effective rates, steps, training time, the group effort.
+    """The derived attributes of `Recipe`: effective rates, steps, training time, scale, the group effort.
 
-    `values` are the attributes that the metadata gives; `datasets` are needed for their batch sizes. A
-    derived value that is None although its inputs are known has a problem.
+    `values` are the attributes that the metadata gives; `datasets` are needed for their batch sizes and
+    resolutions, `weights` for whether a LoKr has a rank. A derived value that is None although its
+    inputs are known has a problem.
     """
     problems: list[Problem] = []
     derived: dict[str, Any] = {
@@ -28,11 +40,13 @@ def derive(
         "effective_text_encoder_lr": _first(values, "text_encoder_lr", "learning_rate"),
         "steps": _steps(values),
         "training_seconds": _seconds(values, problems),
-        "alpha_ratio": _ratio(values.get("network_alpha"), values.get("network_dim")),
+        **_strength(values, weights),
     }
+    if values.get("trainer") == Trainer.MUSUBI_TUNER:
+        derived["effective_text_encoder_lr"] = None  # it trains no text encoder
     derived |= _images_seen({**values, **derived}, datasets)
     _drop_too_large(derived, problems)
-    images, area = derived.get("images_seen"), _area(values)
+    images, area = derived.get("images_seen"), _area(values, datasets)
     if images is None:
         derived["images_seen_is_lower_bound"] = None
     elif area is not None:
@@ -60,13 +74,63 @@ def _ratio(upper: float | None, lower: float | None) -> float | None:
     return upper / lower if upper is not None and lower else None
 
 
-def _area(values: Mapping[str, Any]) -> float | None:
-    """Pixels of one image: width x height, which is exact; the resolution squared has rounding errors."""
-    width, height = values.get("resolution_width"), values.get("resolution_height")
-    if width is not None and height is not None:
-        return float(width * height)
+def _strength(values: Mapping[str, Any], weights: Weights) -> dict[str, float | None]:
+    """`network_scale`, what the weights are multiplied by, and `alpha_ratio`, alpha / rank."""
+    arguments = values.get("network_args") or {}
+    if _is_full_lokr(values, arguments, weights):
+        return {"network_scale": 1.0, "alpha_ratio": None}
+    alpha, dim = values.get("network_alpha"), values.get("network_dim")
+    divisor = dim
+    if dim and dim > 0 and any(_is_on(arguments.get(name)) for name in _RANK_STABILISED):
+        divisor = math.sqrt(dim)
+    return {"network_scale": _ratio(alpha, divisor), "alpha_ratio": _ratio(alpha, dim)}
+
+
+def _is_full_lokr(
+    values: Mapping[str, Any], arguments: Mapping[str, Any], weights: Weights
+) -> bool:
+    """Whether the network is a LoKr without decomposed factors, which has neither rank nor alpha."""
+    if "lokr" not in (values.get("network_algo"), arguments.get("algo"), weights.tensor_algo):
+        return False
+    if weights.tensor_algo is not None:
+        return weights.tensor_rank is None
+    return _is_on(arguments.get("full_matrix")) or (
+        (values.get("network_dim") or 0) >= _RANK_OF_FULL_LOKR
+    )
+
+
+def _is_on(switch: object) -> bool:
+    return take(clean.boolean, switch, "", []) is True
+
+
+def _area(values: Mapping[str, Any], datasets: Collection[Dataset]) -> float | None:
+    """Mean pixels of an image, over the datasets by their images; None if those may differ.
+
+    Width x height is exact; the square of `resolution` has rounding errors.
+    """
+    areas = {_pixels(one.resolution_width, one.resolution_height) for one in datasets}
+    if len(areas) > 1:
+        counted = [
+            (area, images)
+            for one in datasets
+            if (area := _pixels(one.resolution_width, one.resolution_height))
+            and (images := _images(one))
+        ]
+        if len(counted) < len(datasets):
+            return None
+        return sum(area * images for area, images in counted) / sum(each for _, each in counted)
+    pixels = _pixels(values.get("resolution_width"), values.get("resolution_height"))
     side = values.get("resolution")
-    return None if side is None else side * side
+    return pixels if pixels is not None or side is None else side * side
+
+
+def _pixels(width: int | None, height: int | None) -> float | None:
+    return None if width is None or height is None else float(width * height)
+
+
+def _images(dataset: Dataset) -> int:
+    """Images of a dataset in one epoch, with repeats and regularisation images; 0 when unknown."""
+    return max(dataset.num_train_images or 0, 0) + max(dataset.num_reg_images or 0, 0)
 
 
 def _steps(values: Mapping[str, Any]) -> int | None:
@@ -102,30 +166,31 @@ def _images_seen(values: Mapping[str, Any], datasets: Iterable[Dataset]) -> dict
         return {}
     if total is not None and total > 0:
         return {"images_seen": steps * total, "images_seen_is_lower_bound": False}
-    images = _images_of(steps * _accumulation(values), values.get("batch_size"), datasets)
+    images = _images_of(steps * _accumulation(values), values, datasets)
     return {"images_seen": images, "images_seen_is_lower_bound": None if images is None else True}
 
 
-def _images_of(batches: int, batch_size: int | None, datasets: Iterable[Dataset]) -> int | None:
+def _images_of(batches: int, values: Mapping[str, Any], datasets: Iterable[Dataset]) -> int | None:
     """Images in so many batches, rounded down.
 
     Batches of datasets with different batch sizes alternate, so a batch holds on average the images of
-    all datasets divided by their batches.
+    all datasets divided by their batches. musubi-tuner counts both for the whole run only.
     """
     counted = [
-        (max(one.num_train_images or 0, 0) + max(one.num_reg_images or 0, 0), one.batch_size)
-        for one in datasets
-        if one.batch_size and one.batch_size > 0
+        (_images(one), one.batch_size) for one in datasets if one.batch_size and one.batch_size > 0
     ]
     sizes = {size for _, size in counted}
     if len(sizes) <= 1:
-        size = next(iter(sizes), batch_size)
+        size = next(iter(sizes), values.get("batch_size"))
         return batches * size if size is not None and size > 0 else None
     per_epoch = sum(images for images, _ in counted)
-    if per_epoch == 0:
-        return batches * min(sizes)
-    mean = per_epoch / sum(images / size for images, size in counted)
-    return math.floor(batches * mean) if math.isfinite(mean) else None
+    if per_epoch > 0:
+        mean = per_epoch / sum(images / size for images, size in counted)
+        return math.floor(batches * mean) if math.isfinite(mean) else None
+    items, epoch = values.get("num_train_images") or 0, values.get("batches_per_epoch") or 0
+    if items > 0 and epoch > 0:
+        return batches * items // epoch
+    return batches * min(sizes)
 
 
 def _seconds(values: Mapping[str, Any], problems: list[Problem]) -> float | None:

@@ -88,7 +88,7 @@ def decode(header: Header) -> Decoded:
     read = dialect.read(metadata) if dialect else kohya_keys.read(metadata, None)
     result = modelspec.fill(read, metadata)
     other, other_problems = _other_settings(metadata, result)
-    derived, effort_problems = effort.derive(result.values, result.datasets)
+    derived, effort_problems = effort.derive(result.values, result.datasets, weights)
     recipe = Recipe(**{**result.values, **derived, "other_settings": other})
     trained = any(result.values.get(name) is not None for name in TRAINING)
     problems = (

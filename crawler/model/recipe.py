@@ -117,6 +117,7 @@ class Recipe:
     network_dropout: float | None = None
     network_args: Mapping[str, Any] | None = None
     network_algo: str | None = None
+    network_scale: float | None = None
     original_dim: int | None = None
     # rates
     learning_rate: float | None = None

@@ -5,19 +5,19 @@ import pytest
 
 from crawler.decode import problems
 from crawler.decode.effort import derive
-from crawler.model import Dataset, Problem
+from crawler.model import Dataset, Problem, Trainer, Weights
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 def derived(*datasets: Dataset, **values: Any) -> dict[str, Any]:
-    found, noted = derive(values, datasets)
+    found, noted = derive(values, datasets, Weights())
     assert noted == ()
     return {name: value for name, value in found.items() if value is not None}
 
 
 def problem_of(**values: Any) -> Problem:
-    _, (noted,) = derive(values, ())
+    _, (noted,) = derive(values, (), Weights())
     return noted
 
 
@@ -118,13 +118,92 @@ def test_a_rate_of_zero_is_a_rate() -> None:
     assert found == {"effective_unet_lr": 0.0, "effective_text_encoder_lr": 1e-4}
 
 
-def test_alpha_ratio() -> None:
-    assert derived(network_alpha=16.0, network_dim=32)["alpha_ratio"] == 0.5
-    assert "alpha_ratio" not in derived(network_alpha=16.0, network_dim=0)
+@pytest.mark.parametrize(
+    ("arguments", "scale"),
+    [
+        ({}, 0.5),
+        ({"rs_lora": "True"}, 4.0),
+        ({"use_rslora": True}, 4.0),
+        ({"rank_stabilized": "1"}, 4.0),
+        ({"rs_lora": "False"}, 0.5),
+        ({"rs_lora": ["no switch"]}, 0.5),
+    ],
+)
+def test_alpha_over_the_rank_or_its_root_is_the_scale(
+    arguments: dict[str, Any], scale: float
+) -> None:
+    found = derived(network_alpha=32.0, network_dim=64, network_args=arguments)
+    assert found["network_scale"] == scale
+    assert found["alpha_ratio"] == 0.5
+
+
+def test_without_a_rank_nothing_is_scaled() -> None:
+    assert derived(network_alpha=16.0, network_dim=0, network_args={"rs_lora": "True"}) == {}
+
+
+LOKR = Weights(tensor_algo="lokr")
+
+
+@pytest.mark.parametrize(
+    ("values", "weights"),
+    [
+        ({"network_algo": "lokr", "network_dim": 64}, LOKR),
+        ({"network_algo": "dora", "network_args": {"algo": "lokr"}}, Weights(tensor_algo="dora")),
+        ({"network_dim": 64}, LOKR),
+        ({"network_algo": "lokr", "network_args": {"full_matrix": "True"}}, Weights()),
+        ({"network_algo": "lokr", "network_dim": 10_000, "network_alpha": 1.0}, Weights()),
+    ],
+)
+def test_a_lokr_of_full_matrices_is_not_scaled(values: dict[str, Any], weights: Weights) -> None:
+    found, _ = derive(values, (), weights)
+    assert found["network_scale"] == 1.0
+    assert found["alpha_ratio"] is None
+
+
+@pytest.mark.parametrize(
+    ("values", "weights"),
+    [
+        # Its factors are narrower than the rank, or they are not all.
+        ({"network_algo": "lokr", "network_dim": 8}, Weights()),
+        ({"network_algo": "lokr", "network_dim": 8}, Weights(tensor_algo="lokr", tensor_rank=8)),
+        ({"network_algo": "lora", "network_dim": 8}, Weights(tensor_algo="lora", tensor_rank=8)),
+    ],
+)
+def test_a_network_with_a_rank_is_scaled(values: dict[str, Any], weights: Weights) -> None:
+    found, _ = derive({**values, "network_alpha": 4.0}, (), weights)
+    assert (found["network_scale"], found["alpha_ratio"]) == (0.5, 0.5)
+
+
+def test_the_megapixels_are_those_of_all_datasets_by_their_images() -> None:
+    small = Dataset(
+        number=0, batch_size=2, resolution_width=512, resolution_height=512, num_train_images=300
+    )
+    wide = Dataset(
+        number=1, batch_size=2, resolution_width=1024, resolution_height=768, num_train_images=100
+    )
+    found = derived(small, wide, steps=100, resolution_width=512, resolution_height=512)
+    assert found["megapixels_seen"] == 200 * (3 * 512 * 512 + 1024 * 768) / 4 / 1e6
+
+    uncounted = Dataset(number=1, batch_size=2, resolution_width=1024, resolution_height=768)
+    assert "megapixels_seen" not in derived(small, uncounted, steps=100, resolution=512.0)
+
+
+def test_batches_of_several_sizes_are_counted_by_the_run_when_datasets_are_not() -> None:
+    datasets = Dataset(number=0, batch_size=8), Dataset(number=1, batch_size=2)
+    run = {"num_train_images": 96, "batches_per_epoch": 24}
+    assert derived(*datasets, **run, steps=50)["images_seen"] == 200
+    assert derived(*datasets, **run, steps=25, gradient_accumulation_steps=2)["images_seen"] == 200
+
+
+def test_musubi_tuner_trains_no_text_encoder() -> None:
+    found = derived(trainer=Trainer.MUSUBI_TUNER, learning_rate=2e-4)
+    assert found == {"effective_unet_lr": 2e-4}
 
 
 def test_what_is_beyond_64_bits_is_dropped_and_named() -> None:
-    found, noted = derive({"steps": 2**62, "total_batch_size": 2**62, "resolution": 1.0}, ())
+    found, noted = derive(
+        {"steps": 2**62, "total_batch_size": 2**62, "resolution": 1.0}, (), Weights()
+    )
     assert found["images_seen"] is None
     assert found["images_seen_is_lower_bound"] is None
     assert "megapixels_seen" not in found

@@ -27,7 +27,7 @@ Engine = sa.Engine
 
 #: The newest revision in migrations/. Revisions are numbered with four digits, without branches.
 #: It is repeated here so that readers need not import Alembic.
-REVISION = "0004"
+REVISION = "0005"
 
 #: Alembic's table. A database with this table and `loras` is ours.
 _VERSION_TABLE = "alembic_version"

@@ -139,6 +139,9 @@ FIELDS: tuple[Field, ...] = (
                 "ss_network_module ss_network_args.algo lora_adapter_metadata.peft_type"
                 " lora_adapter_metadata.use_dora lora_config.lora_alpha lycoris_config.algo"
                 " ot_config.peft_type ot_config.lora_decompose unet"),
+        _column("network_scale", _NUM, "",
+                "what the weights are multiplied by: alpha / rank, alpha / √rank if rank-stabilised,"
+                " 1 for a LoKr of full matrices"),
         _column("original_dim", _INT, "", "rank before the file was resized", keys=
                 "ss_training_comment"),
     ),
@@ -322,9 +325,9 @@ FIELDS: tuple[Field, ...] = (
         "effort",
         _column("images_seen", _INT, "images", "images processed in training: steps x batch"),
         _column("images_seen_is_lower_bound", _BOOL, "", "the number of GPUs is unknown"),
-        _column("megapixels_seen", _NUM, "MP", "images_seen x resolution² / 1e6"),
+        _column("megapixels_seen", _NUM, "MP", "images_seen x the mean area of the images / 1e6"),
         _column("seconds_per_image", _NUM, "s", "training_seconds / images_seen"),
-        _column("alpha_ratio", _NUM, "", "network_alpha / network_dim"),
+        _column("alpha_ratio", _NUM, "", "network_alpha / network_dim; none for a LoKr of full matrices"),
     ),
     *_group(
         "tensors",

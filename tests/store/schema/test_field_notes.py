@@ -19,7 +19,10 @@ from tests.decode.test_golden import GOLDEN, header_of
 CLAIMS = [(field.name, *source.split(": ")) for field in FIELDS for source in field.keys]
 
 #: Derived from other columns, none of which is a key's alone.
-DERIVED = {"effective_unet_lr", "effective_text_encoder_lr", "training_seconds", "other_settings"}
+DERIVED = {
+    *("network_scale", "effective_unet_lr", "effective_text_encoder_lr"),
+    *("training_seconds", "other_settings"),
+}
 
 
 @cache

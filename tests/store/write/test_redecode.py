@@ -55,7 +55,7 @@ def test_only_what_the_header_says_changes(shelf: sa.Engine) -> None:
     after = row(shelf, 2)
     assert changed == {}
     moved = {name for name in before if before[name] != after[name]}
-    assert moved == {"network_dim", "alpha_ratio", "tag_count"}
+    assert moved == {"network_dim", "network_scale", "alpha_ratio", "tag_count"}
     assert after["network_dim"] == 64
 
 
