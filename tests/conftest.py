@@ -115,6 +115,9 @@ def postgres_server(pytestconfig: pytest.Config) -> sa.URL:
             settings = ("fsync", "synchronous_commit", "full_page_writes")
             _run(url, *(f"ALTER SYSTEM SET {name} = off" for name in settings))
             _run(url, "SELECT pg_reload_conf()", f"CREATE DATABASE {TEMPLATE}")
+            # The server's own user is a superuser, with whom `sql` does not speak.
+            _run(url, "CREATE ROLE reader LOGIN", "GRANT pg_read_all_data TO reader")
+            _run(url, "CREATE ROLE writer LOGIN", "GRANT reader, pg_write_all_data TO writer")
             template = url.set(database=TEMPLATE)
             open_for_writing(template.render_as_string(hide_password=False)).dispose()
             address.write_text(url.render_as_string(hide_password=False))

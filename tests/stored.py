@@ -26,6 +26,12 @@ def list_models(connection: sa.Connection, *models: Model, **changes: Any) -> St
     return store_page(connection, models, **given | changes)
 
 
+def as_user(place: str, role: str) -> str:
+    """The database `place`, opened as the role `reader` or `writer` where it has roles."""
+    url = sa.make_url(place) if place.startswith("postgres") else None
+    return place if url is None else url.set(username=role).render_as_string(hide_password=False)
+
+
 def store_models(engine: sa.Engine, *models: Model, **changes: Any) -> int:
     """Store a page of the walk `w`; returns how many files are new."""
     with engine.begin() as connection:

@@ -154,6 +154,11 @@ Output = Annotated[
 
 Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files in DIR.")]
 
+Timeout = Annotated[
+    float,
+    typer.Option(metavar="SECONDS", min=0, help="Stop after this many seconds; 0 = never."),
+]
+
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results and errors.")]
 
 Verbose = Annotated[

@@ -1,6 +1,7 @@
 """Every command line of README.md and docs/ is run, and docs/questions.md answers what it asks."""
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from crawler.store.schema.tables import loras, metadata
 from crawler.sync.walk import Walk
 from tests.cli.headers import LANTERN, write_lora
 from tests.docs.examples import PAGES, ROOT, examples, questions
+from tests.stored import as_user
 from tests.sync.conftest import OLDEST, run_crawl
 
 Row = Mapping[str, Any]
@@ -147,7 +149,10 @@ def filled(
 
 
 def run(*words: str) -> Result:
-    return CliRunner().invoke(app, list(words), catch_exceptions=False)
+    place = os.environ["LORA_CRAWL_DB"]
+    # As a superuser nobody may run a statement.
+    env = {"LORA_CRAWL_DB": as_user(place, "reader")} if words[0] == "sql" else {}
+    return CliRunner().invoke(app, list(words), catch_exceptions=False, env=env)
 
 
 def meant(words: tuple[str, ...]) -> list[str]:

@@ -70,6 +70,7 @@ def query(
     as_sql: Annotated[
         bool, typer.Option("--sql", help="Print the SQL statement instead of running it.")
     ] = False,
+    timeout: options.Timeout = 120,
     db: options.Db = None,
     quiet: options.Quiet = False,
     verbose: options.Verbose = 0,
@@ -110,11 +111,11 @@ def query(
         if voice.verbose:
             voice.detail(statement_text(connection, asked))
         if count and form is None and not as_json and not safe_csv:
-            with search(connection, asked) as found:
+            with search(connection, asked, timeout=timeout) as found:
                 ((total,),) = found.rows
             _print_line(str(total))
         else:
-            _print_rows(connection, asked, wanted, voice, safe_csv=safe_csv)
+            _print_rows(connection, asked, wanted, voice, safe_csv=safe_csv, timeout=timeout)
         _name_sparse(connection, asked, voice)
 
 
@@ -124,14 +125,20 @@ def _print_line(text: str) -> None:
 
 
 def _print_rows(
-    connection: "Connection", asked: "Search", wanted: Format, voice: Voice, *, safe_csv: bool
+    connection: "Connection",
+    asked: "Search",
+    wanted: Format,
+    voice: Voice,
+    *,
+    safe_csv: bool,
+    timeout: float,
 ) -> None:
     """Write the rows, and say on stderr whether the limit left some out."""
     from crawler.store.read.search import search
 
     # One row more than is shown says whether the limit left some out.
     more = replace(asked, limit=asked.limit + 1) if asked.limit else asked
-    with search(connection, more) as found:
+    with search(connection, more, timeout=timeout) as found:
         shown = islice(found.rows, asked.limit) if asked.limit else found.rows
         written = write_rows(found.columns, shown, wanted, safe_csv=safe_csv)
         cut = next(found.rows, None) is not None

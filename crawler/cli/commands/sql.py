@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from crawler.cli.options import Db, Form, Json, Quiet, SafeCsv, Verbose, read_engine, voice_of
+from crawler.cli.options import (
+    Db,
+    Form,
+    Json,
+    Quiet,
+    SafeCsv,
+    Timeout,
+    Verbose,
+    read_engine,
+    voice_of,
+)
 from crawler.cli.output.cells import count
 from crawler.cli.output.rows import Format, chosen, write_rows
 from crawler.errors import UsageError
@@ -25,10 +35,7 @@ def sql(
     form: Form = None,
     as_json: Json = False,
     safe_csv: SafeCsv = False,
-    timeout: Annotated[
-        float,
-        typer.Option(metavar="SECONDS", min=0, help="Stop after this many seconds; 0 = never."),
-    ] = 30,
+    timeout: Timeout = 30,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:

@@ -15,8 +15,8 @@ from crawler.decode import clean
 from crawler.model import File, Model, Page, Version
 from crawler.model.int64 import MAX_INT64
 
-#: Most values in one reply; a page of 100 models has some 100,000. Each takes up to 200 bytes of memory.
-MAX_VALUES = 2_000_000
+#: Most values in one reply; a page of 100 models has some 100,000. Each takes up to 400 bytes of memory.
+MAX_VALUES = 1_000_000
 
 #: Longest integer that is read, in digits: Python refuses the whole text for one of thousands.
 MAX_DIGITS = 100

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from crawler.errors import DatabaseError, StoppedError
+from crawler.errors import DatabaseError, StoppedError, UsageError
 from crawler.store.connect.url import redacted
 
-_Translation = tuple[type[DatabaseError] | type[StoppedError], str]
+_Translation = tuple[type[DatabaseError] | type[StoppedError] | type[UsageError], str]
 
 #: By the start of SQLite's name for the error; the first match counts.
 _SQLITE: dict[str, _Translation] = {
@@ -43,6 +43,8 @@ _POSTGRES: dict[str, _Translation] = {
     "53100": (StoppedError, "its disk is full; free some space and run the command again"),
     "53": (StoppedError, "the server is short of resources; run the command again later"),
     "55P03": (StoppedError, "another program has locked it; run the command again later"),
+    "57014": (UsageError, "no answer in time; simplify it or give a longer --timeout"),
+    "54": (UsageError, "this is too much for the server; simplify it"),
     "57P0": (StoppedError, "the server is stopping or starting; run the command again later"),
     "40": (StoppedError, "it conflicted with another program; run the command again"),
     "08": (StoppedError, "the connection was lost; run the command again"),
@@ -61,6 +63,7 @@ def translated(where: str | sa.URL | None = None) -> Iterator[None]:
     Raises:
         DatabaseError: The database cannot be used as it is: missing, damaged, no permission.
         StoppedError: It cannot be used now: locked, disk full, connection lost.
+        UsageError: A statement takes too long, or is beyond the limits of the server.
     """
     try:
         yield

@@ -3,13 +3,13 @@
 import json
 import sqlite3
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from crawler.errors import DatabaseError
 from crawler.model.int64 import INT64
+from crawler.store.connect.sqlite_files import open_to_read
 from crawler.store.connect.url import redacted
 
 #: Seconds that a statement waits for another program's transaction. A sync stores a page or a batch
@@ -19,14 +19,11 @@ BUSY_TIMEOUT = 30
 #: Seconds that connecting to PostgreSQL may take.
 CONNECT_TIMEOUT = 10
 
-#: SQLite's errors for a database in WAL mode in a folder that cannot be written.
-_NO_WAL = ("SQLITE_READONLY", "SQLITE_CANTOPEN")
-
 
 def sqlite_reader(url: sa.URL) -> sa.Engine:
     """An engine that cannot change the database file."""
-    path = Path(str(url.database))
-    engine = _engine(url, creator=lambda: _open_to_read(path))
+    path = str(url.database)
+    engine = _engine(url, creator=lambda: open_to_read(path, timeout=BUSY_TIMEOUT))
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
@@ -94,40 +91,6 @@ def _engine(url: sa.URL, **options: Any) -> sa.Engine:
         hide_parameters=True,
         **options,
     )
-
-
-def _open_to_read(path: Path) -> sqlite3.Connection:
-    """A connection that only reads.
-
-    A database in WAL mode needs a shared-memory file beside it. Where that cannot be created, as on
-    read-only media, nothing else can write either, and the database is opened as immutable.
-    """
-    try:
-        return _connect(path, "mode=ro")
-    except sqlite3.OperationalError as error:
-        if not error.sqlite_errorname.startswith(_NO_WAL) or not path.is_file():
-            raise
-        wal = Path(f"{path}-wal")
-        if wal.exists() and wal.stat().st_size:
-            raise  # the last transactions are in the WAL file and would be missed
-        return _connect(path, "mode=ro&immutable=1")
-
-
-def _connect(path: Path, options: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        f"{path.as_uri()}?{options}",
-        uri=True,
-        timeout=BUSY_TIMEOUT,
-        isolation_level=None,
-        check_same_thread=False,
-    )
-    try:
-        connection.execute("PRAGMA query_only = ON")
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
 
 
 def _json_text(value: object) -> str:

@@ -15,6 +15,7 @@ from crawler.model.int64 import INT64, MAX_INT64
 from crawler.query.fields import TAGS
 from crawler.query.sql import Schema, condition
 from crawler.query.tree import Arithmetic, Node, walk
+from crawler.store.read.sqlite_process import rows_in_time
 from crawler.store.schema.tables import ALL, field_stats, file_tags, loras, tags
 from crawler.store.schema.types import Json, type_of
 
@@ -71,16 +72,29 @@ class Rows:
 
 
 @contextlib.contextmanager
-def search(connection: sa.Connection, asked: Search) -> Iterator[Rows]:
+def search(connection: sa.Connection, asked: Search, *, timeout: float = 0) -> Iterator[Rows]:
     """The rows found, streamed from the database while the block lasts.
 
     Times are aware and in UTC, JSON is decoded. When the block ends, the connection is free again.
 
+    Args:
+        connection: The database.
+        asked: The search.
+        timeout: Seconds that the database may take; 0 means no limit. On SQLite a process of its own
+            runs the statement then, since SQLite cannot be stopped inside one operation.
+
     Raises:
-        UsageError: The limit or the offset is negative or beyond 64 bits.
+        UsageError: The limit or the offset is negative or beyond 64 bits, or the time is up.
         QueryError: A result of the tree's arithmetic is out of range, on PostgreSQL.
     """
     statement = _statement(asked, connection.dialect.name)
+    if timeout and connection.dialect.name == "sqlite":
+        text, path = statement_text(connection, asked), str(connection.engine.url.database)
+        with rows_in_time(path, text, timeout=timeout) as (columns, rows):
+            yield Rows(columns, _decoded(rows, statement, connection.dialect))
+        return
+    if timeout:
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {round(timeout * 1000)}")
     many = asked.limit == 0 or asked.limit > _BATCH
     options = {"yield_per": _BATCH} if many and not asked.count else {}
     with (
@@ -88,6 +102,16 @@ def search(connection: sa.Connection, asked: Search) -> Iterator[Rows]:
         contextlib.closing(connection.execute(statement, execution_options=options)) as result,
     ):
         yield Rows(tuple(result.keys()), (tuple(row) for row in result))
+
+
+def _decoded(
+    rows: Iterable[tuple[Any, ...]], statement: sa.Select[Any], dialect: sa.Dialect
+) -> Iterator[tuple[Any, ...]]:
+    """Rows as the driver returns them, with the values of each column decoded by its type."""
+    types = [column.type.dialect_impl(dialect) for column in statement.selected_columns]
+    decode = [of.result_processor(dialect, None) or (lambda value: value) for of in types]
+    for row in rows:
+        yield tuple(one(value) for one, value in zip(decode, row, strict=True))
 
 
 def statement_text(connection: sa.Connection, asked: Search) -> str:

@@ -2,16 +2,13 @@
 
 The databases enforce this themselves: SQLite with a read-only connection that cannot reach another
 file, PostgreSQL with a read-only transaction. In such a transaction a superuser of PostgreSQL can
-still write files and run programs, so a superuser is first reduced to a role that may only read.
+still write files and run programs, so superusers are refused.
 """
 
 import contextlib
-import math
 import re
 import sqlite3
-import time
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,28 +16,7 @@ import sqlalchemy as sa
 from crawler.errors import QueryError, UsageError
 from crawler.store.connect.db_errors import translated
 from crawler.store.read.search import Rows
-
-#: SQLite checks the time after this many virtual-machine steps, less than 1 ms.
-_STEPS = 10_000
-
-#: What a read-only connection could still do: reach other files, change its own settings.
-_DENIED = frozenset(
-    {
-        sqlite3.SQLITE_ATTACH,
-        sqlite3.SQLITE_DETACH,
-        sqlite3.SQLITE_PRAGMA,
-        sqlite3.SQLITE_SAVEPOINT,
-        sqlite3.SQLITE_TRANSACTION,
-    }
-)
-
-#: Pragmas that only show the schema.
-_SHOWING = frozenset(
-    {
-        *("compile_options", "foreign_key_list", "function_list", "index_info", "index_list"),
-        *("index_xinfo", "table_info", "table_list", "table_xinfo"),
-    }
-)
+from crawler.store.read.sqlite_process import rows_in_time
 
 #: Beginnings of SQLite's names for errors: a refused write, a mistake in the statement.
 _SQLITE_REFUSED = ("SQLITE_READONLY", "SQLITE_AUTH")
@@ -50,13 +26,21 @@ _SQLITE_MISTAKEN = ("SQLITE_ERROR", "SQLITE_MISMATCH", "SQLITE_RANGE", "SQLITE_T
 _POSTGRES_REFUSED = ("25006", "42501", "25001")
 _POSTGRES_TIMEOUT = "57014"
 
-#: A parameter such as $1 without a value; the SQLSTATE is that of a protocol violation.
-_POSTGRES_PARAMETERS = "08P01"
+#: SQLSTATEs and their beginnings that other errors of operation have in common with mistakes: a
+#: parameter such as $1 without a value, a statement beyond the server's limits, too little memory.
+_POSTGRES_MISTAKEN = ("08P01", "54", "53200")
 
-#: The first version of PostgreSQL with the role pg_read_all_data.
-_HAS_READERS = 140_000
+#: The roles that may do more than read: as one of them a statement could read the server's files,
+#: write them, or run programs.
+_POWERFUL = (
+    "SELECT rolname FROM pg_roles WHERE pg_has_role(session_user, oid, 'MEMBER') AND (rolsuper"
+    " OR rolname IN ('pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program'))"
+)
 
-_NO_ROWS = "this statement does not return rows"
+#: Functions that end the work of others of the same role.
+_ENDS_OTHERS = re.compile(r"pg_(?:terminate|cancel)_backend", re.IGNORECASE)
+
+_NO_ROWS = "this statement does not return rows, and sql is read-only"
 
 _PLACE = re.compile(r'near "(.+)": syntax error|no such (?:column|table|function): (\S+)')
 
@@ -79,48 +63,26 @@ def run_sql(engine: sa.Engine, statement: str, *, timeout: float) -> Iterator[Ro
     if found := re.search("[\x00\ud800-\udfff]", statement):
         raise QueryError(f"a statement cannot contain the character {ord(found[0]):#06x}")
     run = _sqlite if engine.dialect.name == "sqlite" else _postgres
-    with translated(engine.url), engine.connect() as connection:
-        driver: Any = connection.connection.driver_connection
-        try:
-            with run(driver, statement, timeout) as rows:
-                yield rows
-        finally:
-            # Its changed settings must not leak to a later user of the connection.
-            connection.invalidate()
+    with translated(engine.url), run(engine, statement, timeout) as rows:
+        yield rows
 
 
 @contextlib.contextmanager
-def _sqlite(driver: sqlite3.Connection, statement: str, timeout: float) -> Iterator[Rows]:
-    until = time.monotonic() + timeout if timeout else math.inf
-    driver.execute("PRAGMA query_only = ON")
-    # Stored text may be invalid UTF-8.
-    driver.text_factory = lambda data: data.decode(errors="replace")
-    driver.set_authorizer(_authorize)
-    # Also without a timeout: Ctrl-C is handled only at these checks.
-    driver.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
+def _sqlite(engine: sa.Engine, statement: str, timeout: float) -> Iterator[Rows]:
     try:
-        cursor = driver.execute(statement)
-        if cursor.description is None:
-            raise QueryError(_NO_ROWS)
-        yield Rows(_names(cursor.description), iter(cursor))
+        path = str(engine.url.database)
+        with rows_in_time(path, statement, timeout=timeout) as (columns, rows):
+            if not columns:
+                raise QueryError(_NO_ROWS)
+            yield Rows(columns, rows)
     except sqlite3.Error as error:
-        name = getattr(error, "sqlite_errorname", "") or "SQLITE_ERROR"
+        name = error.sqlite_errorname
         if name.startswith(_SQLITE_REFUSED):
             raise _refused(error) from error
-        if name == "SQLITE_INTERRUPT":
-            if time.monotonic() <= until:
-                # Ctrl-C arrived during the check of the time, and the driver swallowed it.
-                raise KeyboardInterrupt from error
-            raise _late(timeout) from error
         if not name.startswith(_SQLITE_MISTAKEN):
             raise
         place = _place(str(error), statement)
         raise QueryError(str(error), text=statement, start=place.start, end=place.stop) from error
-
-
-def _authorize(action: int, first: str | None, *_: str | None) -> int:
-    denied = action in _DENIED and not (action == sqlite3.SQLITE_PRAGMA and first in _SHOWING)
-    return sqlite3.SQLITE_DENY if denied else sqlite3.SQLITE_OK
 
 
 def _place(message: str, statement: str) -> slice:
@@ -134,58 +96,82 @@ def _place(message: str, statement: str) -> slice:
 
 
 @contextlib.contextmanager
-def _postgres(driver: Any, statement: str, timeout: float) -> Iterator[Rows]:
+def _postgres(engine: sa.Engine, statement: str, timeout: float) -> Iterator[Rows]:
     import psycopg  # noqa: PLC0415 - an extra; here it is there, since a connection is open
 
-    driver.rollback()
-    driver.read_only = True
-    try:
-        cursor = driver.cursor()
-        if (
-            driver.info.parameter_status("is_superuser") == "on"
-            and driver.info.server_version >= _HAS_READERS
-        ):
-            cursor.execute("SET LOCAL ROLE pg_read_all_data")
-        milliseconds = str(round(timeout * 1000))
-        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [milliseconds])
-        # A stream is a prepared statement, which PostgreSQL limits to one statement.
-        stream = cursor.stream(statement)
-        first = next(stream, None)
-        if first is None:
-            yield Rows(_described(driver, statement), iter(()))
-        else:
-            yield Rows(_names(cursor.description), chain([first], stream))
-    except psycopg.Error as error:
-        state = error.sqlstate
-        if state in _POSTGRES_REFUSED:
-            raise _refused(error) from error
-        if state == _POSTGRES_TIMEOUT:
-            raise _late(timeout) from error
-        if isinstance(error, psycopg.OperationalError) and state != _POSTGRES_PARAMETERS:
-            raise sa.exc.DBAPIError(statement, None, error) from error
-        message = error.diag.message_primary if state else _NO_ROWS
-        place = error.diag.statement_position
-        start = int(place) - 1 if place else None
-        raise QueryError(message or str(error), text=statement, start=start) from error
+    if found := _ENDS_OTHERS.search(statement):
+        raise UsageError(f"{found[0]} ends the work of others; lora-crawl sql only reads")
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        try:
+            driver.rollback()
+            driver.read_only = True
+            cursor = driver.cursor()
+            _demand_reader(cursor, engine)
+            milliseconds = str(round(timeout * 1000))
+            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [milliseconds])
+            columns = _described(driver, statement)
+            # A stream is a prepared statement, which PostgreSQL limits to one statement.
+            yield Rows(columns, cursor.stream(statement))
+        except psycopg.Error as error:
+            raise _postgres_error(error, statement, timeout) from error
+        finally:
+            # Its changed settings must not leak to a later user of the connection.
+            connection.invalidate()
+
+
+def _demand_reader(cursor: Any, engine: sa.Engine) -> None:
+    """Raise UsageError if the session can become a role that may do more than read.
+
+    A nested statement can take back every right that a session has given up.
+    """
+    row = cursor.execute(_POWERFUL).fetchone()
+    if row is not None:
+        database = str(engine.url.database).replace('"', '""')
+        raise UsageError(
+            f"sql does not run with the rights of {row[0]}, which reach beyond this database; as a"
+            " superuser make a role that only reads, and name it in --db:\n"
+            "CREATE ROLE reader LOGIN; GRANT pg_read_all_data TO reader;"
+            f' GRANT CONNECT ON DATABASE "{database}" TO reader;'
+        )
 
 
 def _described(driver: Any, statement: str) -> tuple[str, ...]:
-    """The columns of a statement that returned no rows; a stream does not give them."""
-    driver.pgconn.prepare(b"", statement.encode())
-    columns = driver.pgconn.describe_prepared(b"")
+    """The columns of a statement, which is not run: one without columns may do anything."""
+    from psycopg.pq import ExecStatus  # noqa: PLC0415 - an extra
+
+    results = [driver.pgconn.prepare(b"", statement.encode())]
+    if results[0].status == ExecStatus.COMMAND_OK:
+        results.append(driver.pgconn.describe_prepared(b""))
+    failed = next((one for one in results if one.status != ExecStatus.COMMAND_OK), None)
+    if failed is not None:
+        from psycopg.errors import error_from_result  # noqa: PLC0415 - an extra
+
+        raise error_from_result(failed)
+    columns = results[1]
+    if not columns.nfields:
+        raise QueryError(_NO_ROWS)
     return tuple(columns.fname(number).decode() for number in range(columns.nfields))
 
 
-def _names(description: Sequence[Sequence[Any]]) -> tuple[str, ...]:
-    return tuple(str(column[0]) for column in description)
+def _postgres_error(error: Any, statement: str, timeout: float) -> Exception:
+    """The error to raise for one of psycopg."""
+    import psycopg  # noqa: PLC0415 - an extra
+
+    state = error.sqlstate or ""
+    if state in _POSTGRES_REFUSED:
+        return _refused(error)
+    if state == _POSTGRES_TIMEOUT:
+        return UsageError(f"no answer within {timeout:g} s; simplify it or give a longer --timeout")
+    mistaken = state.startswith(_POSTGRES_MISTAKEN)
+    if isinstance(error, psycopg.OperationalError) and not mistaken:
+        return sa.exc.DBAPIError(statement, None, error)
+    message = error.diag.message_primary if state else _NO_ROWS
+    place = error.diag.statement_position
+    start = int(place) - 1 if place else None
+    return QueryError(message or str(error), text=statement, start=start)
 
 
 def _refused(error: Exception) -> UsageError:
     message = str(error).strip().splitlines()[0]
     return UsageError(f"the database refuses this: {message}; lora-crawl sql only reads")
-
-
-def _late(timeout: float) -> UsageError:
-    return UsageError(
-        f"no answer within {timeout:g} s; simplify the statement or give a longer --timeout"
-    )

@@ -17,6 +17,7 @@ from crawler.cli.output.safe import visible
 from crawler.store.schema.fields import FIELDS
 from tests.cli.conftest import HOSTILE_NAME
 from tests.cli.headers import Run
+from tests.stored import as_user
 
 
 def ids(stdout: str) -> list[int]:
@@ -200,7 +201,7 @@ def test_the_statement_is_ready_to_paste(run: Run, database: str, backend: str) 
             assert connection.execute(statement).fetchall() == [(5, 64), (6, 128)]
         connection.close()
     else:
-        result = run("sql", "-", "--db", database, text=statement)
+        result = run("sql", "-", "--db", as_user(database, "reader"), text=statement)
         assert result.stdout == "file_id\tnetwork_dim\n5\t64\n6\t128\n"
 
 

@@ -5,7 +5,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import sqlalchemy as sa
+
 from tests.cli.headers import Run
+from tests.stored import as_user
+
+
+@pytest.fixture
+def database(database: str) -> str:
+    """The usual one, opened as a role that only reads."""
+    return as_user(database, "reader")
 
 
 def test_rows_of_any_table(run: Run, database: str) -> None:
@@ -60,6 +70,17 @@ def test_a_statement_that_takes_too_long(run: Run, database: str) -> None:
     )
     result = run("sql", endless, "--timeout", "0.2", "--db", database)
     assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_a_superuser_is_told_how_to_make_a_reader(run: Run, engine: sa.Engine) -> None:
+    place = engine.url.render_as_string(hide_password=False)
+    result = run("sql", "select 1 as a", "--db", place)
+    if engine.dialect.name == "sqlite":
+        assert result.stdout == "a\n1\n"
+        return
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "CREATE ROLE reader LOGIN; GRANT pg_read_all_data TO reader;" in result.stderr
+    assert run("query", "--db", place).exit_code == 0
 
 
 def test_an_overlong_statement(run: Run, database: str) -> None:

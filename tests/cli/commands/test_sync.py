@@ -11,6 +11,7 @@ import pytest
 
 from crawler.sandbox import Catalogue, Changes, Faults, Sandbox
 from tests.cli.headers import Run
+from tests.stored import as_user
 
 DONE, USAGE, NO_DATABASE, WORK_LEFT = 0, 2, 3, 4
 
@@ -187,7 +188,8 @@ def test_a_database_takes_from_one_api_and_a_mistyped_address_is_none(
 def test_only_some_models_can_be_asked_for(run: Run, sandbox: Sandbox, database_url: str) -> None:
     words = ("sync", "--api-url", sandbox.url, "--rate", "0", "--db", database_url)
     assert run(*words, "--limit", "2").exit_code == DONE
-    listed = run("sql", "select model_id from models order by 1", "--db", database_url, "-q")
+    reader = as_user(database_url, "reader")
+    listed = run("sql", "select model_id from models order by 1", "--db", reader, "-q")
     first = listed.stdout.split()[1]
 
     told = run(*words, "--model", first, "--model", "2147483000")

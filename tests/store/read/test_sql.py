@@ -1,19 +1,25 @@
 """A person's own statement: read, bounded, and never a write."""
 
+import os
 import signal
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
 
 from crawler.errors import QueryError, UsageError
-from crawler.store.connect.database import open_for_reading
+from crawler.query.parser import parse
+from crawler.store.connect.database import open_for_reading, open_for_writing
+from crawler.store.read.search import Search, search
 from crawler.store.read.sql import run_sql
+from crawler.store.schema.fields import BY_NAME
 from crawler.store.schema.tables import loras
+from tests.stored import as_user
 
 #: Runs for ever on both databases.
 ENDLESS = (
@@ -22,19 +28,25 @@ ENDLESS = (
 
 
 @pytest.fixture
-def filled(engine: sa.Engine) -> sa.Engine:
+def filled(engine: sa.Engine) -> Iterator[sa.Engine]:
     """An engine that could write: the guards must hold on it too."""
     values = {"version_id": 1, "model_id": 1, "site": "civitai", "outcome": "decoded"}
     with engine.begin() as connection:
         row = {"attempts": 1, "optimizer": "100% ä", **values}
         connection.execute(loras.insert(), [{"file_id": number, **row} for number in range(1200)])
-    return engine
+    opened = open_for_writing(place(engine, "writer"))
+    yield opened
+    opened.dispose()
+
+
+def place(engine: sa.Engine, role: str) -> str:
+    return as_user(engine.url.render_as_string(hide_password=False), role)
 
 
 @pytest.fixture
 def reader(filled: sa.Engine) -> Iterator[sa.Engine]:
     """What the command uses."""
-    opened = open_for_reading(filled.url)
+    opened = open_for_reading(place(filled, "reader"))
     yield opened
     opened.dispose()
 
@@ -141,6 +153,8 @@ ELSEWHERE = {
         "SELECT lo_creat(1)",
         "DO $$ BEGIN DELETE FROM loras; END $$",
         "SELECT $1",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()",
+        "SELECT set_config('role', 'postgres', true)",
     ),
 }
 
@@ -151,6 +165,23 @@ def test_nothing_else_is_reached(filled: sa.Engine, tmp_path: Path) -> None:
             answer(filled, statement.format(folder=tmp_path))
     assert not (tmp_path / "other").exists()
     assert count(filled) == 1200
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_a_role_that_may_do_more_than_read_is_refused(engine: sa.Engine) -> None:
+    name = f"r{uuid4().hex}"
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE ROLE {name} LOGIN")
+        connection.exec_driver_sql(f"GRANT pg_read_all_data, pg_read_server_files TO {name}")
+    try:
+        for role in (name, str(engine.url.username)):
+            opened = open_for_reading(place(engine, role))
+            with pytest.raises(UsageError, match="CREATE ROLE reader"):
+                answer(opened, "SELECT 1")
+            opened.dispose()
+    finally:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"DROP ROLE {name}")
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
@@ -188,14 +219,50 @@ def test_the_time_is_bounded(reader: sa.Engine) -> None:
     assert time.monotonic() - begin < 10
 
 
+#: One operation that takes minutes.
+SLOW = {
+    "sqlite": "SELECT instr(zeroblob(30000000), CAST(zeroblob(15000000) || x'01' AS BLOB))",
+    "postgresql": "SELECT count(*) FROM generate_series(1, 100000000000)",
+}
+
+
+def test_the_time_is_bounded_inside_one_operation_too(reader: sa.Engine) -> None:
+    with pytest.raises(UsageError, match=r"no answer within 0\.2 s"):
+        answer(reader, SLOW[reader.dialect.name], timeout=0.2)
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_a_search_is_bounded_inside_one_operation_too(filled: sa.Engine) -> None:
+    pattern, text = "%" + "a" * 11_000 + "b", "a" * 5_000_000
+    with filled.begin() as connection:
+        connection.execute(loras.update().where(loras.c.file_id == 7).values(optimizer=text))
+    asked = Search(tree=parse([f"optimizer like '{pattern}'"], BY_NAME))
+    late = pytest.raises(UsageError, match="no answer within")
+    with filled.connect() as connection, late, search(connection, asked, timeout=0.2) as found:
+        list(found.rows)
+
+
+TOO_MUCH = {
+    "sqlite": ("SELECT zeroblob(1000000000)", "SELECT hex(zeroblob(50000000))"),
+    "postgresql": ("SELECT lpad('x', 1000000000)", "SELECT repeat('ab', 1000000000)"),
+}
+
+
+def test_too_much_is_a_mistake_of_the_statement(reader: sa.Engine) -> None:
+    for statement in (*TOO_MUCH[reader.dialect.name], f"SELECT {'NOT ' * 200_000} true"):
+        with pytest.raises(QueryError):
+            answer(reader, statement)
+
+
 @pytest.mark.parametrize("timeout", [0, 60])
 def test_an_interrupt_ends_it(reader: sa.Engine, timeout: float) -> None:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+    # As from a terminal: the system chooses a thread that can take it.
+    timer = threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT])
     timer.start()
     try:
         with pytest.raises(KeyboardInterrupt):
-            answer(reader, ENDLESS, timeout=timeout)
+            answer(reader, SLOW[reader.dialect.name], timeout=timeout)
     finally:
         timer.join()
         signal.signal(signal.SIGINT, before)
