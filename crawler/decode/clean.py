@@ -36,14 +36,31 @@ MAX_QUOTE_CHARS = 80
 #: Unix seconds between which a training can have happened: the years 2000 to 2099.
 MIN_SECONDS, MAX_SECONDS = 946_684_800, 4_102_444_800
 
-#: How trainers write that a value is not set: Python's None as text, and how tools rewrite it.
-ABSENT = frozenset({"", "None", "null", "N/A"})
+#: How trainers and tools write that a value is not set, in lower case. `none` is not among them: in
+#: lower case it is a value, as in `ss_weighting_scheme`.
+_ABSENT = frozenset({"", "null", "n/a", "undefined", "unknown"})
+
+#: Longest spelling of an absent value, in characters, with blanks around it.
+_MAX_ABSENT_CHARS = 32
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
 _HEX = re.compile("[0-9a-fA-F]{4,128}")
 _NOT_FINITE = frozenset({"nan", "inf", "infinity"})
 _TRUTH = {"True": True, "true": True, "1": True, "False": False, "false": False, "0": False}
+
+
+def is_absent(raw: str) -> bool:
+    """Whether the text says that a value is not set, as `N/A` and Python's `None` do."""
+    if len(raw) > _MAX_ABSENT_CHARS:
+        return False
+    spelt = raw.strip()
+    return spelt == "None" or spelt.casefold() in _ABSENT
+
+
+def given(metadata: Mapping[str, str]) -> Mapping[str, str]:
+    """The metadata without the keys that have no value."""
+    return {key: value for key, value in metadata.items() if not is_absent(value)}
 
 
 def text(raw: str) -> str:
@@ -91,7 +108,7 @@ def string(value: object) -> str | None:
         return None
     if not isinstance(value, str):
         raise UnreadableError(problems.NOT_TEXT, f"{quote(value)} is not text")
-    if value in ABSENT:
+    if is_absent(value):
         return None
     if len(value) > MAX_TEXT_CHARS:
         raise UnreadableError(
@@ -143,7 +160,7 @@ def _number(value: object) -> int | float | Decimal | None:
     if spelt is None:
         return None
     if isinstance(spelt, str):
-        if spelt in ABSENT:
+        if is_absent(spelt):
             return None
         if len(spelt) <= MAX_NUMBER_CHARS and _NUMBER.fullmatch(spelt):
             return Decimal(spelt)
@@ -170,7 +187,7 @@ def boolean(value: object) -> bool | None:
     if value is None or isinstance(value, bool):
         return value
     spelt = value.strip() if isinstance(value, str) else quote(value)[1:-1]
-    if spelt in ABSENT:
+    if is_absent(spelt):
         return None
     if spelt not in _TRUTH:
         raise UnreadableError(
@@ -185,7 +202,7 @@ def moment(value: object) -> datetime | None:
     Raises:
         UnreadableError: `not_a_time`, or `out_of_range` for years outside 2000 to 2099.
     """
-    if value is None or (isinstance(value, str) and value.strip() in ABSENT):
+    if value is None or (isinstance(value, str) and is_absent(value)):
         return None
     try:
         seconds = number(value)
@@ -214,31 +231,48 @@ def hexadecimal(value: object) -> str | None:
     return spelt
 
 
-# Starts that only paths have: a drive, a share, the root, home, `.` or `..`, a file URL.
-_LOCAL = re.compile(r"(?:[A-Za-z]:[\\/]|\\\\|/|~[\\/]|\.{1,2}[\\/]|file:/+)[^\\/]")
+# Starts that only paths have: a drive, a share, the root, a home, `.` or `..`, a URL.
+_LOCAL = re.compile(r"(?:[A-Za-z]:[\\/]|\\\\|/|~\w*[\\/]|\.{1,2}[\\/]|file:/+)[^\\/]")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 #: A repository on the Hugging Face Hub, `owner/name`; with the suffix of a file it is a path.
-_HUB = re.compile(r"[\w.-]{1,96}/(?!.*\.(?:safetensors|ckpt|pt|bin|gguf)$)[\w.-]{1,96}")
+_HUB = re.compile(
+    r"[\w.-]{1,96}/(?!.*\.(?:safetensors|ckpt|pth?|sft|bin|gguf)$)[\w.-]{1,96}", re.IGNORECASE
+)
 
 
 def is_local(text: str) -> bool:
-    """Whether the text is certainly a path."""
+    """Whether the text is certainly a path on a disk."""
     return _LOCAL.match(text) is not None
 
 
 def base_name(path: str) -> str:
-    """The last part of a path on any system; the whole text when it has no folders."""
+    """The last part of a path on any system, or of a URL; the whole text when it has no folders."""
+    if _URL.match(path):
+        path = re.split("[?#]", path, maxsplit=1)[0]
     return re.split(r"[\\/]", path.rstrip("\\/ "))[-1]
 
 
 def model_name(value: object) -> str | None:
-    """The name of a model: a Hub id as it is, or the last part of a path.
+    """The name of a model: a Hub id as it is, or the last part of a path or a URL.
 
     Raises:
         UnreadableError: `not_text` or `too_long`.
     """
     text = string(value)
     if text is None or (_HUB.fullmatch(text) and not is_local(text)):
+        return text
+    return base_name(text) or None
+
+
+def file_name(value: object) -> str | None:
+    """The name of a file: the last part of a path that starts at a root, or the text as it is.
+
+    Raises:
+        UnreadableError: `not_text` or `too_long`.
+    """
+    text = string(value)
+    if text is None or not (is_local(text) or _URL.match(text)):
         return text
     return base_name(text) or None
 

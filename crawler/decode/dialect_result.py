@@ -33,6 +33,7 @@ class DialectResult:
         tags: Directory name -> tag -> count.
         used: Metadata keys that the other attributes hold completely; all others are kept as text.
         rewritten: Metadata key -> the text to keep instead of the original one.
+        settings: Values without a column that are more than text.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -42,6 +43,7 @@ class DialectResult:
     problems: tuple[Problem, ...] = ()
     used: frozenset[str] = frozenset()
     rewritten: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def problem(code: str, where: str, detail: str) -> Problem:

@@ -154,7 +154,7 @@ def read_key(
     if raw is None:
         return None
     before = len(problems)
-    value = None if raw.strip() in clean.ABSENT else take(read_json, raw, where, problems)
+    value = None if clean.is_absent(raw) else take(read_json, raw, where, problems)
     if value is not None:
         value = take(shape, value, where, problems)
     if len(problems) == before:

@@ -29,7 +29,7 @@ _OF_NOTHING = hashlib.sha256(b"").hexdigest()
 
 def _base(value: str) -> str | None:
     """`stable-diffusion-xl-v1-base/lora` is an adapter for `stable-diffusion-xl-v1-base`."""
-    return clean.string(value.removesuffix("/lora"))
+    return clean.model_name(value.removesuffix("/lora"))
 
 
 def _commit(value: str) -> str | None:

@@ -8,7 +8,7 @@ All of it is pure, and nothing raises: whatever cannot be read becomes a Problem
 """
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from crawler.decode import clean, effort, modelspec
 from crawler.decode.contradictions import disagreements
@@ -21,6 +21,7 @@ from crawler.decode.dialects import (
     merge_tool,
     musubi,
     onetrainer,
+    plain,
     simpletuner,
     traintrain,
 )
@@ -64,18 +65,18 @@ class Dialect(Protocol):
         """The metadata as typed values. Never raises."""
 
 
-#: The first that matches reads the metadata. Trainers that write sd-scripts' keys beside keys of their
-#: own come before it.
+#: Of the trainers the first that matches reads the metadata. Those that write sd-scripts' keys beside
+#: keys of their own come before it.
 DIALECTS: tuple[Dialect, ...] = (
     traintrain,
     cloneofsimo,
-    merge_tool,
     onetrainer,
     aitoolkit,
     simpletuner,
     musubi,
     kohya,
     diffusers,
+    plain,
 )
 
 
@@ -83,10 +84,7 @@ def decode(header: Header) -> Decoded:
     """Everything that a header contains, typed. Never raises."""
     metadata = header.metadata or {}
     weights, weight_problems = read_weights(header)
-    dialect = next((one for one in DIALECTS if one.matches(metadata)), None)
-    # A file of an unknown trainer may have keys of sd-scripts.
-    read = dialect.read(metadata) if dialect else kohya_keys.read(metadata, None)
-    result = modelspec.fill(read, metadata)
+    result = modelspec.fill(_read(metadata), metadata)
     other, other_problems = _other_settings(metadata, result)
     derived, effort_problems = effort.derive(result.values, result.datasets, weights)
     recipe = Recipe(**{**result.values, **derived, "other_settings": other})
@@ -110,11 +108,21 @@ def decode(header: Header) -> Decoded:
     )
 
 
+def _read(metadata: Mapping[str, str]) -> DialectResult:
+    """The metadata by the first dialect that matches. A key without a value is no sign of a trainer."""
+    if merge_tool.matches(metadata):  # these also differ in what they leave empty
+        return merge_tool.read(metadata)
+    given = clean.given(metadata)
+    dialect = next((one for one in DIALECTS if one.matches(given)), None)
+    # A file of an unknown trainer may have keys of sd-scripts.
+    return dialect.read(metadata) if dialect else kohya_keys.read(metadata, None)
+
+
 def _other_settings(
     metadata: Mapping[str, str], result: DialectResult
-) -> tuple[Mapping[str, str] | None, list[Problem]]:
-    """The metadata that no column holds, as text by key; None when there is none."""
-    other: dict[str, str] = {}
+) -> tuple[Mapping[str, Any] | None, list[Problem]]:
+    """The metadata that no column holds, nearly all as text by key; None when there is none."""
+    other: dict[str, Any] = dict(result.settings)
     left_out: list[str] = []
     room = MAX_SETTINGS_CHARS
     for key, raw in metadata.items():

@@ -54,7 +54,9 @@ def test_json_value_ends_at_its_depth() -> None:
 
 
 @pytest.mark.parametrize("reader", READERS)
-@pytest.mark.parametrize("absent", [None, "", "None", "null", "N/A"])
+@pytest.mark.parametrize(
+    "absent", [None, "", "  ", "None", "null", "NULL", "N/A", " n/a ", "unknown", "undefined"]
+)
 def test_absent_is_none_without_a_problem(
     reader: Callable[[Any], object], absent: str | None
 ) -> None:

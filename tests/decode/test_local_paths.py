@@ -22,6 +22,8 @@ ONETRAINER = Path(__file__).parent / "golden" / "onetrainer"
         ("~/kelp.safetensors", "kelp.safetensors"),
         ("./models/kelp.safetensors", "kelp.safetensors"),
         ("file:///home/mira/kelp", "kelp"),
+        ("~mira/models/kelp.safetensors", "kelp.safetensors"),
+        ("..\\models\\kelp.ckpt", "kelp.ckpt"),
     ],
 )
 def test_of_a_path_its_last_part_is_kept(path: str, name: str) -> None:
@@ -37,6 +39,11 @@ def test_of_a_path_its_last_part_is_kept(path: str, name: str) -> None:
         ("kelp-base", "kelp-base"),
         ("models/kelp.safetensors", "kelp.safetensors"),
         ("a/b/c", "c"),
+        ("models\\kelp.gguf", "kelp.gguf"),
+        ("checkpoints/kelp.SFT", "kelp.SFT"),
+        ("https://hub.example/harbour/kelp", "kelp"),
+        ("https://site.example/api/download/77?token=not-to-be-seen#x", "77"),
+        ("s3://bucket/models/kelp.safetensors", "kelp.safetensors"),
         ("", None),
         ("/", None),
         (None, None),
@@ -54,6 +61,26 @@ def test_other_texts_are_no_paths(text: str) -> None:
 @given(st.text())
 def test_a_last_part_has_no_folders(path: str) -> None:
     assert not set("/\\") & set(base_name(path))
+
+
+@pytest.mark.parametrize(
+    "path", ["/home/mira/kelp", "E:\\mira\\kelp", "https://mira.example/a/kelp"]
+)
+def test_a_column_of_a_name_has_no_folders(path: str) -> None:
+    keys = ("base_model_version", "sd_model_name", "vae_name", "output_name")
+    metadata = {f"ss_{key}": path for key in keys} | {"ss_network_module": "somebody.else"}
+    recipe = decode(header_of({"metadata": metadata})).recipe
+    assert {getattr(recipe, key) for key in keys} == {"kelp"}
+
+    spec = {"modelspec.architecture": f"{path}/lora", "ss_sd_scripts_commit_hash": "ab" * 20}
+    assert decode(header_of({"metadata": spec})).recipe.base_model_version == "kelp"
+    model = {"mflux_version": "1.0", "model": path}
+    assert decode(header_of({"metadata": model})).recipe.base_model_version == "kelp"
+
+
+def test_a_name_of_an_output_may_have_a_slash() -> None:
+    recipe = decode(header_of({"metadata": {"ss_output_name": "kelp/forest"}})).recipe
+    assert recipe.output_name == "kelp/forest"
 
 
 def test_paths_are_found_wherever_they_are() -> None:

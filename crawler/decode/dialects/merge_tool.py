@@ -4,13 +4,15 @@
   MINIMUM, and `modelspec.merged_from` unless `--no_metadata` is given. A rank that differs between
   layers is `Dynamic`. `svd_merge_lora` writes `conv_dim` as a number, training always as text.
 - `extract_lora_from_models` and its relatives: the same six keys with `{}` as arguments; training
-  writes no arguments when there are none.
+  writes no arguments when there are none. Those of kohya_ss write `N/A` as the number of images, or
+  the rank as `ss_network_rank`.
 - `resize_lora`, `extract_lora_from_dylora`: a comment. A file that still has the keys of its trainer
   belongs to that trainer, with the former rank in `original_dim`.
-- SuperMerger: the keys of the first LoRA with `sshs_ratio` and `sshs_blocks`, or SUPERMERGER alone.
-- Tools that merge checkpoints, such as A1111: `sd_merge_models`, `sd_merge_recipe`.
+- Others name what they merged or extracted: keys that `_MADE` describes. Many of them copy the keys of
+  the first LoRA: SuperMerger, soups of checkpoints.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -37,46 +39,68 @@ SUPERMERGER = frozenset(
     {*MINIMUM, "ss_sd_model_name", "ss_output_name", "ss_mixed_precision"} - {"ss_network_args"}
 )
 
-#: Keys that only merge tools write.
-_MERGED = frozenset({"sshs_ratio", "sshs_blocks", "sd_merge_models", "sd_merge_recipe"})
+#: Keys that name the sources of a file or their shares: `sshs_ratio` and `sshs_cp0` of SuperMerger,
+#: `sd_merge_models` of A1111, `ss_soup_ingredients`, `ss_extracted_from`, `model_spec.base_lora` of SD.Next.
+_MADE = re.compile(
+    r"sshs_(?:ratio|blocks|cp[0-9]+)|model_spec\.base_lora|(?:.*[._])?(?:"
+    r"merged?_(?:from|loras?|models?|params|ratios?|recipe|sources?|weights)|"
+    r"soup_ingredients|mecha_recipe|extracted_(?:from|base))"
+)
 
-#: Every training by sd-scripts writes one of these keys.
-_TRAINED = frozenset({"ss_num_train_images", "ss_sd_scripts_commit_hash"})
+#: Every training writes one of these keys.
+_TRAINED = frozenset(
+    {
+        "ss_num_train_images", "ss_num_train_items", "ss_sd_scripts_commit_hash",
+        "ss_learning_rate", "ss_steps", "ss_max_train_steps",
+    }
+)  # fmt: skip
+
+#: Keys that describe the file itself. All others are those of the first LoRA that was merged.
+_OWN = MINIMUM | {
+    "ss_network_rank", "ss_base_model_name", "ss_output_name",
+    "ss_sd_model_name", "ss_sd_model_hash", "ss_new_sd_model_hash",
+}  # fmt: skip
 
 
 def matches(metadata: Mapping[str, str]) -> bool:
     """Whether one of these tools certainly made the file."""
-    if metadata.get("modelspec.merged_from", "") not in clean.ABSENT:
+    given = clean.given(metadata)
+    if any(_MADE.fullmatch(key) for key in given):
         return True
-    if not _MERGED.isdisjoint(metadata):
-        return True
-    if not FOREIGN_KEYS.isdisjoint(metadata):
+    if not FOREIGN_KEYS.isdisjoint(given) or not _TRAINED.isdisjoint(given):
         return False
-    return _is_resized(metadata) or _is_made(metadata)
+    return (
+        "ss_network_rank" in given
+        or "ss_num_train_images" in metadata
+        or _is_resized(given)
+        or _is_made(metadata)
+    )
 
 
 def read(metadata: Mapping[str, str]) -> DialectResult:
-    """Read the few keys that such tools share with sd-scripts.
+    """Read the few keys that such tools share with sd-scripts, and none of a training.
 
-    The module does not give the algorithm: merge tools keep or invent it and drop its arguments.
-    Only an extracted file is certain to be a `networks.lora` without arguments.
+    Without arguments the module does not give the algorithm: merge tools keep or invent it.
     """
-    reading = kohya_keys.read(metadata, Trainer.MERGE_TOOL)
-    if _args(metadata) == {}:
-        return reading
-    return replace(reading, values={**reading.values, "network_algo": None})
+    own = {key: value for key, value in metadata.items() if key in _OWN}
+    if _is_resized(metadata):
+        own["ss_training_comment"] = metadata["ss_training_comment"]
+    reading = kohya_keys.read(own, Trainer.MERGE_TOOL)
+    unknown = dict.fromkeys(["network_dropout"])  # extracting tools write one all the same
+    if not isinstance(_args(metadata), dict):
+        unknown["network_algo"] = None
+    return replace(reading, values={**reading.values, **unknown})
 
 
 def _is_resized(metadata: Mapping[str, str]) -> bool:
-    """Whether a comment names a former rank, and no keys of a training or a base model exist."""
-    trained = not _TRAINED.isdisjoint(metadata) or "ss_v2" in metadata
+    """Whether a comment names a former rank, and no key of a base model exists."""
     former_rank, _ = split_comment(metadata.get("ss_training_comment"))
-    return not trained and former_rank is not None
+    return "ss_v2" not in metadata and former_rank is not None
 
 
 def _is_made(metadata: Mapping[str, str]) -> bool:
     """Whether all keys describe a network, in a form that training does not write."""
-    if "ss_network_module" not in metadata or not _TRAINED.isdisjoint(metadata):
+    if "ss_network_module" not in metadata:
         return False
     keys = {key for key in metadata if key.startswith("ss_")}
     if "ss_mixed_precision" in keys:

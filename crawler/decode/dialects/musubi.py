@@ -6,6 +6,8 @@ It writes sd-scripts' keys. Its datasets are folders or lists, without subsets a
 """
 
 import dataclasses
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,23 +21,18 @@ from crawler.model import Dataset, Directory, Problem, Trainer
 
 _PACKAGE = "musubi_tuner."
 
-#: Modules that sd-scripts does not have.
-_MODULES = frozenset(
-    f"networks.{name}"
-    for name in (
-        "lora_wan", "lora_framepack", "lora_flux_2", "lora_qwen_image", "lora_zimage",
-        "lora_hv_1_5", "lora_kandinsky", "lora_hidream_o1", "lora_ideogram4", "lora_krea2",
-    )
-)  # fmt: skip
+#: Modules that sd-scripts does not have, with their variants such as `networks.lora_qwen_image_21`.
+_MODULES = re.compile(
+    r"networks\.lora_(?:wan|framepack|flux_2|qwen_image|zimage|hv_1_5|kandinsky|hidream_o1|"
+    r"ideogram4|krea2|ernie_image|mage_flow|minimax_h3|ltx2)(?:_\w+)?"
+)
 
-#: Bases that sd-scripts does not train. Modules such as `networks.lora` are common to both.
-_BASES = frozenset(
-    {
-        "hunyuan_video", "hunyuan_video_1_5", "wan", "framepack", "flux_kontext", "flux_2_dev",
-        "flux_2_klein_4b", "flux_2_klein_9b", "qwen_image", "qwen_image_edit", "kandinsky5",
-        "z_image", "hidream_o1_image", "ideogram4", "krea2",
-    }
-)  # fmt: skip
+#: Bases that sd-scripts does not train, with their variants such as `qwen_image_layered`. Modules such
+#: as `networks.lora` are common to both.
+_BASES = re.compile(
+    r"(?:hunyuan_video|wan|framepack|flux_kontext|flux_2|qwen_image|kandinsky5|z_image|"
+    r"hidream_o1_image|ideogram4|krea2|ernie_image|mage_flow|minimax_h3|ltx2)(?:_\w+)?"
+)
 
 #: Settings that name where the images or clips of a dataset are; the first one given counts.
 _SOURCES = ("image_directory", "image_jsonl_file", "video_directory", "video_jsonl_file")
@@ -48,9 +45,10 @@ def matches(metadata: Mapping[str, str]) -> bool:
     if "ss_num_train_items" in metadata:
         return True
     module = metadata.get("ss_network_module", "")
-    if module.removeprefix(_PACKAGE) in _MODULES:
+    if _MODULES.fullmatch(module.removeprefix(_PACKAGE)):
         return True
-    return bool(module) and metadata.get("ss_base_model_version") in _BASES
+    base = metadata.get("ss_base_model_version", "")
+    return module.startswith(("networks.", _PACKAGE)) and _BASES.fullmatch(base) is not None
 
 
 def read(metadata: Mapping[str, str]) -> DialectResult:
@@ -106,13 +104,27 @@ def _shared(datasets: Sequence[Dataset]) -> Mapping[str, None]:
 def _counts(
     datasets: Sequence[Dataset], directories: Sequence[Directory], items: int | None
 ) -> Mapping[str, Any]:
-    """Distinct images, if all datasets hold images and have the same number of repeats.
+    """Distinct images, if all datasets hold images and use each folder equally often.
 
-    A video gives one or more clips, so the number of clips says nothing about videos.
+    A folder listed at several resolutions is one set of images. A video gives one or more clips, so the
+    number of clips says nothing about videos.
     """
-    repeats = {directory.repeats for directory in directories}
-    each = next(iter(repeats)) if len(repeats) == 1 else None
     images = all(_source(dataset.settings or {}) in _SOURCES[:2] for dataset in datasets)
-    if not images or items is None or items <= 0 or not each or each < 0 or items % each:
+    if not images or items is None or items <= 0:
+        return {}
+    listed: Counter[tuple[Any, ...]] = Counter()
+    repeats: Counter[tuple[str, int]] = Counter()
+    for dataset, directory in zip(datasets, directories, strict=True):
+        if directory.repeats is None or directory.repeats <= 0:
+            return {}
+        if not directory.name and len(datasets) > 1:
+            return {}  # a path that ends in a slash leaves no name
+        resolution = dataset.resolution_width, dataset.resolution_height
+        # A second folder of the same name and resolution is another folder: only names are recorded.
+        same = directory.name, listed[directory.name, resolution]
+        listed[directory.name, resolution] += 1
+        repeats[same] += directory.repeats
+    each = repeats.popitem()[1]
+    if any(times != each for times in repeats.values()) or items % each:
         return {}
     return {"image_count": items // each, "mean_repeats": float(each)}

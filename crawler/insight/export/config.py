@@ -168,7 +168,7 @@ def _output(draft: Draft) -> list[Option]:
         text = clean.text(draft.metadata.get(f"modelspec.{name}", ""))[: clean.MAX_TEXT_CHARS]
         # sd-scripts makes up such a title by itself.
         made_up = name == "title" and (text == recipe.output_name or text.startswith("LoRA@"))
-        if text not in clean.ABSENT and not made_up:
+        if not clean.is_absent(text) and not made_up:
             found.append(Option(f"metadata_{name}", text))
     return found
 

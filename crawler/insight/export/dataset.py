@@ -93,7 +93,7 @@ def _captions(draft: Draft) -> list[Option]:
 
 def _two_numbers(raw: Any) -> tuple[float, float] | None:
     """`2.0,4.0` or `(2.0, 4.0)`: least and greatest size of the crop, in sizes of the face."""
-    if raw is None or str(raw).strip() in clean.ABSENT:
+    if raw is None or clean.is_absent(str(raw)):
         return None
     numbers = read_literal(f"({raw})")
     both = [clean.number(number) for number in numbers] if isinstance(numbers, list) else []

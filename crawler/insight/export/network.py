@@ -60,7 +60,7 @@ def network(draft: Draft, script: Script) -> list[Option]:
     args = draft.recipe.network_args or {}
     flat = draft.metadata.get("ss_network_dropout", "")
     # If the metadata has no such key, the column repeats the argument `dropout`, which is kept below.
-    if not (isinstance(args.get("dropout"), str) and flat.strip() in clean.ABSENT):
+    if not (isinstance(args.get("dropout"), str) and clean.is_absent(flat)):
         options += draft.columns("network_dropout")
     texts = {
         name: value if isinstance(value, str) else _literal(value)
@@ -151,7 +151,7 @@ def _optimizer_type(draft: Draft, args: dict[str, Any]) -> str:
 def _is_default(draft: Draft, key: str) -> bool:
     """Whether the metadata says that the network module used its default."""
     raw = draft.metadata.get(key)
-    return raw is not None and raw.strip() in clean.ABSENT
+    return raw is not None and clean.is_absent(raw)
 
 
 def _pairs(option: str, texts: Mapping[str, str], draft: Draft) -> list[Option]:

@@ -15,6 +15,8 @@ from crawler.query.fields import Field, Kind
 _WRITTEN_BY: Mapping[str, tuple[Trainer, ...]] = {
     "ss_num_train_items": (Trainer.MUSUBI_TUNER,),
     "ss_full_bf16": (Trainer.MUSUBI_TUNER,),
+    "ss_network_rank": (Trainer.MERGE_TOOL,),
+    "ss_base_model_name": (Trainer.MERGE_TOOL,),
     "ss_": (Trainer.KOHYA,),
     "modelspec.implementation_version": (Trainer.KOHYA,),
     "modelspec.encoder_layer": (Trainer.KOHYA,),
@@ -119,7 +121,8 @@ FIELDS: tuple[Field, ...] = (
                 keys="ss_network_module"),
         _column("network_dim", _INT, "", "rank: width of the added layers", "4", "8 to 64",
                 "ss_network_dim lora_adapter_metadata.r lora_config.r lycoris_config.linear_dim"
-                " ot_config.lora_rank ot_config.lokr_dim unet:*:rank text_encoder:*:rank"),
+                " ot_config.lora_rank ot_config.lokr_dim unet:*:rank text_encoder:*:rank"
+                " ss_network_rank"),
         _column("network_alpha", _NUM, "", "scaling: the weights are multiplied by alpha / rank",
                 "1", "the rank, half of it, or 1",
                 "ss_network_alpha lora_adapter_metadata.lora_alpha lora_adapter_metadata.alpha"
@@ -301,7 +304,8 @@ FIELDS: tuple[Field, ...] = (
                 "ss_max_token_length"),
         _column("v2", _BOOL, "", "the base model is Stable Diffusion 2", "off", "", "ss_v2"),
         _column("base_model_version", _TEXT, "", "base model as the trainer names it", keys=
-                "ss_base_model_version modelspec.architecture ot_config.model_type"),
+                "ss_base_model_version modelspec.architecture ot_config.model_type"
+                " ss_base_model_name"),
         _column("sd_model_name", _TEXT, "", "file of the base model", keys=
                 "ss_sd_model_name lora_adapter_metadata.base_model_name_or_path"
                 " ot_config.base_model_name"),

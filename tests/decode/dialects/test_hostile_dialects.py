@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from crawler.decode.dialects import merge_tool
 from crawler.decode.dialects.kohya import keys as kohya_keys
 from crawler.decode.problems import CODES
 from crawler.decode.recipe import DIALECTS, Dialect, decode
@@ -104,8 +105,12 @@ WRITTEN: Mapping[str, Written] = {
         ("lora_adapter_metadata", "lycoris_config", "global_step"),
         (*ADAPTER, "algo", "linear_dim", "linear_alpha", "conv_dim", "dropout", "apply_preset"),
     ),
+    "plain": Written({"rank": "8"}, (*KOHYA, "alpha", "lora_alpha", "mflux_version", "model")),
     "traintrain": Written({"ss_lr_step_rules": ""}, KOHYA),
 }
+
+
+EVERY: tuple[Dialect, ...] = (merge_tool, *DIALECTS)
 
 
 def name_of(dialect: Dialect) -> str:
@@ -125,16 +130,16 @@ def metadata(written: Written) -> st.SearchStrategy[dict[str, str]]:
 
 
 def test_every_dialect_is_driven() -> None:
-    assert {name_of(dialect) for dialect in DIALECTS} == WRITTEN.keys()
+    assert {name_of(dialect) for dialect in EVERY} == WRITTEN.keys()
 
 
-@pytest.mark.parametrize("dialect", DIALECTS, ids=name_of)
+@pytest.mark.parametrize("dialect", EVERY, ids=name_of)
 def test_its_signs_make_it_match(dialect: Dialect) -> None:
     sign = WRITTEN[name_of(dialect)].sign
-    assert next(one for one in DIALECTS if one.matches(sign)) is dialect
+    assert next(one for one in EVERY if one.matches(sign)) is dialect
 
 
-@pytest.mark.parametrize("dialect", DIALECTS, ids=name_of)
+@pytest.mark.parametrize("dialect", EVERY, ids=name_of)
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_what_it_reads_can_be_stored(dialect: Dialect, data: st.DataObject) -> None:

@@ -54,7 +54,11 @@ def test_keys_set_to_none_fill_nothing() -> None:
         ({"ss_network_module": "networks.lora", "ss_base_model_version": "wan"}, "musubi-tuner"),
         ({"ss_network_module": "networks.lora_wan", "ss_num_train_items": "5"}, "musubi-tuner"),
         ({"ss_network_module": "network.lora", "ss_v2": "False"}, "traintrain"),
-        ({"ss_lr_step_rules": ""}, "traintrain"),
+        ({"ss_lr_step_rules": "0.5:100"}, "traintrain"),
+        ({"ss_lr_step_rules": "", "ss_network_module": "networks.lora"}, None),
+        ({"ot_branch": "None", "ss_output_name": "a"}, None),
+        ({"ss_network_module": "networks.lora", "ss_num_train_items": "null"}, None),
+        ({"ss_sd_scripts_commit_hash": "N/A", "ss_learning_rate": "n/a"}, None),
         ({"unet:0:rank": "4"}, "cloneofsimo"),
         ({"unet": "[]", "unet:rank": "4"}, None),
         ({"software": "{}", "ss_output_name": "a", "ss_sd_scripts_commit_hash": "ab"}, None),
@@ -166,6 +170,7 @@ def test_the_rank_before_a_resize_stands_in_the_comment(comment: str, dim: int |
         ("a.B(clip=inf,big=99999999999999999999,foreach=None)", "B", "a.B",
          {"clip": "inf", "big": "99999999999999999999", "foreach": None}),
         ("a.B(mode=fast,url=k=v)", "B", "a.B", {"mode": "fast", "url": "k=v"}),
+        ("a.B(['x=1', 'y=(0.9, 0.99)'])", "B", "a.B", {"x": 1, "y": [0.9, 0.99]}),
         ("None", None, None, None),
     ],
 )  # fmt: skip
@@ -177,6 +182,41 @@ def test_optimizers(
     assert decoded.recipe.optimizer_path == path
     assert decoded.recipe.optimizer_args == args
     assert decoded.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("raw", "name", "settings"),
+    [
+        ("cosine", "cosine", None),
+        ("cosine with restarts", "cosine with restarts", None),
+        ("OneCycleLR()", "OneCycleLR", None),
+        ("CosineAnnealingLR(T_max=400, eta_min=1e-6)", "CosineAnnealingLR",
+         {"lr_scheduler_args": {"T_max": 400, "eta_min": 1e-6}}),
+        ("StepLR(['step_size=50', 'gamma=0.5', 'at=[1, 2]'])", "StepLR",
+         {"lr_scheduler_args": {"step_size": 50, "gamma": 0.5, "at": [1, 2]}}),
+        ("StepLR({'step_size': 50, 'mode': 'fast'})", "StepLR",
+         {"lr_scheduler_args": {"step_size": 50, "mode": "fast"}}),
+        ("torch.optim.lr_scheduler.StepLR(gamma=0.5)", "StepLR",
+         {"lr_scheduler_type": "torch.optim.lr_scheduler.StepLR",
+          "lr_scheduler_args": {"gamma": 0.5}}),
+        ("mine.schedules.Rex", "Rex", {"lr_scheduler_type": "mine.schedules.Rex"}),
+        ("N/A", None, None),
+    ],
+)  # fmt: skip
+def test_a_schedule_is_named_and_its_arguments_are_kept(
+    raw: str, name: str | None, settings: dict[str, Any] | None
+) -> None:
+    decoded = read(ss_lr_scheduler=raw)
+    assert decoded.recipe.lr_scheduler == name
+    assert decoded.recipe.other_settings == settings
+    assert decoded.problems == ()
+
+
+def test_arguments_of_a_schedule_that_cannot_be_read_are_kept_as_text() -> None:
+    decoded = read(ss_lr_scheduler="StepLR(50, 0.5)")
+    assert decoded.recipe.lr_scheduler == "StepLR"
+    assert found(decoded) == {(problems.MALFORMED, "lr_scheduler")}
+    assert decoded.recipe.other_settings == {"ss_lr_scheduler": "StepLR(50, 0.5)"}
 
 
 def test_an_optimizer_that_cannot_be_read_is_kept_as_text() -> None:

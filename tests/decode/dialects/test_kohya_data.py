@@ -54,6 +54,36 @@ def test_a_folder_in_two_datasets_counts_its_images_once() -> None:
     assert (decoded.image_count, decoded.mean_repeats) == (10, 3.0)
 
 
+@pytest.mark.parametrize(
+    ("tags", "images"),
+    [
+        ({"dataset": {"tern": 1}}, 30),
+        ({"dataset": {"tern": 1}}, None),
+        ({"1_tern": {"tern": 1, "reed": 1}}, 30),
+    ],
+)
+def test_a_few_words_counted_once_are_no_counts(tags: dict[str, Any], images: int | None) -> None:
+    folders = {} if images is None else {"3_tern": {"n_repeats": 3, "img_count": images}}
+    decoded = read(ss_tag_frequency=tags, ss_dataset_dirs=folders)
+    assert decoded.recipe.tag_count is None
+    assert decoded.tags == {}
+    assert (decoded.recipe.other_settings or {})["ss_tag_frequency"] == json.dumps(tags)
+
+
+@pytest.mark.parametrize(
+    ("tags", "images"),
+    [
+        ({"1_tern": {"tern": 2}}, 30),
+        ({"1_tern": {"tern": 1}}, 1),
+        ({"1_tern": {"on a wire": 1, "over the sea": 1}}, 2),
+    ],
+)
+def test_counts_of_every_image_are_counts(tags: dict[str, Any], images: int) -> None:
+    folders = {"1_tern": {"n_repeats": 1, "img_count": images}}
+    decoded = read(ss_tag_frequency=tags, ss_dataset_dirs=folders)
+    assert decoded.recipe.tag_count == len(tags["1_tern"])
+
+
 def test_folders_of_one_name_in_one_dataset_are_two() -> None:
     subset = {"img_count": 10, "num_repeats": 1, "image_dir": "leaf", "is_reg": False}
     decoded = read(ss_datasets=[{"subsets": [subset, subset]}])

@@ -36,6 +36,13 @@ DIFFUSERS = {"modelspec.implementation": "diffusers", "modelspec.sai_model_spec"
           "ss_v2": "False"}, "kohya"),
         ({"ss_network_module": "networks.lora_wan", "ss_sd_scripts_commit_hash": "ab"}, "kohya"),
         ({"ss_base_model_version": "wan"}, None),
+        ({"ss_network_module": "networks.loha", "ss_base_model_version": "flux_2_klein_9b_edit"},
+         "musubi-tuner"),
+        ({"ss_network_module": "networks.lora_qwen_image_21"}, "musubi-tuner"),
+        ({"ss_network_module": "networks.lora", "ss_base_model_version": "minimax_h3"},
+         "musubi-tuner"),
+        ({"ss_network_module": "peft.LoraModel", "ss_base_model_version": "krea2"}, None),
+        ({"ss_network_module": "networks.lora", "ss_base_model_version": "waneri"}, None),
         ({"software": '{"name": "ai-toolkit", ...}'}, "ai-toolkit"),
         ({"software": '{"name": "ai-tool"}'}, None),
         ({"ot_revision": "a1b2c3d"}, "onetrainer"),
@@ -68,6 +75,47 @@ def dataset(**settings: Any) -> dict[str, Any]:
 def test_images_are_counted_where_all_datasets_repeat_them_alike() -> None:
     recipe = read(ss_num_train_items="30", ss_datasets=[dataset(), dataset()]).recipe
     assert (recipe.image_count, recipe.num_train_images, recipe.mean_repeats) == (10, 30, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("datasets", "images"),
+    [
+        ([dataset(resolution=[side, side]) for side in (512, 768, 1024)], 10),
+        ([dataset(resolution=side, num_repeats=side // 512) for side in (512, 1024)], 30),
+        ([dataset(resolution=side, image_directory=name) for side in (8, 9) for name in "ab"], 15),
+        ([dataset(resolution=512), dataset(resolution=512), dataset(resolution=512)], 30),
+        ([dataset(resolution=side, image_directory=name) for side, name in ((8, "a"), (9, "a"), (9, "b"))],
+         None),
+        ([dataset(resolution=side, image_directory="") for side in (512, 1024)], None),
+    ],
+)  # fmt: skip
+def test_a_folder_at_several_resolutions_is_one_set_of_images(
+    datasets: list[Any], images: int | None
+) -> None:
+    recipe = read(ss_num_train_items="90", ss_datasets=datasets).recipe
+    assert recipe.image_count == images
+
+
+def test_a_bare_rank_fills_the_network_and_no_trainer() -> None:
+    recipe = read(rank="64.0", alpha="32", format="pt").recipe
+    assert (recipe.trainer, recipe.network_dim, recipe.network_scale) == (None, 64, 0.5)
+    assert recipe.other_settings == {"format": "pt"}
+    own = read(rank="64", ss_network_dim="8").recipe
+    assert (own.network_dim, own.other_settings) == (8, {"rank": "64"})
+
+
+@pytest.mark.parametrize("rank", ["high", "0", "-4", "1e400", ""])
+def test_another_meaning_of_the_word_rank_is_no_rank(rank: str) -> None:
+    decoded = read(rank=rank, alpha="1")
+    assert (decoded.recipe.network_dim, decoded.recipe.network_alpha) == (None, None)
+    assert decoded.problems == ()
+
+
+def test_mflux_names_its_base() -> None:
+    recipe = read(mflux_version="0.9.1", model="harbour/kelp-4b").recipe
+    assert (recipe.trainer, recipe.base_model_version) == (None, "harbour/kelp-4b")
+    assert recipe.other_settings == {"mflux_version": "0.9.1"}
+    assert read(model="kelp-4b").recipe.base_model_version is None
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,11 @@ def read(metadata: Mapping[str, str], flat: Mapping[str, Any]) -> DialectResult:
     else:
         datasets, directories = _flat_run(metadata, flat, problems, used)
     tags = _read_tags(metadata, items or (), problems, used)
-    values = {"image_count": _image_count(directories)}
+    images = _image_count(directories)
+    if _is_made_up(tags, images):
+        tags = {}
+        used.discard(_TAGS)
+    values = {"image_count": images}
     if datasets:
         values |= _main_columns(datasets, directories, problems)
     values["tag_count"] = len(set().union(*tags.values())) or None  # no tag: none were counted
@@ -226,6 +230,15 @@ def _read_tags(
             for folder, counts in _counted(frequency, problems).items():
                 merged.setdefault(folder, counts)
     return merged
+
+
+def _is_made_up(tags: Mapping[str, Mapping[str, int]], images: int | None) -> bool:
+    """Whether no caption was counted, but a trigger word or two was written for other tools.
+
+    sd-scripts counts at least one tag for each image, so fewer ones than images are no counts.
+    """
+    counts = [count for folder in tags.values() for count in folder.values()]
+    return set(counts) == {1} and len(counts) < (2 if images is None else images)
 
 
 def _counted(frequency: Mapping[str, Any], problems: list[Problem]) -> dict[str, dict[str, int]]:

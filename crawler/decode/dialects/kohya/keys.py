@@ -23,6 +23,7 @@ Split = Callable[[str, list[Problem]], Mapping[str, Any]]
 Row = tuple[str, str, Reader]
 
 _TEXT, _INT, _NUM = clean.string, clean.integer, clean.number
+_NAME, _FILE = clean.model_name, clean.file_name
 _BOOL, _TIME, _HEX = clean.boolean, clean.moment, clean.hexadecimal
 
 
@@ -44,10 +45,12 @@ def _same(reader: Reader, *columns: str) -> tuple[Row, ...]:
 FLAT: tuple[Row, ...] = (
     # trainer
     ("ss_sd_scripts_commit_hash", "trainer_version", _commit),
-    *_same(_TEXT, "output_name", "training_comment", "session_id"),
+    *_same(_FILE, "output_name"),
+    *_same(_TEXT, "training_comment", "session_id"),
     # network
     *_same(_TEXT, "network_module"),
     *_same(_INT, "network_dim"),
+    ("ss_network_rank", "network_dim", _INT),  # of tools that extract
     *_same(_NUM, "network_alpha", "network_dropout"),
     ("ss_dropout", "network_dropout", _NUM),  # its name on 2023-06-01 only
     # rates
@@ -87,15 +90,18 @@ FLAT: tuple[Row, ...] = (
     *_same(_BOOL, "gradient_checkpointing", "cache_latents", "lowram"),
     *_same(_INT, "seed", "clip_skip", "max_token_length"),
     *_same(_BOOL, "v2"),
-    *_same(_TEXT, "base_model_version", "sd_model_name"),
+    *_same(_NAME, "base_model_version"),
+    ("ss_base_model_name", "base_model_version", _NAME),  # of tools that extract
+    *_same(_NAME, "sd_model_name"),
     *_same(_HEX, "sd_model_hash"),
     ("ss_new_sd_model_hash", "sd_model_sha256", _HEX),
-    *_same(_TEXT, "vae_name"),
+    *_same(_NAME, "vae_name"),
     # time
     *_same(_TIME, "training_started_at", "training_finished_at"),
 )
 
-_OPTIMIZER = re.compile(r"\s*([A-Za-z_][\w.\-]*+)\s*(?:\((.*)\))?\s*", re.DOTALL)
+#: A class and the arguments that it was called with.
+_CALL = re.compile(r"\s*([A-Za-z_][\w.\-]*+)\s*(?:\((.*)\))?\s*", re.DOTALL)
 _DEPTH = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 
 
@@ -115,16 +121,25 @@ def read_text_encoder(raw: str, _: list[Problem]) -> Mapping[str, Any]:
 
 
 def read_scheduler(raw: str, problems: list[Problem]) -> Mapping[str, Any]:
-    """`ss_lr_scheduler`: the name of the schedule.
+    """`ss_lr_scheduler`: the name of the schedule, or a class like that of an optimizer.
 
+    The path and the arguments of a class have no column; they get the names of sd-scripts' options.
     `adafactor:0.0001` means that Adafactor sets the rate itself, starting from this number.
     `ss_learning_rate` is None then, so the number becomes the learning rate.
     """
     name, _, initial = raw.partition(":")
-    if name != "adafactor":
+    if name == "adafactor":
+        rate = take(clean.number, initial, "learning_rate", problems)
+        return {"lr_scheduler": name, "learning_rate": rate}
+    match = None if clean.is_absent(raw) else _CALL.fullmatch(raw)
+    if match is None:
         return {"lr_scheduler": clean.string(raw)}
-    rate = take(clean.number, initial, "learning_rate", problems)
-    return {"lr_scheduler": name, "learning_rate": rate}
+    path = match[1]
+    return {
+        "lr_scheduler": path.rpartition(".")[2] or path,
+        "lr_scheduler_type": path if "." in path else None,
+        "lr_scheduler_args": take(_arguments, match[2] or "", "lr_scheduler", problems) or None,
+    }
 
 
 def read_warmup(raw: str, _: list[Problem]) -> Mapping[str, Any]:
@@ -142,7 +157,7 @@ def read_optimizer(raw: str, problems: list[Problem]) -> Mapping[str, Any]:
     """
     if clean.string(raw) is None:
         return {}
-    match = _OPTIMIZER.fullmatch(raw)
+    match = _CALL.fullmatch(raw)
     if match is None:
         raise UnreadableError(MALFORMED, f"{clean.quote(raw)} is not a class with arguments")
     path = match[1]
@@ -155,9 +170,14 @@ def read_optimizer(raw: str, problems: list[Problem]) -> Mapping[str, Any]:
 
 
 def _arguments(inner: str) -> Mapping[str, Any]:
+    """`k=v, k=v`, or as one Python value: a list of such texts, or a dict."""
+    literal = read_literal(inner) if inner.lstrip().startswith(("[", "{")) else None
+    if isinstance(literal, dict):
+        literal = [f"{name}={value!r}" for name, value in literal.items()]
+    pieces = literal if isinstance(literal, list) else _pieces(inner)
     arguments: dict[str, Any] = {}
-    for piece in _pieces(inner):
-        name, equals, spelt = piece.partition("=")
+    for piece in pieces:
+        name, equals, spelt = str(piece).partition("=")
         if not equals:
             raise UnreadableError(MALFORMED, f"argument {clean.quote(piece)} has no value")
         try:
@@ -190,7 +210,7 @@ def read_resolution(raw: str, _: list[Problem]) -> Mapping[str, Any]:
     """`ss_resolution`: `(512, 768)`, `[512, 768]`, `512,768`, or `512` for a square; in px."""
     if usual := _SIDES.fullmatch(raw):
         return {"resolution_width": int(usual[2]), "resolution_height": int(usual[3])}
-    if raw.strip() in clean.ABSENT:
+    if clean.is_absent(raw):
         return {}
     width, height = kohya_datasets.sides(read_literal(f"({raw})"))
     return {"resolution_width": width, "resolution_height": height}
@@ -241,7 +261,14 @@ def read(metadata: Mapping[str, str], trainer: Trainer | None) -> DialectResult:
     if of_unknown_arguments and str(values.get("network_module")).startswith("lycoris."):
         values["network_algo"] = None  # the module alone trains any algorithm
     values["trainer"] = trainer
-    return replace(data, values=values, problems=(*problems, *data.problems), used=data.used | used)
+    settings = {name: values.pop(name, None) for name in ("lr_scheduler_type", "lr_scheduler_args")}
+    return replace(
+        data,
+        values=values,
+        problems=(*problems, *data.problems),
+        used=data.used | used,
+        settings={name: value for name, value in settings.items() if value is not None},
+    )
 
 
 def _fill(values: dict[str, Any], more: Mapping[str, Any]) -> None:

@@ -51,7 +51,7 @@ def read_args(raw: str, problems: list[Problem]) -> Mapping[str, Any]:
 
     Values are text, but sd-scripts itself adds `dropout` as a number or null.
     """
-    args = None if raw.strip() in clean.ABSENT else read_json(raw)
+    args = None if clean.is_absent(raw) else read_json(raw)
     if not args:
         return {}
     if not isinstance(args, dict):

@@ -1,0 +1,50 @@
+"""Files of other trainers that record little: mflux its version and model, others a bare rank and alpha.
+
+The trainer stays unknown: it has no value of its own in the column. Sources: mflux
+`training_adapter`, and the distilled LoRAs for MiniMax H3.
+"""
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from crawler.decode import clean
+from crawler.decode.dialect_result import DialectResult, take
+from crawler.decode.dialects.kohya import keys as kohya_keys
+
+_RANKS = ("rank", "lora_rank")
+_ALPHAS = ("alpha", "lora_alpha")
+
+#: A rank, and no other meaning of the word.
+_RANK = re.compile(r"[1-9][0-9]{0,5}(?:\.0)?")
+
+
+def matches(metadata: Mapping[str, str]) -> bool:
+    """Whether mflux wrote this, or a rank stands alone."""
+    return "mflux_version" in metadata or any(
+        _RANK.fullmatch(metadata.get(key, "")) for key in _RANKS
+    )
+
+
+def read(metadata: Mapping[str, str]) -> DialectResult:
+    """Read the rank, alpha and base, and any keys of sd-scripts, which take precedence."""
+    reading = kohya_keys.read(metadata, None)
+    problems = list(reading.problems)
+    used: set[str] = set()
+    values = dict(reading.values)
+    rows: list[tuple[str, str, Callable[[str], Any]]] = [
+        *((key, "network_dim", clean.integer) for key in _RANKS),
+        *((key, "network_alpha", clean.number) for key in _ALPHAS),
+    ]
+    if "mflux_version" in metadata:
+        rows.append(("model", "base_model_version", clean.model_name))
+    for key, column, reader in rows:
+        if values.get(column) is not None or key not in metadata:
+            continue
+        values[column] = take(reader, metadata[key], column, problems)
+        if values[column] is not None:
+            used.add(key)
+    return dataclasses.replace(
+        reading, values=values, problems=tuple(problems), used=reading.used | used
+    )
