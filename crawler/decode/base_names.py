@@ -34,6 +34,9 @@ _NAMES = (
     ("kandinsky5", r"\w*", "kandinsky5"),
     ("ltx", r"(?:v|video)?\d*", "ltx"),
 )
+#: Architectures with convolutions that a LoRA can train; elsewhere `conv_dim` has no effect.
+UNETS = frozenset({"sd1", "sd2", "sdxl"})
+
 _SEPARATORS = re.compile(r"[-_./ ]+")
 
 #: Longest name that is looked up, in characters; the known ones stay below 40.

@@ -6,16 +6,13 @@ arguments override layer by layer is not one either.
 """
 
 from crawler.decode import clean
-from crawler.decode.base_names import certain_architecture, have_same_layers
+from crawler.decode.base_names import UNETS, certain_architecture, have_same_layers
 from crawler.decode.problems import CONTRADICTED
 from crawler.model import Problem, Recipe, Trainer, Weights
 
-#: Architectures with convolutions that a LoRA can train; elsewhere `conv_dim` has no effect.
-_UNETS = frozenset({"sd1", "sd2", "sdxl"})
-
 #: Algorithms whose layers all have the requested rank, or that of the convolutions. A LoKr with a
 #: large rank has full factors, and other algorithms have no rank.
-_RANKED = frozenset({"lora", "locon", "dora", "loha"})
+_RANKED = frozenset({"lora", "locon", "dora", "loha", "tlora"})
 
 #: One algorithm with and without convolutions, which a merge tool or a preset may add or drop.
 _PLAIN = frozenset({"lora", "locon"})
@@ -64,7 +61,7 @@ def _convolutions(recipe: Recipe, weights: Weights) -> str:
     if not recipe.conv_dim or recipe.conv_dim < 0 or weights.trains_conv is not False:
         return ""
     may_lack_them = recipe.trainer == Trainer.MERGE_TOOL or _has_preset(recipe)
-    if weights.architecture not in _UNETS or may_lack_them:
+    if weights.architecture not in UNETS or may_lack_them:
         return ""
     return f"the metadata says conv_dim {recipe.conv_dim:,}, no tensor is a convolution"
 
@@ -85,7 +82,7 @@ def _has_preset(recipe: Recipe) -> bool:
 
 
 def _stable_diffusion_2(recipe: Recipe, weights: Weights) -> str:
-    if recipe.v2 is None or weights.architecture not in _UNETS:
+    if recipe.v2 is None or weights.architecture not in UNETS:
         return ""
     if recipe.v2 is (weights.architecture == "sd2"):
         return ""

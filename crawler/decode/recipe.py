@@ -8,6 +8,7 @@ All of it is pure, and nothing raises: whatever cannot be read becomes a Problem
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from crawler.decode import clean, effort, modelspec
@@ -26,13 +27,14 @@ from crawler.decode.dialects import (
     traintrain,
 )
 from crawler.decode.dialects.kohya import keys as kohya_keys
+from crawler.decode.dialects.kohya import network as kohya_network
 from crawler.decode.problems import TOO_LONG
 from crawler.decode.tensors.facts import read_weights
 from crawler.model import Decoded, Header, Outcome, Problem, Recipe
 from crawler.model.recipe import TRAINING
 
 #: Raised by one whenever a header may decode differently; stored with every header.
-DECODER_VERSION = 3
+DECODER_VERSION = 4
 
 #: Longest value of `other_settings`, in characters. Longer ones are tag lists and the like; the stored
 #: header keeps them.
@@ -85,6 +87,8 @@ def decode(header: Header) -> Decoded:
     metadata = header.metadata or {}
     weights, weight_problems = read_weights(header)
     result = modelspec.fill(_read(metadata), metadata)
+    algo = kohya_network.on_base(result.values, weights.architecture)
+    result = replace(result, values={**result.values, "network_algo": algo})
     other, other_problems = _other_settings(metadata, result)
     derived, effort_problems = effort.derive(result.values, result.datasets, weights)
     recipe = Recipe(**{**result.values, **derived, "other_settings": other})

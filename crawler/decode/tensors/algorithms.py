@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from crawler.decode.tensors.layer_names import ORDINARY, locate, split_name
+from crawler.decode.tensors.layer_names import BEFORE_PEFT, ORDINARY, locate, split_name
 from crawler.model import Form, Tensor, TensorTable
 
 #: The tensors of a layer: the role of each, and the key of its form in the table.
@@ -39,25 +39,29 @@ _CONV_STARTS: Final = (
     *("input_blocks_", "middle_block_", "output_blocks_"),
 )
 
+#: The prefix of sd-scripts' OFT, whose rank is the number of blocks. LyCORIS', its rank is their size.
+_RANK_IS_COUNT: Final = "oft_"
+
 #: Dimensions of a matrix, and of the blocks of OFT and BOFT.
 _MATRIX: Final = 2
 _OFT: Final = 3
 _BOFT: Final = 4
 
 #: Roles whose further dimensions are not a kernel.
-_NO_KERNEL: Final = frozenset({"oft_blocks", "dora", "rescale"})
+_NO_KERNEL: Final = ("oft_", "boft_", "dora", "rescale")
 
 
 class Layers(msgspec.Struct, frozen=True, gc=False):
     """Layers of a model that the file changes by tensors of the same shapes.
 
     Attributes:
-        algo: `lora loha lokr oft boft ia3 glora full`, None when no tensor shows it.
+        algo: `lora loha lokr oft boft ia3 glora full tlora`, None when no tensor shows it.
         rank: None for zero, and where the algorithm has no rank (full matrices).
         in_width: Inputs of each layer, None when the tensors do not show them.
         out_width: Outputs of each layer, None when the tensors do not show them.
-        conv: Whether one of them is a convolution with a kernel larger than 1, by shape or by path.
+        conv: Whether one of them is a convolution of 3x3 or larger, by shape or by path.
         dora: Whether a magnitude is trained beside the direction.
+        before_peft: Whether the names are those that diffusers gave layers until it used PEFT.
         count: The number of layers.
         paths: The paths of those in the denoiser.
         encoders: The paths of the others, by the number of their text encoder.
@@ -69,6 +73,7 @@ class Layers(msgspec.Struct, frozen=True, gc=False):
     out_width: int | None
     conv: bool
     dora: bool
+    before_peft: bool
     count: int
     paths: tuple[str, ...]
     encoders: Mapping[int, tuple[str, ...]]
@@ -128,8 +133,9 @@ def layers_of(table: TensorTable) -> tuple[Layers, ...]:
     )
 
 
-def _layers(roles: Roles, names: Sequence[str]) -> Layers:
-    algo, rank, in_width, out_width = _measures(roles)
+def _layers(named: Roles, names: Sequence[str]) -> Layers:
+    roles = {role.removeprefix(BEFORE_PEFT): shape for role, shape in named.items()}
+    algo, rank, in_width, out_width = _measures(roles, names[0])
     places: defaultdict[int | None, list[str]] = defaultdict(list)
     for encoder, path in map(locate, names):
         places[encoder].append(path)
@@ -143,17 +149,19 @@ def _layers(roles: Roles, names: Sequence[str]) -> Layers:
         out_width=out_width,
         conv=_has_kernel(roles) or (may_hide_kernel and any(map(_is_convolution, paths))),
         dora="dora" in roles,
+        before_peft=any(role.startswith(BEFORE_PEFT) for role in named),
         count=len(names),
         paths=paths,
         encoders={number: tuple(found) for number, found in places.items() if number is not None},
     )
 
 
-def _measures(roles: Roles) -> Measures:
-    """Algorithm, rank and widths by the shapes of a layer's tensors."""
-    if "down" in roles:
-        down = roles["down"]
-        return "lora", _side(down, 0), _side(down, 1), _side(roles.get("up"), 0)
+def _measures(roles: Roles, name: str) -> Measures:
+    """Algorithm, rank and widths by the shapes of a layer's tensors, and the name of one such layer."""
+    for algo, reads, writes in (("lora", "down", "up"), ("tlora", "q_layer", "p_layer")):
+        if reads in roles:
+            down = roles[reads]
+            return algo, _side(down, 0), _side(down, 1), _side(roles.get(writes), 0)
     if "lokr_w1" in roles or "lokr_w1_a" in roles:
         return _kronecker(roles)
     if "hada_w1_b" in roles:
@@ -168,13 +176,13 @@ def _measures(roles: Roles) -> Measures:
         first, second = roles["a1"][:_MATRIX], roles["b1"][:_MATRIX]
         rank = min(first, default=None)
         return "glora", rank, max(first, default=None), max(second, default=None)
-    return _without_matrices(roles)
+    return _without_matrices(roles, name)
 
 
-def _without_matrices(roles: Roles) -> Measures:
+def _without_matrices(roles: Roles, name: str) -> Measures:
     """As `_measures`, for algorithms without low-rank matrices and for incomplete layers."""
-    if "oft_blocks" in roles:
-        return _orthogonal(roles["oft_blocks"])
+    if blocks := [shape for role, shape in roles.items() if role.startswith("oft_blocks")]:
+        return _orthogonal(blocks, rank_is_count=name.startswith(_RANK_IS_COUNT))
     if "oft_r" in roles:
         return "oft", _side(roles["oft_r"], 0), None, None
     if "boft_r" in roles:
@@ -200,12 +208,17 @@ def _kronecker(roles: Roles) -> Measures:
     return "lokr", rank, _product(_side(right1, 1), _side(right2, 1)), outputs
 
 
-def _orthogonal(blocks: Shape) -> Measures:
-    """OFT [blocks, size, size] and BOFT [butterflies, blocks, size, size]; the rank is blocks."""
-    if len(blocks) not in (_OFT, _BOFT):
+def _orthogonal(parts: Sequence[Shape], *, rank_is_count: bool) -> Measures:
+    """OFT [blocks, size, size] and BOFT [butterflies, blocks, size, size].
+
+    A layer that joins several has one tensor for each part, and the outputs of all.
+    """
+    blocks = parts[0]
+    if any(len(part) not in (_OFT, _BOFT) for part in parts):
         return "oft", _side(blocks, 0), None, None
-    count, size = blocks[-3], blocks[-1]
-    return "oft" if len(blocks) == _OFT else "boft", count, None, count * size
+    rank = blocks[-3] if rank_is_count else blocks[-1]
+    outputs = sum(part[-3] * part[-1] for part in parts)
+    return "oft" if len(blocks) == _OFT else "boft", rank, None, outputs
 
 
 def _is_convolution(path: str) -> bool:
@@ -213,9 +226,14 @@ def _is_convolution(path: str) -> bool:
 
 
 def _has_kernel(roles: Roles) -> bool:
-    """Whether any weight is that of a convolution with a kernel larger than 1."""
+    """Whether any weight is that of a convolution of 3x3 or larger.
+
+    The kernel of a patch embedding has even sides: it is as large as the patch.
+    """
     return any(
-        len(shape) > _MATRIX and role not in _NO_KERNEL and max(shape[_MATRIX:]) > 1
+        len(shape) > _MATRIX
+        and not role.startswith(_NO_KERNEL)
+        and any(side > 1 and side % 2 for side in shape[_MATRIX:])
         for role, shape in roles.items()
     )
 

@@ -6,7 +6,8 @@
 Trainers spell one layer in many ways: `lora_unet_down_blocks_0_proj_in`,
 `unet.down_blocks.0.proj_in`, `base_model.model.unet.down_blocks.0.proj_in`. `split_name` cuts the
 role off. `locate` cuts the prefix off, separates the denoiser (the UNet or transformer) from the
-text encoders, and underscores the rest, so that all spellings give the same path.
+text encoders, and brings the rest into one normal form, so that all spellings give the same path:
+underscores for dots, none doubled or at an end, and no names of wrappers.
 """
 
 import re
@@ -30,12 +31,15 @@ _ROLES: Final = {
             *("lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_t1"),
             *("lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2"),
             *("a1", "a2", "b1", "b2", "bm"),
+            *("q_layer", "p_layer", "lambda_layer"),
             *("diff", "diff_b", "w_norm", "b_norm"),
         )
     },
 }
 
-#: diffusers writes the role behind a dot: `to_k_lora.down`, `q_proj.lora_linear_layer.up`.
+#: diffusers wrote the role behind a dot, until it used PEFT: `to_k_lora.down`,
+#: `q_proj.lora_linear_layer.up`. It is then returned with this prefix.
+BEFORE_PEFT: Final = "old_"
 _DOTTED_ROLES: Final = frozenset({"down", "up", "mid"})
 
 #: Comes before such a role and is not part of the layer.
@@ -43,6 +47,9 @@ _DOTTED_MARKS: Final = (".lora", "_lora", ".lora_linear_layer")
 
 #: Hand-written converters leave the role behind an underscore.
 _GLUED_ROLES: Final = {"_lora_down": "down", "_lora_up": "up"}
+
+#: sd-scripts' OFT of a layer that joins several: `oft_blocks.0`, `oft_blocks.1` ….
+_PARTS: Final = re.compile(r"(.*)\.(oft_blocks)\.(\d)", re.DOTALL)
 
 #: Roles of an ordinary model's tensors. A layer with no other role belongs to no adapter.
 ORDINARY: Final = frozenset({"weight", "bias"})
@@ -74,6 +81,8 @@ def split_name(name: str) -> tuple[str, str]:  # noqa: PLR0911 - one for each sp
     if ":" in tail:
         layer, _, tail = name.rpartition(":")
         return (layer, tail) if tail in _DOTTED_ROLES else (name, "")
+    if parts := _PARTS.fullmatch(name):
+        return parts[1], f"{parts[2]}_{parts[3]}"
     return (layer, "bias") if tail == "bias" else (name, "")
 
 
@@ -81,8 +90,8 @@ def _cut_mark(layer: str, role: str) -> tuple[str, str] | None:
     """`to_k_lora` is layer `to_k`. Without `lora`, a `down` is part of the layer's own name: None."""
     for mark in _DOTTED_MARKS:
         if layer.endswith(mark):
-            return layer.removesuffix(mark), role
-    return (layer, role) if "lora" in layer.rpartition(".")[2] else None
+            return layer.removesuffix(mark), BEFORE_PEFT + role
+    return (layer, BEFORE_PEFT + role) if "lora" in layer.rpartition(".")[2] else None
 
 
 #: Longest layer name that is located, in characters. Real ones stay under 150.
@@ -99,25 +108,29 @@ _ENCODERS: Final = {
     "text_encoder.": 0,
     "text_encoder:": 0,
     **{f"text_encoder_{number}.": number for number in (1, 2, 3, 4)},
-    "text_encoders.": 0,
     "text_model.": 0,
     "clip_l.": 1,
     "clip_g.": 2,
-    "t5xxl.": 3,
+    **dict.fromkeys(("t5.", "t5xxl."), 3),
+    "llama.": 4,
     "cond_stage_model.": 0,
     "conditioner.embedders.": 0,
 }
 
+#: Text encoders that bases have had since 2024; ComfyUI writes their sizes as well (`qwen3_4b`).
+_LANGUAGE_MODELS: Final = r"(?:byt5|clip|gemma|jina|llama|llm|mistral|mt5|qwen|t5|umt5)\w{0,24}+\."
+
 #: Prefixes of any layer of the whole model.
 _DOTTED_PREFIXES: Final = (
-    *("base_model.model.", "model.diffusion_model.", "diffusion_model."),
-    *("transformer.", "unet."),
+    *("base_model.model.", "model.diffusion_model.", "diffusion_model.", "module.", "net."),
+    *("transformer.", "transformer_2.", "conditional_transformer.", "transformer_ref.", "unet."),
+    *("pipe.", "dit.", "dit2.", "text_encoders."),
 )
 
 #: Prefixes of layers of the denoiser, which may also be written with dots.
 _UNDERSCORED_PREFIXES: Final = (
-    *("lora_unet_", "lora_prior_unet_", "lora_transformer_"),
-    *("lycoris_", "unet_"),
+    *("lora_unet_", "lora_prior_unet_", "lora_transformer_", "lora_dit_"),
+    *("lycoris_", "oft_unet_", "unet_"),
 )
 
 
@@ -127,9 +140,14 @@ def _any_of(starts: Iterable[str]) -> str:
 
 _PREFIX: Final = re.compile(
     f"(?:{_any_of(_DOTTED_PREFIXES)}){{0,{_MAX_PREFIXES}}}+"
-    f"(?:({_any_of(_ENCODERS)})"
+    f"(?:({_any_of(_ENCODERS)}|{_LANGUAGE_MODELS})"
     f"|(?:{_any_of(_UNDERSCORED_PREFIXES).replace('_', '[._]')}){{0,{_MAX_PREFIXES}}}+[._]*+)"
 )
+
+#: What torch.compile puts in front of the names of a module, at any depth.
+_COMPILED: Final = "_orig_mod"
+
+_DOUBLED: Final = re.compile(r"([._])[._]+")
 
 
 class Place(NamedTuple):
@@ -137,7 +155,7 @@ class Place(NamedTuple):
 
     Attributes:
         encoder: The number of its text encoder, 0 when unnumbered; None for the denoiser.
-        path: Its path in that model, underscored; empty when the name is too long.
+        path: Its path in that model, in normal form; empty when the name is too long.
     """
 
     encoder: int | None
@@ -146,12 +164,29 @@ class Place(NamedTuple):
 
 def locate(layer: str) -> Place:
     """The place of a layer, from its name as the file spells it."""
-    found = _PREFIX.match(layer)
-    if found is None or len(layer) > MAX_LAYER_NAME:
+    if len(layer) > MAX_LAYER_NAME:
         return Place(None, "")
-    path = layer[found.end() :].replace(".", "_")
+    if _COMPILED in layer:
+        layer = _DOUBLED.sub(r"\1", layer.replace(_COMPILED, "")).lstrip("._")
+    found = _PREFIX.match(layer)
+    if found is None:  # never: every part of the pattern may be empty
+        return Place(None, _normal(layer))
+    path = _normal(layer[found.end() :])
     if found[1] is None:
         return Place(None, path)
     # `text_model.` is the one beginning that is part of the path as well.
     kept = "text_model_" if found[1] == "text_model." else ""
-    return Place(_ENCODERS[found[1]], kept + path)
+    return Place(_ENCODERS.get(found[1], 0), kept + path.removeprefix("transformer_"))
+
+
+def _normal(path: str) -> str:
+    """One form of a path for all spellings.
+
+    diffusers wrote the projections of attention behind `processor`, and the output as `to_out`; later
+    the output is the first of two modules, `to_out.0`.
+    """
+    path = path.replace(".", "_").replace("_processor_", "_")
+    if "__" in path:
+        path = _DOUBLED.sub(r"\1", path)
+    path = path.strip("_")
+    return path[:-2] if path.endswith("to_out_0") else path

@@ -1,309 +1,277 @@
-"""Signatures of diffusion transformers: the names and widths that identify each architecture.
+"""Tell the base model of a LoRA from the layers that it changes.
 
-A transformer is a few stacks of equal blocks. Four functions look at stacks of one name each, which
-several models share; the fifth looks for names that only one model has. Each function returns one
-architecture, or None when its signs are missing or contradict each other.
+    paths --split--> (stack, block, layer) --gather--> Found --fitting--> rows of BASES --> one word
 
-    stack                                     function                       architectures
-    double_blocks, single_blocks              of_double_and_single_blocks    flux1, flux2, chroma, ...
-    transformer_blocks                        of_transformer_blocks          qwen-image, ltx, sd3
-    blocks                                    of_blocks                      wan, anima, krea2, ...
-    layers, context_refiner, noise_refiner    of_layers                      z-image, lumina2, ...
-    names of one model                        of_unmistakable_names          hidream, kandinsky5, llm, ...
+A LoRA fits a base model when each of its layers is one of the model's: at the same path, in a block
+that the model has, with the same widths. A width that the tensors do not show fits any. Most LoRAs
+change some layers only, so several models may fit. The answer is then the one whose blocks are
+changed from the first to the last; if there is none, or there are several, it is None.
 
-Names are the module names in each model's code. Where models share names, widths decide: the
-model's width is the input of layers that read it and the output of layers that write it back.
+Blocks are kept as the bits of an integer, so that one comparison covers a whole stack.
 """
 
-from collections.abc import Iterable
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from itertools import product
 from typing import Final, NamedTuple
 
 from crawler.decode.tensors.algorithms import Layers
+from crawler.decode.tensors.bases import (
+    BASES,
+    CLIP,
+    CLIP_DEPTHS,
+    UNET_AROUND,
+    UNET_BLOCK,
+    UNET_INPUT,
+    UNET_LEVEL,
+    UNET_MIDDLE,
+    Base,
+)
+
+#: `double_blocks_3_img_attn_qkv`: a stack of equal blocks, the number of one, a layer in it. The first
+#: digit decides, so the time is linear.
+_IN_A_BLOCK: Final = re.compile(r"([A-Za-z_]+)_(\d{1,3})_(.+)", re.DOTALL)
+
+#: The stack of a CLIP, the only text encoder whose layers say something about the base model.
+_CLIP_STACK: Final = "text_model_encoder_layers"
+
+#: cloneofsimo/lora numbers the layers of a UNet instead of naming them.
+_COUNTED: Final = "unet:"
+
+#: Ends of the names of stacks. An unknown stack shows an unknown model.
+_STACK_ENDS: Final = ("blocks", "layers")
+
+#: Chroma has the layers of Flux.1, which has many more LoRAs.
+_STANDS_FOR: Final[Mapping[frozenset[str | None], str]] = {frozenset({"flux1", "chroma"}): "flux1"}
 
 
-class Block(NamedTuple):
-    """Layers of the same shapes, at the same path in several blocks of a stack.
+class _Layer(NamedTuple):
+    """A layer of a block: the stack, empty outside of any, and the path in the block."""
+
+    stack: str
+    path: str
+
+
+class _Widths(NamedTuple):
+    """Inputs and outputs; None fits any."""
+
+    inputs: int | None
+    outputs: int | None
+
+    def fit(self, other: "_Widths") -> bool:
+        return (self.inputs is None or other.inputs in (None, self.inputs)) and (
+            self.outputs is None or other.outputs in (None, self.outputs)
+        )
+
+
+#: Layers with their widths -> the blocks that have them, as bits.
+_Found = Mapping[tuple[_Layer, _Widths], int]
+
+
+class _Index(NamedTuple):
+    """BASES by layer.
 
     Attributes:
-        number: Of the last block that has one, from 0.
-        rest: The path inside the block; empty for a layer outside of blocks.
-        layer: The shapes.
+        layers: A layer -> the number of a row -> its widths and the blocks that have them.
+        blocks: The number of a row -> a stack -> its blocks.
+        stacks: The names of all stacks.
+        with_ends: The rows that list the layers outside of stacks. These say nothing of other rows.
     """
 
-    number: int
-    rest: str
-    layer: Layers
+    layers: Mapping[_Layer, Mapping[int, Mapping[_Widths, int]]]
+    blocks: Mapping[int, Mapping[str, int]]
+    stacks: frozenset[str]
+    with_ends: frozenset[int]
 
 
-#: Stacks by name (`double_blocks`); a layer outside of any stack under its own path.
-Blocks = dict[str, list[Block]]
-
-#: Layers that read a block's inner width and write the model's: the second half of an MLP, and the
-#: last layer of blocks that compute attention and MLP in one.
-_INNER: Final = ("linear2", "mlp_2", "mlp_fc2", "net_2", "proj_out", "linear_out")
-
-
-def _widths(blocks: Iterable[Block]) -> set[int]:
-    """The model's width by each layer that reads it, or writes it back.
-
-    Empty when the tensors do not show it; several when the layers are not all of one model.
-    """
-    found = {
-        block.layer.out_width if block.rest.endswith(_INNER) else block.layer.in_width
-        for block in blocks
-    }
-    return {width for width in found if width is not None}
-
-
-def _last(stack: Iterable[Block]) -> int:
-    """The number of the last block, -1 without blocks."""
-    return max((block.number for block in stack), default=-1)
+def architecture(layers: Iterable[Layers]) -> str | None:
+    """A value of the column `architecture`; None when no base model fits, or several do."""
+    layers = tuple(layers)
+    found = _gather(layers)
+    rows = _fitting(found)
+    if any(alike.before_peft for alike in layers):
+        rows = {row for row in rows if not BASES[row].since_peft}
+    told = _word(rows)
+    if told is None and rows:
+        blocks: defaultdict[str, int] = defaultdict(int)
+        for (layer, _), bits in found.items():
+            blocks[layer.stack] |= bits
+        known = _index().stacks & blocks.keys()
+        told = _word(
+            {r for r in rows if all(_index().blocks[r].get(s) == blocks[s] for s in known)}
+        )
+    return told
 
 
-def _any_named(stack: Iterable[Block], starts: tuple[str, ...]) -> bool:
-    return any(block.rest.startswith(starts) for block in stack)
+def _word(rows: Iterable[int]) -> str | None:
+    words = {BASES[row].word for row in rows}
+    return words.pop() if len(words) == 1 else _STANDS_FOR.get(frozenset(words))
 
 
-# Double and single blocks: Flux.1, Flux.2, Chroma, HunyuanVideo.
-
-#: Flux.1, HunyuanVideo and Flux.2 Klein 4B have this width; their numbers of blocks differ.
-_FLUX_WIDTH: Final = 3072
-_FLUX2_WIDTHS: Final = frozenset({4096, 6144})
-_HUNYUAN_WIDTHS: Final = frozenset({3072, 2048})
-
-#: The last double and the last single block of each model, from 0.
-_FLUX1_LAST: Final = (18, 37)
-_HUNYUAN_LAST: Final = (19, 39)
-_KLEIN_LAST: Final = (4, 19)
-
-#: Inputs and outputs of the layers whose width distinguishes Flux.2 Klein from Flux.1.
-_FLUX2_INPUTS: Final = frozenset({("img_mlp_2", 9216), ("txt_mlp_2", 9216), ("linear2", 12288)})
-_FLUX1_INPUTS: Final = frozenset({("img_mlp_2", 12288), ("txt_mlp_2", 12288), ("linear2", 15360)})
-_FLUX2_OUTPUTS: Final = frozenset({("img_mlp_0", 18432), ("txt_mlp_0", 18432), ("linear1", 27648)})
-_FLUX1_OUTPUTS: Final = frozenset({("img_mlp_0", 12288), ("txt_mlp_0", 12288), ("linear1", 21504)})
-
-#: Width of the text that Klein 4B, 9B and Dev read; 4096 for Flux.1.
-_FLUX2_TEXT: Final = frozenset({7680, 12288, 15360})
-_TEXT_INPUTS: Final = ("txt_in", "context_embedder")
-
-#: Flux.2 modulates all blocks together, and joins attention and MLP (diffusers' names).
-_FLUX2_STACKS: Final = ("double_stream_modulation", "single_stream_modulation")
-_FLUX2_NAMES: Final = (
-    *("ff_linear_in", "ff_linear_out", "ff_context_linear_in", "ff_context_linear_out"),
-    "attn_to_qkv_mlp_proj",
-)
-
-#: Attention that joins text and image, in a stack whose name many transformers share.
-_JOINT_NAMES: Final = ("attn_add_", "attn_to_add_out", "ff_context_", "norm1_context_")
-
-#: Layers of Flux.1 that Flux.2 does not have: modulation in each block, ungated MLPs.
-_FLUX1_NAMES: Final = (
-    *("img_mod_lin", "txt_mod_lin", "modulation_lin", "norm_linear", "norm1_"),
-    *("ff_net_", "ff_context_net_", "proj_mlp", "proj_out"),
-)
-_FLUX1_SINGLE_NAMES: Final = ("attn_to_q", "attn_to_k", "attn_to_v")
-
-#: HunyuanVideo's own spelling, which HunyuanImage shares at another width.
-_HUNYUAN_NAMES: Final = (
-    *("img_mod_linear", "txt_mod_linear", "modulation_linear"),
-    *("img_mlp_fc", "txt_mlp_fc"),
-)
-_HUNYUAN_STACKS: Final = ("vision_in", "cond_type_embedding")
+def _gather(layers: Iterable[Layers]) -> _Found:
+    """The layers that say something about the base model."""
+    found: defaultdict[tuple[_Layer, _Widths], int] = defaultdict(int)
+    for alike in layers:
+        widths = _Widths(alike.in_width, alike.out_width)
+        if alike.algo == "full" and alike.in_width is None:
+            continue  # a bias or a norm, which the rows do not have
+        for path in alike.paths:
+            layer, number = _split(path)
+            found[layer, widths] |= 1 << number
+        for encoder, paths in alike.encoders.items():
+            for path in paths:
+                layer, number = _split(path)
+                if layer.stack == _CLIP_STACK:
+                    found[_Layer(f"{encoder}:{_CLIP_STACK}", layer.path), widths] |= 1 << number
+    return found
 
 
-def of_double_and_single_blocks(blocks: Blocks) -> str | None:  # noqa: PLR0911 - one for each sign
-    """flux1, flux2, chroma or hunyuan-video."""
-    if any(name.startswith("distilled_guidance_layer") for name in blocks):
-        return "chroma"
-    if any(name.startswith(_FLUX2_STACKS) for name in blocks):
-        return "flux2"
-    doubles, singles = _doubles_and_singles(blocks)
-    both = [*doubles, *singles]
-    # AuraFlow's single blocks have this output of attention, those of Flux do not.
-    if not both or any(block.rest == "attn_to_out_0" for block in singles):
-        return None
-    width = _widths(both)
-    if _any_named(both, _HUNYUAN_NAMES) or any(name.startswith(_HUNYUAN_STACKS) for name in blocks):
-        return "hunyuan-video" if len(width) == 1 and width <= _HUNYUAN_WIDTHS else None
-    if len(width) == 1 and width <= _FLUX2_WIDTHS:
-        return None if _any_named(both, _FLUX1_NAMES) else "flux2"
-    if _is_flux2(blocks, both):
-        return "flux2"
-    last = (_last(doubles), _last(singles))
-    if width == {_FLUX_WIDTH}:
-        if _within(last, _FLUX1_LAST):
-            is_flux1 = _is_flux1(both, singles) or not _within(last, _KLEIN_LAST)
-            return "flux1" if is_flux1 else None
-        return "hunyuan-video" if _within(last, _HUNYUAN_LAST) else None
-    if not width and (last[0] == _FLUX1_LAST[0] or last[1] == _FLUX1_LAST[1]):
-        return "flux1" if _any_named(both, _FLUX1_NAMES) and _within(last, _FLUX1_LAST) else None
-    return None
+def _split(path: str) -> tuple[_Layer, int]:
+    """The layer at a path, and the number of its block."""
+    if path.startswith(_COUNTED):
+        return _Layer(_COUNTED, ""), 0
+    match = _IN_A_BLOCK.fullmatch(path)
+    return (_Layer(match[1], match[3]), int(match[2])) if match else (_Layer("", path), 0)
 
 
-def _doubles_and_singles(blocks: Blocks) -> tuple[list[Block], list[Block]]:
-    """Double and single blocks in both spellings; of `transformer_blocks` only when they are joint."""
-    doubles = list(blocks.get("double_blocks", ()))
-    singles = [*blocks.get("single_blocks", ()), *blocks.get("single_transformer_blocks", ())]
-    shared = blocks.get("transformer_blocks", [])
-    joint = (
-        _any_named(shared, _JOINT_NAMES)
-        and _any_named(shared, ("ff_net_", "norm1_"))
-        and not _any_named(shared, ("attn1_",))  # Mochi numbers its joint attention
-    )
-    if singles or joint or _any_named(shared, _FLUX2_NAMES):
-        doubles += shared
-    return doubles, singles
+def _fitting(found: _Found) -> set[int]:
+    """The numbers of the rows that have all the layers; none when no row has any."""
+    index = _index()
+    rows: set[int] | None = None
+    for (layer, widths), bits in sorted(found.items(), key=_outside_of_blocks):
+        entries = index.layers.get(layer)
+        if entries is None:
+            if layer.stack in index.stacks or layer.stack.endswith(_STACK_ENDS):
+                return set()
+            continue
+        kept = set() if layer.stack or rows is None else rows - index.with_ends
+        among = entries if rows is None else entries.keys() & rows
+        rows = kept | {row for row in among if not bits & ~_blocks_of(entries[row], widths)}
+        if not rows:
+            break
+    return rows or set()
 
 
-def _is_flux2(blocks: Blocks, both: list[Block]) -> bool:
-    text = [block for name in _TEXT_INPUTS for block in blocks.get(name, ())]
-    return (
-        _any_named(both, _FLUX2_NAMES)
-        or any(block.rest == "attn_to_out" for block in both)
-        or any((block.rest, block.layer.in_width) in _FLUX2_INPUTS for block in both)
-        or any((block.rest, block.layer.out_width) in _FLUX2_OUTPUTS for block in both)
-        or any(block.layer.in_width in _FLUX2_TEXT for block in text)
+def _outside_of_blocks(item: tuple[tuple[_Layer, _Widths], int]) -> bool:
+    (layer, _), _ = item
+    return not layer.stack
+
+
+def _blocks_of(entry: Mapping[_Widths, int], widths: _Widths) -> int:
+    """The blocks that have a layer of these widths."""
+    bits = 0
+    for own, blocks in entry.items():
+        if own.fit(widths):
+            bits |= blocks
+    return bits
+
+
+@cache
+def _index() -> _Index:
+    layers: defaultdict[_Layer, dict[int, dict[_Widths, int]]] = defaultdict(dict)
+    blocks: dict[int, dict[str, int]] = {}
+    for row, base in enumerate(BASES):
+        own = blocks[row] = {}
+        for layer, widths, bits in _layers_of(base):
+            entry = layers[layer].setdefault(row, {})
+            entry[widths] = entry.get(widths, 0) | bits
+            if layer.stack:
+                own[layer.stack] = own.get(layer.stack, 0) | bits
+    return _Index(
+        layers,
+        blocks,
+        frozenset(stack for own in blocks.values() for stack in own),
+        frozenset(row for row, base in enumerate(BASES) if "" in base.stacks),
     )
 
 
-def _is_flux1(both: list[Block], singles: list[Block]) -> bool:
-    return (
-        _any_named(both, _FLUX1_NAMES)
-        or _any_named(singles, _FLUX1_SINGLE_NAMES)
-        or any((block.rest, block.layer.in_width) in _FLUX1_INPUTS for block in both)
-        or any((block.rest, block.layer.out_width) in _FLUX1_OUTPUTS for block in both)
+def _layers_of(base: Base) -> Iterator[tuple[_Layer, _Widths, int]]:
+    """The layers of a row, each with the blocks that have it."""
+    for name, text in base.stacks.items():
+        stack, _, blocks = name.partition(" ")
+        for path, widths in _parsed(text, base.letters):
+            yield _Layer(stack, path), widths, _bits(blocks or "1")
+    for encoder, width in base.encoders.items():
+        for path, widths in _parsed(CLIP, {"d": width}):
+            yield _Layer(f"{encoder}:{_CLIP_STACK}", path), widths, (1 << CLIP_DEPTHS[width]) - 1
+    for path, widths in _unet(base) if base.unet else ():
+        layer, number = _split(path)
+        yield layer, widths, 1 << number
+        if layer.path and widths.inputs:
+            yield _Layer(_COUNTED, ""), widths, 1
+
+
+def _bits(blocks: str) -> int:
+    """The first blocks, by their number, or those that a list names."""
+    if "," not in blocks:
+        return (1 << int(blocks)) - 1
+    return sum(1 << int(number) for number in blocks.split(",") if number)
+
+
+def _unet(base: Base) -> Iterator[tuple[str, _Widths]]:
+    """The paths of a UNet in diffusers' spelling and in the original one."""
+    last = len(base.unet) - 1
+    attention: list[tuple[str, int, int]] = []
+    for level, depth in enumerate(base.unet):
+        width = 320 * min(2**level, 4)
+        down, up = f"down_blocks_{level}", f"up_blocks_{last - level}"
+        attention += [(f"{down}_attentions_{n}", width, depth) for n in range(2)]
+        attention += [(f"{up}_attentions_{n}", width, depth) for n in range(3)]
+        attention += [(f"input_blocks_{3 * level + 1 + n}_1", width, depth) for n in range(2)]
+        attention += [(f"output_blocks_{3 * (last - level) + n}_1", width, depth) for n in range(3)]
+        for side in (down, up):
+            yield from _under(side, UNET_LEVEL)
+        for number in range(3 * level, 3 * level + 3):
+            yield from _under(f"input_blocks_{number}", UNET_INPUT)
+            yield from _under(f"output_blocks_{number}", UNET_INPUT)
+    middle = max(1, base.unet[-1])
+    attention += [("mid_block_attentions_0", 1280, middle), ("middle_block_1", 1280, middle)]
+    for number in range(2):
+        yield from _under(f"mid_block_resnets_{number}", "*>* conv1 conv2 time_emb_proj")
+        yield from _under(f"middle_block_{2 * number}", UNET_MIDDLE)
+    for path, width, depth in attention:
+        letters = {**base.letters, "d": width}
+        if depth:
+            yield from _under(path, UNET_AROUND, letters)
+        for block in range(depth):
+            yield from _under(f"{path}_transformer_blocks_{block}", UNET_BLOCK, letters)
+
+
+def _under(
+    path: str, text: str, letters: Mapping[str, int] | None = None
+) -> Iterator[tuple[str, _Widths]]:
+    return ((f"{path}_{rest}", widths) for rest, widths in _parsed(text, letters or {}))
+
+
+def _parsed(text: str, letters: Mapping[str, int]) -> tuple[tuple[str, _Widths], ...]:
+    """The layers of a text as BASES has them."""
+    return _parsed_once(text, tuple(letters.items()))
+
+
+@cache
+def _parsed_once(
+    text: str, letters: tuple[tuple[str, int], ...]
+) -> tuple[tuple[str, _Widths], ...]:
+    values = dict(letters)
+    found = []
+    for group in filter(str.strip, text.split(";")):
+        widths, *paths = group.split()
+        inputs, _, outputs = widths.partition(">")
+        both = _Widths(_width(inputs, values), _width(outputs, values))
+        for path in paths:
+            parts = (part.split(",") for part in re.split(r"[{}]", path))
+            found += [("".join(spelt), both) for spelt in product(*parts)]
+    return tuple(found)
+
+
+def _width(text: str, letters: Mapping[str, int]) -> int | None:
+    """The value of `3d+f`; None for `*`."""
+    if text == "*":
+        return None
+    return sum(
+        int(number or 1) * (letters[letter] if letter else 1)
+        for number, letter in re.findall(r"(\d*)([a-z]?)(?:\+|\Z)", text)
+        if number or letter
     )
-
-
-def _within(last: tuple[int, int], bounds: tuple[int, int]) -> bool:
-    return last[0] <= bounds[0] and last[1] <= bounds[1]
-
-
-# Transformer blocks: Qwen-Image, LTX, SD3.
-
-#: SD3 medium and 3.5 medium, 3.5 large.
-_SD3_WIDTHS: Final = frozenset({1536, 2432})
-
-#: LTX-Video 0.9 and LTX-2; their cross-attention reads text brought to the model's own width.
-_LTX_WIDTHS: Final = frozenset({2048, 4096})
-_LTX_AUDIO: Final = ("audio_attn", "audio_to_video_attn", "video_to_audio_attn", "audio_ff")
-
-#: Qwen-Image: its names, its width, and the last of its 60 blocks.
-_QWEN: Final = ("img_mlp_", "txt_mlp_", "img_mod_", "txt_mod_")
-_QWEN_WIDTH: Final = 3072
-_QWEN_LAST: Final = 59
-
-
-def of_transformer_blocks(blocks: Blocks) -> str | None:  # noqa: PLR0911 - one for each sign
-    """qwen-image, ltx or sd3.
-
-    Flux, PixArt, CogVideoX, Mochi, Cosmos and AuraFlow use the same name of the stack.
-    """
-    if "joint_blocks" in blocks:
-        return "sd3"
-    stack = blocks.get("transformer_blocks")
-    if stack is None or "single_transformer_blocks" in blocks:
-        return None
-    if _any_named(stack, _QWEN):
-        return "qwen-image"
-    text = _widths(block for block in stack if block.rest in ("attn2_to_k", "attn2_to_v"))
-    if _any_named(stack, _LTX_AUDIO) or (text and text <= _LTX_WIDTHS):
-        return "ltx"
-    if _any_named(stack, ("attn1_",)):
-        return None
-    width = _widths(block for block in stack if block.rest.startswith("attn_"))
-    if len(width) == 1 and width <= _SD3_WIDTHS:
-        return "sd3"
-    return "qwen-image" if width == {_QWEN_WIDTH} and _last(stack) == _QWEN_LAST else None
-
-
-# Plain blocks: Wan, Anima, Krea 2, MiniMax.
-
-#: Wan 1.3B, 5B and 14B: widths, and names of attention in the original code and in diffusers.
-_WAN_WIDTHS: Final = frozenset({1536, 3072, 5120})
-_WAN: Final = frozenset(
-    {
-        *(f"self_attn_{side}" for side in "qkvo"),
-        *(f"cross_attn_{side}" for side in ("q", "k", "v", "o", "k_img", "v_img")),
-    }
-)
-_WAN_DIFFUSERS: Final = ("attn1_to_", "attn2_to_", "attn2_add_")
-
-#: Anima; the larger Cosmos Predict2, which has the same names, is 5120 wide.
-_ANIMA_WIDTH: Final = 2048
-_ANIMA: Final = (
-    *(f"self_attn_{side}_proj" for side in ("q", "k", "v", "output")),
-    *(f"cross_attn_{side}_proj" for side in ("q", "k", "v", "output")),
-    "adaln_modulation_",
-)
-
-_KREA2: Final = frozenset({"attn_gate", "attn_wq", "attn_wk", "attn_wv", "attn_wo"})
-_MINIMAX: Final = ("attn_qkv_proj", "adaln_proj_linear")
-
-
-def of_blocks(blocks: Blocks) -> str | None:
-    """wan, anima, krea2 or minimax-h3."""
-    stack = blocks.get("blocks", [])
-    names = {block.rest for block in stack}
-    if _any_named(stack, _MINIMAX):
-        return "minimax-h3"
-    if names & _KREA2:
-        return "krea2"
-    if _any_named(stack, _ANIMA):
-        own = (b for b in stack if b.rest.startswith(("self_attn_", "cross_attn_q_proj")))
-        return "anima" if _widths(own) <= {_ANIMA_WIDTH} else None
-    width = _widths(b for b in stack if b.rest in _WAN or b.rest.startswith(_WAN_DIFFUSERS))
-    if len(width) == 1:
-        return "wan" if width <= _WAN_WIDTHS else None
-    # Without a width only the original names are certain: Hunyuan-DiT shares those of diffusers.
-    return "wan" if not width and names & _WAN else None
-
-
-# Layers: Z-Image, Lumina 2, Ideogram 4, ERNIE.
-
-#: The stacks, the modules in them that read the model's width, and that width.
-_LAYER_STACKS: Final = ("layers", "context_refiner", "noise_refiner")
-_LAYER_MODULES: Final = (
-    *("attention_qkv", "attention_o", "attention_to_", "attn_to_"),
-    *("feed_forward_w1", "feed_forward_w3"),
-)
-_BY_LAYER_WIDTH: Final = {3840: "z-image", 2304: "lumina2", 4608: "ideogram4"}
-_ERNIE: Final = ("mlp_linear_fc2", "self_attention_to_")
-
-
-def of_layers(blocks: Blocks) -> str | None:
-    """z-image, lumina2, ideogram4 or ernie. The first three, and OmniGen2, differ only by width."""
-    stack = [block for name in _LAYER_STACKS for block in blocks.get(name, ())]
-    if _any_named(stack, _ERNIE):
-        return "ernie"
-    width = _widths(block for block in stack if block.rest.startswith(_LAYER_MODULES))
-    return _BY_LAYER_WIDTH.get(width.pop()) if len(width) == 1 else None
-
-
-#: Beginning of a stack's name, beginnings of the paths inside -> architecture.
-_UNMISTAKABLE: Final = (
-    ("double_stream_blocks", ("",), "hidream"),
-    ("single_stream_blocks", ("",), "hidream"),
-    ("txtfusion", ("",), "krea2"),
-    ("llm_adapter", ("",), "anima"),
-    ("text_transformer_blocks", ("self_attention_", "feed_forward_"), "kandinsky5"),
-    (
-        "visual_transformer_blocks",
-        ("self_attention_", "cross_attention_", "feed_forward_"),
-        "kandinsky5",
-    ),
-    ("token_refiner_blocks", ("attn_qkv_proj",), "minimax-h3"),
-    ("final_layer_adaln_proj_linear", ("",), "minimax-h3"),
-    ("model_layers", ("self_attn_", "mlp_"), "llm"),
-)
-
-
-def of_unmistakable_names(blocks: Blocks) -> str | None:
-    """hidream, krea2, anima, kandinsky5, minimax-h3 or llm, by names that no other model has."""
-    named = {
-        architecture
-        for start, inside, architecture in _UNMISTAKABLE
-        for name, stack in blocks.items()
-        if name.startswith(start) and _any_named(stack, inside)
-    }
-    return named.pop() if len(named) == 1 else None

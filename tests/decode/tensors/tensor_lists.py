@@ -96,6 +96,15 @@ def lokr_full(module: Module, rank: int) -> Shapes:
     return {".lokr_w1": (out1, in1), ".lokr_w2": (out2, in2, *_kernel(module)), ".alpha": ()}
 
 
+def tlora(module: Module, rank: int) -> Shapes:
+    return {
+        ".q_layer.weight": (rank, module.inputs),
+        ".p_layer.weight": (module.outputs, rank),
+        ".lambda_layer": (1, rank),
+        ".alpha": (),
+    }
+
+
 def oft(module: Module, rank: int) -> Shapes:
     size = module.outputs // rank
     return {".oft_blocks": (rank, size, size), ".alpha": ()}

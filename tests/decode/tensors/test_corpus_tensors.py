@@ -1,5 +1,6 @@
 """Real files, where a folder of them is at hand."""
 
+import lzma
 import os
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,6 @@ EXPECTED = {
         tensor_dtype="F16",
         tensor_count=7973,
         parameter_count=7973,
-        architecture="sdxl",
         trains_text_encoder=True,
         trains_conv=True,
     ),
@@ -142,3 +142,24 @@ def test_every_list_in_the_folder_is_expected() -> None:
         for path in HEADERS.glob(pattern)
     }
     assert lists <= EXPECTED.keys()
+
+
+def test_layer_lists_of_the_classes_of_diffusers() -> None:
+    path = HEADERS / "architectures.jsonl.xz"
+    if not path.exists():
+        pytest.skip(f"{path.name} is not in the folder")
+    listed, told, wrong = 0, 0, []
+    for line in lzma.decompress(path.read_bytes()).splitlines():
+        row = msgspec.json.decode(line)
+        tensors = {
+            name: Tensor(dtype, tuple(shape), (0, 0))
+            for name, (dtype, shape) in row["tensors"].items()
+        }
+        found = read_weights(Header(1, tensors, None))[0].architecture
+        listed += row["architecture"] is not None
+        if found in (row["architecture"], row["also"]) and found is not None:
+            told += row["architecture"] is not None
+        elif found is not None:
+            wrong.append((row["name"], found))
+    assert wrong == []
+    assert told >= 0.9 * listed

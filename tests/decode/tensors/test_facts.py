@@ -50,8 +50,7 @@ def test_parameters_are_numbers_of_every_tensor() -> None:
         (lists.loha, "loha", 8),
         (lists.lokr, "lokr", 8),
         (lists.lokr_full, "lokr", None),
-        (lists.oft, "oft", 8),
-        (lists.boft, "boft", 8),
+        (lists.tlora, "tlora", 8),
         (lists.ia3, "ia3", None),
         (lists.glora, "glora", 8),
         (lists.full, "full", None),
@@ -86,6 +85,35 @@ def test_convolutions_are_seen(prefix: str, algorithm: lists.Algorithm, algo: st
     modules = [*base_models.sd1(), *base_models.convolutions()]
     weights = weights_of(lists.spelled(prefix, modules, algorithm))
     assert (weights.tensor_algo, weights.trains_conv) == (algo, True)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "ends", "algo", "rank"),
+    [
+        # LyCORIS counts the size of a block, sd-scripts the blocks.
+        ("lora_unet_", {".oft_blocks": (160, 8, 8)}, "oft", 8),
+        ("lycoris_", {".oft_diag": (40, 16, 16)}, "oft", 16),
+        ("lora_unet_", {".oft_blocks": (3, 160, 8, 8)}, "boft", 8),
+        ("oft_unet_", {".oft_blocks": (4, 320, 320)}, "oft", 4),
+        ("oft_unet_", {".oft_blocks.0": (4, 768, 768), ".oft_blocks.1": (4, 768, 768)}, "oft", 4),
+    ],
+)
+def test_the_rank_of_oft_is_what_the_trainer_asks_for(
+    prefix: str, ends: dict[str, tuple[int, ...]], algo: str, rank: int
+) -> None:
+    weights = weights_of({f"{prefix}mid_block_1{end}": shape for end, shape in ends.items()})
+    assert (weights.tensor_algo, weights.tensor_rank) == (algo, rank)
+
+
+@pytest.mark.parametrize("kernel", [(1, 2, 2), (2, 2), (14, 14), (1, 1)])
+def test_the_kernel_of_a_patch_embedding_is_no_convolution(kernel: tuple[int, ...]) -> None:
+    shapes = lists.spelled("diffusion_model.", base_models.flux1(), lists.peft) | {
+        "diffusion_model.patch_embedding.lora_A.weight": (8, 16, *kernel),
+        "diffusion_model.patch_embedding.lora_B.weight": (5120, 8, *(1 for _ in kernel)),
+        "diffusion_model.patch_embedding.diff": (5120, 16, *kernel),
+    }
+    weights = weights_of(shapes)
+    assert (weights.tensor_algo, weights.trains_conv) == ("lora", False)
 
 
 def test_a_kernel_of_one_is_no_convolution() -> None:

@@ -1,5 +1,7 @@
 """The places of layers: prefixes in any combination, text encoders, names that are too long."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,10 +18,12 @@ PIECES = (
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=6).map("".join))
-def test_a_path_has_no_dots_and_ends_as_the_name_does(layer: str) -> None:
+def test_a_path_is_in_normal_form(layer: str) -> None:
     path = locate(layer).path
     assert "." not in path
-    assert layer.replace(".", "_").endswith(path)
+    assert "__" not in path
+    assert path == path.strip("_")
+    assert path in re.sub("__+", "_", layer.replace(".", "_"))
 
 
 @pytest.mark.parametrize(
@@ -38,7 +42,31 @@ def test_a_path_has_no_dots_and_ends_as_the_name_does(layer: str) -> None:
         ("base_model.model.text_model.b", Place(0, "text_model_b")),
         ("unet.text_model.c", Place(0, "text_model_c")),
         ("text_encoder:0", Place(0, "0")),
-        ("clip_g.transformer.a", Place(2, "transformer_a")),
+        ("text_encoders.clip_g.transformer.text_model.a", Place(2, "text_model_a")),
+        # wrappers and prefixes of trainers
+        ("lora_unet__orig_mod_blocks_0_ffn_0", Place(None, "blocks_0_ffn_0")),
+        ("_orig_mod.transformer.layers.0.a", Place(None, "layers_0_a")),
+        ("diffusion_model.blocks.3._orig_mod.attn.wq", Place(None, "blocks_3_attn_wq")),
+        ("text_encoder._orig_mod.text_model.a", Place(0, "text_model_a")),
+        ("pipe.dit.blocks.0.ffn.0", Place(None, "blocks_0_ffn_0")),
+        ("pipe.dit2.blocks.0.ffn.0", Place(None, "blocks_0_ffn_0")),
+        ("oft_unet_double_blocks_0_a", Place(None, "double_blocks_0_a")),
+        ("conditional_transformer.layers.0.a", Place(None, "layers_0_a")),
+        # underscores too many
+        ("lora_unet_blocks_0_attn_to_q_", Place(None, "blocks_0_attn_to_q")),
+        ("lora_unet__blocks__0_attn_to_q", Place(None, "blocks_0_attn_to_q")),
+        ("lora_unet_blocks_0_attn_to_out_0_", Place(None, "blocks_0_attn_to_out")),
+        # one place for the output of attention
+        ("unet.mid_block.attn1.processor.to_out", Place(None, "mid_block_attn1_to_out")),
+        ("unet.mid_block.attn1.to_out.0", Place(None, "mid_block_attn1_to_out")),
+        # text encoders that are no CLIP
+        ("t5.encoder.block.0", Place(3, "encoder_block_0")),
+        ("llama.model.layers.0", Place(4, "model_layers_0")),
+        ("gemma3_12b.model.layers.0", Place(0, "model_layers_0")),
+        ("text_encoders.qwen3_4b.transformer.model.layers.0", Place(0, "model_layers_0")),
+        ("mistral.model.layers.0", Place(0, "model_layers_0")),
+        ("umt5.block.0", Place(0, "block_0")),
+        ("model.layers.0.self_attn", Place(None, "model_layers_0_self_attn")),
         ("lora_unet_" + "x" * MAX_LAYER_NAME, Place(None, "")),
         ("", Place(None, "")),
     ],

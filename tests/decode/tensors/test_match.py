@@ -75,7 +75,8 @@ def test_underscores_in_the_place_of_every_dot(name: str) -> None:
         ("middle_block_1_transformer_blocks_0_attn2_to_k", 2048, "sdxl"),
         ("input_blocks_7_1_transformer_blocks_9_attn1_to_q", 1280, "sdxl"),
         ("output_blocks_0_1_transformer_blocks_2_ff_net_2", 5120, "sdxl"),
-        ("middle_block_1_transformer_blocks_1_attn1_to_q", 1280, None),
+        ("middle_block_1_transformer_blocks_1_attn1_to_q", 1280, "sdxl"),
+        ("middle_block_1_transformer_blocks_0_attn1_to_q", 1280, None),
         ("input_blocks_4_1_transformer_blocks_0_attn2_to_q", 640, None),
     ],
 )
@@ -105,11 +106,10 @@ def test_sd1_and_sd2_without_widths_by_their_clip(
         (lists.spelled("lora_te1_", CLIP_L), None),
         (lists.spelled("base_model.model.", CLIP_L, lists.peft), None),
         (lists.spelled("lora_te2_", T5), None),
-        (lists.spelled("lora_te1_", CLIP_L) | lists.spelled("lora_te2_", CLIP_G), "sdxl"),
-        (lists.spelled("lora_te2_", CLIP_G, lists.oft), "sdxl"),
-        (lists.spelled("lora_te2_", CLIP_G, lists.ia3), "sdxl"),
-        (lists.spelled("text_encoder_2.", CLIP_G, lists.peft), "sdxl"),
-        (lists.spelled("lora_te2_", CLIP_G) | lists.spelled("lora_te3_", T5), None),
+        # SDXL, SD3 and HiDream have the same two.
+        (lists.spelled("lora_te1_", CLIP_L) | lists.spelled("lora_te2_", CLIP_G), None),
+        (lists.spelled("text_encoder_2.", CLIP_G, lists.peft), None),
+        (lists.spelled("lora_te_", CLIP_H), "sd2"),
     ],
 )
 def test_text_encoders_alone(shapes: Shapes, name: str | None) -> None:
@@ -122,13 +122,15 @@ def test_a_second_clip_tells_sdxl_from_a_unet_of_convolutions() -> None:
     assert architecture_of(shapes | lists.spelled("lora_te2_", CLIP_G)) == "sdxl"
 
 
-def test_self_attention_of_short_stages_tells_nothing() -> None:
+def test_self_attention_is_told_by_the_depth_of_its_stage() -> None:
     modules = [
         module
         for module in UNETS["sdxl"]
         if module.path.startswith("down_blocks.1") and ".attn1." in module.path
     ]
-    assert architecture_of(lists.spelled("lora_unet_", modules)) is None
+    assert architecture_of(lists.spelled("lora_unet_", modules)) == "sdxl"
+    first = [module for module in modules if ".transformer_blocks.0." in module.path]
+    assert architecture_of(lists.spelled("lora_unet_", first)) is None
 
 
 @pytest.mark.parametrize(

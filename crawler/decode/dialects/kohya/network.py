@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crawler.decode import clean
+from crawler.decode.base_names import UNETS, certain_architecture
 from crawler.decode.dialect_result import held, take
 from crawler.decode.embedded_json import read_json
 from crawler.decode.problems import WRONG_SHAPE, UnreadableError
@@ -12,7 +13,7 @@ from crawler.model import Problem
 
 #: Algorithms by the names of LyCORIS. Its `lora`, `locon` and `dylora` depend on the trained layers.
 _LYCORIS = {
-    **{name: name for name in ("loha", "lokr", "ia3", "glora", "full", "boft", "oft")},
+    **{name: name for name in ("loha", "lokr", "ia3", "glora", "full", "boft", "oft", "tlora")},
     "diag-oft": "oft",
 }
 _LYCORIS_LORA = frozenset({"lora", "locon", "dylora"})
@@ -24,8 +25,10 @@ _WITH_CONV = frozenset({None, "full", "unet-only", "unet-convblock-only"})
 #: The ranks of convolutions by block of the UNet, instead of one `conv_dim`.
 _PER_BLOCK = "conv_block_dims"
 
-#: Algorithms that LyCORIS decomposes into magnitude and direction with `dora_wd`.
+#: Algorithms that LyCORIS decomposes into magnitude and direction, and the arguments that ask for it:
+#: that of its network module, and that of the modules, which trainers of their own pass on.
 _DECOMPOSED = frozenset({"lora", "locon", "loha", "lokr"})
+_DECOMPOSE = ("dora_wd", "weight_decompose")
 
 _PLAIN = re.compile(r"(?:networks?|kohya-ss)[./](?:dy)?lora(?:_\w+)?")
 _OTHER = {
@@ -76,8 +79,19 @@ def algo(module: str | None, args: Mapping[str, Any] | None, conv_dim: int | Non
         found = "locon" if convolutions else "lora"
     else:
         found = _OTHER.get(module)
-    weight_decomposed = str(args.get("dora_wd")).lower() in {"true", "1"}
+    weight_decomposed = any(str(args.get(name)).lower() in {"true", "1"} for name in _DECOMPOSE)
     return "dora" if weight_decomposed and found in _DECOMPOSED else found
+
+
+def on_base(values: Mapping[str, Any], architecture: str | None) -> str | None:
+    """`network_algo`, without the convolutions that the base model does not have.
+
+    LyCORIS trains convolutions by default. The base is the one that the metadata names, else the one
+    that the tensors show. Only U-Nets have convolutions that are trained.
+    """
+    found: str | None = values.get("network_algo")
+    base = certain_architecture(values.get("base_model_version") or "") or architecture
+    return "lora" if found == "locon" and base and base not in UNETS else found
 
 
 def _lycoris(args: Mapping[str, Any], conv_dim: int | None) -> str | None:
