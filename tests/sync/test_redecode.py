@@ -1,7 +1,7 @@
 """Every header of a database decoded again."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
@@ -13,6 +13,7 @@ from crawler.sandbox import Catalogue, Faults, Sandbox
 from crawler.store.schema import tables
 from crawler.store.schema.tables import field_stats, headers, loras
 from crawler.sync.progress import RedecodeTally
+from tests.conftest import Prepared
 from tests.sync.conftest import run_crawl
 from tests.sync.snapshots import snapshot
 
@@ -41,20 +42,16 @@ def age(engine: sa.Engine) -> None:
             connection.execute(sa.delete(tables.metadata.tables[name]))
 
 
-@pytest.fixture(scope="module")
-def small_sandbox() -> Iterator[Sandbox]:
-    with Sandbox(Catalogue(16, seed=7, faults=Faults.mild())) as running:
-        yield running
-
-
 @pytest.fixture
-def crawled(
-    engine: sa.Engine, small_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> sa.Engine:
+def crawled(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> sa.Engine:
     """A database with several batches of headers."""
-    run_crawl(engine, small_sandbox)
     monkeypatch.setattr(module, "BATCH", 5)
-    return engine
+
+    def fill(engine: sa.Engine) -> None:
+        with Sandbox(Catalogue(16, seed=7, faults=Faults.mild())) as sandbox:
+            run_crawl(engine, sandbox)
+
+    return prepared("redecode", fill)
 
 
 def test_it_ends_with_what_a_crawl_stores(crawled: sa.Engine) -> None:

@@ -14,6 +14,7 @@ from crawler.sources.civitai.client import Civitai
 from crawler.store.schema import tables
 from crawler.store.schema.tables import loras
 from crawler.sync.walk import Walk
+from tests.conftest import Prepared
 from tests.sync.conftest import OLDEST, run_crawl
 from tests.sync.snapshots import snapshot
 
@@ -48,6 +49,18 @@ def of_two_pages() -> Catalogue:
     return Catalogue(110, seed=11, faults=Faults.mild())
 
 
+@pytest.fixture
+def crawled(prepared: Prepared, before: Catalogue) -> sa.Engine:
+    """A database with the whole of `before`."""
+    return prepared("refresh_before", lambda engine: crawl(engine, before))
+
+
+@pytest.fixture
+def two_pages(prepared: Prepared, of_two_pages: Catalogue) -> sa.Engine:
+    """A database with the whole of `of_two_pages`."""
+    return prepared("refresh_two_pages", lambda engine: crawl(engine, of_two_pages))
+
+
 def crawl(engine: sa.Engine, stock: Catalogue, walk: Walk = WHOLE, **plan: Any) -> Any:
     with Sandbox(stock) as sandbox:
         return run_crawl(engine, sandbox, walk, key=sandbox.key, origin=ORIGIN, **plan)
@@ -68,10 +81,9 @@ def ids(engine: sa.Engine, column: sa.Column[int], *, gone: bool) -> set[int]:
 
 
 def test_a_refresh_ends_with_the_truth_and_marks_what_is_gone(
-    engine: sa.Engine, of_two_pages: Catalogue
+    two_pages: sa.Engine, of_two_pages: Catalogue
 ) -> None:
-    after = of_two_pages.later(WEEK)
-    crawl(engine, of_two_pages)
+    engine, after = two_pages, of_two_pages.later(WEEK)
     old, new = of_two_pages.truth(), after.truth()
     assert outcomes(engine, gone=False) == old
     models = ids(engine, tables.models.c.model_id, gone=False)
@@ -93,45 +105,39 @@ def test_a_refresh_ends_with_the_truth_and_marks_what_is_gone(
 
 
 def test_after_a_refresh_the_database_is_that_of_a_first_crawl(
-    engine: sa.Engine, before: Catalogue, after: Catalogue
+    engine: sa.Engine, crawled: sa.Engine, after: Catalogue
 ) -> None:
     crawl(engine, after)
-    first = snapshot(engine)
-    with engine.begin() as connection:
-        for table in reversed(tables.metadata.sorted_tables):
-            connection.execute(sa.delete(table))
+    crawl(crawled, after, refresh=True)
 
-    crawl(engine, before)
-    crawl(engine, after, refresh=True)
-
-    again = snapshot(engine)
+    first, again = snapshot(engine), snapshot(crawled)
     for name in ("headers", "loras", "datasets", "directories", "file_tags", "problems"):
         assert set(map(str, first[name])) <= set(map(str, again[name])), name
 
 
 def test_an_ordinary_sync_costs_one_list_call_a_pass_and_takes_what_moved(
-    engine: sa.Engine, of_two_pages: Catalogue
+    two_pages: sa.Engine, of_two_pages: Catalogue
 ) -> None:
     moved = of_two_pages.later(Changes(new_models=0.1, new_versions=0.1))
-    crawl(engine, of_two_pages)
 
-    tally = crawl(engine, moved)
+    tally = crawl(two_pages, moved)
 
-    assert outcomes(engine, gone=False) == moved.truth()
+    assert outcomes(two_pages, gone=False) == moved.truth()
     assert tally.list_calls == 2
     assert tally.files == len(moved.truth().keys() - of_two_pages.truth().keys())
 
 
 def test_a_second_refresh_costs_list_calls_and_no_download(
-    engine: sa.Engine, before: Catalogue
+    crawled: sa.Engine, before: Catalogue
 ) -> None:
     with Sandbox(before) as sandbox:
-        run_crawl(engine, sandbox, WHOLE, key=sandbox.key)
-        stored = snapshot(engine)
-        tally = run_crawl(engine, sandbox, WHOLE, key=sandbox.key, refresh=True)
+        how: Any = {"key": sandbox.key, "origin": ORIGIN, "refresh": True}
+        run_crawl(crawled, sandbox, WHOLE, **how)  # links to files lead to this sandbox from now on
+        stored = snapshot(crawled)
+        tally = run_crawl(crawled, sandbox, WHOLE, **how)
 
     assert (tally.files, tally.counted_downloads, tally.replaced, tally.gone) == (0, 0, 0, 0)
-    again = snapshot(engine)
+    again = snapshot(crawled)
     of_the_lap = {"cursors", "walk_models"}
     assert {name: again[name] for name in stored if name not in of_the_lap} == {
         name: rows for name, rows in stored.items() if name not in of_the_lap
@@ -139,26 +145,21 @@ def test_a_second_refresh_costs_list_calls_and_no_download(
 
 
 def test_what_is_listed_again_is_not_gone_any_more(
-    engine: sa.Engine, before: Catalogue, after: Catalogue
+    crawled: sa.Engine, before: Catalogue, after: Catalogue
 ) -> None:
-    crawl(engine, before)
-    crawl(engine, after, refresh=True)
-    assert outcomes(engine, gone=True)
+    crawl(crawled, after, refresh=True)
+    assert outcomes(crawled, gone=True)
 
-    crawl(engine, before, refresh=True)
+    crawl(crawled, before, refresh=True)
 
-    assert outcomes(engine, gone=False).keys() == before.truth().keys()
+    assert outcomes(crawled, gone=False).keys() == before.truth().keys()
 
 
-def test_a_walk_that_shows_only_a_part_marks_nothing(
-    engine: sa.Engine, before: Catalogue, after: Catalogue
-) -> None:
-    crawl(engine, before)
-
+def test_a_walk_that_shows_only_a_part_marks_nothing(crawled: sa.Engine, after: Catalogue) -> None:
     for walk in (OLDEST, replace(WHOLE, limit=20)):
-        assert crawl(engine, after, walk, refresh=True).gone == 0
+        assert crawl(crawled, after, walk, refresh=True).gone == 0
 
-    assert ids(engine, tables.models.c.model_id, gone=True) == set()
+    assert ids(crawled, tables.models.c.model_id, gone=True) == set()
 
 
 def test_one_pass_marks_what_it_met_before_and_the_site_has_no_more(
