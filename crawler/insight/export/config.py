@@ -8,7 +8,15 @@ from crawler.decode import clean
 from crawler.decode.dialects.kohya.network import split_comment
 from crawler.decode.problems import UnreadableError
 from crawler.insight.export import network as recipe_network
-from crawler.insight.export.draft import Draft, Option, Reader, Section, Value, placeholder
+from crawler.insight.export.draft import (
+    Draft,
+    Option,
+    Reader,
+    Section,
+    Value,
+    is_safe,
+    placeholder,
+)
 from crawler.insight.export.scripts import EXTRAS, Script
 
 #: Columns of `loras` that are options of the same name.
@@ -79,6 +87,10 @@ _FILES = (".safetensors", ".ckpt", ".pt", ".sft", ".bin")
 _PRECISIONS = MappingProxyType({"F16": "fp16", "BF16": "bf16", "F32": "float"})
 
 
+#: Characters that file names cannot have on all systems.
+_NOT_IN_NAMES = re.compile(r'[<>:"|?*\x00-\x1f\x7f]')
+
+
 def config(draft: Draft, script: Script) -> tuple[Section, ...]:
     """The sections of config.toml that are not empty."""
     sections = (
@@ -92,11 +104,15 @@ def config(draft: Draft, script: Script) -> tuple[Section, ...]:
         ("validation", _raw(draft, _RAW_VALIDATION)),
         ("images", [Option("dataset_config", "dataset.toml")]),
     )
-    return tuple(
-        Section(title, tuple(kept))
+    kept = [
+        Section(title, tuple(one for one in options if _is_accepted(one, draft, script)))
         for title, options in sections
-        if (kept := [one for one in options if _is_accepted(one, draft, script)])
-    )
+    ]
+    for one in (option for section in kept for option in section.options):
+        if not is_safe(one):
+            text = "is not known; it would be imported, so it is written as a comment"
+            draft.conflict(one.name, f"{clean.quote(one.value)} {text}")
+    return tuple(section for section in kept if section.options)
 
 
 def _raw(draft: Draft, readers: Mapping[str, Reader]) -> list[Option]:
@@ -156,7 +172,7 @@ def _base(draft: Draft) -> Option:
 def _output(draft: Draft) -> list[Option]:
     """Options of the output: its path, its number format, and the texts stored in it."""
     recipe = draft.recipe
-    found = [Option("output_dir", "output"), Option("output_name", recipe.output_name or "last")]
+    found = [Option("output_dir", "output"), Option("output_name", _output_name(draft))]
     draft.assumed("output_dir", "output, next to the recipe")
     if precision := _PRECISIONS.get(draft.weights.tensor_dtype or ""):
         found.append(Option("save_precision", precision))
@@ -171,6 +187,15 @@ def _output(draft: Draft) -> list[Option]:
         if not clean.is_absent(text) and not made_up:
             found.append(Option(f"metadata_{name}", text))
     return found
+
+
+def _output_name(draft: Draft) -> str:
+    """The recorded name, reduced to a file name; `last`, as sd-scripts has it, when there is none."""
+    recorded = draft.recipe.output_name or "last"
+    name = _NOT_IN_NAMES.sub("_", clean.base_name(recorded)).strip(". ") or "last"
+    if name != recorded:
+        draft.assumed("output_name", f"{name}, the file name of {clean.quote(recorded)}")
+    return name
 
 
 def _rates(draft: Draft) -> list[Option]:

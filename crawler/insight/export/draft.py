@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any
 
 import tomlkit
@@ -58,6 +59,26 @@ class Option:
     name: str
     value: Value
     remark: str = ""
+
+
+#: Options by which sd-scripts imports a module and calls it, and the values that are safe to use: its own
+#: networks, LyCORIS, and the classes of known packages. An optimizer without a package is one of torch.
+_IMPORTED = MappingProxyType({
+    "network_module": re.compile(
+        r"networks\.[a-z]\w*|lycoris\.(?:locon_)?kohya|locon\.locon_kohya", re.ASCII
+    ),
+    "optimizer_type": re.compile(
+        r"(?:(?:torch\.optim|bitsandbytes\.optim|transformers\.optimization|lion_pytorch|prodigyopt|"
+        r"prodigyplus|dadaptation|schedulefree|came_pytorch|pytorch_optimizer|adv_optm|"
+        r"LoraEasyCustomOptimizer)(?:\.\w+)*\.)?[A-Za-z]\w*", re.ASCII
+    ),
+})  # fmt: skip
+
+
+def is_safe(option: Option) -> bool:
+    """Whether the option imports no unknown module; others are written as comments."""
+    known = _IMPORTED.get(option.name)
+    return known is None or known.fullmatch(str(option.value)) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,4 +268,7 @@ def _add(table: Container | Table, options: Iterable[Option]) -> None:
             item = tomlkit.item(value)
         if option.remark:
             item.comment(comment(option.remark))
-        table.append(option.name, item)
+        if is_safe(option):
+            table.append(option.name, item)
+        else:
+            table.add(tomlkit.comment(comment(f"{option.name} = {item.as_string()}")))

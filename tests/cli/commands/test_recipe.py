@@ -91,6 +91,7 @@ def test_hostile_text_neither_steers_the_terminal_nor_leaves_its_string(
     metadata = {
         **LANTERN,
         "ss_output_name": name,
+        "ss_training_comment": name,
         "ss_sd_model_name": f"{name}.ckpt",
         "ss_dataset_dirs": json.dumps(folders),
         "ss_clip_skip": name,
@@ -99,7 +100,8 @@ def test_hostile_text_neither_steers_the_terminal_nor_leaves_its_string(
     result = run("recipe", path)
     assert all(visible(line) == line for line in result.stdout.split("\n"))
     printed = tomllib.loads(result.stdout)
-    assert printed["output_name"] == name
+    assert printed["training_comment"] == name
+    assert not set('"\n\x1b') & set(printed["output_name"])
     assert "x" not in printed
     (dataset,) = printed["datasets"]
     assert dataset["subsets"][0]["class_tokens"] == name

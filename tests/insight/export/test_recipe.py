@@ -165,7 +165,7 @@ def test_an_argument_with_an_equals_sign_is_left_out_and_named() -> None:
         ("torch.optim.sgd.SGD(momentum=0.9)", "SGDNesterov", ["momentum=0.9"]),
         ("torch.optim.sgd.SGD(momentum=0.9,nesterov=True)", "SGDNesterov", ["momentum=0.9"]),
         ("torch.optim.sgd.SGD(dampening=0.1)", "torch.optim.sgd.SGD", ["dampening=0.1"]),
-        ("harbour.optim.Tide(betas=(0.9, 0.99),name=high)", "harbour.optim.Tide",
+        ("pytorch_optimizer.tide.Tide(betas=(0.9, 0.99),name=high)", "pytorch_optimizer.tide.Tide",
          ["betas=(0.9, 0.99)", "name='high'"]),
         ("prodigyopt.prodigy.Prodigy(growth_rate=inf)", "Prodigy", ["growth_rate=1e999"]),
     ],
@@ -278,12 +278,60 @@ def test_another_trainers_words_are_translated_or_left_out() -> None:
 
 def test_text_of_the_file_stays_text() -> None:
     name = 'night"\n[[datasets]]\nbatch_size = 9\n#\x1b\x7f\\'
-    made = recipe_of(LANTERN, output_name=name, sd_model_name=f"{name}.ckpt", vae_name=f"a/{name}")
-    assert made.config["output_name"] == name
+    made = recipe_of(
+        LANTERN, training_comment=name, sd_model_name=f"{name}.ckpt", vae_name=f"a/{name}"
+    )
+    assert made.config["training_comment"] == name
     assert made.config["vae"] == f"REPLACE_ME/{name.rstrip(chr(92))}"
     assert "datasets" not in made.config
     assert "\nbatch_size" not in report_text(made.recipe)
     assert "\x1b" not in config_text(made.recipe, "title\n\x1bx = 1")
+
+
+@pytest.mark.parametrize(
+    ("recorded", "name"),
+    [
+        ("night harbour v2.1", "night harbour v2.1"),
+        ("../../.ssh/authorized_keys", "authorized_keys"),
+        ("C:\\Windows\\lantern", "lantern"),
+        ("sub/lantern", "lantern"),
+        ("..", "last"),
+        ('a:b?"c\n', "a_b__c_"),
+        ("https://site.example/lantern?token=x", "lantern"),
+    ],
+)
+def test_the_name_of_the_output_is_that_of_a_file(recorded: str, name: str) -> None:
+    assert recipe_of(LANTERN, output_name=recorded).config["output_name"] == name
+
+
+def test_a_name_that_was_reduced_is_noted() -> None:
+    made = recipe_of(LANTERN, output_name="sub/lantern")
+    assert "“sub/lantern”" in made.notes(Kind.ASSUMED)["output_name"]
+
+
+@pytest.mark.parametrize(
+    ("key", "option", "value"),
+    [
+        ("network_module", "network_module", "harbour.networks"),
+        ("network_module", "network_module", "networks.lora.evil"),
+        ("network_module", "network_module", "lycoris.other"),
+        ("optimizer", "optimizer_type", "harbour.optim.Tide"),
+        ("optimizer", "optimizer_type", "os.system"),
+        ("optimizer", "optimizer_type", "torch.hub.load"),
+    ],
+)
+def test_a_module_that_nobody_knows_is_written_as_a_comment(
+    key: str, option: str, value: str
+) -> None:
+    made = recipe_of(LANTERN, **{key: value})
+    assert option not in made.config
+    assert f'\n# {option} = "{value}"\n' in config_text(made.recipe, "a file")
+    assert "written as a comment" in made.notes(Kind.CONFLICT)[option]
+
+
+@pytest.mark.parametrize("module", ["networks.lora_krea2", "lycoris.kohya", "lycoris.locon_kohya"])
+def test_a_known_module_is_written(module: str) -> None:
+    assert recipe_of(LANTERN, network_module=module).config["network_module"] == module
 
 
 def test_the_report_goes_from_what_is_lost_to_what_disagrees() -> None:
