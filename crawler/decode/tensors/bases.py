@@ -1,11 +1,7 @@
 """The base models: one row each, with the layers of the model and their widths.
 
-A row lists the stacks of equal blocks of a model, how many blocks each has (or which ones), and the
-linear layers of a block. Layers are written as `inputs>outputs path path …`. A path is underscored,
-as `layer_names` gives it; braces hold alternatives. A width is a sum of numbers and letters (`d` is
-the width of the model, `3d+f` three times that and the width of the feed-forward), or `*` for any
-width. One row has the names of every spelling: the original code's, diffusers', and those of trainers
-with their own.
+The notation is that of `base_layers`. One row has the names of every spelling: the original code's,
+diffusers', and those of trainers with their own.
 
 Rows without a word stand for models that have no value of `architecture`. They are here because
 their layers are those of a listed model, so that a file which may be either is not told.
@@ -14,49 +10,9 @@ Sources: the code of each model, its classes in diffusers, and the trainers' con
 """
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
-
-class Base(NamedTuple):
-    """A base model.
-
-    Attributes:
-        word: Its value of `architecture`; None when it has none.
-        letters: The width that each letter of the layers stands for.
-        stacks: The stack and the number of its blocks (`double_blocks 19`; `blocks 3,5` are two of
-            them) -> the layers of a block. The layers outside of any stack are under an empty name.
-        encoders: The number of a text encoder -> a CLIP of `_CLIP_DEPTHS`, by its width.
-        unet: The depth of the attention at each level, for a UNet.
-        since_peft: Whether diffusers named layers as PEFT does when the model came out.
-    """
-
-    word: str | None
-    letters: Mapping[str, int]
-    stacks: Mapping[str, str] = {}
-    encoders: Mapping[int, int] = {}
-    unet: tuple[int, ...] = ()
-    since_peft: bool = False
-
-
-#: CLIP ViT-L, OpenCLIP ViT-H and ViT-bigG: width -> number of layers.
-CLIP_DEPTHS: Final = {768: 12, 1024: 24, 1280: 32}
-
-CLIP: Final = "d>d self_attn_{q,k,v,out}_proj; d>4d mlp_fc1; 4d>d mlp_fc2"
-
-# UNets: a transformer block, the layers around it, and the convolutions of a level. LyCORIS flattens
-# the kernels of convolutions into a width, so these have none.
-
-UNET_BLOCK: Final = """
-    d>d attn1_to_{q,k,v,out} attn2_to_{q,out}; t>d attn2_to_{k,v}; d>8d ff_net_0_proj; 4d>d ff_net_2
-"""
-UNET_AROUND: Final = "d>d proj_{in,out}"
-UNET_LEVEL: Final = """
-    *>* resnets_{0,1,2}_{conv1,conv2,time_emb_proj,conv_shortcut} downsamplers_0_conv upsamplers_0_conv
-"""
-UNET_INPUT: Final = (
-    "*>* 0 {0,1,2}_{conv,op} 0_{in_layers_2,out_layers_3,emb_layers_1,skip_connection,op}"
-)
-UNET_MIDDLE: Final = "*>* {in_layers_2,out_layers_3,emb_layers_1}"
+from crawler.decode.tensors.base_layers import Base
 
 # Joint attention over image and text, then blocks that compute attention and feed-forward in one.
 
