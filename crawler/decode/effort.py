@@ -17,8 +17,10 @@ from crawler.model.int64 import INT64
 #: Longest training that is believed; a longer one means a wrong clock.
 MAX_TRAINING = timedelta(days=30)
 
-#: Arguments of networks that divide alpha by the square root of the rank: of LyCORIS, PEFT and others.
-_RANK_STABILISED = ("rs_lora", "use_rslora", "rank_stabilized")
+#: Ends of the arguments by which networks divide alpha by the square root of the rank, and by which a
+#: LoKr is not decomposed: those of LyCORIS and PEFT, and of OneTrainer with `lokr_` in front.
+_RANK_STABILISED = ("rs_lora", "rslora", "rank_stabilized")
+_FULL_MATRIX = ("full_matrix",)
 
 #: From this rank on every LoKr consists of full matrices. People write it to ask for them; the factors
 #: that LyCORIS would decompose are narrower than twice that.
@@ -81,7 +83,7 @@ def _strength(values: Mapping[str, Any], weights: Weights) -> dict[str, float | 
         return {"network_scale": 1.0, "alpha_ratio": None}
     alpha, dim = values.get("network_alpha"), values.get("network_dim")
     divisor = dim
-    if dim and dim > 0 and any(_is_on(arguments.get(name)) for name in _RANK_STABILISED):
+    if dim and dim > 0 and _is_on(arguments, _RANK_STABILISED):
         divisor = math.sqrt(dim)
     return {"network_scale": _ratio(alpha, divisor), "alpha_ratio": _ratio(alpha, dim)}
 
@@ -94,13 +96,18 @@ def _is_full_lokr(
         return False
     if weights.tensor_algo is not None:
         return weights.tensor_rank is None
-    return _is_on(arguments.get("full_matrix")) or (
+    return _is_on(arguments, _FULL_MATRIX) or (
         (values.get("network_dim") or 0) >= _RANK_OF_FULL_LOKR
     )
 
 
-def _is_on(switch: object) -> bool:
-    return take(clean.boolean, switch, "", []) is True
+def _is_on(arguments: Mapping[str, Any], ends: tuple[str, ...]) -> bool:
+    """Whether an argument with one of these ends is true."""
+    return any(
+        take(clean.boolean, value, name, []) is True
+        for name, value in arguments.items()
+        if name.endswith(ends)
+    )
 
 
 def _area(values: Mapping[str, Any], datasets: Collection[Dataset]) -> float | None:

@@ -44,6 +44,9 @@ MAX_SETTING_CHARS = 65_536
 #: is a URL or an empty list.
 MAX_PICTURE_CHARS = 1_024
 
+#: Longest path on Linux, in characters; a longer text that begins like one is none.
+MAX_PATH_CHARS = 4_096
+
 #: Where A1111's metadata editor keeps its pictures, as a JSON list of base64.
 _PICTURES = "ssmd_cover_images"
 
@@ -141,7 +144,9 @@ def _other_settings(
             left_out.append(key)
             continue
         room -= size
-        other[clean.text(key)] = clean.text(value)
+        # Folders on the user's disk say nothing of the training.
+        is_path = len(value) <= MAX_PATH_CHARS and "\n" not in value and clean.is_local(value)
+        other[clean.text(key)] = clean.text(clean.base_name(value) if is_path else value)
     problems = [
         problem(TOO_LONG, key, f"{len(metadata[key]):,} characters; only the stored header has it")
         for key in left_out[:MAX_LEFT_OUT]

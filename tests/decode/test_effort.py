@@ -125,6 +125,7 @@ def test_a_rate_of_zero_is_a_rate() -> None:
         ({"rs_lora": "True"}, 4.0),
         ({"use_rslora": True}, 4.0),
         ({"rank_stabilized": "1"}, 4.0),
+        ({"lora_rs_lora": True}, 4.0),
         ({"rs_lora": "False"}, 0.5),
         ({"rs_lora": ["no switch"]}, 0.5),
     ],
@@ -151,6 +152,7 @@ LOKR = Weights(tensor_algo="lokr")
         ({"network_algo": "dora", "network_args": {"algo": "lokr"}}, Weights(tensor_algo="dora")),
         ({"network_dim": 64}, LOKR),
         ({"network_algo": "lokr", "network_args": {"full_matrix": "True"}}, Weights()),
+        ({"network_algo": "lokr", "network_args": {"lokr_full_matrix": True}}, Weights()),
         ({"network_algo": "lokr", "network_dim": 10_000, "network_alpha": 1.0}, Weights()),
     ],
 )

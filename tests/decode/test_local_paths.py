@@ -78,6 +78,21 @@ def test_a_column_of_a_name_has_no_folders(path: str) -> None:
     assert decode(header_of({"metadata": model})).recipe.base_model_version == "kelp"
 
 
+def test_settings_have_no_folders_either() -> None:
+    metadata = {
+        "modelspec.title": "/home/mira/out/kelp",
+        "ss_dataset_config": "C:\\Users\\mira\\kelp.toml",
+        "modelspec.implementation": "https://hub.example/harbour/kelp",
+        "modelspec.description": "/home of the\n/kelp",
+    }
+    recipe = decode(header_of({"metadata": metadata})).recipe
+    assert recipe.other_settings == {
+        **metadata,
+        "modelspec.title": "kelp",
+        "ss_dataset_config": "kelp.toml",
+    }
+
+
 def test_a_name_of_an_output_may_have_a_slash() -> None:
     recipe = decode(header_of({"metadata": {"ss_output_name": "kelp/forest"}})).recipe
     assert recipe.output_name == "kelp/forest"

@@ -47,6 +47,9 @@ _MADE = re.compile(
     r"soup_ingredients|mecha_recipe|extracted_(?:from|base))"
 )
 
+#: Keys that kohya_ss writes into an extracted LoHa.
+_EXTRACTED = frozenset({"ss_network_rank", "ss_comment"})
+
 #: Every training writes one of these keys.
 _TRAINED = frozenset(
     {
@@ -65,7 +68,7 @@ _OWN = MINIMUM | {
 def matches(metadata: Mapping[str, str]) -> bool:
     """Whether one of these tools certainly made the file."""
     given = clean.given(metadata)
-    if any(_MADE.fullmatch(key) for key in given):
+    if any(_MADE.fullmatch(key) for key in given) or given.keys() >= _EXTRACTED:
         return True
     if not FOREIGN_KEYS.isdisjoint(given) or not _TRAINED.isdisjoint(given):
         return False

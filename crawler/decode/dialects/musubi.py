@@ -48,7 +48,9 @@ def matches(metadata: Mapping[str, str]) -> bool:
     if _MODULES.fullmatch(module.removeprefix(_PACKAGE)):
         return True
     base = metadata.get("ss_base_model_version", "")
-    return module.startswith(("networks.", _PACKAGE)) and _BASES.fullmatch(base) is not None
+    is_loaded = module.startswith(("networks.", "lycoris.", _PACKAGE))
+    # sd-scripts and its forks write `ss_v2` into every file.
+    return is_loaded and "ss_v2" not in metadata and _BASES.fullmatch(base) is not None
 
 
 def read(metadata: Mapping[str, str]) -> DialectResult:

@@ -82,6 +82,8 @@ def test_other_keys_leave_the_trainer_its_training(key: str, value: str) -> None
     [
         {"ss_network_module": "networks.lora", "ss_network_rank": "16", "ss_network_alpha": "8"},
         {"ss_network_rank": "16", "ss_comment": "Extracted", "ss_network_alpha": "8"},
+        {"ss_network_rank": "16", "ss_network_alpha": "8", "ss_comment": "Extracted, 200 steps",
+         "ss_steps": "200", "ss_learning_rate": "0.01"},
         {"ss_network_dim": "16", "ss_num_train_images": "N/A", "ss_v2": "False",
          "ss_network_module": "networks.lora", "ss_lowram": "False", "ss_network_alpha": "8"},
     ],

@@ -115,7 +115,10 @@ def _schedule(config: Config) -> dict[str, Any]:
     """The schedule and its warmup: a share up to 1, a number of batches above."""
     name = config.read("learning_rate_scheduler", clean.string, "lr_scheduler")
     if name == "CUSTOM":
-        name = config.read("custom_learning_rate_scheduler", clean.string, "lr_scheduler")
+        path = config.read("custom_learning_rate_scheduler", clean.string, "lr_scheduler") or ""
+        name = path.rpartition(".")[2] or None
+        if name != path:
+            config.used.discard("custom_learning_rate_scheduler")
     elif name is not None:
         name = name.lower()
     values: dict[str, Any] = {"lr_scheduler": name}
