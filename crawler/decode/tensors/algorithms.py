@@ -16,7 +16,13 @@ from typing import Final
 
 import msgspec
 
-from crawler.decode.tensors.layer_names import BEFORE_PEFT, ORDINARY, locate, split_name
+from crawler.decode.tensors.layer_names import (
+    BEFORE_PEFT,
+    ORDINARY,
+    UNET_STARTS,
+    locate,
+    split_name,
+)
 from crawler.model import Form, Tensor, TensorTable
 
 #: The tensors of a layer: the role of each, and the key of its form in the table.
@@ -34,10 +40,7 @@ _CONV_ENDS: Final = (
     *("_conv", "_conv1", "_conv2", "conv_in", "conv_out"),
     *("_in_layers_2", "_out_layers_3", "_op"),
 )
-_CONV_STARTS: Final = (
-    *("down_blocks_", "mid_block_", "up_blocks_", "conv_"),
-    *("input_blocks_", "middle_block_", "output_blocks_"),
-)
+_CONV_STARTS: Final = (*UNET_STARTS, "conv_")
 
 #: The prefix of sd-scripts' OFT, whose rank is the number of blocks. LyCORIS', its rank is their size.
 _RANK_IS_COUNT: Final = "oft_"

@@ -144,6 +144,12 @@ _PREFIX: Final = re.compile(
     f"|(?:{_any_of(_UNDERSCORED_PREFIXES).replace('_', '[._]')}){{0,{_MAX_PREFIXES}}}+[._]*+)"
 )
 
+#: Beginnings of the paths of a UNet: diffusers' names, the original code's, cloneofsimo's count.
+UNET_STARTS: Final = (
+    *("down_blocks_", "mid_block_", "up_blocks_"),
+    *("input_blocks_", "middle_block_", "output_blocks_", "unet:"),
+)
+
 #: What torch.compile puts in front of the names of a module, at any depth.
 _COMPILED: Final = "_orig_mod"
 

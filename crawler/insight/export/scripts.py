@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from crawler.decode import clean
-from crawler.decode.base_names import have_same_layers, likely_architecture
+from crawler.decode.base_names import UNETS, have_same_layers, likely_architecture
+from crawler.decode.tensors.layer_names import UNET_STARTS, locate, split_name
 from crawler.insight.export.draft import Draft
 from crawler.model import Trainer
 
@@ -69,7 +70,8 @@ def choose(draft: Draft) -> Script:
     """The script for the base model; one without a file if sd-scripts does not train it.
 
     Tensors take precedence over metadata: tools that convert, extract or merge may write a base that
-    the LoRA was not trained on.
+    the LoRA was not trained on. So does ai-toolkit 0.1, which names Stable Diffusion 1.5 whatever it
+    trains.
     """
     claimed, found = _claimed(draft), draft.weights.architecture
     base = claimed or "sd1"
@@ -84,11 +86,22 @@ def choose(draft: Draft) -> Script:
     elif not claimed:
         text = "Stable Diffusion 1; neither the metadata nor the tensors identify it"
         draft.assumed("base model", text)
+    if base in UNETS and not found and _changes_a_transformer(draft):
+        text = "the layers are those of a transformer, which Stable Diffusion 1, 2 and XL are not"
+        draft.conflict("base model", text)
+        base = "an unknown transformer"
     if base in _SCRIPTS:
         return _SCRIPTS[base]
     text = f"sd-scripts has no script that trains {base}; use these settings in another trainer"
     draft.conflict("script", text)
     return Script("", base)
+
+
+def _changes_a_transformer(draft: Draft) -> bool:
+    """Whether the file has layers of a denoiser, and none of a U-Net's."""
+    places = (locate(split_name(name)[0]) for name in draft.decoded.header.tensors)
+    paths = [place.path for place in places if place.encoder is None and place.path]
+    return bool(paths) and not any(path.startswith(UNET_STARTS) for path in paths)
 
 
 def _claimed(draft: Draft) -> str | None:

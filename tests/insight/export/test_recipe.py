@@ -64,6 +64,15 @@ def test_the_tensors_are_believed_before_the_metadata() -> None:
     assert "tensors fit sd1" in made.notes(Kind.CONFLICT)["base model"]
 
 
+@pytest.mark.parametrize("version", [None, "sd_1.5"])
+def test_an_unknown_transformer_is_not_taken_for_stable_diffusion(version: str | None) -> None:
+    layer = "transformer.joint_transformer_blocks.0.attn.to_q"
+    shapes = {f"{layer}.lora_A.weight": (8, 3072), f"{layer}.lora_B.weight": (3072, 8)}
+    made = recipe_of(LANTERN, shapes, base_model_version=version, v2=None)
+    assert made.recipe.script == ""
+    assert "those of a transformer" in made.notes(Kind.CONFLICT)["base model"]
+
+
 def test_the_base_by_the_tensors_by_the_module_and_by_age() -> None:
     old = recipe_of(LANTERN, base_model_version=None, v2="True")
     assert old.config["v2"] is True
