@@ -18,6 +18,7 @@ _NAMES = (
     (r"stablediffusion2", None, "sd2"),
     (r"sdv?3|stablediffusion3", r".*", "sd3"),
     ("flux2", r".*", "flux2"),
+    ("flux3", None, "flux3"),
     ("flux", r"1.*|kontext", "flux1"),
     ("chromaradiance", None, "chroma-radiance"),  # another script, the same layers as Chroma
     ("chroma", r"1?(?:hd|base|radiance)?", "chroma"),
@@ -28,11 +29,13 @@ _NAMES = (
     ("wan", r"(?:\d\w*)?", "wan"),
     ("zimage", r"(?:turbo|base|deturbo)?", "z-image"),
     ("hidreami1", r"\w*", "hidream"),
-    ("anima", r"(?:preview)?\d*", "anima"),
+    (r"anima(?!gine)", r"(?:preview)?\d*", "anima"),
     ("krea2", r"", "krea2"),
     ("ideogram4", r"", "ideogram4"),
     ("kandinsky5", r"\w*", "kandinsky5"),
     ("ltx", r"(?:v|video)?\d*", "ltx"),
+    ("ernieimage", r"(?:turbo)?", "ernie"),
+    ("minimaxh3", r"", "minimax-h3"),
 )
 #: Architectures with convolutions that a LoRA can train; elsewhere `conv_dim` has no effect.
 UNETS = frozenset({"sd1", "sd2", "sdxl"})

@@ -110,13 +110,15 @@ def test_contradictions(
         ("chroma", "chroma chroma_radiance Chroma1"),
         ("lumina2", "lumina2 lumina-2"),
         ("hunyuan-video", "hunyuan_video hunyuan_video_1_5 hunyuan-video"),
-        ("qwen-image", "qwen_image qwen_image_edit Qwen-Image"),
+        ("qwen-image", "qwen_image qwen_image_edit qwen_image_layered Qwen-Image"),
         ("wan", "wan wan_2.1 wan_2.2_14b wan_2.2_5b"),
         ("z-image", "z_image zimage Z-Image"),
         ("hidream", "hidream_i1"),
         ("anima", "anima anima-preview"),
-        ("krea2", "krea2"),
+        ("krea2", "krea2 Krea-2"),
         ("ideogram4", "ideogram4"),
+        ("ernie", "ernie_image ERNIE-Image ernie-image-turbo"),
+        ("minimax-h3", "minimax_h3 MiniMax-H3"),
         ("kandinsky5", "kandinsky5"),
         ("ltx", "ltx2 ltxv"),
     ],
@@ -131,7 +133,7 @@ def test_names_of_bases_mean_their_architecture(architecture: str, names: str) -
 @pytest.mark.parametrize(
     "name",
     ["hunyuan-image-2.1", "framepack", "hidream_o1_image", "omnigen2", "ssd", "unknown", "lumina",
-     "flux", "krea"],
+     "flux", "krea", "flux3", "animagine"],
 )  # fmt: skip
 def test_names_that_leave_the_tensors_open_contradict_nothing(name: str) -> None:
     assert told({"base_model_version": name}, {"architecture": "llm"}) == []

@@ -1,7 +1,7 @@
-"""Files of other trainers that record little: mflux its version and model, others a bare rank and alpha.
+"""Files of other trainers that record little: mflux its version and model, others a bare rank or alpha.
 
 The trainer stays unknown: it has no value of its own in the column. Sources: mflux
-`training_adapter`, and the distilled LoRAs for MiniMax H3.
+`training_adapter`, and what diffusers and sglang accept for distilled LoRAs, such as MiniMax H3 Turbo.
 """
 
 import dataclasses
@@ -14,16 +14,16 @@ from crawler.decode.dialect_result import DialectResult, take
 from crawler.decode.dialects.kohya import keys as kohya_keys
 
 _RANKS = ("rank", "lora_rank")
-_ALPHAS = ("alpha", "lora_alpha")
+_ALPHAS = ("alpha", "lora_alpha", "network_alpha")
 
-#: A rank, and no other meaning of the word.
-_RANK = re.compile(r"[1-9][0-9]{0,5}(?:\.0)?")
+#: A rank or an alpha, and no other meaning of the words.
+_NUMBER = re.compile(r"[1-9][0-9]{0,5}(?:\.[0-9]{1,8})?")
 
 
 def matches(metadata: Mapping[str, str]) -> bool:
-    """Whether mflux wrote this, or a rank stands alone."""
+    """Whether mflux wrote this, or a rank or an alpha stands alone."""
     return "mflux_version" in metadata or any(
-        _RANK.fullmatch(metadata.get(key, "")) for key in _RANKS
+        _NUMBER.fullmatch(metadata.get(key, "")) for key in (*_RANKS, *_ALPHAS)
     )
 
 

@@ -103,13 +103,14 @@ def test_a_bare_rank_fills_the_network_and_no_trainer() -> None:
     recipe = read(rank="64.0", alpha="32", format="pt").recipe
     assert (recipe.trainer, recipe.network_dim, recipe.network_scale) == (None, 64, 0.5)
     assert recipe.other_settings == {"format": "pt"}
+    assert read(network_alpha="8").recipe.network_alpha == 8.0
     own = read(rank="64", ss_network_dim="8").recipe
     assert (own.network_dim, own.other_settings) == (8, {"rank": "64"})
 
 
 @pytest.mark.parametrize("rank", ["high", "0", "-4", "1e400", ""])
 def test_another_meaning_of_the_word_rank_is_no_rank(rank: str) -> None:
-    decoded = read(rank=rank, alpha="1")
+    decoded = read(rank=rank, alpha="clear")
     assert (decoded.recipe.network_dim, decoded.recipe.network_alpha) == (None, None)
     assert decoded.problems == ()
 

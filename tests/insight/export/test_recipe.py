@@ -50,7 +50,9 @@ def test_the_script_follows_from_the_base(version: str, script: str) -> None:
     assert f"launch {script} --config_file config.toml" in config_text(made.recipe, "x")
 
 
-@pytest.mark.parametrize("version", ["wan", "flux_2_dev", "qwen_image", "chroma_radiance"])
+@pytest.mark.parametrize(
+    "version", ["wan", "flux_2_dev", "qwen_image", "chroma_radiance", "flux.3", "minimax_h3"]
+)
 def test_a_base_that_sd_scripts_does_not_train(version: str) -> None:
     made = recipe_of(LANTERN, base_model_version=version)
     assert made.recipe.script == ""
