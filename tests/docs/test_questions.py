@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ from typer.testing import CliRunner, Result
 from crawler.cli.app import app
 from crawler.model import ListQuery, Order
 from crawler.sandbox import Catalogue, Faults, Sandbox
-from crawler.store.connect.database import open_for_writing
-from crawler.store.schema.tables import loras, metadata
+from crawler.store.schema.tables import loras
 from crawler.sync.walk import Walk
 from tests.cli.headers import LANTERN, write_lora
+from tests.conftest import Prepared
 from tests.docs.examples import PAGES, ROOT, examples, questions
 from tests.stored import as_user
 from tests.sync.conftest import OLDEST, run_crawl
@@ -115,30 +115,18 @@ MEANT: dict[str, Callable[[Row], bool]] = {
 UNANSWERED = "Characters on Illustrious with under 40 images and over 5,000 likes"
 
 
-@pytest.fixture(scope="module")
-def crawled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.Engine]:
-    """A part of what `sync --sandbox` crawls, once for all tests, which take copies."""
-    engine = open_for_writing(tmp_path_factory.mktemp("crawled") / "loras.db")
+def crawl(engine: sa.Engine) -> None:
+    """A part of what `sync --sandbox` crawls."""
     with Sandbox(Catalogue(2_000, faults=Faults.mild())) as site:
         run_crawl(engine, site, Walk(ask=OLDEST.ask, model_ids=NAMED_MODELS))
         run_crawl(engine, site, Walk(ask=ListQuery(order=Order.MOST_DOWNLOADED), limit=MODELS))
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture
-def filled(
-    engine: sa.Engine, crawled: sa.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> sa.Engine:
-    """A copy of the crawl in the database that commands take, and a folder to work in with one
-    LoRA of one's own."""
-    with crawled.connect() as source, engine.begin() as target:
-        for table in metadata.sorted_tables:
-            # What the database numbers by itself it numbers anew.
-            numbered = table.autoincrement_column
-            columns = [column for column in table.columns if column is not numbered]
-            if rows := [dict(row._mapping) for row in source.execute(sa.select(*columns))]:
-                target.execute(sa.insert(table), rows)
+def filled(prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> sa.Engine:
+    """The crawl in the database that commands take, and a folder to work in with one LoRA of one's
+    own."""
+    engine = prepared("questions", crawl)
     work = tmp_path / "work"
     (work / "mine").mkdir(parents=True)
     write_lora(work / "mine" / "lantern.safetensors", LANTERN)

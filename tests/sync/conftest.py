@@ -1,6 +1,8 @@
 """A sandbox, and crawls of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import anyio
 import pytest
@@ -14,20 +16,43 @@ from crawler.sync.progress import SyncTally
 from crawler.sync.run import crawl
 from crawler.sync.state import Plan, WriterThread
 from crawler.sync.walk import Walk
+from tests.conftest import Prepared
 
 #: No test waits as long as a real crawl does before it tries again.
 WAITS = Waits(shortest=0.01, longest=0.05, longest_asked=0.05)
 
 OLDEST = Walk(ask=ListQuery(order=Order.OLDEST))
 
-Crawl = Callable[..., SyncTally]
+#: Both maturity passes.
+WHOLE = replace(OLDEST, nsfw=True)
+
+#: Sandboxes that show one catalogue at several times are one site.
+ORIGIN = "http://sandbox.invalid"
 
 
 @pytest.fixture(scope="package")
-def sandbox() -> Iterator[Sandbox]:
-    """A catalogue of 80 models with everything the real one has, and a sound network."""
-    with Sandbox(Catalogue(80, seed=7, faults=Faults.mild())) as running:
+def catalogue() -> Catalogue:
+    """40 models with everything that the real ones have."""
+    return Catalogue(40, seed=7, faults=Faults.mild())
+
+
+@pytest.fixture(scope="package")
+def sandbox(catalogue: Catalogue) -> Iterator[Sandbox]:
+    """The catalogue on a sound network."""
+    with Sandbox(catalogue) as running:
         yield running
+
+
+@pytest.fixture(scope="package")
+def of_two_pages() -> Catalogue:
+    """A catalogue whose mature pass is longer than a page of 100."""
+    return Catalogue(110, seed=11, faults=Faults.mild())
+
+
+@pytest.fixture
+def two_pages(prepared: Prepared, of_two_pages: Catalogue) -> sa.Engine:
+    """A database with the whole of `of_two_pages`."""
+    return prepared("two_pages", lambda engine: crawl_catalogue(engine, of_two_pages))
 
 
 def run_crawl(
@@ -56,4 +81,14 @@ def run_crawl(
             )
 
     anyio.run(go)
+    return tally
+
+
+def crawl_catalogue(
+    engine: sa.Engine, catalogue: Catalogue, walk: Walk = WHOLE, **plan: Any
+) -> SyncTally:
+    """Crawl a catalogue, with a key, from a sandbox of its own."""
+    with Sandbox(catalogue) as sandbox:
+        tally = run_crawl(engine, sandbox, walk, key=sandbox.key, origin=ORIGIN, **plan)
+        assert sandbox.counters.key_leaks == 0
     return tally

@@ -13,14 +13,10 @@ from crawler.sandbox import Catalogue, Changes, Faults, Sandbox
 from crawler.sources.civitai.client import Civitai
 from crawler.store.schema import tables
 from crawler.store.schema.tables import loras
-from crawler.sync.walk import Walk
 from tests.conftest import Prepared
-from tests.sync.conftest import OLDEST, run_crawl
+from tests.sync.conftest import OLDEST, ORIGIN, WHOLE, run_crawl
+from tests.sync.conftest import crawl_catalogue as crawl
 from tests.sync.snapshots import snapshot
-
-WHOLE = replace(OLDEST, nsfw=True)
-
-ORIGIN = "http://sandbox.invalid"
 
 WEEK = Changes(
     new_models=0.1,
@@ -44,26 +40,10 @@ def after(before: Catalogue) -> Catalogue:
     return before.later(WEEK)
 
 
-@pytest.fixture(scope="module")
-def of_two_pages() -> Catalogue:
-    return Catalogue(110, seed=11, faults=Faults.mild())
-
-
 @pytest.fixture
 def crawled(prepared: Prepared, before: Catalogue) -> sa.Engine:
     """A database with the whole of `before`."""
     return prepared("refresh_before", lambda engine: crawl(engine, before))
-
-
-@pytest.fixture
-def two_pages(prepared: Prepared, of_two_pages: Catalogue) -> sa.Engine:
-    """A database with the whole of `of_two_pages`."""
-    return prepared("refresh_two_pages", lambda engine: crawl(engine, of_two_pages))
-
-
-def crawl(engine: sa.Engine, stock: Catalogue, walk: Walk = WHOLE, **plan: Any) -> Any:
-    with Sandbox(stock) as sandbox:
-        return run_crawl(engine, sandbox, walk, key=sandbox.key, origin=ORIGIN, **plan)
 
 
 def outcomes(engine: sa.Engine, *, gone: bool) -> dict[int, str]:
@@ -119,6 +99,7 @@ def test_an_ordinary_sync_costs_one_list_call_a_pass_and_takes_what_moved(
     two_pages: sa.Engine, of_two_pages: Catalogue
 ) -> None:
     moved = of_two_pages.later(Changes(new_models=0.1, new_versions=0.1))
+    assert len(ids(two_pages, tables.models.c.model_id, gone=False)) > 100
 
     tally = crawl(two_pages, moved)
 

@@ -265,7 +265,7 @@ def test_a_refresh_says_what_it_found_and_status_what_is_tried_again(
     run: Run, database_url: str
 ) -> None:
     faults = Faults(gone=0.2, early_access=0.2)
-    before = Catalogue(40, seed=5, faults=faults)
+    before = Catalogue(20, seed=5, faults=faults)
     changes = Changes(replaced_files=0.2, gone_models=0.1)
     with Sandbox(before) as site:
         words = ("sync", "--api-url", site.url, "--rate", "0", "--nsfw", "--db", database_url)
