@@ -14,7 +14,7 @@ passes a header that it cannot verify to the next:
 
 Codes of HeaderError: header_too_small, header_too_large, invalid_length, invalid_utf8, invalid_json,
 duplicate_key, invalid_metadata, invalid_tensor, invalid_offset, invalid_size, misaligned, overflow,
-incomplete.
+incomplete, too_unusual (our own: the header is long and not plain, and was not read).
 """
 
 import re
@@ -35,6 +35,14 @@ MAX_HEADER_BYTES = 100_000_000
 
 #: Longest file, in bytes: file systems count with 63 bits. This keeps every offset storable.
 MAX_FILE_BYTES = MAX_INT64
+
+#: Longest header that is read token by token, in bytes: one as expensive as possible takes some
+#: seconds. No real header of this kind has more than some kilobytes.
+MAX_UNUSUAL_BYTES = 2 * 1024 * 1024
+
+#: Commas of a plain header for each quotation mark, at most: an entry of ten marks has four commas and
+#: one for each side of its shape but the first. A shape of millions of sides takes gigabytes.
+_COMMAS_PER_QUOTE = 4
 
 #: Quotation marks of an entry with only its name, its three fields and its dtype.
 _QUOTES_PER_TENSOR = 10
@@ -75,25 +83,29 @@ def needed_bytes(start: bytes, *, file_bytes: int | None = None) -> int:
         raise _named(error, start) from None
 
 
-def parse_header(data: bytes, *, file_bytes: int | None = None) -> Header:
+def parse_header(
+    data: bytes, *, file_bytes: int | None = None, max_unusual: int = MAX_UNUSUAL_BYTES
+) -> Header:
     """The header at the beginning of a file.
 
     Args:
         data: The file's beginning; bytes after the header are ignored.
         file_bytes: The file's length, which the tensors must fill exactly. None when unknown: then
             the end of the last tensor is not checked.
+        max_unusual: Longest header that is read token by token, in bytes.
 
     Raises:
-        HeaderError: The safetensors library would refuse the file. Nothing else is raised.
-            `other_format` is set when the bytes show another format.
+        HeaderError: The safetensors library would refuse the file, or it was not read, since its header
+            is longer than `max_unusual` and not plain. Nothing else is raised. `other_format` is set
+            when the bytes show another format.
     """
     try:
-        return _parse(data, file_bytes)
+        return _parse(data, file_bytes, max_unusual)
     except HeaderError as error:
         raise _named(error, data) from None
 
 
-def _parse(data: bytes, file_bytes: int | None) -> Header:
+def _parse(data: bytes, file_bytes: int | None, max_unusual: int) -> Header:
     length = _length(data, file_bytes)
     if len(data) < LENGTH_BYTES + length:
         raise HeaderError(
@@ -102,7 +114,7 @@ def _parse(data: bytes, file_bytes: int | None) -> Header:
         )
     raw = data[LENGTH_BYTES : LENGTH_BYTES + length]
     usual = read_usual(raw)
-    tensors, metadata = usual or _read_plain(raw) or read_exactly(raw)
+    tensors, metadata = usual or _read_plain(raw) or _read_unusual(raw, max_unusual)
     weights_bytes = usual[0].bounds[-1] if usual else body_bytes(tensors)
     end = LENGTH_BYTES + length + weights_bytes
     if file_bytes is not None and end != file_bytes:
@@ -112,6 +124,16 @@ def _parse(data: bytes, file_bytes: int | None) -> Header:
     if end > MAX_FILE_BYTES:
         raise HeaderError("overflow", f"the last tensor ends at byte {end:,}, beyond any file")
     return Header(length, tensors, metadata)
+
+
+def _read_unusual(raw: bytes, max_unusual: int) -> tuple[dict[str, Tensor], dict[str, str] | None]:
+    if len(raw) > max_unusual:
+        raise HeaderError(
+            "too_unusual",
+            f"a header of {len(raw):,} bytes that is not written as usual; such headers are read up"
+            f" to {max_unusual:,} bytes",
+        )
+    return read_exactly(raw)
 
 
 def _length(start: bytes, file_bytes: int | None) -> int:
@@ -161,6 +183,8 @@ def _read_plain(raw: bytes) -> tuple[dict[str, Tensor], dict[str, str] | None] |
     """
     try:
         metadata, rest = _split(raw)
+        if rest.count(b",") > _COMMAS_PER_QUOTE * rest.count(b'"'):
+            return None
         tensors = _TENSORS.decode(rest)
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
