@@ -81,10 +81,15 @@ def _keep_old_headers(connection: sa.Connection, read: Sequence[Result]) -> None
         for row in connection.execute(stored.where(table.c.file_id.in_(ids))).mappings()
         if not _holds(row["data"], new[row["file_id"]].header)
     ]
-    for row in rows:
-        kept = sa.select(sa.func.count()).where(old.c.file_id == row["file_id"])
-        number = connection.execute(kept).scalar_one() + 1
-        connection.execute(sa.insert(old).values(row | {"number": number}))
+    if not rows:
+        return
+    kept = sa.select(old.c.file_id, sa.func.count()).group_by(old.c.file_id)
+    kept = kept.where(old.c.file_id.in_([row["file_id"] for row in rows]))
+    number: dict[int, int] = dict(iter(connection.execute(kept)))
+    connection.execute(
+        sa.insert(old),
+        [row | {"number": number.get(row["file_id"], 0) + 1} for row in rows],
+    )
 
 
 def _training_columns(decoded: Decoded | None) -> dict[str, Any]:
