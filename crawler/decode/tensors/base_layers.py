@@ -83,8 +83,10 @@ _IN_A_BLOCK: Final = re.compile(r"([A-Za-z_]+)_(\d{1,3})_(.+)", re.DOTALL)
 #: The stack of a CLIP, the only text encoder whose layers say something about the base model.
 CLIP_STACK: Final = "text_model_encoder_layers"
 
-#: cloneofsimo/lora numbers the layers of a UNet instead of naming them.
+#: cloneofsimo/lora numbers the layers of a UNet instead of naming them. Convolutions then need widths:
+#: the inputs of any, of which the first three are outputs as well.
 _COUNTED: Final = "unet:"
+_CONV_INPUTS: Final = (320, 640, 1280, 960, 1920, 2560)
 
 
 def by_block(paths: Iterable[str]) -> Mapping[tuple[str, str], int]:
@@ -115,6 +117,8 @@ def layers_of(base: Base) -> Iterator[tuple[Layer, Widths, int]]:
             yield Layer(stack, path), widths, bits
             if path and widths.inputs:
                 yield Layer(_COUNTED, ""), widths, 1
+    for inputs, outputs in product(_CONV_INPUTS, _CONV_INPUTS[:3]) if base.unet else ():
+        yield Layer(_COUNTED, ""), Widths(inputs, outputs), 1
 
 
 def _bits(blocks: str) -> int:

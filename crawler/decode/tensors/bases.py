@@ -36,7 +36,7 @@ _FLUX = {
     "double_blocks 19": _DOUBLE + _DOUBLE_FF,
     "single_blocks 38": _LINEAR,
 }
-_FLUX_ENDS = "64>d x_embedder img_in img_in_proj; 4096>d context_embedder txt_in;"
+_FLUX_ENDS = "*>d x_embedder img_in img_in_proj; 4096>d context_embedder txt_in;"
 
 
 def _with(stacks: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
@@ -52,7 +52,7 @@ def _flux_like(doubles: int, singles: int, text: str = "4096", *, more: str = ""
         {
             f"transformer_blocks {doubles}": _JOINT + _JOINT_FF + _JOINT_NORMS + more,
             f"single_transformer_blocks {singles}": _SINGLE + _SINGLE_FF + _SINGLE_NORM + more,
-            "": f"64>d x_embedder; {text}>d context_embedder;"
+            "": f"*>d x_embedder; {text}>d context_embedder;"
             "*>d time_embed_timestep_embedder_linear_{1,2}",
         },
     )

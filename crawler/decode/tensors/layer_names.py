@@ -109,22 +109,24 @@ _ENCODERS: Final = {
     "text_encoder:": 0,
     **{f"text_encoder_{number}.": number for number in (1, 2, 3, 4)},
     "text_model.": 0,
-    "clip_l.": 1,
-    "clip_g.": 2,
+    **dict.fromkeys(("clip_l.", "lora_clip_l_", "text_encoders.clip_l."), 1),
+    **dict.fromkeys(("clip_g.", "lora_clip_g_", "text_encoders.clip_g."), 2),
     **dict.fromkeys(("t5.", "t5xxl."), 3),
     "llama.": 4,
+    "text_encoders.": 0,
     "cond_stage_model.": 0,
     "conditioner.embedders.": 0,
 }
 
-#: Text encoders that bases have had since 2024; ComfyUI writes their sizes as well (`qwen3_4b`).
-_LANGUAGE_MODELS: Final = r"(?:byt5|clip|gemma|jina|llama|llm|mistral|mt5|qwen|t5|umt5)\w{0,24}+\."
+#: Text encoders by their own names, with their sizes (`qwen3_4b.`), or behind `lora_`.
+_OWN_NAMES: Final = "byt5|clip|gemma|jina|llama|llm|mistral|mt5|qwen|t5|umt5"
+_OWN_NAME: Final = rf"(?:{_OWN_NAMES})\w{{0,24}}+\.|lora_(?:{_OWN_NAMES})[0-9a-z]{{0,24}}+[._-]"
 
 #: Prefixes of any layer of the whole model.
 _DOTTED_PREFIXES: Final = (
     *("base_model.model.", "model.diffusion_model.", "diffusion_model.", "module.", "net."),
     *("transformer.", "transformer_2.", "conditional_transformer.", "transformer_ref.", "unet."),
-    *("pipe.", "dit.", "dit2.", "text_encoders."),
+    *("pipe.", "dit.", "dit2."),
 )
 
 #: Prefixes of layers of the denoiser, which may also be written with dots.
@@ -140,7 +142,7 @@ def _any_of(starts: Iterable[str]) -> str:
 
 _PREFIX: Final = re.compile(
     f"(?:{_any_of(_DOTTED_PREFIXES)}){{0,{_MAX_PREFIXES}}}+"
-    f"(?:({_any_of(_ENCODERS)}|{_LANGUAGE_MODELS})"
+    f"(?:({_any_of(_ENCODERS)}|{_OWN_NAME})"
     f"|(?:{_any_of(_UNDERSCORED_PREFIXES).replace('_', '[._]')}){{0,{_MAX_PREFIXES}}}+[._]*+)"
 )
 

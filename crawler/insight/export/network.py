@@ -12,8 +12,8 @@ from crawler.model import Trainer
 
 #: Algorithm -> its name in LyCORIS.
 _LYCORIS = MappingProxyType(
-    {"loha": "loha", "lokr": "lokr", "ia3": "ia3", "glora": "glora", "oft": "diag-oft", "boft": "boft"}
-)  # fmt: skip
+    {name: name for name in ("loha", "lokr", "ia3", "glora", "boft", "tlora")} | {"oft": "diag-oft"}
+)
 
 #: Trainers with the modules and arguments of sd-scripts; None means an unknown trainer with its keys.
 _SAME_OPTIONS = frozenset({None, Trainer.KOHYA, Trainer.MUSUBI_TUNER, Trainer.MERGE_TOOL})

@@ -58,6 +58,11 @@ def test_unets_by_counted_layers(name: str) -> None:
     assert architecture_of(shapes) == name
 
 
+def test_counted_layers_may_be_convolutions() -> None:
+    shapes = lists.counted("unet", [*ATTENTION["sd2"], *base_models.convolutions()])
+    assert architecture_of(shapes) == "sd2"
+
+
 @pytest.mark.parametrize("name", UNETS)
 def test_underscores_in_the_place_of_every_dot(name: str) -> None:
     shapes = {

@@ -163,6 +163,7 @@ def test_clip_tells_flux_from_the_models_without_it() -> None:
           for stack, count in (("transformer_blocks", 19), ("single_transformer_blocks", 38))
           for n in range(count)}, "flux1"),
         # Layers outside of blocks
+        (layer("img_in", 128, 3072) | layer("double_blocks.0.img_mod.lin", 3072, 18432), "flux1"),
         (layer("distilled_guidance_layer.in_proj", 64, 5120)
          | layer("double_blocks.9.img_attn.proj", 3072), "chroma"),
         (layer("double_stream_modulation_img.lin", 3072, 18432), "flux2"),
