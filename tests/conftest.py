@@ -179,8 +179,24 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: postgres.remove(folder))
     # Each process that a test starts would compile the whole program again.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    # Being terminated ends the session as Ctrl-C does, with its cleanup.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Being terminated ends the session as Ctrl-C does, with its cleanup.
+
+    By way of SIGINT, for which asyncio cancels the main task. An exception raised in the middle of
+    another task would leave a thread of AnyIO behind that waits for ever.
+    """
+    if hasattr(session.config, "workerinput"):
+        return
+
+    def terminate(*_: object) -> None:
+        session.shouldstop = "terminated"  # should the test swallow the interrupt
+        signal.raise_signal(signal.SIGINT)
+
+    # What a shell starts in the background ignores SIGINT, and asyncio then leaves it alone.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, terminate)
 
 
 @pytest.hookimpl(optionalhook=True)
