@@ -199,6 +199,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     signal.signal(signal.SIGTERM, terminate)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with whole crawls: one that comes last keeps one process busy and the others idle."""
+    crawls = Path(__file__).parent / "sync"
+    items.sort(key=lambda item: crawls not in item.path.parents)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell a process of pytest-xdist which folder is shared."""
