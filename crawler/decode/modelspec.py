@@ -40,16 +40,22 @@ def _commit(value: str) -> str | None:
 #: Key, column, sd-scripts' own key for the same value, reader.
 _KNOWN: tuple[tuple[str, str, str, Callable[[str], Any]], ...] = (
     ("modelspec.encoder_layer", "clip_skip", "ss_clip_skip", clean.integer),
+    ("modelspec.rank", "network_dim", "ss_network_dim", clean.integer),
+    ("modelspec.alpha", "network_alpha", "ss_network_alpha", clean.number),
     ("modelspec.architecture", "base_model_version", "ss_base_model_version", _base),
     ("modelspec.implementation_version", "trainer_version", "ss_sd_scripts_commit_hash", _commit),
 )
+
+#: Columns that are filled for any trainer.
+_OF_ANY = frozenset({"clip_skip", "network_dim", "network_alpha"})
 
 
 def fill(result: DialectResult, metadata: Mapping[str, str]) -> DialectResult:
     """The result, with columns filled from `modelspec.*` that the trainer's own keys left empty.
 
-    `encoder_layer` is the clip skip. The base model and the sd-scripts commit are taken only when the
-    trainer is known, since tools that never train write these keys too.
+    `encoder_layer` is the clip skip; `rank` and `alpha` are a few tools' own. The base model and the
+    sd-scripts commit are taken only when the trainer is known, since tools that never train write these
+    keys too.
     """
     values = dict(result.values)
     problems = list(result.problems)
@@ -57,7 +63,7 @@ def fill(result: DialectResult, metadata: Mapping[str, str]) -> DialectResult:
     for key, column, own_key, reader in _KNOWN:
         if key not in metadata or own_key in metadata or values.get(column) is not None:
             continue
-        if values.get("trainer") is None and column != "clip_skip":
+        if values.get("trainer") is None and column not in _OF_ANY:
             continue
         value = take(reader, metadata[key], column, problems)
         if value is not None:

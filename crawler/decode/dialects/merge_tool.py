@@ -39,12 +39,14 @@ SUPERMERGER = frozenset(
     {*MINIMUM, "ss_sd_model_name", "ss_output_name", "ss_mixed_precision"} - {"ss_network_args"}
 )
 
-#: Keys that name the sources of a file or their shares: `sshs_ratio` and `sshs_cp0` of SuperMerger,
-#: `sd_merge_models` of A1111, `ss_soup_ingredients`, `ss_extracted_from`, `model_spec.base_lora` of SD.Next.
+#: Keys that name the sources of a file or their shares, or that say how it was made: `sshs_ratio` and
+#: `sshs_cp0` of SuperMerger, `sd_merge_models` of A1111, `ss_soup_ingredients`, `ss_extracted_from`,
+#: `loramancer_extracted`, `fizgig_extraction`, `model_spec.base_lora` of SD.Next.
 _MADE = re.compile(
     r"sshs_(?:ratio|blocks|cp[0-9]+)|model_spec\.base_lora|(?:.*[._])?(?:"
     r"merged?_(?:from|loras?|models?|params|ratios?|recipe|sources?|weights)|"
-    r"soup_ingredients|mecha_recipe|extracted_(?:from|base))"
+    r"soup_ingredients|mecha_recipe|supermerger_\w+|"
+    r"extracted(?:_from|_base)?|extraction(?:_blocks)?)"
 )
 
 #: Keys that kohya_ss writes into an extracted LoHa.
@@ -68,7 +70,8 @@ _OWN = MINIMUM | {
 def matches(metadata: Mapping[str, str]) -> bool:
     """Whether one of these tools certainly made the file."""
     given = clean.given(metadata)
-    if any(_MADE.fullmatch(key) for key in given) or given.keys() >= _EXTRACTED:
+    made = any(_MADE.fullmatch(key) and given[key].casefold() != "false" for key in given)
+    if made or given.keys() >= _EXTRACTED:
         return True
     if not FOREIGN_KEYS.isdisjoint(given) or not _TRAINED.isdisjoint(given):
         return False

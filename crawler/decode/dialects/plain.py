@@ -1,7 +1,8 @@
 """Files of other trainers that record little: mflux its version and model, others a bare rank or alpha.
 
 The trainer stays unknown: it has no value of its own in the column. Sources: mflux
-`training_adapter`, and what diffusers and sglang accept for distilled LoRAs, such as MiniMax H3 Turbo.
+`training_adapter`, what diffusers and sglang accept for distilled LoRAs, such as MiniMax H3 Turbo, and
+scripts on top of PEFT, which write its settings under the name of the model (`transformer.r`).
 """
 
 import dataclasses
@@ -13,8 +14,9 @@ from crawler.decode import clean
 from crawler.decode.dialect_result import DialectResult, take
 from crawler.decode.dialects.kohya import keys as kohya_keys
 
-_RANKS = ("rank", "lora_rank")
-_ALPHAS = ("alpha", "lora_alpha", "network_alpha")
+_RANKS = ("rank", "lora_rank", "transformer.r", "unet.r")
+_ALPHAS = ("alpha", "lora_alpha", "network_alpha", "transformer.lora_alpha", "unet.lora_alpha")
+_STEPS = ("step", "training_step")
 
 #: A rank or an alpha, and no other meaning of the words.
 _NUMBER = re.compile(r"[1-9][0-9]{0,5}(?:\.[0-9]{1,8})?")
@@ -28,7 +30,7 @@ def matches(metadata: Mapping[str, str]) -> bool:
 
 
 def read(metadata: Mapping[str, str]) -> DialectResult:
-    """Read the rank, alpha and base, and any keys of sd-scripts, which take precedence."""
+    """Read the rank, alpha, length and base, and any keys of sd-scripts, which take precedence."""
     reading = kohya_keys.read(metadata, None)
     problems = list(reading.problems)
     used: set[str] = set()
@@ -36,6 +38,8 @@ def read(metadata: Mapping[str, str]) -> DialectResult:
     rows: list[tuple[str, str, Callable[[str], Any]]] = [
         *((key, "network_dim", clean.integer) for key in _RANKS),
         *((key, "network_alpha", clean.number) for key in _ALPHAS),
+        *((key, "steps", clean.integer) for key in _STEPS),
+        ("epoch", "epoch", clean.integer),
     ]
     if "mflux_version" in metadata:
         rows.append(("model", "base_model_version", clean.model_name))

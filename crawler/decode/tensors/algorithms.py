@@ -163,8 +163,11 @@ def _measures(roles: Roles, name: str) -> Measures:
     """Algorithm, rank and widths by the shapes of a layer's tensors, and the name of one such layer."""
     for algo, reads, writes in (("lora", "down", "up"), ("tlora", "q_layer", "p_layer")):
         if reads in roles:
-            down = roles[reads]
-            return algo, _side(down, 0), _side(down, 1), _side(roles.get(writes), 0)
+            down, up = roles[reads], roles.get(writes)
+            # Nunchaku stores both matrices as [width, rank].
+            turned = len(down) == _MATRIX and up is not None and down[0] != _side(up, 1) == down[1]
+            rank, in_width = reversed(down) if turned else (_side(down, 0), _side(down, 1))
+            return algo, rank, in_width, _side(up, 0)
     if "lokr_w1" in roles or "lokr_w1_a" in roles:
         return _kronecker(roles)
     if "hada_w1_b" in roles:

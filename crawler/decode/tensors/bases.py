@@ -155,6 +155,7 @@ def _sd3(width: int, depth: int) -> Base:
         {"d": width},
         {f"transformer_blocks {depth}": _SD3_BLOCK, f"joint_blocks {depth}": _SD3_ORIGINAL},
         encoders={0: 768, 1: 768, 2: 1280},
+        since_peft=True,
     )
 
 
@@ -287,6 +288,7 @@ BASES: Final = (
                 """,
                 "": _FLUX_ENDS
                 + """
+                    128>d x_embedder img_in; 384>d x_embedder img_in;
                     *>d time_text_embed_{timestep,text,guidance}_embedder_linear_{1,2};
                     *>d {time,vector,guidance}_in_{in,out}_layer
                 """,

@@ -42,8 +42,16 @@ _ROLES: Final = {
 BEFORE_PEFT: Final = "old_"
 _DOTTED_ROLES: Final = frozenset({"down", "up", "mid"})
 
+#: Last components that are the role themselves: `down` and `up` of Stability's ControlLoRA.
+_BARE: Final = frozenset({"down", "up", "bias"})
+
 #: Comes before such a role and is not part of the layer.
 _DOTTED_MARKS: Final = (".lora", "_lora", ".lora_linear_layer")
+
+#: PEFT writes the name of the adapter behind the role; a second wrapper writes one more.
+_NAMED: Final = re.compile(
+    r"(.*)\.(lora_A|lora_B|lora_magnitude_vector)(?:\.[^.]{1,64}){1,2}", re.DOTALL
+)
 
 #: Hand-written converters leave the role behind an underscore.
 _GLUED_ROLES: Final = {"_lora_down": "down", "_lora_up": "up"}
@@ -55,7 +63,7 @@ _PARTS: Final = re.compile(r"(.*)\.(oft_blocks)\.(\d)", re.DOTALL)
 ORDINARY: Final = frozenset({"weight", "bias"})
 
 
-def split_name(name: str) -> tuple[str, str]:  # noqa: PLR0911 - one for each spelling
+def split_name(name: str) -> tuple[str, str]:
     """The layer of a tensor, as the file spells it, and the tensor's role in the layer.
 
     The role is one of ORDINARY for the tensors of an ordinary model, and empty for an unknown name.
@@ -65,25 +73,31 @@ def split_name(name: str) -> tuple[str, str]:  # noqa: PLR0911 - one for each sp
     if role is not None:
         return layer, role
     if tail in ("weight", "default"):
-        whole = layer
-        layer, _, tail = layer.rpartition(".")
-        if tail == "default":  # PEFT's name of the adapter
-            layer, _, tail = layer.rpartition(".")
-        role = _ROLES.get(tail)
-        if role is not None:
-            return layer, role
-        if tail in _DOTTED_ROLES:
-            return _cut_mark(layer, tail) or (whole, "weight")
-        for glued, glued_role in _GLUED_ROLES.items():
-            if tail.endswith(glued):
-                return whole.removesuffix(glued), glued_role
-        return whole, "weight"
+        return _split_weight(layer)
     if ":" in tail:
         layer, _, tail = name.rpartition(":")
         return (layer, tail) if tail in _DOTTED_ROLES else (name, "")
     if parts := _PARTS.fullmatch(name):
         return parts[1], f"{parts[2]}_{parts[3]}"
-    return (layer, "bias") if tail == "bias" else (name, "")
+    return (layer, tail) if tail in _BARE else (name, "")
+
+
+def _split_weight(whole: str) -> tuple[str, str]:
+    """As `split_name`, for a name without its `.weight`."""
+    layer, _, tail = whole.rpartition(".")
+    if tail == "default":  # PEFT's name of the adapter
+        layer, _, tail = layer.rpartition(".")
+    role = _ROLES.get(tail)
+    if role is not None:
+        return layer, role
+    if tail in _DOTTED_ROLES:
+        return _cut_mark(layer, tail) or (whole, "weight")
+    for glued, glued_role in _GLUED_ROLES.items():
+        if tail.endswith(glued):
+            return whole.removesuffix(glued), glued_role
+    if named := _NAMED.fullmatch(whole):
+        return named[1], _ROLES[named[2]]
+    return whole, "weight"
 
 
 def _cut_mark(layer: str, role: str) -> tuple[str, str] | None:
@@ -182,19 +196,21 @@ def locate(layer: str) -> Place:
     path = _normal(layer[found.end() :])
     if found[1] is None:
         return Place(None, path)
+    path = path.removeprefix("transformer_")
     # `text_model.` is the one beginning that is part of the path as well.
-    kept = "text_model_" if found[1] == "text_model." else ""
-    return Place(_ENCODERS.get(found[1], 0), kept + path.removeprefix("transformer_"))
+    if found[1] == "text_model.":
+        path = f"text_model_{path}".rstrip("_")
+    return Place(_ENCODERS.get(found[1], 0), path)
 
 
 def _normal(path: str) -> str:
     """One form of a path for all spellings.
 
     diffusers wrote the projections of attention behind `processor`, and the output as `to_out`; later
-    the output is the first of two modules, `to_out.0`.
+    the output is the first of two modules, `to_out.0`. Conversions of x-flux keep its mark `_lora`.
     """
     path = path.replace(".", "_").replace("_processor_", "_")
     if "__" in path:
         path = _DOUBLED.sub(r"\1", path)
-    path = path.strip("_")
+    path = path.strip("_").removesuffix("_lora")
     return path[:-2] if path.endswith("to_out_0") else path

@@ -105,7 +105,10 @@ WRITTEN: Mapping[str, Written] = {
         ("lora_adapter_metadata", "lycoris_config", "global_step"),
         (*ADAPTER, "algo", "linear_dim", "linear_alpha", "conv_dim", "dropout", "apply_preset"),
     ),
-    "plain": Written({"rank": "8"}, (*KOHYA, "alpha", "lora_alpha", "mflux_version", "model")),
+    "plain": Written(
+        {"rank": "8"},
+        (*KOHYA, "alpha", "lora_alpha", "transformer.r", "step", "epoch", "mflux_version", "model"),
+    ),
     "traintrain": Written({"ss_lr_step_rules": ""}, KOHYA),
 }
 

@@ -14,7 +14,7 @@ from crawler.decode import clean
 from crawler.decode.dialect_result import DialectResult, note, take
 from crawler.decode.dialects.kohya import datasets as kohya_datasets
 from crawler.decode.dialects.kohya import network as kohya_network
-from crawler.decode.embedded_json import read_literal
+from crawler.decode.embedded_json import read_json, read_literal
 from crawler.decode.problems import MALFORMED, WRONG_SHAPE, UnreadableError
 from crawler.model import Problem, Trainer
 
@@ -57,6 +57,8 @@ FLAT: tuple[Row, ...] = (
     *_same(_NUM, "learning_rate", "unet_lr", "max_grad_norm"),
     # length
     *_same(_INT, "steps", "max_train_steps", "epoch", "num_epochs"),
+    ("ss_training_step", "steps", _INT),  # of trainers that write a few keys of sd-scripts
+    ("ss_epochs", "num_epochs", _INT),  # likewise
     ("ss_num_batches_per_epoch", "batches_per_epoch", _INT),
     ("ss_batch_size_per_device", "batch_size", _INT),
     ("ss_batch_size_per_gpu", "batch_size", _INT),  # a fork's
@@ -171,7 +173,7 @@ def read_optimizer(raw: str, problems: list[Problem]) -> Mapping[str, Any]:
 
 def _arguments(inner: str) -> Mapping[str, Any]:
     """`k=v, k=v`, or as one Python value: a list of such texts, or a dict."""
-    literal = read_literal(inner) if inner.lstrip().startswith(("[", "{")) else None
+    literal = read_json(inner) if inner.lstrip().startswith(("[", "{")) else None
     if isinstance(literal, dict):
         literal = [f"{name}={value!r}" for name, value in literal.items()]
     pieces = literal if isinstance(literal, list) else _pieces(inner)

@@ -49,12 +49,17 @@ _RESIZED = re.compile(
 )
 
 
+#: Longest text that is read as options of a command line, in characters.
+_MAX_OPTIONS_CHARS = 4_096
+
+
 def read_args(raw: str, problems: list[Problem]) -> Mapping[str, Any]:
     """`ss_network_args` as they are, and the columns that they fill.
 
-    Values are text, but sd-scripts itself adds `dropout` as a number or null.
+    Values are text, but sd-scripts itself adds `dropout` as a number or null. A trainer of its keys
+    writes the arguments as on a command line: `conv_dim=4 conv_alpha=2`.
     """
-    args = None if clean.is_absent(raw) else read_json(raw)
+    args = None if clean.is_absent(raw) else _options(raw) or read_json(raw)
     if not args:
         return {}
     if not isinstance(args, dict):
@@ -65,6 +70,16 @@ def read_args(raw: str, problems: list[Problem]) -> Mapping[str, Any]:
         "conv_alpha": take(clean.number, args.get("conv_alpha"), "conv_alpha", problems),
         "network_dropout": take(clean.number, args.get("dropout"), "network_dropout", problems),
     }
+
+
+def _options(raw: str) -> Mapping[str, str]:
+    """`name=value` pairs between blanks; empty for another text."""
+    if len(raw) > _MAX_OPTIONS_CHARS:
+        return {}
+    pairs = [piece.partition("=") for piece in raw.split()]
+    if not all(name.isidentifier() and equals for name, equals, _ in pairs):
+        return {}
+    return {name: value for name, _, value in pairs}
 
 
 def algo(module: str | None, args: Mapping[str, Any] | None, conv_dim: int | None) -> str | None:
