@@ -170,17 +170,20 @@ def _qwen(word: str | None, depth: int) -> Base:
 
 
 _WAN_BLOCK = """
-    d>d {self,cross}_attn_{q,k,v,o} cross_attn_{k,v}_img {self,cross}_attn_to_{q,k,v,out};
-    d>d attn{1,2}_to_{q,k,v,out} {attn2,cross_attn}_add_{k,v}_proj; d>3d attn1_to_qkv;
+    d>d {self,cross}_attn_{q,k,v,o} cross_attn_{k,v}_img;
+    d>d attn{1,2}_to_{q,k,v,out} attn2_add_{k,v}_proj; d>3d attn1_to_qkv;
     d>2d attn2_to_kv attn2_to_added_kv; d>f ffn_0 ffn_net_0_proj; f>d ffn_2 ffn_net_2;
 """
 
 
-def _wan(width: int, depth: int, ff: int) -> Base:
+_WAN_ANIMATE = "d>d {self,cross}_attn_to_{q,k,v,out} cross_attn_add_{k,v}_proj"
+
+
+def _wan(width: int, depth: int, ff: int, more: str = "") -> Base:
     return Base(
         "wan",
         {"d": width, "f": ff},
-        {f"blocks {depth}": _WAN_BLOCK,
+        {f"blocks {depth}": _WAN_BLOCK + more,
          "vace_blocks 15": _WAN_BLOCK + "d>d before_proj after_proj proj_{in,out}",
          "face_adapter_fuser_blocks 8": "*>* linear1_{q,kv} linear2"},
     )  # fmt: skip
@@ -356,7 +359,7 @@ BASES: Final = (
     _wan(1536, 30, 8960),
     _wan(2048, 32, 8192),
     _wan(3072, 30, 14336),
-    _wan(5120, 40, 13824),
+    _wan(5120, 40, 13824, _WAN_ANIMATE),
     Base("ltx", {"d": 2048, "t": 2048}, {"transformer_blocks 28": _CROSS}),
     Base(
         "ltx",

@@ -366,5 +366,7 @@ WHOLE: dict[str, tuple[str | None, list[Module]]] = {
     "mochi": (None, stack("transformer_blocks", 48, square(3072, "attn1.to_q")
         | {"attn1.add_k_proj": (1536, 3072)} | _feed_forward(3072, 16384, "ff"))),
     "sana": (None, stack("transformer_blocks", 20, square(2240, *CROSS))),
+    "longcat-audio": (None, stack("blocks", 24, square(1536,
+        *(f"{one}_attn.to_{side}" for one in ("self", "cross") for side in "qkv")))),
     "lumina": (None, stack("layers", 32, square(2304, "attention.wq", "attention.wo"))),
 }  # fmt: skip
