@@ -12,6 +12,7 @@ from crawler.model.catalogue import CursorState
 from crawler.store.stats.field_stats import refresh_statistics
 from crawler.store.write.results import store_results
 from tests.cli.headers import Run
+from tests.conftest import Prepared
 from tests.factories import (
     METADATA,
     make_file,
@@ -41,8 +42,18 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 @pytest.fixture
-def database(engine: sa.Engine) -> str:
-    """Six decoded files (1 to 6), one in early access (7), one pending (8); as `--db` takes it."""
+def stocked(prepared: Prepared) -> sa.Engine:
+    """Six decoded files (1 to 6), one in early access (7), one pending (8)."""
+    return prepared("stocked", _stock)
+
+
+@pytest.fixture
+def database(stocked: sa.Engine) -> str:
+    """The database `stocked` as `--db` takes it."""
+    return stocked.url.render_as_string(hide_password=False)
+
+
+def _stock(engine: sa.Engine) -> None:
     models = [make_model(number) for number in range(1, 9)]
     models[2] = make_model(
         3,
@@ -71,4 +82,3 @@ def database(engine: sa.Engine) -> str:
         )
         store_results(connection, results)
         refresh_statistics(connection)
-    return engine.url.render_as_string(hide_password=False)

@@ -36,8 +36,8 @@ def test_a_table_that_fits(run: Run, database: str) -> None:
     ]
 
 
-def test_what_is_missing_is_told(run: Run, engine: sa.Engine, database: str) -> None:
-    with engine.begin() as connection:
+def test_what_is_missing_is_told(run: Run, stocked: sa.Engine, database: str) -> None:
+    with stocked.begin() as connection:
         silent = loras.update().where(loras.c.file_id <= 2)
         connection.execute(silent.values(outcome="no_metadata"))
         connection.execute(loras.update().where(loras.c.file_id == 8).values(creator=None))

@@ -15,9 +15,9 @@ from tests.cli.headers import Run
 
 
 @pytest.fixture
-def old(engine: sa.Engine, database: str) -> str:
+def old(stocked: sa.Engine, database: str) -> str:
     """The database as an older decoder left it, which understood nothing of file 2."""
-    with engine.begin() as connection:
+    with stocked.begin() as connection:
         connection.execute(sa.update(headers).values(decoder_version=DECODER_VERSION - 1))
         spoil = sa.update(loras).where(loras.c.file_id == 2)
         connection.execute(spoil.values(outcome="no_metadata", network_dim=None))
@@ -56,8 +56,8 @@ def test_the_summary_as_data(run: Run, old: str) -> None:
     }
 
 
-def test_a_damaged_header_is_named(run: Run, engine: sa.Engine, old: str) -> None:
-    with engine.begin() as connection:
+def test_a_damaged_header_is_named(run: Run, stocked: sa.Engine, old: str) -> None:
+    with stocked.begin() as connection:
         spoil = sa.update(headers).where(headers.c.file_id == 3)
         connection.execute(spoil.values(data=b"no zstd at all"))
 
@@ -77,8 +77,8 @@ def test_a_missing_database_is_not_made(run: Run, tmp_path: Path) -> None:
     assert not place.exists()
 
 
-def test_an_older_database_is_not_upgraded(run: Run, engine: sa.Engine, database: str) -> None:
-    with engine.begin() as connection:
+def test_an_older_database_is_not_upgraded(run: Run, stocked: sa.Engine, database: str) -> None:
+    with stocked.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")
 
     result = run("redecode", "--db", database)

@@ -100,8 +100,8 @@ def test_nothing_to_learn_from_is_not_written(run: Run, database: str, tmp_path:
     assert not folder.exists()
 
 
-def test_an_unknown_base_model_gets_near_names(run: Run, engine: sa.Engine, database: str) -> None:
-    with engine.begin() as connection:
+def test_an_unknown_base_model_gets_near_names(run: Run, stocked: sa.Engine, database: str) -> None:
+    with stocked.begin() as connection:
         connection.execute(
             loras.update().where(loras.c.file_id == 8).values(base_model="Illustrious")
         )
