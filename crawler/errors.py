@@ -8,6 +8,7 @@ LoraCrawlError
 │   └── SiteError       the site is unreachable, broken, or refuses us
 │       ├── QuotaError  the download quota is used up
 │       ├── UnreachableError  no connection at all
+│       ├── ReplyError  no usable reply to one request
 │       └── CursorError the position in a list is no longer valid
 ├── OutputError         the result cannot be written                       exit 1
 └── HeaderError         bytes that are no valid safetensors header         exit 1
@@ -95,6 +96,10 @@ class QuotaError(SiteError):
 
 class UnreachableError(SiteError):
     """There is no connection to the site; the failure is the network's."""
+
+
+class ReplyError(SiteError):
+    """The site fails whenever it is asked this; it may well answer another request."""
 
 
 class CursorError(SiteError):

@@ -104,7 +104,7 @@ def _read_url(text: str, *, api_url: str) -> Reading:
     try:
         fetched = anyio.run(read_url, text, settings)
     except SiteError as error:
-        return Reading(text, Outcome.FAILED, str(error))
+        return Reading(text, Outcome.FAILED, ". ".join(str(error).splitlines()))
     if fetched.refusal is not None:
         return Reading(text, fetched.refusal, fetched.reason)
     judged = verdict_of(fetched.prefix, fetched.file_bytes)

@@ -160,9 +160,10 @@ def _lines(job: Job, tally: SyncTally) -> Iterator[str]:
     listed = f"{count(tally.models, 'model')} listed, {count(tally.new_files, 'new file')}"
     if tally.replaced:
         listed += f", {number(tally.replaced)} replaced"
-    if tally.gone:
-        listed += f", {count(tally.gone, 'model')} gone"
     yield f"{listed}, {count(tally.headers, 'header')} read in {duration(tally.seconds)}"
+    gone = (tally.gone_models, tally.gone_versions, tally.gone_files)
+    if any(gone):
+        yield f"gone: {', '.join(map(count, gone, ('model', 'version', 'file')))}"
     pending = {Outcome.PENDING: tally.pending} if tally.pending else {}
     for _, line in outcome_lines({**tally.outcomes, **pending}, REMEDIES):
         yield line
@@ -201,7 +202,7 @@ def preview(job: Job) -> int:
             f" ({count(found.list_calls, 'list call')})\n"
             f"  {number(found.to_read)} to read, with one counted download each\n"
             f"  {number(found.known)} already known\n"
-            f"  {number(found.not_safetensors)} without a safetensors file name\n"
+            f"  {number(found.not_safetensors)} no safetensors or no LoRA by name or type\n"
         )
         if job.rate:
             time = duration(found.to_read / job.rate)

@@ -6,6 +6,7 @@ only to URLs that `addresses` allows. No redirect is followed except from storag
 
 import asyncio
 import math
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
@@ -87,6 +88,10 @@ class Secret:
         """The key itself, for a request header."""
         return self._value
 
+    def blanked(self, text: str) -> str:
+        """A text that a server sent, with asterisks in place of the key."""
+        return re.sub(re.escape(self._value), "*" * len(self._value), text, flags=re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
@@ -159,6 +164,13 @@ class Http:
         self.api_url = api_address(settings.api_url)
         self.base = str(self.api_url).rstrip("/")
         self._turn = even_turns(settings.rate) if turn is None else turn
+        if settings.api_key is not None and self.api_url.scheme == "http":
+            host = self.api_url.raw_host
+            if not is_loopback_host(host):
+                raise UsageError(
+                    f"the API key is not sent to {host} without encryption; use https in the URL of"
+                    " the API, or remove the key"
+                )
         self._rules = tuple(storage_rule(host) for host in settings.storage_hosts)
         self._proxies = system_proxies()
         self._client: httpx.AsyncClient
@@ -192,11 +204,14 @@ class Http:
         parameters: Iterable[tuple[str, str]] = (),
         *,
         span: tuple[int, int] | None = None,
+        at: str | None = None,
     ) -> AsyncIterator[Response]:
         """The API's response to one GET, whatever its status; redirects are not followed.
 
         The path starts with a slash, below the API's URL. `span` is the first and last byte of the
-        Range; None for a response that is not a file, which may be compressed.
+        Range; None for a response that is not a file, which may be compressed. `at` is the URL to ask
+        instead, after a redirect; another host than the API's own gets no key. If the response repeats
+        the key, it has asterisks there.
 
         Raises:
             RequestError: No response came, or reading its body failed.
@@ -205,11 +220,12 @@ class Http:
         if query := urlencode(list(parameters), quote_via=quote):
             text += "?" + query
         headers = {"User-Agent": API_USER_AGENT, "Accept": "application/json"}
-        if self.settings.api_key is not None:
-            headers["Authorization"] = f"Bearer {self.settings.api_key.reveal()}"
-        url = yarl.URL(text, encoded=True)
+        url = yarl.URL(text if at is None else at, encoded=True)
+        key = self.settings.api_key
+        if key is not None and url.origin() == self.api_url.origin():
+            headers["Authorization"] = f"Bearer {key.reveal()}"
         await self._admitted()
-        async with self._sent(url, headers, span, Meter()) as response:
+        async with self._sent(url, headers, span, Meter(), secret=key) as response:
             if response.status in _BUSY and response.retry_after is not None:
                 pause = min(response.retry_after, self.settings.waits.longest_asked)
                 until = asyncio.get_running_loop().time() + pause
@@ -315,6 +331,8 @@ class Http:
         headers: dict[str, str],
         span: tuple[int, int] | None,
         meter: Meter,
+        *,
+        secret: Secret | None = None,
     ) -> AsyncIterator[Response]:
         headers = {**headers, "Accept-Encoding": "gzip" if span is None else "identity"}
         if span is not None:
@@ -329,7 +347,8 @@ class Http:
                 with translated(host):
                     response = await self._client.send(request, stream=True)
                 async with aclosing(response):
-                    yield Response(response, meter, unpacked=span is None)
+                    hidden = "" if secret is None else secret.reveal()
+                    yield Response(response, meter, unpacked=span is None, hidden=hidden)
         except TimeoutError:
             if not clock.expired():
                 raise

@@ -47,10 +47,14 @@ class Response:
         meter: Counts the body's bytes.
         unpacked: Whether to unpack a gzip body. Other encodings were not requested, and nested ones
             could unpack to any size.
+        hidden: A key that the server may repeat; the body has asterisks in its place.
     """
 
-    def __init__(self, response: httpx.Response, meter: Meter, *, unpacked: bool = False) -> None:
+    def __init__(
+        self, response: httpx.Response, meter: Meter, *, unpacked: bool = False, hidden: str = ""
+    ) -> None:
         self._response = response
+        self._hidden = hidden.encode()
         self._meter = meter
         self._ahead = bytearray()  # received, not taken yet
         packed = self.header("Content-Encoding").strip().lower() == "gzip"
@@ -103,7 +107,7 @@ class Response:
             self._ahead += piece
         taken = bytes(self._ahead[:count])
         del self._ahead[:count]
-        return taken
+        return taken.replace(self._hidden, b"*" * len(self._hidden)) if self._hidden else taken
 
     async def body(self, limit: int) -> bytes:
         """The whole body.

@@ -52,6 +52,8 @@ class File:
         autov2: The first 10 digits of `sha256`, as the site gives them.
         autov3: The first digits of the SHA-256 of the bytes after the header.
         is_primary: Whether the site offers this file first.
+        version_id: The version that its download URL names, None when it names none. The files of a
+            version may include one of another version.
     """
 
     file_id: int
@@ -63,6 +65,7 @@ class File:
     autov2: str | None = None
     autov3: str | None = None
     is_primary: bool = False
+    version_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,11 +125,13 @@ class Page:
         models: May be empty before the end of the list; only a missing cursor is the end.
         next_cursor: Opaque; None at the end.
         unreadable: One sentence for each item that was skipped because it has no usable id.
+        left_out: One clause for each place that the site fails to list, and why.
     """
 
     models: tuple[Model, ...]
     next_cursor: str | None
     unreadable: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,12 @@ from dataclasses import dataclass
 
 SITE_URL = "https://civitai.com"
 
+#: The same site with mature content, which SITE_URL no longer shows since April 2026.
+MATURE_SITE_URL = "https://civitai.red"
+
+#: The bit of `nsfw_level` for images that everyone may see.
+PG = 1
+
 #: One catalogue under three names.
 SITE_HOSTS = frozenset({"civitai.com", "civitai.red", "civitai.green"})
 
@@ -28,6 +34,28 @@ class UrlIds:
 def is_site_host(host: str) -> bool:
     """Whether a host is the site, with or without `www.`."""
     return host.lower().removeprefix("www.") in SITE_HOSTS
+
+
+def page_url(
+    origin: str, model_id: int, version_id: int, *, nsfw: bool | None, nsfw_level: int | None
+) -> str | None:
+    """The web page of a version, where it can be opened; None for local files, which have none.
+
+    SITE_URL shows a model only if it is not marked as mature and some of its images are PG
+    (the site's component SensitiveShield).
+
+    Args:
+        origin: The URL of the API, or another word.
+        model_id: The model.
+        version_id: The version.
+        nsfw: Whether the model is marked as mature, if known.
+        nsfw_level: The bit mask of its images, as in `Model`, if known.
+    """
+    if not origin.startswith("http"):
+        return None
+    mature = nsfw or (nsfw_level is not None and not nsfw_level & PG)
+    host = MATURE_SITE_URL if mature and origin == SITE_URL else origin
+    return f"{host}/models/{model_id}?modelVersionId={version_id}"
 
 
 def lacks_scheme(text: str) -> bool:

@@ -250,8 +250,10 @@ def _floor(sort: Sort, cursor: str | None) -> Rank:
 def _matches(model: SiteModel, query: QueryParams) -> bool:
     """Whether a model matches the filters of a request. A tag that no model has is ignored."""
     types, bases, tag = query.getlist("types"), query.getlist("baseModels"), query.get("tag")
+    ids = query.get("ids")
     return (
-        model.in_pass(mature=query.get("nsfw") == "true")
+        (ids is None or str(model.model_id) in ids.split(","))
+        and model.in_pass(mature=query.get("nsfw") == "true")
         and (not types or model.type in types)
         and (not bases or any(version.base_model in bases for version in model.versions))
         and (tag not in (*KINDS, *MODEL_TAGS) or tag in model.tags)

@@ -58,6 +58,8 @@ async def _from_site(ids: UrlIds, settings: HttpSettings) -> Fetched:
         model_id = ids.model_id
         if model_id is None and ids.version_id is not None:
             model_id = await source.model_of_version(ids.version_id)
+            if model_id is None:
+                return _refused(Outcome.NOT_FOUND, "the site has no such version")
         model = None if model_id is None else await source.model(model_id)
         if model is None:
             return _refused(Outcome.NOT_FOUND, "the site has no such model")

@@ -1,8 +1,8 @@
 """The lister: store page after page, and mark what the site no longer lists.
 
 Each page is stored with its cursor in one transaction. The transaction of a complete pass's last page
-also marks the models, versions and files that are gone. After a pass without `--nsfw` the missing
-models are requested one by one first: they may only have moved to the other maturity pass.
+also marks the models, versions and files that are gone. After a pass without `--nsfw` the site is first
+asked for the missing models: they may only have moved to the other maturity pass.
 """
 
 from collections.abc import Mapping
@@ -10,13 +10,23 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from crawler.errors import CursorError, SiteError, UnreachableError
+from crawler.errors import CursorError, SiteError
 from crawler.model.catalogue import CursorState
 from crawler.store.connect.database import Connection
 from crawler.store.write.catalogue import Stored, store_page
 from crawler.store.write.removed_models import Marked, Unseen, find_unseen, mark_gone, mark_unseen
 from crawler.sync.state import RunState
+from crawler.sync.unseen import Asked, ask_for_unseen
 from crawler.sync.walk import Step, steps
+
+#: Said when the order `oldest` does not list everything.
+UNDATED = (
+    "the list ends with models without a date, which the order oldest does not show; the first sync and"
+    " --refresh find them in the order most-downloaded, as --order most-downloaded does"
+)
+
+#: Places of a list left out that a message names.
+MOST_NAMED = 5
 
 #: The site's name in the database.
 _SITE = "civitai"
@@ -28,17 +38,13 @@ class PassEnd:
 
     Attributes:
         since: When it began.
-        unseen: Models that the general pass did not list; None if both maturity passes were read.
-        models: Those of them that the site does not have.
-        versions: The versions that it does not have, those of `models` included.
-        asked: False when the run stopped before all of them were requested.
+        unseen: What the general pass did not list; None if both maturity passes were read.
+        asked: What the site does not have of it; None if that was not asked.
     """
 
     since: datetime
     unseen: Unseen | None = None
-    models: tuple[int, ...] = ()
-    versions: tuple[int, ...] = ()
-    asked: bool = True
+    asked: Asked | None = None
 
 
 async def list_catalogue(state: RunState, begun: Mapping[str, CursorState], seen: set[int]) -> None:
@@ -53,7 +59,7 @@ async def list_catalogue(state: RunState, begun: Mapping[str, CursorState], seen
         async with aclosing(steps(state.source, state.plan.walk, begun, seen)) as walking:
             async for step in walking:
                 ended = await _pass_end(state, step)
-                if ended is not None and not ended.asked:
+                if ended is not None and ended.asked is not None and ended.asked.stopped:
                     # The next run reads the last page again, because it is not stored, and asks then.
                     return
                 await _store(state, step, begun, ended)
@@ -66,8 +72,19 @@ async def list_catalogue(state: RunState, begun: Mapping[str, CursorState], seen
         if not state.stop.is_set():
             state.stop_for(error)
     finally:
+        if state.left_out:
+            state.list_trouble = _left_out(state)
         state.tally.listing = False
         state.wakeup.notify()
+
+
+def _left_out(state: RunState) -> SiteError:
+    clauses = state.left_out[:MOST_NAMED]
+    if more := len(state.left_out) - len(clauses):
+        clauses.append(f"and so on, {more} more times")
+    before = "" if state.list_trouble is None else f"{state.list_trouble}\n"
+    advice = "It was left out, and the list was read on. Nothing is marked as gone for that."
+    return SiteError(state.source.origin, "; ".join(clauses), before + advice)
 
 
 async def _pass_end(state: RunState, step: Step) -> PassEnd | None:
@@ -91,27 +108,12 @@ async def _pass_end(state: RunState, step: Step) -> PassEnd | None:
     )  # fmt: skip
     if not unseen.believed:
         return PassEnd(since, unseen)
-    models: list[int] = []
-    versions: list[int] = []
-    for model_id, known in unseen.versions.items():
-        if state.list_is_closed:
-            return PassEnd(since, unseen, asked=False)
-        try:
-            model = await state.source.model(model_id)
-        except UnreachableError:
-            raise
-        except SiteError as error:
-            # The pass must end anyway. Models that were not requested are not marked.
-            state.tally.notices.append(
-                f"unknown whether model {model_id} and others are gone: {error.url} {error.cause}"
-            )
-            break
-        state.tally.list_calls += 1
-        listed = () if model is None else tuple(one.version_id for one in model.versions)
-        versions += [version_id for version_id in known if version_id not in listed]
-        if model is None:
-            models.append(model_id)
-    return PassEnd(since, unseen, tuple(models), tuple(versions))
+    return PassEnd(since, unseen, await ask_for_unseen(state, unseen, _now(state, since)))
+
+
+def _now(state: RunState, since: datetime) -> datetime:
+    """The time, but not before a pass began: a clock set back must not make models look unseen."""
+    return max(state.clock(), since)
 
 
 async def _store(
@@ -123,8 +125,7 @@ async def _store(
         # A run that continues from the end of a pass does not list everything since its start.
         cursors = {name: replace(one, began_at=None) for name, one in cursors.items()}
     starts = [one.began_at for one in begun.values() if one.began_at is not None]
-    # Never before the pass began: a clock that was set back must not make models look unseen.
-    now = max([state.clock(), *starts])
+    now = _now(state, max(starts, default=state.clock()))
 
     def write(connection: Connection) -> tuple[Stored, Marked | None]:
         stored = store_page(
@@ -142,19 +143,22 @@ async def _store(
 
     stored, marked = await state.writer.run(write)
     tally = state.tally
-    tally.add_listed(stored.new, stored.replaced)
+    tally.add_listed(stored)
     tally.models += step.distinct
     tally.list_calls += step.list_calls
     tally.add_troubles(step.unreadable)
+    state.left_out += step.left_out
+    if step.undated:
+        tally.notices.append(UNDATED)
     if marked is not None:
-        tally.add_gone(marked.models, believed=marked.believed)
+        tally.add_gone(marked)
     state.wakeup.notify()
 
 
 def _mark(connection: Connection, ended: PassEnd, *, now: datetime) -> Marked:
     if ended.unseen is None:
         return mark_unseen(connection, site=_SITE, since=ended.since, now=now)
-    if not ended.unseen.believed:
-        return Marked(ended.unseen.models, believed=False)
-    mark_gone(connection, ended.models, ended.versions, now)
-    return Marked(len(ended.models), believed=True)
+    if ended.asked is None:
+        return Marked(ended.unseen.missing, believed=False)
+    asked = ended.asked
+    return Marked(mark_gone(connection, asked.models, asked.versions, now), believed=True)

@@ -1,23 +1,32 @@
 """Read one list of the site page by page, also past cursors that lead back to themselves.
 
-The order `oldest` sorts by the time of a model's last version, and its cursor is that time alone. Where
-more models share a time than fit on a page, the next cursor is the same again: the list is stuck. The
-models of that time are then read through narrower lists, which contain fewer of them: by type, then by
-base model. A list that cannot be narrowed is read in an order whose cursors also contain the model's
+The order `oldest` sorts by the time of a model's last version, and its cursor may be that time alone.
+Where more models share a time than fit on a page, the next cursor is the same again: the list is stuck.
+The models of that time are then read through narrower lists, which contain fewer of them: by type, then
+by base model. A list that cannot be narrowed is read in an order whose cursors also contain the model's
 id. Cursors are opaque: a request shows whether one continues after the stuck place.
+
+Models without a time come last in that order, and the site refuses the cursor that leads to them. They
+are found in the other order too.
 """
 
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from crawler.errors import CursorError
 from crawler.model import ListQuery, Model, Order, Page
-from crawler.sources.base import Source
+from crawler.sources.base import PAGE_MODELS, Source
+from crawler.sync.broken_pages import page_or_parts
+from crawler.sync.cursors import is_undated
 
-#: The order for a stuck list that cannot be narrowed: its cursors are a count and a model's id, so no
-#: two places share one.
+#: The order for what `oldest` cannot list: its cursors are a count and a model's id, so no two places
+#: share one, and every model has one.
 _SURE_ORDER = Order.MOST_DOWNLOADED
+
+#: Empty pages in a row after which a list has no end. The site filters pages after it has cut them, so
+#: some are empty.
+MOST_EMPTY_PAGES = 200
 
 #: Characters of a cursor that a message quotes.
 _QUOTED_CURSOR = 80
@@ -30,10 +39,10 @@ class CountedSource:
     source: Source
     calls: int = 0
 
-    async def page(self, query: ListQuery, cursor: str | None) -> Page:
+    async def page(self, query: ListQuery, cursor: str | None, *, limit: int = PAGE_MODELS) -> Page:
         """As `Source.page`."""
         self.calls += 1
-        return await self.source.page(query, cursor)
+        return await self.source.page(query, cursor, limit=limit)
 
     async def base_models(self) -> tuple[str, ...]:
         """As `Source.base_models`."""
@@ -52,6 +61,8 @@ class Stretch:
         ended: The list has ended.
         detour: The models come from narrower lists, and `behind` has not moved yet.
         unreadable: Sentences about items without a usable id.
+        left_out: Clauses about models that the site fails to list.
+        undated: The list ends with models without a time.
     """
 
     models: tuple[Model, ...] = ()
@@ -60,14 +71,20 @@ class Stretch:
     ended: bool = False
     detour: bool = False
     unreadable: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    undated: bool = False
 
 
 async def follow(
-    source: CountedSource, query: ListQuery, cursor: str | None, *, until: str | None = None
+    source: CountedSource,
+    query: ListQuery,
+    cursor: str | None,
+    *,
+    until: str | None = None,
+    otherwise: Sequence[str | None] = (None,),
+    undated: bool = True,
 ) -> AsyncGenerator[Stretch]:
     """A list from `cursor` to its end, or up to a given place.
-
-    If the site no longer accepts a cursor, the list starts again from the beginning, once.
 
     Args:
         source: The site.
@@ -75,49 +92,100 @@ async def follow(
         cursor: Where to start; None for the beginning.
         until: A place of a wider list in the order `oldest`. All models before it are listed; those
             behind it may be.
+        otherwise: Where to start again, each once, if the site no longer accepts a cursor.
+        undated: Also list the models without a time, in another order.
 
     Raises:
-        CursorError: The list goes in a circle, and no narrower list or other order gets past it.
+        CursorError: The list goes in a circle or has no end, and no narrower list or other order gets
+            past that place.
         SiteError: The site cannot be reached or refuses us.
     """
     goal = None if until is None else await _first_model(source, query, until)
     asked: set[str | None] = set()
+    retreats = list(otherwise)
+    last: str | None = None
+    empty = 0
     while True:
-        started_again = None in asked
         asked.add(cursor)
         try:
-            page = await source.page(query, cursor)
-        except CursorError:
-            # After a change of its order the site refuses earlier cursors. Models that are listed
-            # twice stay as they are.
-            if cursor is None or started_again:
-                raise
-            cursor = None
-            asked.clear()
-            continue
-        here = Stretch(models=page.models, at=cursor, behind=cursor, unreadable=page.unreadable)
+            page = await page_or_parts(source, query, cursor)
+        except CursorError as error:
+            if len(asked) == 1 or not is_undated(query, cursor):
+                cursor = _start_again(retreats, asked, error)
+                continue
+            async with aclosing(_undated(source, query, last, wanted=undated)) as end:
+                async for stretch in end:
+                    yield stretch
+            return
+        last = cursor
+        here = Stretch(
+            models=page.models,
+            at=cursor,
+            behind=cursor,
+            unreadable=page.unreadable,
+            left_out=page.left_out,
+        )
         if page.next_cursor is None:
             yield replace(here, ended=True)
             return
-        if page.next_cursor not in asked:
+        empty = 0 if page.models else empty + 1
+        if page.next_cursor not in asked and empty < MOST_EMPTY_PAGES:
             yield replace(here, behind=page.next_cursor)
-            if goal is not None and any(one.model_id == goal for one in page.models):
+            if goal in {one.model_id for one in page.models}:
                 return
             cursor = page.next_cursor
             continue
-        if query.order is not Order.OLDEST:
-            raise CursorError(
-                source.source.origin,
-                f"the list goes in a circle at cursor {page.next_cursor[:_QUOTED_CURSOR]!r}",
-                "The models listed before are stored. Try another --order.",
-            )
         yield replace(here, detour=True)
+        _check_stuck(source, query, page.next_cursor, empty)
         async with aclosing(_around(source, query, cursor, asked, until)) as detour:
             async for stretch in detour:
                 yield stretch
         if stretch.ended or stretch.behind == until:
             return
         cursor = stretch.behind
+
+
+def _start_again(
+    retreats: list[str | None], asked: set[str | None], error: CursorError
+) -> str | None:
+    """The next place to start at, after the site refused a cursor; raises the error if there is none.
+
+    After a change of its order the site refuses earlier cursors. Models that are listed twice stay as
+    they are.
+    """
+    while retreats:
+        place = retreats.pop(0)
+        if place not in asked:
+            asked.clear()
+            return place
+    raise error
+
+
+def _check_stuck(source: CountedSource, query: ListQuery, cursor: str, empty: int) -> None:
+    """Raise CursorError if there is no way around the place where a list is stuck."""
+    if empty >= MOST_EMPTY_PAGES:
+        what = f"has {empty} empty pages in a row"
+    elif query.order is not Order.OLDEST:
+        what = "goes in a circle"
+    else:
+        return
+    others = " or ".join(f"--order {one}" for one in Order if one is not query.order)
+    raise CursorError(
+        source.source.origin,
+        f"the list {what} at cursor {cursor[:_QUOTED_CURSOR]!r}",
+        f"The models listed before are stored. Try another order: {others}.",
+    )
+
+
+async def _undated(
+    source: CountedSource, query: ListQuery, last: str | None, *, wanted: bool
+) -> AsyncGenerator[Stretch]:
+    """The end of a list in the order `oldest` whose last models have no time."""
+    if wanted:
+        async with aclosing(follow(source, replace(query, order=_SURE_ORDER), None)) as pieces:
+            async for piece in pieces:
+                yield replace(piece, at=last, behind=last, ended=False, detour=True)
+    yield Stretch(at=last, behind=last, ended=True, undated=True)
 
 
 async def _around(
@@ -143,12 +211,12 @@ async def _around(
     for part in parts:
         narrowed = part.order is query.order
         start, until = (cursor, exit_) if narrowed else (None, None)
-        async with aclosing(follow(source, part, start, until=until)) as pieces:
+        async with aclosing(follow(source, part, start, until=until, undated=False)) as pieces:
             async for piece in pieces:
                 yield replace(piece, at=cursor, behind=cursor, ended=False, detour=True)
                 if exit_ is not None or not narrowed or piece.detour or piece.ended:
                     continue
-                following = (await source.page(query, piece.behind)).next_cursor
+                following = (await page_or_parts(source, query, piece.behind)).next_cursor
                 if following is None or (following != piece.behind and following not in asked):
                     exit_ = piece.behind
                     break
@@ -167,7 +235,7 @@ async def _narrower(source: CountedSource, query: ListQuery) -> tuple[ListQuery,
 
 async def _first_model(source: CountedSource, query: ListQuery, cursor: str) -> int | None:
     """The id of the first model of a list from a cursor on; None when there is none."""
-    async with aclosing(follow(source, query, cursor)) as pieces:
+    async with aclosing(follow(source, query, cursor, undated=False)) as pieces:
         async for piece in pieces:
             if piece.models:
                 return piece.models[0].model_id

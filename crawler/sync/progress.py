@@ -10,9 +10,17 @@ from dataclasses import dataclass, field
 
 from crawler.model import Fetched, Outcome, Result
 from crawler.model.outcome import READ
+from crawler.store.write.catalogue import Stored
+from crawler.store.write.removed_models import Marked
 
 #: Sentences about troubles that are kept and printed. Further troubles are only counted.
 KEPT_SENTENCES = 20
+
+#: Said of what a list lost, but is not marked as gone.
+NOT_CREDIBLE = (
+    "That is too many to be credible, so none was marked as gone. Check the site, then run"
+    " sync --refresh."
+)
 
 
 @dataclass(slots=True)
@@ -52,7 +60,9 @@ class SyncTally(Tally):
         limit: How many models this run is to list; None for all.
         models: Distinct models listed in this run, known before or not.
         replaced: Known files that the site now lists with other bytes.
-        gone: Models marked as no longer listed.
+        reopened: Known files that were not read, and are pending again in another version.
+        gone_models: Models marked as no longer listed.
+        doubted_files: Files that are no longer listed, but too many to be credible.
         same_content: Files whose header was copied from another file with the same bytes.
         list_calls: Requests to the list.
         outcomes: Files that ended in this run, by outcome.
@@ -67,7 +77,11 @@ class SyncTally(Tally):
     models: int = 0
     new_files: int = 0
     replaced: int = 0
-    gone: int = 0
+    reopened: int = 0
+    gone_models: int = 0
+    gone_versions: int = 0
+    gone_files: int = 0
+    doubted_files: int = 0
     same_content: int = 0
     list_calls: int = 0
     outcomes: Counter[Outcome] = field(default_factory=Counter)
@@ -101,21 +115,28 @@ class SyncTally(Tally):
         self.same_content += sum(result.attempts == 0 for result in ended)
         self.pending = max(self.pending - len(ended), 0)
 
-    def add_listed(self, new: Counter[Outcome], replaced: int) -> None:
-        """Add the files of a page: new ones by their first outcome, and replaced ones."""
+    def add_listed(self, stored: Stored) -> None:
+        """Add the files of a page: new ones by their first outcome, and those pending again."""
+        new = stored.new
         self.new_files += new.total()
-        self.replaced += replaced
-        self.pending += new[Outcome.PENDING] + replaced
+        self.replaced += stored.replaced
+        self.reopened += stored.reopened
+        self.pending += new[Outcome.PENDING] + stored.replaced + stored.reopened
         self.outcomes += new - Counter({Outcome.PENDING: new[Outcome.PENDING]})
+        self.gone_files += stored.dropped
+        self.doubted_files += stored.doubted
 
-    def add_gone(self, models: int, *, believed: bool) -> None:
-        """Add models that are no longer listed; unless they are credible, they were not marked as gone."""
-        if believed:
-            self.gone += models
+    def add_gone(self, marked: Marked) -> None:
+        """Add what a complete pass did not list again."""
+        missing = marked.missing
+        if marked.believed:
+            self.gone_models += missing.models
+            self.gone_versions += missing.versions
+            self.gone_files += missing.files
             return
         self.notices.append(
-            f"{models} known models are no longer listed. That is too many to be credible, so none was"
-            " marked as gone. Check the site, then run sync --refresh."
+            f"{missing.models} known models, {missing.versions} versions and {missing.files} files are"
+            f" no longer listed. {NOT_CREDIBLE}"
         )
 
     def summary(self) -> dict[str, object]:
@@ -124,7 +145,10 @@ class SyncTally(Tally):
             "models_listed": self.models,
             "new_files": self.new_files,
             "replaced_files": self.replaced,
-            "gone_models": self.gone,
+            "reopened_files": self.reopened,
+            "gone_models": self.gone_models,
+            "gone_versions": self.gone_versions,
+            "gone_files": self.gone_files,
             "list_calls": self.list_calls,
             "files_ended": self.files,
             "headers_read": self.headers,

@@ -7,7 +7,7 @@ that matters is only in memory: after a kill the next run finds the same databas
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import anyio
@@ -16,17 +16,18 @@ from anyio.abc import TaskGroup, TaskStatus
 from crawler.errors import LoraCrawlError
 from crawler.model import Model, Outcome, Result, Target
 from crawler.model.catalogue import CursorState
-from crawler.safetensors.sniff import why_not_safetensors
 from crawler.sources.base import Source
 from crawler.store.connect.database import Connection
 from crawler.store.read.status import outcomes_of
 from crawler.store.stats.field_stats import refresh_statistics
+from crawler.store.write.catalogue import why_not_requested
 from crawler.store.write.crawls import begin_crawl, finish_crawl, read_cursors, walk_model_ids
 from crawler.store.write.pending import count_pending, reopen, retry_failed
 from crawler.sync.breaker import LoginSample, Outage
+from crawler.sync.filters import checked
 from crawler.sync.lister import list_catalogue
 from crawler.sync.pipeline import Pipeline
-from crawler.sync.progress import SyncTally
+from crawler.sync.progress import NOT_CREDIBLE, SyncTally
 from crawler.sync.state import Plan, RunState, WriterThread
 from crawler.sync.walk import Walk, begin, steps
 
@@ -59,8 +60,9 @@ async def crawl(
 
     Raises:
         StoppedError: The site cannot be reached or refuses us; what was stored stays.
-        UsageError: The database was filled from another API.
+        UsageError: The database was filled from another API, or the site does not know a filter.
     """
+    plan = replace(plan, walk=replace(plan.walk, ask=await checked(source, plan.walk.ask)))
     run = RunState(source, writer, plan, tally, stop, clock)
     async with _entry(run):
         begun, seen = await writer.run(lambda connection: _begin(connection, run))
@@ -147,6 +149,11 @@ def _finish(connection: Connection, run: RunState, crawl_id: int, *, cancelled: 
         run.tally.notices.append(
             f"--max-downloads is used up; {left} files are still pending; the same command continues"
         )
+    if run.tally.doubted_files:
+        run.tally.notices.append(
+            f"{run.tally.doubted_files} known files are no longer listed by their versions."
+            f" {NOT_CREDIBLE}"
+        )
     finish_crawl(
         connection,
         crawl_id,
@@ -177,7 +184,7 @@ class Preview:
         complete: Everything that the sync would list was listed, not only its first page.
         list_calls: Requests for this; a sync makes them again.
         files: Of the listed models.
-        not_safetensors: Of these, not safetensors by their name, so never requested.
+        not_safetensors: Of these, no safetensors or no LoRA by name or type, so never requested.
         known: Of these, already read or finally refused.
         to_read: Of these, one counted download each.
     """
@@ -201,8 +208,9 @@ async def look_ahead(source: Source, writer: WriterThread | None, plan: Plan) ->
 
     Raises:
         SiteError: The site cannot be reached or refuses us.
+        UsageError: The site does not know a filter.
     """
-    walk = plan.walk
+    walk = replace(plan.walk, ask=await checked(source, plan.walk.ask))
     complete = walk.limit is not None or bool(walk.model_ids)
     if writer is None:
         (begun, _), seen = begin(walk, {}, 0), set[int]()
@@ -227,11 +235,7 @@ async def look_ahead(source: Source, writer: WriterThread | None, plan: Plan) ->
     outcomes: Mapping[int, Outcome] = {}
     if writer is not None:
         outcomes = await writer.run(lambda connection: outcomes_of(connection, list(files)))
-    usable = [
-        file_id
-        for file_id, file in files.items()
-        if why_not_safetensors(file.name, file.format) is None
-    ]
+    usable = [file_id for file_id, file in files.items() if why_not_requested(file) is None]
     to_read = sum(outcomes.get(one, Outcome.PENDING) is Outcome.PENDING for one in usable)
     return Preview(
         complete=complete,

@@ -8,7 +8,7 @@ from typing import TypeVar
 import anyio
 from anyio import to_thread
 
-from crawler.errors import CursorError, QuotaError, SiteError, StoppedError
+from crawler.errors import QuotaError, SiteError, StoppedError
 from crawler.sources.base import Source
 from crawler.store.connect.database import Connection, Engine
 from crawler.store.connect.db_errors import translated
@@ -93,7 +93,8 @@ class RunState:
         wakeup: Notified when there may be files to hand out, or none any more.
         site_errors: Site-level errors in a row.
         trouble: Why no new work starts; None while all is well.
-        list_trouble: Why the list could not be read to its end; its files are still fetched.
+        list_trouble: Why the list could not be read whole; its files are still fetched.
+        left_out: Clauses about models that the site failed to list.
         go_on_at: When to run again, if that is known.
         budget_used: The budget of counted downloads is used up.
     """
@@ -107,7 +108,8 @@ class RunState:
     wakeup: Wakeup = field(default_factory=Wakeup)
     site_errors: int = 0
     trouble: StoppedError | None = None
-    list_trouble: CursorError | None = None
+    list_trouble: SiteError | None = None
+    left_out: list[str] = field(default_factory=list)
     go_on_at: datetime | None = None
     budget_used: bool = False
 

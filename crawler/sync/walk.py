@@ -10,17 +10,22 @@ from collections import deque
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 from crawler.model import LORA_TYPES, ListQuery, Model, Order
 from crawler.model.catalogue import CursorState
 from crawler.model.int64 import MIN_INT64
 from crawler.sources.base import Source
+from crawler.sync.cursors import later, moved, time_of
 from crawler.sync.lists import CountedSource, Stretch, follow
 
 #: Names of the maturity passes in the database.
 GENERAL, MATURE = "general", "mature"
+
+#: How far before its last cursor a walk in the order `oldest` continues. The site shows some models up
+#: to a day late, at the time of their last version.
+OVERLAP = timedelta(days=2)
 
 #: A place in an order; smaller ones come first.
 Rank: TypeAlias = tuple[int, datetime]
@@ -98,6 +103,8 @@ class Step:
         distinct: Models that this pass lists for the first time.
         cursors: By maturity pass; true once `models` are stored.
         unreadable: Sentences about items without a usable id.
+        left_out: Clauses about models that the site fails to list.
+        undated: The list ends with models without a time.
         list_calls: Requests for this step.
     """
 
@@ -105,6 +112,8 @@ class Step:
     distinct: int
     cursors: Mapping[str, CursorState]
     unreadable: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    undated: bool = False
     list_calls: int = 0
 
 
@@ -125,7 +134,8 @@ def begin(
 
     An interrupted walk continues. A complete one that grows at its end continues from its last cursor,
     because new and changed models follow it. Any other complete walk starts again. A refresh starts
-    again too, unless it continues an interrupted refresh.
+    again too, unless it continues an interrupted refresh. `steps` reads again what lies OVERLAP before
+    the cursor.
 
     Args:
         walk: The walk.
@@ -165,6 +175,7 @@ class _MaturityPass:
         state: Its cursor, true once the models taken from `queue` are stored.
         queue: The rest of the current stretch, each model with its place in the walk's order.
         behind: Its cursor once all models of the stretch are stored.
+        recent: The latest pages, those of the last OVERLAP: the cursor of each, and the place before it.
     """
 
     order: Order
@@ -173,18 +184,41 @@ class _MaturityPass:
     queue: deque[tuple[Rank, Model]] = field(default_factory=deque)
     behind: CursorState = field(init=False)
     last_rank: Rank = (MIN_INT64, _LONG_AGO)
+    recent: deque[tuple[str | None, Rank]] = field(default_factory=deque)
 
-    async def read_on(self) -> tuple[str, ...]:
-        """Fill the queue with the next stretch; returns its sentences about unreadable items."""
+    async def read_on(self) -> Stretch:
+        """Fill the queue with the next stretch, which is returned."""
         stretch = await anext(self.stretches)
-        self.state = replace(self.state, cursor=stretch.at)
-        self.behind = replace(self.state, cursor=stretch.behind, ended=stretch.ended)
+        if stretch.left_out:
+            # This pass does not list everything, so nothing is gone because it is not listed.
+            self.state = replace(self.state, began_at=None)
+        self.state = replace(self.state, cursor=self._reached(stretch.at))
+        if self.order is Order.OLDEST and not stretch.detour:
+            self.recent.append((stretch.at, self.last_rank))
         for model in stretch.models:
             # The reply lacks the site's sort value, and statistics can be hidden. So no model ranks
             # before the one listed in front of it.
             self.last_rank = max(self.last_rank, _rank(self.order, model) or self.last_rank)
             self.queue.append((self.last_rank, model))
-        return stretch.unreadable
+        _, newest = self.last_rank
+        while len(self.recent) > 1 and newest - self.recent[1][1][1] > OVERLAP:
+            self.recent.popleft()
+        behind = self._overlapping(stretch.behind) if stretch.ended else stretch.behind
+        behind = self._reached(behind)
+        self.behind = replace(self.state, cursor=behind, ended=stretch.ended)
+        return stretch
+
+    def _reached(self, cursor: str | None) -> str | None:
+        """The later one of a cursor and the stored one: the overlap is read from before the latter."""
+        return later(self.state.cursor, cursor) if self.order is Order.OLDEST else cursor
+
+    def _overlapping(self, last: str | None) -> str | None:
+        """The cursor to store at the end of the list, so that the next run can start OVERLAP before it."""
+        dated = self.order is Order.OLDEST and self.last_rank[1] != _LONG_AGO
+        if not dated or time_of(last) is not None:
+            return last
+        # A cursor of an unknown form cannot be moved, so that of an earlier page is stored.
+        return self.recent[0][0] if self.recent else last
 
 
 def _rank(order: Order, model: Model) -> Rank | None:
@@ -220,19 +254,23 @@ async def steps(
     counted = CountedSource(source)
     models: list[Model] = []
     unreadable: list[str] = []
+    left_out: list[str] = []
     distinct = calls = 0
-    reached = False
+    reached = undated = False
     async with AsyncExitStack() as stack:
         passes: dict[str, _MaturityPass] = {}
         for name, query in walk.maturity_passes.items():
-            stretches = follow(counted, query, begun[name].cursor)
+            stretches = _from(counted, walk, query, begun[name])
             await stack.enter_async_context(aclosing(stretches))
             passes[name] = _MaturityPass(query.order, stretches, begun[name])
         while not reached:
             # A merge needs the next model of every pass, so empty queues are filled first.
             served = next((p for p in passes.values() if not p.queue and not p.state.ended), None)
             if served is not None:
-                unreadable += await served.read_on()
+                stretch = await served.read_on()
+                unreadable += stretch.unreadable
+                left_out += stretch.left_out
+                undated = undated or stretch.undated
             elif not (filled := [p for p in passes.values() if p.queue]):
                 return
             else:
@@ -250,9 +288,25 @@ async def steps(
                     distinct=distinct,
                     cursors={name: one.state for name, one in passes.items()},
                     unreadable=tuple(unreadable),
+                    left_out=tuple(left_out),
+                    undated=undated,
                     list_calls=counted.calls - calls,
                 )
-                models, unreadable, distinct, calls = [], [], 0, counted.calls
+                models, unreadable, left_out = [], [], []
+                distinct, calls, undated = 0, counted.calls, False
+
+
+def _from(
+    source: CountedSource, walk: Walk, query: ListQuery, begun: CursorState
+) -> AsyncGenerator[Stretch]:
+    """The list of a maturity pass, from OVERLAP before its cursor."""
+    cursor = begun.cursor
+    earlier = None if cursor is None or not walk.grows_at_its_end else moved(cursor, -OVERLAP)
+    # A run that continues from the end of a pass does not list it anew to find models without a time.
+    undated = begun.began_at is not None
+    if earlier is None:
+        return follow(source, query, cursor, undated=undated)
+    return follow(source, query, earlier, otherwise=(cursor, None), undated=undated)
 
 
 async def _models_by_id(source: Source, walk: Walk) -> AsyncGenerator[Step]:

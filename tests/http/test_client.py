@@ -265,7 +265,7 @@ async def test_refused_connections_and_unknown_names_say_so() -> None:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         for address, words in [
             (url, "no connection to 127.0.0.1: Connection refused"),
-            ("http://lantern.invalid", "the name lantern.invalid cannot be found"),
+            ("https://lantern.invalid", "the name lantern.invalid cannot be found"),
         ]:
             async with Http(settings(address)) as http:
                 with pytest.raises(RequestError, match=words) as caught:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from crawler.errors import CursorError
 from crawler.model import Fetched, ListQuery, Model, Order, Page, Target
+from crawler.sources.base import PAGE_MODELS
 from crawler.sync.progress import SyncTally
 from crawler.sync.run import crawl, utc_now
 from crawler.sync.state import Plan, WriterThread
@@ -47,7 +48,7 @@ class Site:
     asked: list[str | None] = field(default_factory=list)
     origin: str = "http://site.invalid"
 
-    async def page(self, ask: ListQuery, cursor: str | None) -> Page:
+    async def page(self, ask: ListQuery, cursor: str | None, *, limit: int = PAGE_MODELS) -> Page:
         assert not ask.mature
         self.asked.append(cursor)
         if self.page_trouble is not None:
@@ -55,12 +56,18 @@ class Site:
         if cursor is not None and self.asked == [self.refused_cursor]:
             raise CursorError(self.origin, "invalid cursor")
         first = int(cursor or 1)
-        behind = first + PAGE
+        behind = first + min(PAGE, limit)
         following = str(behind) if behind <= len(self.models) else None
         return Page(models=tuple(self.models[first - 1 : behind - 1]), next_cursor=following)
 
     async def model(self, model_id: int) -> Model | None:
         raise AssertionError(model_id)
+
+    async def models_by_id(self, model_ids: Sequence[int]) -> tuple[Model, ...]:
+        raise AssertionError(model_ids)
+
+    async def tags(self, text: str) -> tuple[str, ...]:
+        raise AssertionError(text)
 
     async def base_models(self) -> tuple[str, ...]:
         return ()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from crawler.errors import SiteError
 from crawler.model import LORA_TYPES, Fetched, ListQuery, Model, Order, Page, Target, Version
+from crawler.sources.base import PAGE_MODELS
 from crawler.sync.lists import CountedSource, Stretch, follow
 
 PAGE = 3
@@ -46,7 +47,7 @@ class Shop:
     origin: str = "http://shop.invalid"
     asked: list[tuple[ListQuery, str | None]] = field(default_factory=list)
 
-    async def page(self, ask: ListQuery, cursor: str | None) -> Page:
+    async def page(self, ask: ListQuery, cursor: str | None, *, limit: int = PAGE_MODELS) -> Page:
         self.asked.append((ask, cursor))
         assert len(self.asked) < ENDLESS
         found = [one for one in self.listed if one.type in ask.types]
@@ -58,13 +59,20 @@ class Shop:
             found = [one for one in found if one.time >= time]
         elif not self.circles:
             found = [one for one in found if one.model_id >= first]
-        left = found[PAGE : PAGE + 1]
+        size = min(PAGE, limit)
+        left = found[size : size + 1]
         following = f"{left[0].time}|{left[0].model_id}" if left else None
-        models = tuple(one.model() for one in found[:PAGE])
+        models = tuple(one.model() for one in found[:size])
         return Page(models=models, next_cursor=following)
 
     async def model(self, model_id: int) -> Model | None:
         raise AssertionError(model_id)
+
+    async def models_by_id(self, model_ids: Sequence[int]) -> tuple[Model, ...]:
+        raise AssertionError(model_ids)
+
+    async def tags(self, text: str) -> tuple[str, ...]:
+        raise AssertionError(text)
 
     async def base_models(self) -> tuple[str, ...]:
         return self.known_bases

@@ -1,14 +1,17 @@
 """What a crawl does when the site, and not one file, is in trouble."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 
 from crawler.errors import QuotaError, SiteError
 from crawler.model import ListQuery, Order, Outcome, Page
+from crawler.sources.base import PAGE_MODELS
 from crawler.store.schema.tables import crawls, loras
 from crawler.sync.walk import Walk
+from tests.factories import make_model, make_version
 from tests.sync.site import Site, run
 
 
@@ -80,8 +83,16 @@ def test_an_unreachable_list_keeps_what_was_stored_and_the_next_run_goes_on(
 
 
 def test_a_cursor_that_the_site_no_longer_takes_begins_the_list_anew(engine: sa.Engine) -> None:
-    run(engine, Site(), fetch_headers=False)
-    site = Site(refused_cursor="9")
+    start = datetime(2025, 1, 1, tzinfo=UTC)
+    models = tuple(
+        make_model(
+            number,
+            versions=(make_version(number, published_at=start + timedelta(weeks=number)),),
+        )
+        for number in range(1, 13)
+    )
+    run(engine, Site(models=models), fetch_headers=False)
+    site = Site(models=models, refused_cursor="9")
 
     tally = run(engine, site)
 
@@ -93,8 +104,10 @@ def test_a_list_that_goes_in_a_circle_does_not_keep_its_files_from_being_read(
     engine: sa.Engine,
 ) -> None:
     class Circle(Site):
-        async def page(self, ask: ListQuery, cursor: str | None) -> Page:
-            return replace(await super().page(ask, cursor), next_cursor="1")
+        async def page(
+            self, ask: ListQuery, cursor: str | None, *, limit: int = PAGE_MODELS
+        ) -> Page:
+            return replace(await super().page(ask, cursor, limit=limit), next_cursor="1")
 
     walk = Walk(ask=ListQuery(order=Order.MOST_DOWNLOADED))
     site = Circle()

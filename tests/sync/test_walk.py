@@ -9,6 +9,7 @@ import pytest
 from crawler.errors import SiteError
 from crawler.model import Fetched, ListQuery, Model, Order, Page, Target
 from crawler.model.catalogue import CursorState
+from crawler.sources.base import PAGE_MODELS
 from crawler.sync.walk import Step, Walk, begin, steps
 
 BY_DOWNLOADS = ListQuery(order=Order.MOST_DOWNLOADED)
@@ -29,7 +30,8 @@ class Shelf:
     asked: list[tuple[bool, str | None]] = field(default_factory=list)
     origin: str = "http://shelf.invalid"
 
-    async def page(self, ask: ListQuery, cursor: str | None) -> Page:
+    async def page(self, ask: ListQuery, cursor: str | None, *, limit: int = PAGE_MODELS) -> Page:
+        assert limit == PAGE_MODELS
         self.asked.append((ask.mature, cursor))
         pages = self.mature if ask.mature else self.general
         number = int(cursor or 0)
@@ -39,6 +41,12 @@ class Shelf:
 
     async def model(self, model_id: int) -> Model | None:
         return next((m for page in self.general for m in page if m.model_id == model_id), None)
+
+    async def models_by_id(self, model_ids: Sequence[int]) -> tuple[Model, ...]:
+        raise AssertionError(model_ids)
+
+    async def tags(self, text: str) -> tuple[str, ...]:
+        raise AssertionError(text)
 
     async def base_models(self) -> tuple[str, ...]:
         return ()

@@ -131,10 +131,10 @@ def sync(
     ask = ListQuery(
         order=order or (Order.MOST_DOWNLOADED if limit else Order.OLDEST),
         types=tuple(dict.fromkeys(map(str, type_ or LORA_TYPES))),
-        base_models=tuple(dict.fromkeys(base_model or ())),
-        creator=creator,
-        tag=tag,
-        search=search,
+        base_models=tuple(dict.fromkeys(map(_trimmed, base_model or ()))),
+        creator=creator and _trimmed(creator),
+        tag=tag and _trimmed(tag),
+        search=search and _trimmed(search),
     )
     plan = Plan(
         walk=Walk(
@@ -164,3 +164,10 @@ def sync(
         voice=voice_of(ctx, quiet=quiet, verbose=verbose),
     )
     raise typer.Exit(preview(job) if dry_run else sync_into(job))
+
+
+def _trimmed(text: str) -> str:
+    """A filter without the blanks around it, which the site would take for a part of the name."""
+    if not text.strip():
+        raise UsageError("a filter must not be blank")
+    return text.strip()

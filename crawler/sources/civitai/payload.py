@@ -6,6 +6,7 @@ lacks what they return: a list of items, an id, a name.
 """
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -14,12 +15,23 @@ from typing import Any, TypeVar
 from crawler.decode import clean
 from crawler.model import File, Model, Page, Version
 from crawler.model.int64 import MAX_INT64
+from crawler.model.site import ids_of_url
 
 #: Most values in one reply; a page of 100 models has some 100,000. Each takes up to 400 bytes of memory.
 MAX_VALUES = 1_000_000
 
 #: Longest integer that is read, in digits: Python refuses the whole text for one of thousands.
 MAX_DIGITS = 100
+
+#: Longest name, in characters. A longer one is nothing that a person wrote.
+MAX_NAME_CHARS = 65_536
+
+#: Longest cursor, in characters: it must fit into a URL. Real ones have at most 50.
+MAX_CURSOR_CHARS = 1_000
+
+#: Longest JSON of a model or a version that is kept, in characters. Members beyond it are left out.
+#: PostgreSQL refuses an array of tens of millions of numbers; real ones have under 50,000 characters.
+MAX_BODY_CHARS = 1_000_000
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 _HEX = re.compile(r"[0-9A-F]{4,128}")
@@ -32,21 +44,22 @@ class ShapeError(ValueError):
 
 
 def parse(body: bytes) -> Any:
-    """JSON, with None for integers of more than MAX_DIGITS; ShapeError for anything else.
+    """JSON, with infinity for integers of more than MAX_DIGITS; ShapeError for anything else.
 
     More than MAX_VALUES values are not read, commas inside texts included.
 
     The standard library's parser accepts the lone surrogate of a description that was cut inside an
-    emoji. Stricter parsers would refuse the whole page.
+    emoji, and raw control characters, which the site sends now and then. Stricter parsers would refuse
+    the whole page.
     """
     if sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
         raise ShapeError(f"JSON of more than {MAX_VALUES:,} values")
 
-    def integer(digits: str) -> int | None:
-        return int(digits) if len(digits) <= MAX_DIGITS else None
+    def integer(digits: str) -> float:
+        return int(digits) if len(digits) <= MAX_DIGITS else math.inf
 
     try:
-        return json.loads(body.decode("utf-8", "replace"), parse_int=integer)
+        return json.loads(body.decode("utf-8-sig", "replace"), strict=False, parse_int=integer)
     except (ValueError, RecursionError):
         raise ShapeError("no JSON") from None
 
@@ -58,7 +71,10 @@ def page(value: Any) -> Page:
         raise ShapeError("JSON without a list of items")
     unreadable: list[str] = []
     models = [found for item in items if (found := _model(item, unreadable)) is not None]
-    cursor = _cursor(_object(value.get("metadata")).get("nextCursor"))
+    metadata = value.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise ShapeError(f"its metadata is {clean.quote(metadata)}, so the next page is unknown")
+    cursor = _cursor(metadata.get("nextCursor"))
     return Page(models=tuple(models), next_cursor=cursor, unreadable=tuple(unreadable))
 
 
@@ -91,6 +107,11 @@ def base_models(value: Any) -> tuple[str, ...]:
     """The names of base models among the site's enumerations; empty when there are none."""
     names = (one for one in _list(_object(value).get("BaseModel")) if isinstance(one, str) and one)
     return tuple(dict.fromkeys(name for name in names if clean.text(name) == name))
+
+
+def tags(value: Any) -> tuple[str, ...]:
+    """The names in the reply for tags."""
+    return _names(_object(value).get("items"))
 
 
 def moment(value: Any) -> datetime | None:
@@ -126,7 +147,7 @@ def _model(item: Any, unreadable: list[str]) -> Model | None:
         likes=_count(stats.get("thumbsUpCount")),
         mode=_text(item.get("mode")),
         versions=_distinct(versions, lambda version: version.version_id),
-        body=clean.json_value({key: item[key] for key in item if key != "modelVersions"}),
+        body=_body(item, without="modelVersions"),
     )
 
 
@@ -150,12 +171,12 @@ def _version(entry: Any, place: str, unreadable: list[str]) -> Version | None:
         base_model=_text(version.get("baseModel")),
         published_at=moment(version.get("publishedAt")),
         early_access_until=next((at for end in ends if (at := moment(end))), None),
-        trained_words=tuple(clean.text(word) for word in words if isinstance(word, str)),
+        trained_words=tuple(text for word in words if (text := _text(word)) is not None),
         nsfw_level=_count(version.get("nsfwLevel")),
         downloads=_count(stats.get("downloadCount")),
         likes=_count(stats.get("thumbsUpCount")),
         files=_distinct(files, lambda file: file.file_id),
-        body=clean.json_value(version),
+        body=_body(version),
     )
 
 
@@ -175,7 +196,22 @@ def _file(entry: Any, place: str, unreadable: list[str]) -> File | None:
         autov2=_hexadecimal(hashes.get("AutoV2")),
         autov3=_hexadecimal(hashes.get("AutoV3")),
         is_primary=file.get("primary") is True,
+        version_id=ids_of_url(_text(file.get("downloadUrl")) or "").version_id,
     )
+
+
+def _body(item: Mapping[str, Any], without: str = "") -> dict[str, Any]:
+    """The members of an object as they are stored, as long as there is room."""
+    body: dict[str, Any] = {}
+    room = MAX_BODY_CHARS
+    for name, value in item.items():
+        if name != without:
+            member = {clean.text(name): clean.json_value(value)}
+            size = len(json.dumps(member))
+            if size <= room:
+                body |= member
+                room -= size
+    return body
 
 
 def _distinct(items: Iterable[_T | None], key: Callable[[_T], int]) -> tuple[_T, ...]:
@@ -188,13 +224,18 @@ def _distinct(items: Iterable[_T | None], key: Callable[[_T], int]) -> tuple[_T,
 
 
 def _cursor(value: Any) -> str | None:
-    """An opaque text or number as text. None or an empty text ends the list."""
-    if isinstance(value, str):
-        # A cleaned cursor would be another place in the list.
-        if clean.text(value) != value:
-            raise ShapeError("a cursor with characters that no URL can contain")
-        return value or None
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """An opaque text or number as text. None or an empty text ends the list.
+
+    Raises:
+        ShapeError: It cannot be sent back as it came. That is not the end of the list.
+    """
+    if value is None:
+        return None
+    text = _text(value, MAX_CURSOR_CHARS)
+    # A cleaned cursor would be another place in the list.
+    if text is None or (isinstance(value, str) and text != value):
+        raise ShapeError(f"its cursor {clean.quote(value)} cannot be sent back")
+    return text or None
 
 
 def _count(value: Any, least: int = 0) -> int | None:
@@ -226,15 +267,17 @@ def _size_bytes(kib: Any) -> int | None:
     return round(size) if 0 <= size <= MAX_INT64 // 2 else None
 
 
-def _text(value: Any) -> str | None:
-    """Text that both databases can store."""
-    return clean.text(value) if isinstance(value, str) else None
+def _text(value: Any, most: int = MAX_NAME_CHARS) -> str | None:
+    """Text that both databases can store; a number is text too. None beyond `most` characters."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        value = str(value)
+    return clean.text(value) if isinstance(value, str) and len(value) <= most else None
 
 
 def _names(value: Any) -> tuple[str, ...]:
     """The distinct texts of a list, or the names of its objects."""
     found = (entry.get("name") if isinstance(entry, dict) else entry for entry in _list(value))
-    return tuple(dict.fromkeys(clean.text(name) for name in found if isinstance(name, str)))
+    return tuple(dict.fromkeys(text for name in found if (text := _text(name)) is not None))
 
 
 def _hexadecimal(value: Any) -> str | None:

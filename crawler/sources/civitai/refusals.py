@@ -50,12 +50,14 @@ class RefusedError(SiteError):
     Attributes:
         text: What the response says, in one line; may be empty.
         is_page: Whether it is an HTML page.
+        is_api: Whether it is a JSON object, as every error of the API is.
     """
 
     def __init__(self, url: str, status: int, body: bytes, content_type: str) -> None:
         self.status = status
         self.text = said(body)
         self.is_page = is_page(content_type, body)
+        self.is_api = bool(fields(body))
         cause = f"answers {status}" + (f": {self.text}" if self.text else "")
         super().__init__(url, cause, _ADVICE.get(status, REACH_ADVICE))
 
@@ -85,8 +87,9 @@ def fields(body: bytes) -> Mapping[str, Any]:
 def said(body: bytes) -> str:
     """The text of an error in one line of at most MAX_QUOTE_CHARS; may be empty."""
     value = fields(body)
-    text = _sentence(value.get("message")) or _sentence(value.get("error"))
-    if not text and not value:
+    texts = (_sentence(value.get("message")), _sentence(value.get("error")))
+    text = ": ".join(dict.fromkeys(filter(None, texts)))
+    if not text:
         text = body.decode("utf-8", "replace")
         if _PAGE.match(body):
             title = _TITLE.search(text)

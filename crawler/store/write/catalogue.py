@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,11 +11,14 @@ import sqlalchemy as sa
 
 from crawler.model import File, Model, Outcome, Version
 from crawler.model.catalogue import CursorState
+from crawler.model.outcome import FROM_BYTES
+from crawler.model.site import page_url
 from crawler.safetensors.sniff import why_not_safetensors
 from crawler.store.schema import tables
 from crawler.store.schema.tables import loras
 from crawler.store.schema.types import UtcTime
 from crawler.store.write.crawls import store_cursors
+from crawler.store.write.removed_models import is_believed
 from crawler.store.write.upserts import as_row, insert_new, slices, upsert
 
 #: Characters of a base model's name. Longer names are stored as NULL, because PostgreSQL cannot index
@@ -39,6 +42,23 @@ _REFUSALS = frozenset(
 #: Civitai's type of files with weights.
 _WEIGHTS_TYPE = "Model"
 
+#: Civitai's types of files that are no LoRA: what belongs to it, and parts of its base model. Unknown
+#: types are read, as a new type may be a LoRA.
+OTHER_TYPES = frozenset(
+    (
+        *(
+            "Training Data",
+            "Config",
+            "Archive",
+            "Workflow",
+            "VAE",
+            "Text Encoder",
+            "Vision Encoder",
+        ),
+        *("CLIPVision", "UNet", "Diffusion Model", "ControlNet", "Upscaler"),
+    )
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -47,10 +67,17 @@ class Stored:
     Attributes:
         new: New files, by their first outcome.
         replaced: Known files that are pending again because the site lists other bytes.
+        reopened: Known files that were not read, and are pending again because they moved to another
+            version.
+        dropped: Files marked as gone, because their versions no longer list them.
+        doubted: Files that their versions no longer list, too many on one page to be credible.
     """
 
     new: Counter[Outcome]
     replaced: int
+    reopened: int
+    dropped: int = 0
+    doubted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +105,9 @@ def store_page(
 
     A known file keeps its outcome and its header; only the site's data about it is updated. It is
     pending again if it was replaced: the site lists another SHA-256 or size. It is gone if its version
-    no longer lists it. A file of several versions stays with the version that listed it first.
+    no longer lists it, unless more than half of a page's files are. If another version lists it, it
+    moves there, and is pending again if it was not read. A file of several versions belongs to the one
+    that its download URL names.
 
     Args:
         connection: The database.
@@ -104,11 +133,11 @@ def store_page(
     }
     upsert(connection, tables.versions, list(version_rows.values()), keep=("first_seen_at",))
     stored = _store_files(connection, distinct, site, origin, primary_only=primary_only)
-    _mark_dropped_files(connection, distinct, now)
+    dropped, doubted = _mark_dropped_files(connection, distinct, now)
     listed = [{"walk": walk, "model_id": model.model_id, "lap": pass_number} for model in distinct]
     upsert(connection, tables.walk_models, listed)
     store_cursors(connection, walk, cursors, now)
-    return stored
+    return replace(stored, dropped=dropped, doubted=doubted)
 
 
 def _moved_statistics(
@@ -146,7 +175,7 @@ def _store_files(
 ) -> Stored:
     """Insert the new files and update the site's data about the others.
 
-    New and replaced files are pending, or `not_safetensors` if their name says so.
+    New and replaced files are pending, or `not_safetensors` if they are never requested.
     """
     by_file: dict[int, list[_Listed]] = {}
     versions = [(model, version) for model in models for version in model.versions]
@@ -157,27 +186,57 @@ def _store_files(
     offered = _offered_first(models)
     new: list[dict[str, Any]] = []
     known: list[dict[str, Any]] = []
-    replaced: list[dict[str, Any]] = []
+    again: list[dict[str, Any]] = []
+    pending: Counter[bool] = Counter()
     for file_id, places in by_file.items():
-        if file_id in before:
-            # A known file stays with its version, even if other versions list it too.
-            stored = before[file_id]
-            home = [place for place in places if place.version.version_id == stored.version_id]
-            for place in home[-1:]:
-                known.append({"known_id": file_id} | _description(place, origin))
-                if _is_replaced(stored, place.file):
-                    replaced.append({"replaced_id": file_id} | _beginning(place.file))
-        elif not primary_only or file_id in offered:
-            new.append(_new_row(places[0], site, origin))
+        stored = before.get(file_id)
+        place = _home(places, stored)
+        if stored is None or place is None:
+            if place is not None and (not primary_only or file_id in offered):
+                new.append(_new_row(place, site, origin))
+            continue
+        known.append({"known_id": file_id} | _description(place, origin))
+        is_replaced = _is_replaced(stored, place.file)
+        if is_replaced or _has_hope(stored, place):
+            beginning = _beginning(place.file)
+            again.append({"again_id": file_id} | beginning)
+            pending[is_replaced] += beginning["outcome"] is Outcome.PENDING
     insert_new(connection, loras, new)
     if known:
         connection.execute(_REFRESH, known)
-    if replaced:
-        connection.execute(_REPLACE, replaced)
+    if again:
+        connection.execute(_BEGIN_AGAIN, again)
     return Stored(
         new=Counter(row["outcome"] for row in new),
-        replaced=sum(row["outcome"] is Outcome.PENDING for row in replaced),
+        replaced=pending[True],
+        reopened=pending[False],
     )
+
+
+def _home(places: Sequence[_Listed], stored: sa.Row[Any] | None) -> _Listed | None:
+    """Where a file belongs; None for a known file whose version is not among the places.
+
+    That is the version that its download URL names. A version may also list the file of another one.
+    """
+    known = None if stored is None else stored.version_id
+    named = [place for place in places if place.file.version_id == place.version.version_id]
+    for place in reversed(named or places):
+        if place.version.version_id == known:
+            return place
+    stays = known is not None and any(place.file.version_id == known for place in places)
+    return None if stays and not named else (named or places)[0]
+
+
+def _has_hope(stored: sa.Row[Any], place: _Listed) -> bool:
+    """Whether a known file without other bytes begins again.
+
+    It does if it was not read and another version lists it now, which may give it; and if it is
+    pending but not to be requested.
+    """
+    if stored.outcome == Outcome.PENDING:
+        return why_not_requested(place.file) is not None
+    moved = stored.version_id != place.version.version_id
+    return moved and stored.outcome not in FROM_BYTES
 
 
 #: A known end of early access stays if the list no longer gives one.
@@ -193,8 +252,8 @@ _REFRESH = (
 
 
 #: The rows that it is executed with give the other columns.
-_REPLACE = (
-    sa.update(loras).where(loras.c.file_id == sa.bindparam("replaced_id")).values(next_try_at=None)
+_BEGIN_AGAIN = (
+    sa.update(loras).where(loras.c.file_id == sa.bindparam("again_id")).values(next_try_at=None)
 )
 
 
@@ -234,25 +293,39 @@ def _offered_first(models: Sequence[Model]) -> set[int]:
 def _new_row(place: _Listed, site: str, origin: str) -> dict[str, Any]:
     row = _description(place, origin)
     row["early_access_until"] = row.pop("listed_early_access")
-    keys = {"file_id": place.file.file_id, "version_id": place.version.version_id}
-    return row | keys | {"site": site, "attempts": 0} | _beginning(place.file)
+    begun = {"file_id": place.file.file_id, "site": site, "attempts": 0}
+    return row | begun | _beginning(place.file)
 
 
 def _beginning(file: File) -> dict[str, Any]:
     """The columns `outcome` and `reason` of a file before it is read."""
-    reason = why_not_safetensors(file.name, file.format)
+    reason = why_not_requested(file)
     return {"outcome": Outcome.NOT_SAFETENSORS if reason else Outcome.PENDING, "reason": reason}
+
+
+def why_not_requested(file: File) -> str | None:
+    """Why a file is recorded but never requested, in words; None if it is."""
+    reason = why_not_safetensors(file.name, file.format)
+    if reason is None and file.type in OTHER_TYPES:
+        return f"no LoRA: the site calls its type {file.type}"
+    return reason
 
 
 def _description(place: _Listed, origin: str) -> dict[str, Any]:
     """The columns with values from the site."""
     model, version, file = place.model, place.version, place.file
     base_model = version.base_model
-    page = f"/models/{model.model_id}?modelVersionId={version.version_id}"
+    page = page_url(
+        origin,
+        model.model_id,
+        version.version_id,
+        nsfw=model.nsfw,
+        nsfw_level=model.nsfw_level,
+    )
     return {
+        "version_id": version.version_id,
         "model_id": model.model_id,
-        # Local files have no page.
-        "page_url": f"{origin}{page}" if origin.startswith("http") else None,
+        "page_url": page,
         "model_name": model.name,
         "version_name": version.name,
         "creator": model.creator,
@@ -280,19 +353,26 @@ def _hash(value: str | None) -> str | None:
     return value.upper() if value and _HASH.fullmatch(value) else None
 
 
-def _mark_dropped_files(connection: sa.Connection, models: Sequence[Model], now: datetime) -> None:
-    """Mark the files that their versions no longer list.
+def _mark_dropped_files(
+    connection: sa.Connection, models: Sequence[Model], now: datetime
+) -> tuple[int, int]:
+    """Mark the files that their versions no longer list; returns how many are, and how many are not.
 
-    Versions listed without any file are skipped: the site leaves out the files of archived models.
+    If most of the page's files are missing, that is taken for a fault of the site, and nothing is
+    marked. Versions listed without any file are skipped: the site leaves out the files of archived
+    models.
     """
     versions = [version for model in models for version in model.versions if version.files]
     listed = {file.file_id for version in versions for file in version.files}
     stored = sa.select(loras.c.file_id).where(loras.c.gone_at.is_(None))
-    gone = [
+    known = [
         file_id
         for ids in slices([version.version_id for version in versions])
         for file_id in connection.execute(stored.where(loras.c.version_id.in_(ids))).scalars()
-        if file_id not in listed
     ]
+    gone = [file_id for file_id in known if file_id not in listed]
+    if not is_believed(len(gone), len(known)):
+        return 0, len(gone)
     for ids in slices(gone):
         connection.execute(sa.update(loras).where(loras.c.file_id.in_(ids)).values(gone_at=now))
+    return len(gone), 0

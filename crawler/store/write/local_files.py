@@ -240,7 +240,7 @@ def _model(one: LocalResult) -> Model:
     return Model(model_id=number, name=clean.text(path.stem), versions=(version,), body={})
 
 
-def _hash_columns(hashes: FileHashes) -> dict[str, str | None]:
+def _hash_columns(hashes: FileHashes) -> dict[str, Any]:
     weights = hashes.weights
     return {
         "sha256": hashes.sha256,

@@ -6,7 +6,9 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from crawler.model import Model, Outcome
 from crawler.model.catalogue import CursorState
+from crawler.model.site import page_url
 from crawler.safetensors.sniff import why_not_safetensors
 from crawler.store.schema import tables
 from crawler.store.schema.tables import loras
@@ -105,18 +107,130 @@ def test_the_same_page_twice_is_stored_once(engine: sa.Engine) -> None:
     assert {table.name: rows_of(engine, table) for table in tables.metadata.sorted_tables} == before
 
 
-def test_a_file_stays_with_the_version_that_first_brought_it(engine: sa.Engine) -> None:
-    shared = make_file(9)
-    first = make_version(1, name="first", files=(shared,))
-    second = make_version(2, name="second", files=(shared, make_file(3)))
+def places(engine: sa.Engine) -> dict[int, tuple[int, int, str, bool]]:
+    """Of each file: its model, its version, its outcome, and whether it is gone."""
+    return {
+        row["file_id"]: (
+            row["model_id"],
+            row["version_id"],
+            str(row["outcome"]),
+            row["gone_at"] is not None,
+        )
+        for row in rows_of(engine, loras)
+    }
 
-    assert store_models(engine, make_model(1, versions=(first, second))) == 2
-    assert store_models(engine, make_model(1, versions=(second,)), now=LATER) == 0
 
-    assert [(row["file_id"], row["version_name"]) for row in rows_of(engine, loras)] == [
-        (3, "second"),
-        (9, "first"),
+def end_as(engine: sa.Engine, outcome: Outcome, *file_ids: int) -> None:
+    with engine.begin() as connection:
+        chosen = loras.c.file_id.in_(file_ids)
+        connection.execute(sa.update(loras).where(chosen).values(outcome=outcome))
+
+
+def test_a_file_listed_elsewhere_moves_there_and_is_asked_for_again_unless_it_was_read(
+    engine: sa.Engine,
+) -> None:
+    merged = [make_version(number, files=(make_file(number),)) for number in (1, 3)]
+    store_models(engine, make_model(1, versions=tuple(merged)), make_model(2))
+    end_as(engine, Outcome.DECODED, 1, 2)
+    end_as(engine, Outcome.NOT_FOUND, 3)
+    assert places(engine)[2] == (2, 2, "decoded", False)
+
+    # Version 1 now has the file of version 2 of another model, and that of version 3, which is gone.
+    files = tuple(make_file(number, version_id=1) for number in (1, 2, 3))
+    target = make_model(1, name="Onyx", versions=(make_version(1, name="all", files=files),))
+    store_models(engine, target, now=LATER)
+    store_models(engine, make_model(2, versions=(make_version(2, files=(make_file(9),)),)))
+
+    assert places(engine) == {
+        1: (1, 1, "decoded", False),
+        2: (1, 1, "decoded", False),
+        3: (1, 1, "pending", False),
+        9: (2, 2, "pending", False),
+    }
+    assert {
+        (row["model_name"], row["version_name"], row["page_url"]) for row in rows_of(engine, loras)
+    } == {
+        ("Onyx", "all", "https://civitai.com/models/1?modelVersionId=1"),
+        ("Marble", "v1", "https://civitai.com/models/2?modelVersionId=2"),
+    }
+
+
+def test_a_file_of_two_versions_belongs_to_the_one_that_its_download_url_names(
+    engine: sa.Engine,
+) -> None:
+    linked = make_file(9, type="VAE", version_id=2, is_primary=False)
+    first = make_version(1, files=(make_file(1, version_id=1), linked))
+    second = make_version(2, files=(make_file(2, version_id=2), linked))
+    away = make_version(3, files=(make_file(3, version_id=3), make_file(8, version_id=77)))
+
+    for _ in range(2):
+        store_models(
+            engine, make_model(1, versions=(first, second)), make_model(3, versions=(away,))
+        )
+        # Seen under the other version alone, it stays with its own.
+        store_models(engine, make_model(1, versions=(first,)))
+
+    assert {file_id: place[1] for file_id, place in places(engine).items()} == {
+        1: 1, 2: 2, 9: 2, 3: 3, 8: 3,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["VAE", "Training Data", "Config", "Archive", "Text Encoder"])
+def test_what_is_no_lora_by_its_type_is_recorded_and_never_pending(
+    engine: sa.Engine, kind: str
+) -> None:
+    files = (make_file(1), make_file(2, type=kind), make_file(3, type="A New Kind"))
+
+    store_models(engine, make_model(1, versions=(make_version(1, files=files),)))
+
+    assert [(row["outcome"], row["reason"]) for row in rows_of(engine, loras)] == [
+        ("pending", None),
+        ("not_safetensors", f"no LoRA: the site calls its type {kind}"),
+        ("pending", None),
     ]
+
+
+def test_most_of_the_files_of_a_page_are_not_gone_at_once(engine: sa.Engine) -> None:
+    def listed(each: int) -> list[Model]:
+        return [
+            make_model(
+                number,
+                versions=(
+                    make_version(
+                        number,
+                        files=tuple(make_file(10 * number + k) for k in range(each)),
+                    ),
+                ),
+            )
+            for number in range(1, 12)
+        ]
+
+    store_models(engine, *listed(3))
+    store_models(engine, *listed(1), now=LATER)
+    assert not any(place[3] for place in places(engine).values())
+
+    store_models(engine, *listed(2), now=LATER)
+    assert sum(place[3] for place in places(engine).values()) == 11
+
+
+@pytest.mark.parametrize(
+    ("nsfw", "level", "origin", "host"),
+    [
+        (False, 1, "https://civitai.com", "https://civitai.com"),
+        (False, 13, "https://civitai.com", "https://civitai.com"),
+        (False, 12, "https://civitai.com", "https://civitai.red"),
+        (True, 1, "https://civitai.com", "https://civitai.red"),
+        (None, None, "https://civitai.com", "https://civitai.com"),
+        (True, 28, "http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+    ],
+)
+def test_a_page_is_where_the_site_shows_it(
+    *, nsfw: bool | None, level: int | None, origin: str, host: str
+) -> None:
+    found = page_url(origin, 5, 6, nsfw=nsfw, nsfw_level=level)
+
+    assert found == f"{host}/models/5?modelVersionId=6"
+    assert page_url("local", 5, 6, nsfw=nsfw, nsfw_level=level) is None
 
 
 def test_history_has_a_row_for_each_change(engine: sa.Engine) -> None:
