@@ -36,6 +36,7 @@ _FLUX = {
     "double_blocks 19": _DOUBLE + _DOUBLE_FF,
     "single_blocks 38": _LINEAR,
 }
+#: Further conditions (Fill, Canny, Depth) widen the input of the image.
 _FLUX_ENDS = "*>d x_embedder img_in img_in_proj; 4096>d context_embedder txt_in;"
 
 
@@ -238,14 +239,11 @@ def _kandinsky5(width: int, ff: int, texts: int, depth: int) -> Base:
     )
 
 
-_EXPERTS = "d>e block_ff_i_shared_experts_w{1,3}; e>d block_ff_i_shared_experts_w2;"
-_HIDREAM_BLOCK = (
-    "d>d block_attn1_to_{q,k,v,out};"
-    + _EXPERTS
-    + """
+_HIDREAM_BLOCK = """
+    d>d block_attn1_to_{q,k,v,out};
+    d>e block_ff_i_shared_experts_w{1,3}; e>d block_ff_i_shared_experts_w2;
     d>f block_ff_i_experts_{0,1,2,3}_w{1,3}; f>d block_ff_i_experts_{0,1,2,3}_w2;
 """
-)
 
 _KREA_BLOCK = """
     d>d attn_{wq,wo,gate} attn_to_{q,out,gate}; d>k attn_{wk,wv} attn_to_{k,v}; d>d+2k attn_to_qkv;
@@ -291,7 +289,6 @@ BASES: Final = (
                 """,
                 "": _FLUX_ENDS
                 + """
-                    128>d x_embedder img_in; 384>d x_embedder img_in;
                     *>d time_text_embed_{timestep,text,guidance}_embedder_linear_{1,2};
                     *>d {time,vector,guidance}_in_{in,out}_layer
                 """,
