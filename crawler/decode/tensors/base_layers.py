@@ -112,11 +112,14 @@ def layers_of(base: Base) -> Iterator[tuple[Layer, Widths, int]]:
     for encoder, width in base.encoders.items():
         for path, widths in _parsed(_CLIP, {"d": width}):
             yield Layer(f"{encoder}:{CLIP_STACK}", path), widths, (1 << _CLIP_DEPTHS[width]) - 1
+    of_widths: defaultdict[Widths, list[str]] = defaultdict(list)
     for whole, widths in _unet(base) if base.unet else ():
-        for (stack, path), bits in by_block([whole]).items():
+        of_widths[widths].append(whole)
+    for widths, paths in of_widths.items():
+        for (stack, path), bits in by_block(paths).items():
             yield Layer(stack, path), widths, bits
-            if path and widths.inputs:
-                yield Layer(_COUNTED, ""), widths, 1
+        if widths.inputs:
+            yield Layer(_COUNTED, ""), widths, 1
     for inputs, outputs in product(_CONV_INPUTS, _CONV_INPUTS[:3]) if base.unet else ():
         yield Layer(_COUNTED, ""), Widths(inputs, outputs), 1
 
