@@ -69,8 +69,10 @@ def test_a_last_part_has_no_folders(path: str) -> None:
 def test_a_column_of_a_name_has_no_folders(path: str) -> None:
     keys = ("base_model_version", "sd_model_name", "vae_name", "output_name")
     metadata = {f"ss_{key}": path for key in keys} | {"ss_network_module": "somebody.else"}
+    metadata["ss_network_args"] = json.dumps({"preset": "/home/mira/kelp"})
     recipe = decode(header_of({"metadata": metadata})).recipe
     assert {getattr(recipe, key) for key in keys} == {"kelp"}
+    assert recipe.network_args == {"preset": "kelp"}
 
     spec = {"modelspec.architecture": f"{path}/lora", "ss_sd_scripts_commit_hash": "ab" * 20}
     assert decode(header_of({"metadata": spec})).recipe.base_model_version == "kelp"

@@ -43,7 +43,7 @@ def read(metadata: Mapping[str, str]) -> DialectResult:
     problems += found
     values |= {name: value for name, value in reading.values.items() if value is not None}
     if values.get("output_name") is None and "name" in metadata:
-        values["output_name"] = take(clean.string, metadata["name"], "output_name", problems)
+        values["output_name"] = take(clean.file_name, metadata["name"], "output_name", problems)
     if values.get("output_name") is not None and values["output_name"] == metadata.get("name"):
         used.add("name")
     return dataclasses.replace(

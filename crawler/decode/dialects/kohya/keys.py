@@ -252,6 +252,8 @@ def read(metadata: Mapping[str, str], trainer: Trainer | None) -> DialectResult:
             note(problems, error.code, column, error.detail)
         if len(problems) == before:
             used.add(key)
+    # A preset may be a file on the user's disk.
+    values["network_args"] = clean.without_folders(values.get("network_args"), frozenset())
     data = kohya_datasets.read(metadata, values)
     _fill(values, data.values)
     _fill(values, _derived(values, problems))
