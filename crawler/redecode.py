@@ -24,8 +24,9 @@ from crawler.store.stats.field_stats import refresh_statistics
 from crawler.store.write.results import StoredHeader, headers_to_decode, read_headers, store_again
 from crawler.sync.progress import RedecodeTally
 
-#: Headers in one transaction, which is also what a process gets at once: some tenths of a second.
-BATCH = 64
+#: Headers in one transaction, and their length together, which is also what a process gets at once:
+#: some tenths of a second. A longer header is a batch of its own.
+BATCH, BATCH_BYTES = 64, 8 * 1024 * 1024
 
 #: With fewer headers, starting processes takes longer than it saves.
 FEWEST_FOR_PROCESSES = 1_000
@@ -58,11 +59,11 @@ def redecode(
         DatabaseError, StoppedError: The database or a process failed. What was stored stays.
     """
     with translated(engine.url), engine.connect() as connection:
-        ids = headers_to_decode(connection, everything=everything)
-    tally.total = len(ids)
-    if len(ids) < FEWEST_FOR_PROCESSES:
+        lengths = headers_to_decode(connection, everything=everything)
+    tally.total = len(lengths)
+    if len(lengths) < FEWEST_FOR_PROCESSES:
         processes = 1
-    with closing(_decoded(_batches(engine, ids), min(processes, MOST_PROCESSES))) as decoded:
+    with closing(_decoded(_batches(engine, lengths), min(processes, MOST_PROCESSES))) as decoded:
         for verdicts, damaged in decoded:
             with translated(engine.url), engine.begin() as connection:
                 changed = store_again(connection, verdicts)
@@ -76,10 +77,24 @@ def redecode(
             refresh_statistics(connection)
 
 
-def _batches(engine: Engine, ids: Sequence[int]) -> Iterator[list[StoredHeader]]:
-    for start in range(0, len(ids), BATCH):
+def _batches(engine: Engine, lengths: Mapping[int, int]) -> Iterator[list[StoredHeader]]:
+    for ids in id_batches(lengths):
         with translated(engine.url), engine.connect() as connection:
-            batch = read_headers(connection, ids[start : start + BATCH])
+            batch = read_headers(connection, ids)
+        yield batch
+
+
+def id_batches(lengths: Mapping[int, int]) -> Iterator[list[int]]:
+    """The ids in batches, from the length of each header in bytes."""
+    batch: list[int] = []
+    size = 0
+    for file_id, length in lengths.items():
+        if batch and (len(batch) == BATCH or size + length > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(file_id)
+        size += length
+    if batch:
         yield batch
 
 

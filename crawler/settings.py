@@ -57,13 +57,22 @@ def keys_set() -> list[str]:
 def store_api_key(key: str) -> Path:
     """Store the key in a file that only the user can read; return its path."""
     path = key_file()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    for missing in reversed((path.parent, *path.parent.parents)):
+        missing.mkdir(mode=0o700, exist_ok=True)
     # Removed and created with its mode, so that no other user can open it in between.
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(key + "\n")
     return path
+
+
+def exposed_key_file() -> Path | None:
+    """The file with the key if other users can read it, else None."""
+    with suppress(OSError):
+        if os.name == "posix" and key_file().stat().st_mode & 0o077:
+            return key_file()
+    return None
 
 
 def remove_api_key() -> bool:

@@ -48,22 +48,32 @@ class _Commands(TyperGroup):
         """Run the command; turn an error into a message on stderr and an exit code."""
         try:
             return super().invoke(ctx)
-        except LoraCrawlError as error:
-            print_error(_message(error))
-            raise typer.Exit(error.exit_code) from None
-        except BrokenPipeError:
-            raise typer.Exit(BROKEN_PIPE_EXIT) from None
-        except KeyboardInterrupt:
-            raise typer.Exit(INTERRUPTED_EXIT) from None
         except (typer.TyperException, typer.Exit, typer.Abort):
             raise
-        except Exception as error:  # noqa: BLE001 - every defect is reported
+        except BaseException as error:  # noqa: BLE001 - every defect is reported
+            raise typer.Exit(_reported(error)) from None
+
+
+def _reported(error: BaseException) -> int:
+    """Print the message of an error; returns the exit code."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]  # of tasks that ran together: the others followed from it
+    match error:
+        case LoraCrawlError():
+            print_error(_message(error))
+            return error.exit_code
+        case BrokenPipeError():
+            return BROKEN_PIPE_EXIT
+        case KeyboardInterrupt():
+            return INTERRUPTED_EXIT
+        case Exception():
             print_error(f"error: unexpected {type(error).__name__}: {error}")
             if {"-v", "--verbose", "-vv"} & set(sys.argv[1:]):
                 print_error("".join(traceback.format_exception(error)))
             else:
                 print_error("Run the command with -v to see where, and please report it.")
-            raise typer.Exit(1) from None
+            return 1
+    raise error
 
 
 def _message(error: LoraCrawlError) -> str:

@@ -10,6 +10,7 @@ import typer
 
 from crawler.cli.output.console import Voice
 from crawler.cli.output.rows import Format
+from crawler.cli.output.safe import visible
 from crawler.settings import DEFAULT_API_URL, default_database
 from crawler.store.schema.fields import FIELDS
 
@@ -77,7 +78,7 @@ def db_option(where: str) -> str:
     from crawler.store.connect.url import redacted
 
     shown = redacted(where)
-    return "" if where == place(None) or shown != where else f" --db {shlex.quote(shown)}"
+    return "" if where == place(None) or shown != where else f" --db {visible(shlex.quote(shown))}"
 
 
 def complete_field(incomplete: str) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ from crawler.cli.options import db_option, write_engine
 from crawler.cli.output.cells import count, duration, json_text, number, size
 from crawler.cli.output.console import Voice, answers, print_error
 from crawler.cli.output.outcomes import REMEDIES, outcome_lines
+from crawler.cli.output.safe import visible
 from crawler.cli.progress import (
     STOPPING,
     handling_signals,
@@ -27,6 +28,7 @@ from crawler.http import HttpSettings, Secret
 from crawler.model import Outcome
 from crawler.sources.civitai.client import Civitai
 from crawler.store.connect.database import Engine, State, open_for_reading, state
+from crawler.store.connect.db_errors import translated
 from crawler.store.connect.url import redacted
 from crawler.store.read.headers import header_lengths
 from crawler.store.write.crawls import read_cursors
@@ -96,7 +98,7 @@ def sync_into(job: Job) -> int:
         if not tally.stopping:
             raise KeyboardInterrupt
 
-    with handling_signals(interrupt):
+    with handling_signals(interrupt), translated(job.where):
         with write_engine(job.where) as engine, _api(job) as api_url:
             for line in _forecast(job, complete=_is_complete(job, engine)):
                 job.voice.notice(line)
@@ -170,7 +172,7 @@ def _lines(job: Job, tally: SyncTally) -> Iterator[str]:
     downloads = count(tally.counted_downloads, "counted download")
     calls = count(tally.list_calls, "list call")
     yield f"cost: {downloads}, {calls}, {size(tally.bytes_read)} read"
-    yield f"database: {redacted(job.where)}"
+    yield f"database: {visible(redacted(job.where))}"
     if tally.headers:
         yield f'try: lora-crawl query "network_dim>64"{db_option(job.where)}'
 

@@ -138,9 +138,14 @@ async def _entry(run: RunState) -> AsyncIterator[None]:
         cancelled = False
     finally:
         with anyio.CancelScope(shield=True):
-            await run.writer.run(
-                lambda connection: _finish(connection, run, crawl_id, cancelled=cancelled)
-            )
+            try:
+                await run.writer.run(
+                    lambda connection: _finish(connection, run, crawl_id, cancelled=cancelled)
+                )
+            except LoraCrawlError:
+                # When the database failed, the first failure says what happened.
+                if not cancelled:
+                    raise
 
 
 def _finish(connection: Connection, run: RunState, crawl_id: int, *, cancelled: bool) -> None:

@@ -13,6 +13,7 @@ from crawler.errors import StoppedError
 from crawler.model import Fetched, Target
 from crawler.store.connect import engines
 from crawler.store.connect.database import open_for_writing
+from crawler.store.connect.lock import sync_lock
 from crawler.store.schema.tables import headers, loras
 from tests.factories import METADATA, make_header_bytes, make_model
 from tests.sync.site import Site, run, sound
@@ -109,3 +110,22 @@ def test_a_full_disk_ends_the_run_in_words_and_room_lets_it_go_on(
     run(roomy, Site(answer=big, models=MODELS))
     assert snapshot(roomy) == undisturbed
     roomy.dispose()
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_a_server_that_cuts_every_connection_in_mid_run_is_work_left(engine: sa.Engine) -> None:
+    other = sa.create_engine(engine.url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+
+    def fifth(number: int) -> None:
+        if number == 5:
+            with other.connect() as connection:
+                connection.exec_driver_sql(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+
+    with sync_lock(engine), pytest.raises(StoppedError) as stopped:
+        run(engine, Site(trouble=fifth, models=MODELS))
+    assert stopped.value.exit_code == 4
+
+    assert run(engine, Site(models=MODELS)).pending == 0

@@ -2,7 +2,7 @@
 
 import typer
 
-from crawler.cli.options import Db, Quiet, Verbose, place, read_connection, read_engine, voice_of
+from crawler.cli.options import Db, Quiet, Verbose, place, read_connection, voice_of
 from crawler.cli.output.console import answers
 
 db_app = typer.Typer(help="Show, check and upgrade the database.", no_args_is_help=True)
@@ -24,12 +24,14 @@ def path(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Ve
 
 @db_app.command()
 def check(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Verbose = 0) -> None:
-    """Check that the database can be read.
+    """Check that the database can be read and that its tables are whole.
 
     If not, the message says what to do, and the exit code is 3.
     """
-    with read_engine(db):
-        pass
+    from crawler.store.read.status import check_tables
+
+    with read_connection(db) as connection:
+        check_tables(connection)
     voice_of(ctx, quiet=quiet, verbose=verbose).notice("the database is up to date")
 
 

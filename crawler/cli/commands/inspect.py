@@ -83,7 +83,7 @@ def _write_raw(readings: Iterable["Reading"], *, several: bool) -> None:
             for key, value in (reading.metadata or {}).items():
                 stream.write(f"{visible(key)}: {visible(value)}\n")
             if reading.outcome not in READ:
-                print_error(f"{reading.input}: {reading.outcome}: {reading.reason}")
+                print_error(visible(f"{reading.input}: {reading.outcome}: {reading.reason}"))
 
 
 def _print_pages(readings: Iterable["Reading"]) -> None:

@@ -10,6 +10,7 @@ from crawler.cli.options import Db, Json, Quiet, Verbose, db_option, place, voic
 from crawler.cli.output.cells import count, duration, json_text, listed, number
 from crawler.cli.output.console import Voice, answers, print_error
 from crawler.cli.output.outcomes import outcome_lines
+from crawler.cli.output.safe import visible
 
 if TYPE_CHECKING:
     from crawler.cli.progress import Picture
@@ -60,7 +61,7 @@ def scan(
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     if not any(os.path.lexists(path) for path in paths):
         for path in paths:
-            print_error(f"error: {path}: no such file or folder")
+            print_error(f"error: {visible(path)}: no such file or folder")
         raise typer.Exit(_UNSOUND)
     plan = ScanPlan(roots=tuple(paths), force=force, hashes=hashes)
     with write_engine(place(db)) as engine:
@@ -98,7 +99,7 @@ def _report(tally: "ScanTally", where: str, voice: Voice, *, as_json: bool) -> N
             data = tally.summary() | {"ending": ending, "database": redacted(where)}
             out.write(json_text(data) + "\n")
         elif not voice.quiet:
-            out.write("\n".join(_lines(tally)) + f"\ndatabase: {redacted(where)}\n")
+            out.write("\n".join(_lines(tally)) + f"\ndatabase: {visible(redacted(where))}\n")
             if tally.outcomes:
                 out.write(f"try: lora-crawl query \"site='local'\"{db_option(where)}\n")
     voice.some(tally.sentences, tally.troubles, "more problem")

@@ -71,7 +71,7 @@ def _lines(found: "Status") -> Iterator[str]:
     )
     if last := found.last_crawl:
         ending = (last.ending or "killed or still running").splitlines()[0]
-        yield f"last run: {instant(last.started_at)} UTC, {ending}"
+        yield f"last run: {instant(last.started_at)} UTC, {visible(ending)}"
         yield from (visible(str(notice)) for notice in (last.summary or {}).get("notices", ()))
 
 

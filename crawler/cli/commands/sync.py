@@ -1,5 +1,6 @@
 """`lora-crawl sync`: list LoRAs, read their headers, store both."""
 
+import shlex
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -8,7 +9,7 @@ import typer
 from crawler.cli.options import ApiUrl, Db, Json, Quiet, Verbose, place, voice_of
 from crawler.errors import UsageError
 from crawler.model import LORA_TYPES, ListQuery, Order
-from crawler.settings import DEFAULT_API_URL, api_key, sandbox_database
+from crawler.settings import DEFAULT_API_URL, api_key, exposed_key_file, sandbox_database
 
 #: Requests a second to the API by default: what a busy reader would make.
 DEFAULT_RATE = 2.0
@@ -127,7 +128,10 @@ def sync(
         raise UsageError("--sandbox cannot be combined with --api-url")
     if model and (limit or order or base_model or type_ or creator or tag or search):
         raise UsageError("--model cannot be combined with --limit, --order or other filters")
+    voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     key = None if sandbox else api_key()
+    if key is not None and (exposed := exposed_key_file()) is not None:
+        voice.notice(f"other users can read {exposed}; run: chmod 600 {shlex.quote(str(exposed))}")
     ask = ListQuery(
         order=order or (Order.MOST_DOWNLOADED if limit else Order.OLDEST),
         types=tuple(dict.fromkeys(map(str, type_ or LORA_TYPES))),
@@ -161,7 +165,7 @@ def sync(
         storage_hosts=tuple(storage_host or ()),
         max_header=max_header,
         as_json=as_json,
-        voice=voice_of(ctx, quiet=quiet, verbose=verbose),
+        voice=voice,
     )
     raise typer.Exit(preview(job) if dry_run else sync_into(job))
 

@@ -4,7 +4,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
@@ -46,15 +46,19 @@ class Voice:
     def some(self, sentences: Sequence[str], total: int, noun: str) -> None:
         """Print the sentences, and how many of the total are left out: `and 3 more problems`."""
         for sentence in sentences:
-            self.notice(sentence)
+            self.notice(visible(sentence))  # a file name may have a line break
         if (more := total - len(sentences)) > 0:
             self.notice(f"and {count(more, noun)}")
 
 
 def print_error(text: str) -> None:
-    """Print lines on stderr, with control characters escaped."""
+    """Print lines on stderr, with control characters escaped.
+
+    Nothing happens when nobody reads them any more, as after `2>&1 | head`: the work goes on.
+    """
     shown = "\n".join(visible(line) for line in text.split("\n"))
-    typer.echo(shown, err=True)
+    with suppress(OSError, ValueError):  # ValueError: a closed file
+        typer.echo(shown, err=True)
 
 
 def open_console(stream: TextIO) -> "Console":

@@ -173,7 +173,8 @@ def open_for_writing(where: Where) -> Engine:
     if found.state is State.MISSING:
         folder = Path(str(url.database)).parent
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            for missing in reversed((folder, *folder.parents)):
+                missing.mkdir(mode=0o700, exist_ok=True)  # `parents` would leave it to the umask
         except OSError as error:
             message = f"{folder}: the folder cannot be created: {error.strerror}"
             raise DatabaseError(message) from error

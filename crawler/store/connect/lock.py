@@ -3,8 +3,9 @@
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -20,19 +21,44 @@ _SYNC_LOCK = 7_236_180_212
 def sync_lock(engine: sa.Engine) -> Iterator[None]:
     """Prevent other syncs on this database. The lock is released when the process ends, even if killed.
 
+    Every transaction of the engine inside the block first makes sure that the lock still holds and that
+    the database is still the same one.
+
     Raises:
-        StoppedError: Another sync holds it.
+        StoppedError: Another sync holds it, or it was lost.
         DatabaseError: The lock file beside a SQLite database cannot be created.
     """
     lock = _postgres_lock if engine.dialect.name == "postgresql" else _file_lock
-    with lock(engine):
-        yield
+    with lock(engine) as check:
+
+        @sa.event.listens_for(engine, "begin")
+        def begin(_connection: sa.Connection) -> None:
+            check()
+
+        try:
+            yield
+        finally:
+            sa.event.remove(engine, "begin", begin)
 
 
 @contextlib.contextmanager
-def _postgres_lock(engine: sa.Engine) -> Iterator[None]:
+def _postgres_lock(engine: sa.Engine) -> Iterator[Callable[[], None]]:
     with translated(engine.url):
         connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    driver: Any = connection.connection.driver_connection
+
+    def check() -> None:
+        # Past SQLAlchemy, which would connect again, without the lock.
+        try:
+            driver.execute("SELECT 1")
+        except driver_error as error:
+            raise StoppedError(
+                f"{redacted(engine.url)}: the connection that kept other syncs away was lost;"
+                " run the command again"
+            ) from error
+
+    assert engine.dialect.dbapi is not None  # noqa: S101 - for the type checker
+    driver_error = engine.dialect.dbapi.Error
     with connection:
         try:
             statement = sa.select(sa.func.pg_try_advisory_lock(_SYNC_LOCK))
@@ -41,7 +67,7 @@ def _postgres_lock(engine: sa.Engine) -> Iterator[None]:
             if not free:
                 raise _held(engine)
             try:
-                yield
+                yield check
             finally:
                 # Closing the connection would free the lock too, but only a moment later.
                 with contextlib.suppress(sa.exc.SQLAlchemyError):
@@ -52,18 +78,39 @@ def _postgres_lock(engine: sa.Engine) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _file_lock(engine: sa.Engine) -> Iterator[None]:
+def _file_lock(engine: sa.Engine) -> Iterator[Callable[[], None]]:
     # A file of its own: closing the database file here would drop SQLite's locks on it. The file is
     # never removed: another process might be opening it at that moment.
-    path = Path(f"{engine.url.database}.lock")
+    database = Path(str(engine.url.database))
+    # Two names of one file, such as a symbolic link, must have one lock.
+    path = Path(f"{os.path.realpath(database)}.lock")
     try:
-        file = path.open("ab")
+        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "ab")
     except OSError as error:
         raise DatabaseError(f"{path}: the lock file cannot be created: {error.strerror}") from error
     with file:
         if not _lock_file(file.fileno()):
             raise _held(engine)
-        yield
+        locked = [(database, _identity(database)), (path, _identity(path))]
+
+        def check() -> None:
+            for each, identity in locked:
+                if _identity(each) != identity:
+                    raise DatabaseError(
+                        f"{each} was deleted or replaced while this command was writing to"
+                        f" {database}; run the command again"
+                    )
+
+        yield check
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file a path leads to; None for none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _held(engine: sa.Engine) -> StoppedError:

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from crawler.errors import DatabaseError
 from crawler.model import Outcome
 from crawler.store.schema.tables import crawls, headers, loras, metadata, models, versions
 from crawler.store.write.pending import count_pending
@@ -14,6 +15,12 @@ from crawler.store.write.upserts import slices
 
 #: Most reasons that are listed; some quote a value, so there may be any number of them.
 MAX_REASONS = 50
+
+#: Missing tables and columns that a message names.
+MAX_MISSING = 5
+
+#: Rows of `crawls` in memory at once; a database may have a hundred thousand.
+_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +88,9 @@ def status(connection: sa.Connection, now: datetime) -> Status:
     outcomes: dict[str, int] = dict(sorted(connection.execute(by_outcome).all()))
     pending = outcomes.get(Outcome.PENDING, 0)
     due = count_pending(connection, now=now)
-    runs = [
-        Crawl(**row)
-        for row in connection.execute(sa.select(crawls).order_by(crawls.c.crawl_id)).mappings()
-    ]
+    last = _last_crawl(connection)
+    last_online = _last_crawl(connection, crawls.c.keyed.is_not(None))
+    until = None if last_online is None else last_online.go_on_at
     return Status(
         models=_rows(connection, models),
         versions=_rows(connection, versions),
@@ -96,11 +102,11 @@ def status(connection: sa.Connection, now: datetime) -> Status:
         due=due,
         waiting=pending - due,
         go_on_at=_first(connection, Outcome.PENDING, loras.c.next_try_at, now),
-        closed_until=_closed_until(runs, now),
+        closed_until=until if until is not None and until > now else None,
         free_at=_first(connection, Outcome.EARLY_ACCESS, loras.c.early_access_until, now),
-        crawls=len(runs),
-        last_crawl=runs[-1] if runs else None,
-        spent=_added_up(runs),
+        crawls=_rows(connection, crawls),
+        last_crawl=last,
+        spent=_spent(connection),
     )
 
 
@@ -115,15 +121,36 @@ def outcomes_of(connection: sa.Connection, file_ids: Sequence[int]) -> dict[int,
     return found
 
 
+def check_tables(connection: sa.Connection) -> None:
+    """Make sure that every table and column is there, and on SQLite that every page is sound.
+
+    Raises:
+        DatabaseError: Something is missing or damaged; the message names it.
+    """
+    inspector = sa.inspect(connection)
+    here = set(inspector.get_table_names())
+    missing = [name for name in metadata.tables if name not in here]
+    for name in here & set(metadata.tables):
+        columns = {column["name"] for column in inspector.get_columns(name)}
+        missing += [f"{name}.{one}" for one in set(metadata.tables[name].c.keys()) - columns]
+    if missing:
+        shown = ", ".join(sorted(missing)[:MAX_MISSING])
+        raise DatabaseError(f"the database lacks {shown}; restore it from a backup")
+    if connection.dialect.name == "sqlite":
+        found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+        if found != "ok":
+            raise DatabaseError(f"the database is damaged: {found}; restore it from a backup")
+
+
 def table_counts(connection: sa.Connection) -> dict[str, int]:
     """The number of rows of each table, by name."""
     return {name: _rows(connection, table) for name, table in sorted(metadata.tables.items())}
 
 
-def _closed_until(runs: list[Crawl], now: datetime) -> datetime | None:
-    last = next((run for run in reversed(runs) if run.keyed is not None), None)
-    until = None if last is None else last.go_on_at
-    return until if until is not None and until > now else None
+def _last_crawl(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> Crawl | None:
+    statement = sa.select(crawls).where(*conditions).order_by(crawls.c.crawl_id.desc()).limit(1)
+    row = connection.execute(statement).mappings().first()
+    return None if row is None else Crawl(**row)
 
 
 def _first(
@@ -150,10 +177,11 @@ def _reasons(connection: sa.Connection) -> dict[tuple[str, str], int]:
     return {(outcome, reason): files for outcome, reason, files in connection.execute(statement)}
 
 
-def _added_up(runs: list[Crawl]) -> dict[str, float]:
+def _spent(connection: sa.Connection) -> dict[str, float]:
     spent: dict[str, float] = {}
-    for run in runs:
-        for name, value in (run.summary or {}).items():
+    summaries = sa.select(crawls.c.summary).execution_options(yield_per=_BATCH)
+    for summary in connection.execute(summaries).scalars():
+        for name, value in (summary or {}).items():
             if isinstance(value, int | float) and not isinstance(value, bool):
                 spent[name] = spent.get(name, 0) + value
     return spent

@@ -16,7 +16,7 @@ from crawler.model import Decoded, Outcome, Recipe, Result, Weights
 from crawler.model.header import LENGTH_BYTES
 from crawler.model.int64 import INT64
 from crawler.model.outcome import FROM_BYTES
-from crawler.store.read.headers import unpacked
+from crawler.store.read.headers import MAX_HEADER_BYTES, unpacked
 from crawler.store.schema import tables
 from crawler.store.schema.tables import headers, loras
 from crawler.store.schema.types import UtcTime
@@ -206,12 +206,16 @@ class StoredHeader:
     file_bytes: int | None
 
 
-def headers_to_decode(connection: sa.Connection, *, everything: bool) -> list[int]:
-    """The files whose headers an older decoder decoded, or all files with a header, by id."""
-    statement = sa.select(headers.c.file_id).order_by(headers.c.file_id)
+def headers_to_decode(connection: sa.Connection, *, everything: bool) -> dict[int, int]:
+    """The files whose headers an older decoder decoded, or all files with a header, by id.
+
+    With each the length of its header in bytes; 0 when it is unknown or impossible.
+    """
+    length = sa.case((headers.c.length <= MAX_HEADER_BYTES, headers.c.length), else_=0)
+    statement = sa.select(headers.c.file_id, length).order_by(headers.c.file_id)
     if not everything:
         statement = statement.where(headers.c.decoder_version < DECODER_VERSION)
-    return list(connection.execute(statement).scalars())
+    return dict(iter(connection.execute(statement)))
 
 
 def read_headers(connection: sa.Connection, file_ids: Sequence[int]) -> list[StoredHeader]:

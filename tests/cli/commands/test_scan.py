@@ -153,3 +153,21 @@ def _wait_for_headers(place: Path, process: "subprocess.Popen[bytes]") -> None:
         except sa.exc.DBAPIError:
             continue
     raise AssertionError("no header came")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such names there")
+def test_a_path_stays_on_its_line(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "a\nb"
+    folder.mkdir()
+    (folder / "c\rd\x1b[2J.safetensors").write_bytes(b"no header")
+    place = tmp_path / "e\nf.db"
+
+    told = run("scan", str(folder), "--db", str(place))
+
+    assert "a\\nb" in told.stderr
+    assert "c\\rd\\x1b[2J.safetensors: not_safetensors" in told.stderr
+    assert "e\\nf.db" in told.stdout
+    for line in ("b/c", "f.db"):
+        assert not any(each.startswith(line) for each in told.output.splitlines())
+    missing = run("scan", str(tmp_path / "g\nh"), "--db", str(place))
+    assert "g\\nh: no such file" in missing.stderr

@@ -1,17 +1,23 @@
 """`lora-crawl sync`, `status`, `db`, `login` as a person runs them."""
 
 import json
+import os
 import re
 import sqlite3
 import stat
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from crawler.sandbox import Catalogue, Changes, Faults, Sandbox
+from crawler.store.schema.tables import crawls
+from crawler.store.write.crawls import begin_crawl, finish_crawl
 from tests.cli.headers import Run
+from tests.factories import NOW
 from tests.stored import as_user
 
 DONE, USAGE, NO_DATABASE, WORK_LEFT = 0, 2, 3, 4
@@ -295,3 +301,74 @@ def test_status_says_when_a_spent_quota_is_there_again(run: Run, database_url: s
     status = run("status", "--db", database_url)
     assert "the site refused the last run: continue after " in status.stdout
     assert json.loads(run("status", "--db", database_url, "--json").stdout)["go_on_at"]
+
+
+def test_what_the_site_said_at_the_end_controls_no_terminal(run: Run, engine: sa.Engine) -> None:
+    hostile = "answers 403: \x1b]52;c;cm0gLXJm\x07 \x9b2J\x00\u202e"
+    with engine.begin() as connection:
+        number = begin_crawl(connection, origin="https://civitai.com", walk="w", now=NOW)
+        finish_crawl(connection, number, ending=hostile, summary={}, now=NOW)
+        ending: str = connection.execute(sa.select(crawls.c.ending)).scalar_one()
+    assert ending.isprintable()
+    with engine.begin() as connection:  # as an earlier version stored it
+        connection.execute(sa.update(crawls).values(ending="\x1b]52;c;cm0gLXJm\x07"))
+
+    told = run("status", "--db", engine.url.render_as_string(hide_password=False))
+
+    assert "\\x1b]52;c;cm0gLXJm\\x07" in told.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no such modes there")
+def test_a_key_that_others_can_read_is_told(run: Run, sandbox: Sandbox, home: Path) -> None:
+    token = home / "config" / "lora-crawl" / "token"
+    token.parent.mkdir(parents=True)
+    token.write_text(sandbox.key)
+    words = ("sync", "--api-url", sandbox.url, "--rate", "0", "--limit", "1")
+    token.chmod(0o640)
+    assert f"other users can read {token}" in run(*words).stderr
+    token.chmod(0o600)
+    assert "other users" not in run(*words).stderr
+
+
+def test_a_check_looks_at_the_tables(run: Run, engine: sa.Engine) -> None:
+    place = engine.url.render_as_string(hide_password=False)
+    assert run("db", "check", "--db", place).exit_code == DONE
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE cursors")
+        connection.exec_driver_sql("ALTER TABLE tags RENAME COLUMN name TO title")
+
+    told = run("db", "check", "--db", place)
+
+    assert told.exit_code == NO_DATABASE
+    assert "lacks cursors, tags.name" in told.stderr
+
+
+def test_a_damaged_page_is_an_error_in_words(run: Run, sqlite_template: Path, home: Path) -> None:
+    place = home / "damaged.db"
+    content = bytearray(sqlite_template.read_bytes())
+    content[3 * 4096 : 4 * 4096] = b"\xff" * 4096
+    place.write_bytes(content)
+
+    told = run("db", "check", "--db", str(place))
+
+    assert told.exit_code == NO_DATABASE
+    assert "damaged" in told.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes are closed in another way there")
+def test_a_reader_who_goes_away_does_not_end_the_crawl(sandbox: Sandbox, home: Path) -> None:
+    place = home / "loras.db"
+    words = ("sync", "--api-url", sandbox.url, "--rate", "0", "-v", "--db", str(place))
+    reading, writing = os.pipe()
+    os.close(reading)
+    subprocess.run(
+        [sys.executable, "-m", "crawler", *words], stdout=writing, stderr=writing, check=False
+    )
+    os.close(writing)
+    with sqlite3.connect(place) as connection:
+        (ending,) = connection.execute("select ending from crawls").fetchone()
+        (pending,) = connection.execute(
+            "select count(*) from loras where outcome = 'pending'"
+        ).fetchone()
+    connection.close()
+    assert (ending, pending) == ("done", 0)

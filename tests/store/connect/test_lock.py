@@ -1,5 +1,6 @@
 """One sync at a time; on both databases."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ import sqlalchemy as sa
 from crawler.errors import DatabaseError, StoppedError
 from crawler.store.connect.database import open_for_writing
 from crawler.store.connect.lock import sync_lock
+from crawler.store.write.crawls import LOCAL, begin_crawl
+from tests.factories import NOW
 
 HOLDER = """
 import sys
@@ -107,3 +110,75 @@ def test_a_folder_where_no_lock_can_be_made_is_named(sqlite_template: Path, tmp_
     with pytest.raises(DatabaseError, match="the lock file cannot be created"), sync_lock(engine):
         pass
     engine.dispose()
+
+
+def write(engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        begin_crawl(connection, origin=LOCAL, walk="w", now=NOW)
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("suffix", ["", ".lock"])
+@pytest.mark.parametrize("how", ["deleted", "replaced"])
+def test_a_file_that_is_taken_away_under_a_writer_is_noticed(
+    engine: sa.Engine, suffix: str, how: str
+) -> None:
+    place = Path(f"{engine.url.database}{suffix}")
+    with sync_lock(engine):
+        write(engine)
+        if how == "deleted":
+            place.unlink()
+        else:
+            other = place.with_name("other")
+            other.touch()
+            other.replace(place)
+        with pytest.raises(DatabaseError, match="deleted or replaced"):
+            write(engine)
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_two_names_of_a_database_have_one_lock(engine: sa.Engine, tmp_path: Path) -> None:
+    link = tmp_path / "links" / "same.db"
+    link.parent.mkdir()
+    link.symlink_to(str(engine.url.database))
+    other = open_for_writing(link)
+    with sync_lock(engine), pytest.raises(StoppedError, match="another sync"), sync_lock(other):
+        pass
+    with sync_lock(other):
+        write(other)
+        link.unlink()
+        link.symlink_to(tmp_path / "elsewhere.db")
+        with pytest.raises(DatabaseError, match="deleted or replaced"):
+            write(other)
+    other.dispose()
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_a_lock_that_is_lost_is_noticed(engine: sa.Engine) -> None:
+    with sync_lock(engine):
+        write(engine)
+        with engine.connect() as connection:
+            connection.exec_driver_sql(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+                " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
+        with pytest.raises(StoppedError, match="was lost"):
+            write(engine)
+        with pytest.raises(StoppedError, match="was lost"):
+            write(engine)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no such modes there")
+def test_locks_and_folders_are_the_users_own_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        engine = open_for_writing(tmp_path / "new" / "folder" / "loras.db")
+        with sync_lock(engine):
+            pass
+    finally:
+        os.umask(before)
+    engine.dispose()
+    folder = tmp_path / "new" / "folder"
+    modes = {path: path.stat().st_mode & 0o777 for path in (folder.parent, folder)}
+    assert set(modes.values()) == {0o700}
+    assert (folder / "loras.db.lock").stat().st_mode & 0o777 == 0o600

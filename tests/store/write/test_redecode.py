@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from crawler.decode.recipe import DECODER_VERSION
 from crawler.decode.verdict import Verdict, verdict_of
 from crawler.model import Outcome
+from crawler.redecode import BATCH, BATCH_BYTES, id_batches
 from crawler.store.schema.tables import file_tags, headers, loras, problems
 from crawler.store.write.results import headers_to_decode, read_headers, store_again, store_results
 from tests.factories import METADATA, make_header_bytes, make_model, make_result
@@ -39,16 +40,25 @@ def row(engine: sa.Engine, file_id: int) -> dict[str, Any]:
 
 def test_old_headers_come_by_id(shelf: sa.Engine) -> None:
     with shelf.connect() as connection:
-        assert headers_to_decode(connection, everything=False) == [2, 4]
-        assert headers_to_decode(connection, everything=True) == [1, 2, 3, 4]
+        assert list(headers_to_decode(connection, everything=False)) == [2, 4]
+        assert list(headers_to_decode(connection, everything=True)) == [1, 2, 3, 4]
         assert [one.file_id for one in read_headers(connection, [4, 5, 2])] == [2, 4]
+        lengths = set(headers_to_decode(connection, everything=True).values())
+    assert lengths == {len(make_header_bytes(METADATA)) - 8}
+
+
+def test_a_batch_is_limited_in_headers_and_in_bytes() -> None:
+    small = dict.fromkeys(range(100), 100)
+    assert [len(batch) for batch in id_batches(small)] == [BATCH, 100 - BATCH]
+    large = {1: 10, 2: BATCH_BYTES, 3: 3 * BATCH_BYTES, 4: BATCH_BYTES - 5, 5: 5, 6: 1}
+    assert list(id_batches(large)) == [[1], [2], [3], [4, 5], [6]]
 
 
 def test_only_what_the_header_says_changes(shelf: sa.Engine) -> None:
     before = row(shelf, 2)
     with shelf.begin() as connection:
         changed = store_again(connection, {2: verdict(ss_network_dim="64", ss_tag_frequency="{}")})
-        assert headers_to_decode(connection, everything=False) == [4]
+        assert list(headers_to_decode(connection, everything=False)) == [4]
         tags = sa.select(sa.func.count()).where(file_tags.c.file_id == 2)
         assert connection.execute(tags).scalar_one() == 0
 
