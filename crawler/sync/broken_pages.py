@@ -39,10 +39,11 @@ async def page_or_parts(source: Pages, query: ListQuery, cursor: str | None) -> 
 
 
 async def _answers(source: Pages, query: ListQuery) -> bool:
-    """Whether the site gives other lists than this one."""
-    oldest = query.order is Order.OLDEST
-    other = replace(query, order=Order.MOST_DOWNLOADED if oldest else Order.OLDEST)
-    return await _gives(source, other, None) is not None
+    """Whether the site gives other parts of the list, in another order or at its end."""
+    oldest = replace(query, order=Order.OLDEST)
+    other = replace(query, order=Order.MOST_DOWNLOADED) if query == oldest else oldest
+    end = moved(BEGINNING, timedelta(milliseconds=_SITES_AGE))
+    return await _continues(source, other, None) or await _continues(source, oldest, end)
 
 
 async def _gives(source: Pages, query: ListQuery, cursor: str | None) -> Page | None:
@@ -79,36 +80,38 @@ async def _part(source: Pages, query: ListQuery, cursor: str | None, error: Repl
 
 async def _place_after(source: Pages, query: ListQuery, place: str | None) -> str | None:
     """The first place after a broken model that the site gives; None if none is known or near."""
-    if place is not None and await _continues(source, query, following(place)):
-        return following(place)
-    if query.order is not Order.OLDEST:
+    next_model = None if place is None else following(place)
+    if next_model is not None and await _continues(source, query, next_model):
+        return next_model
+    if query.order is not Order.OLDEST or moved(place or BEGINNING, timedelta()) is None:
         return None
 
-    async def given(milliseconds: int) -> bool:
-        at = moved(place or BEGINNING, timedelta(milliseconds=milliseconds))
-        return await _continues(source, query, at, is_near=place is not None)
+    def after(milliseconds: int) -> str | None:
+        return moved(place or BEGINNING, timedelta(milliseconds=milliseconds))
 
-    refused, found = 0, 1
-    longest = _SITES_AGE if place is None else _LONGEST_GAP
-    while not await given(found):
+    refused, found = 0, _SITES_AGE if place is None else 1
+    while not await _continues(source, query, after(found)):
         refused, found = found, found * _STRIDE
-        if refused > longest:
+        if refused > _LONGEST_GAP:
             return None
     while found - refused > 1:
         middle = (refused + found) // 2
-        if await given(middle):
+        if await _continues(source, query, after(middle)):
             found = middle
         else:
             refused = middle
-    return moved(place or BEGINNING, timedelta(milliseconds=found))
+    # If nothing is known but that the list has an end, all of it may be broken.
+    if place is None and not await _continues(source, query, after(found), in_list=True):
+        return None
+    return after(found)
 
 
 async def _continues(
-    source: Pages, query: ListQuery, cursor: str | None, *, is_near: bool = True
+    source: Pages, query: ListQuery, cursor: str | None, *, in_list: bool = False
 ) -> bool:
-    """Whether the site gives the list from a place on. The end of the list counts only if it is near."""
+    """Whether the site gives the list from a place on; with `in_list`, also not only its end."""
     try:
-        page = None if cursor is None else await _gives(source, query, cursor)
+        page = await _gives(source, query, cursor)
     except CursorError:
         return False
-    return page is not None and bool(is_near or page.models or page.next_cursor)
+    return page is not None and (not in_list or bool(page.models or page.next_cursor))

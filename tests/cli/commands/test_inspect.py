@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -228,3 +229,20 @@ def test_what_the_library_refuses_it_says_in_words(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"\x00")
 
     assert "not fully covered" in str(refused_by_library(path))
+
+
+@pytest.mark.parametrize("path", ["model-versions/5", "models/5", "api/download/models/5?fileId=7"])
+def test_an_api_out_of_reach_is_told_in_one_line_and_not_as_a_missing_model(
+    run: Run, path: str
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        api = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        page = run("inspect", "--api-url", api, f"{api}/{path}")
+        (found,) = data(run("inspect", "--api-url", api, f"{api}/{path}", "--json"))
+
+    assert page.exit_code == 1
+    assert found["outcome"] == "failed"
+    assert "Connection refused. Check the network" in str(found["reason"])
+    assert "\n" not in str(found["reason"])
+    assert "\\n" not in page.stdout

@@ -1,17 +1,26 @@
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from crawler.errors import CursorError, LoraCrawlError, QuotaError, SiteError, UsageError
+from crawler.errors import (
+    CursorError,
+    LoraCrawlError,
+    QuotaError,
+    ReplyError,
+    SiteError,
+    UsageError,
+)
 from crawler.http import HttpSettings, Secret, Waits
-from crawler.model import ListQuery, Order
+from crawler.model import ListQuery, Order, Target
 from crawler.sources.civitai.client import Civitai, origin_of
 from tests.http.asking import PATIENT
-from tests.http.raw_server import Handler, RawServer, always, json_answer, response
+from tests.http.raw_server import Handler, RawServer, Request, always, json_answer, response
 
 pytestmark = pytest.mark.anyio
 
@@ -268,3 +277,93 @@ async def test_a_key_is_checked_by_whose_it_is() -> None:
         assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
     async with site(always(json_answer({"error": "Unauthorized"}, 401))) as (civitai, _):
         assert await civitai.me() is None
+
+
+async def test_the_words_of_a_failing_answer_are_shown() -> None:
+    body = {"message": "An unexpected error occurred", "error": "Cannot read 'file'"}
+    error = await error_of(always(json_answer(body, 500)))
+    assert "answers 500: An unexpected error occurred: Cannot read 'file'" in str(error)
+    for odd in ({"detail": "no lantern"}, ["no lantern"], "no lantern"):
+        assert "no lantern" in str(await error_of(always(json_answer(odd, 502))))
+
+
+async def test_a_page_that_fails_is_told_apart_from_a_busy_site() -> None:
+    for fault in (response(500, b"oops"), response(200, b"{"), response(504, HTML)):
+        assert isinstance(await error_of(always(fault)), ReplyError)
+    for fault in (BUSY, json_answer({"error": "slow down"}, 429), response(404, b"no")):
+        assert not isinstance(await error_of(always(fault)), ReplyError)
+
+
+async def test_a_part_of_a_page_is_asked_with_its_limit_and_not_for_long() -> None:
+    async with site(always(response(500, b"oops"))) as (civitai, server):
+        with pytest.raises(ReplyError):
+            await civitai.page(ListQuery(order=Order.OLDEST), "5|7", limit=12)
+    assert [parse_qsl(urlsplit(one.target).query)[0] for one in server.requests] == [
+        ("limit", "12")
+    ] * 2
+
+
+async def test_many_models_are_asked_for_at_once() -> None:
+    body = {"items": [{"id": 7}, {"id": 9}]}
+    async with site(always(json_answer(body))) as (civitai, server):
+        assert [one.model_id for one in await civitai.models_by_id([7, 8, 9])] == [7, 9]
+        assert ("ids", "7,8,9") in parse_qsl(urlsplit(server.requests[0].target).query)
+
+
+async def test_a_redirect_within_the_api_is_followed_with_the_key() -> None:
+    moved = response(308, headers={"Location": "/elsewhere/models?limit=100"})
+    async with site(always(moved, json_answer(EMPTY))) as (civitai, server):
+        assert (await civitai.page(ListQuery(order=Order.OLDEST), None)).models == ()
+    assert server.requests[1].target == "/elsewhere/models?limit=100"
+    assert server.requests[1].headers["authorization"] == f"Bearer {KEY}"
+
+
+async def test_a_redirect_to_another_host_of_the_site_is_followed_and_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def answer(request: Request, _writer: asyncio.StreamWriter) -> bytes:
+        if request.target.startswith("http://civitai.com/"):
+            to = request.target.replace(".com", ".red" if "limit" in request.target else ".example")
+            return response(302, headers={"Location": to})
+        return json_answer(EMPTY)
+
+    async with RawServer(answer) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        async with Civitai(replace(settings("http://civitai.com"), api_key=None)) as civitai:
+            await civitai.page(ListQuery(order=Order.OLDEST), None)
+            with pytest.raises(
+                SiteError, match=r"302 and redirects to http://civitai\.example/api"
+            ):
+                await civitai.model(5)
+    hosts = [urlsplit(one.target).hostname for one in proxy.requests]
+    assert hosts == ["civitai.com", "civitai.red", "civitai.com"]
+
+
+async def test_redirects_in_a_ring_end() -> None:
+    async with site(always(response(302, headers={"Location": "/api/v1/models"}))) as (civitai, _):
+        with pytest.raises(SiteError, match="redirects without end"):
+            await civitai.page(ListQuery(order=Order.OLDEST), None)
+
+
+async def test_a_key_that_the_site_repeats_is_blanked_out() -> None:
+    shown = f"no lantern for {KEY}"
+    page = {"items": [{"id": 1, "name": shown}], "metadata": {"nextCursor": f"{KEY}|1"}}
+    for fault in (json_answer({"error": shown}, 400), response(500, shown.encode())):
+        assert "no lantern for ****" in str(await error_of(always(fault)))
+    away = response(302, headers={"Location": f"https://{KEY}.example/{KEY}?token={KEY}"})
+    assert "redirects to https://****" in str(await error_of(always(away)))
+    async with site(always(json_answer(page))) as (civitai, _):
+        found = await civitai.page(ListQuery(order=Order.OLDEST), None)
+    assert KEY not in repr(found)
+    target = Target(file_id=1, version_id=2, file_name="a.safetensors")
+    for fault in (json_answer({"error": shown}, 404), away):
+        async with site(always(fault)) as (civitai, _):
+            assert KEY not in (await civitai.fetch(target)).reason
+
+
+def test_a_key_is_not_sent_without_encryption() -> None:
+    for url in ("http://civitai.com", "http://192.168.1.5:8000"):
+        with pytest.raises(UsageError, match="without encryption"):
+            Civitai(settings(url))
+    Civitai(settings("http://localhost:8000"))
+    Civitai(replace(settings("http://civitai.com"), api_key=None))
