@@ -111,7 +111,7 @@ async def follow(
             page = await page_or_parts(source, query, cursor)
         except CursorError as error:
             if len(asked) == 1 or not is_undated(query, cursor):
-                cursor = _start_again(retreats, asked, error)
+                cursor = _start_again(retreats, asked, cursor, error)
                 continue
             async with aclosing(_undated(source, query, last, wanted=undated)) as end:
                 async for stretch in end:
@@ -146,7 +146,7 @@ async def follow(
 
 
 def _start_again(
-    retreats: list[str | None], asked: set[str | None], error: CursorError
+    retreats: list[str | None], asked: set[str | None], refused: str | None, error: CursorError
 ) -> str | None:
     """The next place to start at, after the site refused a cursor; raises the error if there is none.
 
@@ -155,7 +155,7 @@ def _start_again(
     """
     while retreats:
         place = retreats.pop(0)
-        if place not in asked:
+        if place != refused:
             asked.clear()
             return place
     raise error

@@ -30,8 +30,19 @@ MODEL = {
             "name": "v2",
             "publishedAt": "2025-06-01T00:00:00.000Z",
             "files": [
-                {"id": 70, "name": "extra.safetensors", "type": "Model"},
-                {"id": 71, "name": "lantern.safetensors", "type": "Model", "primary": True},
+                {
+                    "id": 70,
+                    "name": "extra.safetensors",
+                    "type": "Model",
+                    "metadata": {"format": "SafeTensor", "size": "full", "fp": "fp32"},
+                },
+                {
+                    "id": 71,
+                    "name": "lantern.safetensors",
+                    "type": "Model",
+                    "metadata": {"format": "SafeTensor", "size": "full", "fp": "fp16"},
+                    "primary": True,
+                },
             ],
         },
         {
@@ -127,6 +138,12 @@ def read(address: str, api_url: str, key: str | None = None) -> Fetched:
         ("/models/5/lantern?modelVersionId=6", "/api/download/models/6?fileId=60"),
         ("/api/download/models/7", "/api/download/models/7?fileId=71"),
         ("/api/download/models/7?type=Model&fileId=70", "/api/download/models/7?fileId=70"),
+        (
+            "/api/download/models/7?type=Model&format=SafeTensor&size=full&fp=fp32",
+            "/api/download/models/7?fileId=70",
+        ),
+        ("/api/download/models/7?type=model&format=SafeTensor", "/api/download/models/7?fileId=71"),
+        ("/api/download/models/6?type=Model&token=abc", "/api/download/models/6?fileId=60"),
         ("/model-versions/6", "/api/download/models/6?fileId=60"),
     ],
 )
@@ -137,7 +154,15 @@ def test_addresses_of_the_site(site: Site, path: str, download: str) -> None:
     assert [asked for asked in site.asked if "download" in asked] == [download]
 
 
-@pytest.mark.parametrize("path", ["/models/404", "/models/5?modelVersionId=404", "/user/somebody"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/models/404",
+        "/models/5?modelVersionId=404",
+        "/user/somebody",
+        "/api/download/models/7?type=Training%20Data",
+    ],
+)
 def test_what_the_site_does_not_have(site: Site, path: str) -> None:
     got = read(site.url + path, site.url)
     assert got.refusal in {Outcome.NOT_FOUND, Outcome.FAILED}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.errors import SiteError
+from crawler.errors import CursorError, SiteError
 from crawler.model import LORA_TYPES, Fetched, ListQuery, Model, Order, Page, Target, Version
 from crawler.sources.base import PAGE_MODELS
 from crawler.sync.lists import CountedSource, Stretch, follow
@@ -187,3 +187,29 @@ def test_where_no_order_gets_past_a_block_it_is_said_and_the_models_met_are_kept
 
     assert {10, 11, 12} <= set(met)
     assert caught.value.exit_code == 4
+
+
+@dataclass
+class Changing(Shop):
+    """A site that changes the form of its cursors while a list is read, `changes` times."""
+
+    changes: int = 1
+
+    async def page(self, ask: ListQuery, cursor: str | None, *, limit: int = PAGE_MODELS) -> Page:
+        if self.changes and cursor and cursor >= "5":
+            self.changes -= 1
+            raise CursorError(self.origin, "Invalid cursor: expected 3 value(s), received 2")
+        return await super().page(ask, cursor, limit=limit)
+
+
+@pytest.mark.parametrize("cursor", [None, "4|4"])
+def test_a_list_starts_again_once_when_its_cursors_are_refused(cursor: str | None) -> None:
+    shop = Changing([Listed(number, number) for number in range(1, 9)])
+    found = followed(shop, cursor=cursor)
+    assert set(ids(found)) == set(range(1, 9))
+    assert found[-1].ended
+
+    for_good = Changing(shop.listed, changes=ENDLESS)
+    with pytest.raises(CursorError, match="expected 3"):
+        followed(for_good, cursor=cursor)
+    assert len(for_good.asked) < 2 * len(shop.listed)
