@@ -281,6 +281,8 @@ async def _sync(job: Job, api_url: str, engine: Engine, tally: SyncTally) -> Sto
                 group.start_soon(print_now_and_then, tally, job.voice)
                 try:
                     with handling_signals(handle):
+                        if job.key is not None and job.plan.fetch_headers:
+                            await _check_key(source)
                         await crawl(source, WriterThread(engine), job.plan, tally=tally, stop=stop)
                 except LoraCrawlError as error:
                     # Raised inside the group, it would come out wrapped in an ExceptionGroup.
@@ -289,3 +291,12 @@ async def _sync(job: Job, api_url: str, engine: Engine, tally: SyncTally) -> Sto
     if trouble is not None and not isinstance(trouble, StoppedError):
         raise trouble
     return trouble
+
+
+async def _check_key(source: Civitai) -> None:
+    """Raise StoppedError if the site does not know the API key: it would be used as if there were none."""
+    if await source.refuses_key():
+        raise StoppedError(
+            "the site does not know this API key: it may be mistyped, expired or revoked.\n"
+            "Run `lora-crawl login` with a new key, or remove it with `lora-crawl logout`."
+        )

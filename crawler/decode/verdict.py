@@ -6,6 +6,7 @@ from datetime import datetime
 from crawler.decode.recipe import decode
 from crawler.errors import HeaderError
 from crawler.model import Decoded, Fetched, Outcome, Result
+from crawler.model.header import LENGTH_BYTES
 from crawler.safetensors.reader import needed_bytes, parse_header
 
 #: Bytes kept of a file in another format: enough to see later what it was.
@@ -61,16 +62,27 @@ def result_of(fetched: Fetched, now: datetime) -> Result:
             file_bytes=fetched.file_bytes,
         )
     verdict = verdict_of(fetched.prefix, fetched.file_bytes)
+    doubtful = verdict.decoded is None and not _is_listed_file(fetched)
+    sender = f" (sent by {fetched.host})" if doubtful and fetched.host else ""
     return Result(
         target=fetched.target,
         outcome=verdict.outcome,
-        reason=verdict.reason,
+        reason=verdict.reason + sender,
         attempts=fetched.tries,
+        transient=doubtful,
         fetched_at=now,
         header=fetched.prefix[: _kept_bytes(fetched, verdict.outcome)],
         file_bytes=fetched.file_bytes,
         decoded=verdict.decoded,
     )
+
+
+def _is_listed_file(fetched: Fetched) -> bool:
+    """Whether unsound bytes are the file that the site lists, and not an answer of the storage host.
+
+    Storage in trouble sends a page, a text, zeros or less than the file.
+    """
+    return fetched.file_bytes == fetched.target.size_bytes and any(fetched.prefix[:LENGTH_BYTES])
 
 
 def _kept_bytes(fetched: Fetched, outcome: Outcome) -> int:

@@ -16,12 +16,18 @@ from crawler.errors import UsageError
 from crawler.http.retry import RequestError
 from crawler.model.site import SITE_URL
 
-#: Civitai's storage: its own host in front of Backblaze, its account at Cloudflare R2 (others have other
-#: accounts under the same domain), and Backblaze itself, where the path names the bucket's owner.
+#: Civitai's storage: its own host in front of Backblaze, and its account at Cloudflare R2 (others have
+#: other accounts under the same domain).
 _R2_HOST = "5ac0637cfd0766c97916cefa3764fbdf.r2.cloudflarestorage.com"
 STORAGE_RULES = ("b2.civitai.com", _R2_HOST, "." + _R2_HOST)
-SHARED_STORAGE_HOST = "s3.us-west-004.backblazeb2.com"
-SHARED_STORAGE_PATH = "/civitai-modelfiles/"
+
+# Civitai's buckets at Backblaze itself, which others use too. The bucket is in the path or in the host.
+_BUCKET = r"civitai-[a-z0-9-]+"
+_BUCKET_IN_PATH = {
+    "s3.us-west-004.backblazeb2.com": re.compile(rf"/{_BUCKET}/"),
+    "f004.backblazeb2.com": re.compile(rf"/file/{_BUCKET}/"),
+}
+_BUCKET_IN_HOST = re.compile(rf"{_BUCKET}\.(?:s3\.us-west-004|f004)\.backblazeb2\.com")
 
 #: Longest URL that is followed, in characters; signed ones have under a thousand.
 MAX_URL_CHARS = 16_384
@@ -190,10 +196,9 @@ class CheckedResolver(ThreadedResolver):
 def _is_known(url: yarl.URL, host: str) -> bool:
     if url.scheme != "https" or not url.is_default_port():
         return False
-    if host == SHARED_STORAGE_HOST:
-        path = url.raw_path
-        return path.startswith(SHARED_STORAGE_PATH) and not _DOT_SEGMENT.search(path)
-    return _matches(host, STORAGE_RULES)
+    if bucket := _BUCKET_IN_PATH.get(host):
+        return bucket.match(url.raw_path) is not None and not _DOT_SEGMENT.search(url.raw_path)
+    return _BUCKET_IN_HOST.fullmatch(host) is not None or _matches(host, STORAGE_RULES)
 
 
 def _matches(host: str, rules: tuple[str, ...]) -> bool:
@@ -203,7 +208,12 @@ def _matches(host: str, rules: tuple[str, ...]) -> bool:
 
 
 def _literal(host: str) -> Address | None:
+    """The address that a host is, also in the old spellings like 127.1, 0x7f000001 or 2130706433."""
     try:
         return ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
+        pass
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(host.rstrip(".")))
+    except (OSError, ValueError):
         return None

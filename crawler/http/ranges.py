@@ -46,6 +46,10 @@ _EMPTY_RANGE = re.compile(r"bytes\s+\*/(\d{1,19})", re.IGNORECASE)
 _OK, _PARTIAL, _NOT_SATISFIABLE = 200, 206, 416
 
 
+class HeaderTooLongError(RequestError):
+    """The header is longer than `max_header` bytes; this is a property of the file."""
+
+
 class FirstRange:
     """The length of the first range for each base model.
 
@@ -100,12 +104,12 @@ def _end(start: bytes, file_bytes: int | None, max_header: int) -> int:
 
     Raises:
         HeaderError: The file has no header.
-        RequestError: The header is longer than allowed.
+        HeaderTooLongError: The header is longer than allowed.
     """
     end = needed_bytes(start, file_bytes=file_bytes)
     length = end - LENGTH_BYTES
     if length > max_header:
-        raise RequestError(
+        raise HeaderTooLongError(
             f"its header has {length:,} bytes, more than the {max_header:,} of --max-header",
             again=False,
         )

@@ -1,6 +1,6 @@
 """Files on their way through a run: targets, fetched headers, results, and local files."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from crawler.model.outcome import Outcome
@@ -13,8 +13,8 @@ class Target:
 
     Attributes:
         sha256: As the site gives it; None when it gives none.
-        deferred: The file was deferred, because the site seemed to be down.
-        attempts: Requests for it in earlier runs.
+        deferred: An earlier run could not read it, perhaps because of the site.
+        attempts: Requests for it before.
     """
 
     file_id: int
@@ -45,12 +45,13 @@ class Fetched:
     """A fetched header, or the reason for having none. It never holds an API key or a signed URL.
 
     Attributes:
-        refusal: The outcome when there are no header bytes, else None. `pending` when the file is
+        refusal: The outcome when there are no header bytes, else None. `pending` when the file may be
             available but would cost a download that is not allowed.
         reason: Why it was refused, in words; else empty.
-        transient: With `failed`: every try failed because of the network or a server.
+        transient: The refusal may be the site's, not the file's: the network, a server, storage.
         prefix: The first bytes of the file, at least the whole header if it has one.
         file_bytes: The file's length by Content-Range or Content-Length, None when neither was sent.
+        host: The storage host that sent the bytes; empty when unknown.
         early_access_until: With `early_access`, the date that the site names, if any.
         tries: Requests for the file.
         counted_downloads: Links that the site resolved; it counts each as a download.
@@ -64,6 +65,7 @@ class Fetched:
     transient: bool = False
     prefix: bytes = b""
     file_bytes: int | None = None
+    host: str = field(default="", compare=False)
     early_access_until: datetime | None = None
     tries: int = 1
     counted_downloads: int = 0
@@ -77,8 +79,10 @@ class Result:
 
     Attributes:
         reason: Explains the outcome, in words; empty when it needs no explanation.
-        attempts: Requests in this run, to be added to the stored number.
-        transient: With `failed`: it was the network or a server, not the file.
+        attempts: Requests for it, to be added to the stored number.
+        begun: One of them is stored already.
+        transient: The outcome may be the site's doing, not the file's.
+        provisional: It is not certain whose doing it is: the file is stored as `pending`.
         next_try_at: With `pending`: not to be tried before this time; None means at once.
         header: The 8 bytes of the length and the JSON, or as much of them as there is; empty when
             nothing was read.
@@ -90,7 +94,9 @@ class Result:
     outcome: Outcome
     reason: str = ""
     attempts: int = 1
+    begun: bool = False
     transient: bool = False
+    provisional: bool = False
     next_try_at: datetime | None = None
     fetched_at: datetime
     early_access_until: datetime | None = None

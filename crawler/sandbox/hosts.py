@@ -47,6 +47,8 @@ _REFUSALS: Mapping[Outcome, tuple[int, str, str]] = {  # status, `error`, `messa
     Outcome.FORBIDDEN: (403, "You do not have access to download this file", ""),
     Outcome.EARLY_ACCESS: (403, "Early Access", "This asset is in Early Access."),
 }  # fmt: skip
+_DEFINITE = "no-store, max-age=0"  # Cache-Control of a refusal of this file
+_PASSING = "private, no-store"  # of a 404 for a file that is there
 _QUOTA = "We've noticed an unusual amount of downloading from your account. Come back later."
 _REGION = "Access to this service is not available in your region due to legal restrictions."
 _CHUNK_BYTES = 64 * 1024  # sent at a time: bodies have hundreds of megabytes
@@ -148,7 +150,7 @@ class Site:
             self.schedule.refused(switch, subject)
             return _refusal(refusal)
         if self.schedule.fails("lost_file", subject):
-            return _refusal(Outcome.NOT_FOUND)
+            return _refusal(Outcome.NOT_FOUND, _PASSING)
         self.counters.counted[file.file_id] += 1
         # set by hand: RedirectResponse would quote the link once more
         return Response(status_code=307, headers={"Location": new_link(self, file)})
@@ -262,10 +264,11 @@ def _matches(model: SiteModel, query: QueryParams) -> bool:
     )
 
 
-def _refusal(outcome: Outcome) -> Response:
+def _refusal(outcome: Outcome, cache_control: str = _DEFINITE) -> Response:
     status, error, message = _REFUSALS[outcome]
     until = {"deadline": _EARLY_ACCESS_ENDS} if outcome is Outcome.EARLY_ACCESS else {}
-    return _json({"error": error, "message": message or error} | until, status)
+    body = {"error": error, "message": message or error} | until
+    return _json(body, status, {"Cache-Control": cache_control})
 
 
 def _json(

@@ -5,21 +5,27 @@ batches. Each task closes the ends of the streams it was given, so the end of th
 by itself. Expected failures are rows or SiteErrors; any other exception ends the run.
 """
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
 
 import anyio
 from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from crawler.decode.verdict import result_of
-from crawler.errors import QuotaError, SiteError, UnreachableError
-from crawler.model import Fetched, HeaderBytes, Outcome, Result, Target
+from crawler.errors import SiteError
+from crawler.model import Fetched, Header, Outcome, Result, Target
 from crawler.store.connect.database import Connection
-from crawler.store.write.pending import known_bytes, take_pending
-from crawler.store.write.results import store_results
-from crawler.sync.breaker import DEFERRED_FOR, LoginSample, Outage, defer
+from crawler.store.write.pending import (
+    begin_attempt,
+    copied_bytes,
+    find_copies,
+    take_pending,
+)
+from crawler.store.write.results import settle, store_results
+from crawler.sync.breaker import Breaker
 from crawler.sync.state import RunState
 
 #: Files handed out at once: enough to keep the fetchers busy during the next look-up.
@@ -28,12 +34,15 @@ FEED_BATCH = 64
 #: Results in one transaction at most: a kill loses no more than these.
 RECORD_BATCH = 64
 
-#: Defer a file after this many site-level errors, so that it does not delay the others in every run.
-#: If that happens again in a run in which other files were read, the file has failed.
-MOST_SITE_ERRORS_OF_A_FILE = 3
+#: Bytes of headers in one transaction after which no more are added: memory holds few of them.
+RECORD_BYTES = 4 * 1024 * 1024
 
-#: A longer header is decoded in a thread, so that the other transfers continue.
-DECODE_IN_THREAD_BYTES = 1024 * 1024
+#: A longer header is decoded in a thread, so that the other transfers continue, and only one at a
+#: time, because decoding takes many times its memory.
+LARGE_HEADER_BYTES = 1024 * 1024
+
+#: A result, and the answer by which the site refused all our requests, if it did.
+Ended = tuple[Result, SiteError | None]
 
 _Content = tuple[str | None, int | None]
 
@@ -76,26 +85,24 @@ class Pipeline:
     """The tasks of the pipeline, and what they share.
 
     Attributes:
-        logins: Holds back `login_required` results until it is clear whether all files require a login.
-        outage: Holds back failures until it is clear whether the site is down.
-        handed_out: Files not to hand out again: in flight, or held back.
+        breaker: Decides whether failures are the files' own or the site's.
+        in_flight: Files taken and not yet stored.
+        taking: Files that are being taken, at most.
         duplicates: Files that wait for another one with the same bytes.
-        busy: Files in flight.
         renewals: Second downloads that files in flight may use.
-        site_errors: Site-level errors of each file in this run.
+        large: Held while a large header is decoded.
     """
 
     state: RunState
-    logins: LoginSample
-    outage: Outage
-    handed_out: set[int] = field(default_factory=set)
+    breaker: Breaker
+    in_flight: set[int] = field(default_factory=set)
+    taking: int = 0
     duplicates: DuplicatesInFlight = field(default_factory=DuplicatesInFlight)
-    busy: int = 0
     renewals: int = 0
-    site_errors: Counter[int] = field(default_factory=Counter)
+    large: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def feed(
-        self, targets: MemoryObjectSendStream[Target], results: MemoryObjectSendStream[Result]
+        self, targets: MemoryObjectSendStream[Target], results: MemoryObjectSendStream[Ended]
     ) -> None:
         """Hand out pending files until there are none and no more can come.
 
@@ -104,80 +111,89 @@ class Pipeline:
         state = self.state
         async with targets, results:
             while not state.ending:
-                batch, known = await self._take()
+                batch, copies = await self._take()
                 for target in batch:
-                    content = known.get(target.file_id)
-                    if content is None and self.duplicates.must_wait(target):
-                        continue
-                    self.handed_out.add(target.file_id)
-                    self.busy += 1
-                    if content is None:
-                        await targets.send(target)
+                    copy = await self._copied(target, copies.get(target.file_id))
+                    if copy is not None:
+                        await self._send(copy, None, results)
+                    elif self.duplicates.must_wait(target):
+                        self.in_flight.remove(target.file_id)
                     else:
-                        prefix, size = content.prefix, content.file_bytes
-                        copy = Fetched(target=target, prefix=prefix, file_bytes=size, tries=0)
-                        await results.send(await self._judge(copy))
+                        await targets.send(target)
                 if batch:
                     continue
-                if self.busy == 0 and (state.budget_used or not state.tally.listing):
+                if not self.in_flight and (state.budget_used or not state.tally.listing):
                     return
                 await state.wakeup.wait()
 
-    async def _take(self) -> tuple[list[Target], Mapping[int, HeaderBytes]]:
+    async def _take(self) -> tuple[list[Target], Mapping[int, int]]:
+        """Files to hand out, and for some of them the file whose header is theirs too, by id."""
         limit = min(FEED_BATCH, self._affordable())
         if limit <= 0:
-            self.state.budget_used = self.busy == 0
+            self.state.budget_used = not self.in_flight
             return [], {}
 
-        def take(connection: Connection) -> tuple[list[Target], Mapping[int, HeaderBytes]]:
+        def take(connection: Connection) -> tuple[list[Target], Mapping[int, int]]:
             found = take_pending(
                 connection,
                 walk=self.state.plan.walk.key,
                 now=self.state.clock(),
                 limit=limit,
-                exclude=self.handed_out | self.duplicates.held,
+                exclude=self.in_flight | self.duplicates.held | self.breaker.standing.keys(),
             )
-            return found, known_bytes(connection, found)
+            return found, find_copies(connection, found)
 
-        return await self.state.writer.run(take)
+        self.taking = limit
+        found, copies = await self.state.writer.run(take)
+        self.taking = 0
+        self.in_flight |= {target.file_id for target in found}
+        return found, copies
+
+    async def _copied(self, target: Target, other_id: int | None) -> Fetched | None:
+        """The header of a file as copied from another one; None if that is not possible."""
+        if other_id is None:
+            return None
+        known = await self.state.writer.run(lambda connection: copied_bytes(connection, other_id))
+        if known is None:
+            return None
+        return Fetched(target=target, prefix=known.prefix, file_bytes=known.file_bytes, tries=0)
 
     def _affordable(self) -> int:
         """How many more downloads may start. One is reserved for each file in flight."""
         most = self.state.plan.max_downloads
         if most is None:
             return FEED_BATCH
-        return most - self.state.tally.counted_downloads - self.busy - self.renewals
+        promised = self.taking + len(self.in_flight) + self.renewals
+        return most - self.state.tally.counted_downloads - promised
 
     async def fetch(
         self,
         targets: MemoryObjectReceiveStream[Target],
-        results: MemoryObjectSendStream[Result],
+        results: MemoryObjectSendStream[Ended],
     ) -> None:
-        """Read headers; after a site-level error the file stays pending."""
+        """Read headers."""
         state = self.state
         async with targets, results:
             async for target in targets:
-                if state.ending:
-                    self._give_back(target)
-                    continue
-                try:
-                    fetched = await self._fetch(target)
-                except SiteError as error:
-                    state.tally.counted_downloads += error.counted_downloads
-                    # A deferred file comes last and alone, so all its errors count as one.
-                    if not (target.deferred and self.site_errors[target.file_id]):
-                        state.record_site_error(error)
-                    if (result := self._result_of_error(target, error)) is None:
-                        self._give_back(target)
-                    else:
-                        await results.send(result)
-                    continue
-                state.site_errors = 0
-                state.tally.add_cost(fetched)
-                if fetched.refusal is Outcome.PENDING:
-                    self._give_back(target)
+                if not state.ending:
+                    # Stored first: a file that ends the process comes last in the next run.
+                    await state.writer.run(partial(begin_attempt, file_id=target.file_id))
+                    error = None
+                    try:
+                        fetched = await self._fetch(target)
+                    except SiteError as refusal:
+                        error = refusal
+                        fetched = Fetched(
+                            target=target,
+                            refusal=Outcome.PENDING,
+                            reason=error.cause,
+                            counted_downloads=error.counted_downloads,
+                        )
+                    state.tally.add_cost(fetched)
+                    await self._send(fetched, error, results)
                 else:
-                    await results.send(await self._judge(fetched))
+                    self._release(target)
+                    state.wakeup.notify()
 
     async def _fetch(self, target: Target) -> Fetched:
         """Fetch one file; renewing its link stays within the budget of downloads too."""
@@ -185,7 +201,7 @@ class Pipeline:
 
         def renew() -> bool:
             nonlocal reserved
-            if self._affordable() <= 0:
+            if self._affordable() <= 0 or not self.breaker.may_renew():
                 return False
             reserved += 1
             self.renewals += 1
@@ -196,60 +212,65 @@ class Pipeline:
         finally:
             self.renewals -= reserved
 
-    def _result_of_error(self, target: Target, error: SiteError) -> Result | None:
-        """The result of a file with too many site-level errors; None to try it again."""
-        if isinstance(error, QuotaError | UnreachableError):
-            return None
-        self.site_errors[target.file_id] += 1
-        if self.site_errors[target.file_id] < MOST_SITE_ERRORS_OF_A_FILE:
-            return None
+    async def _send(
+        self, fetched: Fetched, error: SiteError | None, results: MemoryObjectSendStream[Ended]
+    ) -> None:
+        """Decode a header and hand it to the recorder; large ones one at a time."""
         now = self.state.clock()
-        failed = result_of(Fetched(target=target, refusal=Outcome.FAILED, reason=error.cause), now)
-        others_are_fine = self.outage.up and self.state.trouble is None
-        return failed if target.deferred and others_are_fine else defer(failed, now + DEFERRED_FOR)
+        if len(fetched.prefix) <= LARGE_HEADER_BYTES:
+            await results.send((_result_of(fetched, now), error))
+            return
+        async with self.large:
+            await results.send((await to_thread.run_sync(_result_of, fetched, now), error))
 
-    async def _judge(self, fetched: Fetched) -> Result:
-        if len(fetched.prefix) > DECODE_IN_THREAD_BYTES:
-            return await to_thread.run_sync(result_of, fetched, self.state.clock())
-        return result_of(fetched, self.state.clock())
-
-    def _give_back(self, target: Target) -> None:
-        self.handed_out.discard(target.file_id)
+    def _release(self, target: Target) -> None:
+        self.in_flight.discard(target.file_id)
         self.duplicates.end(target)
-        self.busy -= 1
-        self.state.wakeup.notify()
 
-    async def record(self, results: MemoryObjectReceiveStream[Result]) -> None:
+    async def record(self, results: MemoryObjectReceiveStream[Ended]) -> None:
         """Store results, in batches."""
-        state = self.state
+        state, breaker = self.state, self.breaker
         async with results:
-            async for result in results:
-                batch = [result]
-                while len(batch) < RECORD_BATCH:
+            async for first in results:
+                batch = [self._judged(*first)]
+                header_bytes = len(batch[0].header)
+                while len(batch) < RECORD_BATCH and header_bytes < RECORD_BYTES:
                     try:
-                        batch.append(results.receive_nowait())
+                        batch.append(self._judged(*results.receive_nowait()))
                     except (anyio.WouldBlock, anyio.EndOfStream):
                         break
-                await self._record(self.logins.release(batch))
+                    header_bytes += len(batch[-1].header)
+                await self._store(batch)
                 for one in batch:
-                    self.duplicates.end(one.target)
-                self.busy -= len(batch)
+                    self._release(one.target)
                 state.wakeup.notify()
-        await self._record(self.logins.rest())
-        if state.trouble is None:
-            await self._store(self.outage.rest())
+        if state.trouble is None and not state.stop.is_set():
+            breaker.end_in_peace()
+            await self._store([])
 
-    async def _record(self, results: list[Result]) -> None:
-        now = self.state.clock()
-        sure = self.outage.release(results, now)
-        # First of all, no new work starts.
-        self.state.stop_for(self.logins.trouble)
-        self.state.stop_for(self.outage.trouble)
-        await self._store(sure)
+    def _judged(self, result: Result, error: SiteError | None) -> Result:
+        judged = self.breaker.judge(result, self.state.clock(), error)
+        # No new work starts from now on.
+        self.state.stop_for(self.breaker.trouble)
+        return judged
 
     async def _store(self, results: list[Result]) -> None:
-        if not results:
+        settled = self.breaker.settled()
+        if not results and not settled:
             return
-        await self.state.writer.run(lambda connection: store_results(connection, results))
-        self.state.tally.add_results(results)
-        self.handed_out.difference_update(result.target.file_id for result in results)
+
+        def store(connection: Connection) -> None:
+            store_results(connection, results)
+            settle(connection, settled)
+
+        await self.state.writer.run(store)
+        self.state.tally.add_results(results, settled.values())
+
+
+def _result_of(fetched: Fetched, now: datetime) -> Result:
+    """The result of a file, without the tensors and the raw metadata, which would fill the memory."""
+    result = replace(result_of(fetched, now), begun=fetched.tries > 0)
+    if result.decoded is None:
+        return result
+    bare = Header(result.decoded.header.length, {}, None)
+    return replace(result, decoded=replace(result.decoded, header=bare))

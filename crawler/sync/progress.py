@@ -108,12 +108,18 @@ class SyncTally(Tally):
         self.storage_requests += fetched.storage_requests
         self.bytes_read += fetched.bytes_read
 
-    def add_results(self, results: list[Result]) -> None:
-        """Add files that are stored now. A deferred file is still pending and not counted."""
-        ended = [result for result in results if result.outcome is not Outcome.PENDING]
-        self.outcomes.update(result.outcome for result in ended)
-        self.same_content += sum(result.attempts == 0 for result in ended)
-        self.pending = max(self.pending - len(ended), 0)
+    def add_results(self, results: Iterable[Result], settled: Iterable[Outcome]) -> None:
+        """Add files that are stored now, and files whose failure has become final.
+
+        A file that is still pending is not counted.
+        """
+        stored = [result for result in results if not result.provisional]
+        ended = Counter(result.outcome for result in stored)
+        ended.update(settled)
+        del ended[Outcome.PENDING]
+        self.outcomes += ended
+        self.same_content += sum(result.attempts == 0 for result in stored)
+        self.pending = max(self.pending - ended.total(), 0)
 
     def add_listed(self, stored: Stored) -> None:
         """Add the files of a page: new ones by their first outcome, and those pending again."""

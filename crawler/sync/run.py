@@ -14,7 +14,7 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
 from crawler.errors import LoraCrawlError
-from crawler.model import Model, Outcome, Result, Target
+from crawler.model import Model, Outcome, Target
 from crawler.model.catalogue import CursorState
 from crawler.sources.base import Source
 from crawler.store.connect.database import Connection
@@ -23,10 +23,10 @@ from crawler.store.stats.field_stats import refresh_statistics
 from crawler.store.write.catalogue import why_not_requested
 from crawler.store.write.crawls import begin_crawl, finish_crawl, read_cursors, walk_model_ids
 from crawler.store.write.pending import count_pending, reopen, retry_failed
-from crawler.sync.breaker import LoginSample, Outage
+from crawler.sync.breaker import Breaker
 from crawler.sync.filters import checked
 from crawler.sync.lister import list_catalogue
-from crawler.sync.pipeline import Pipeline
+from crawler.sync.pipeline import Ended, Pipeline
 from crawler.sync.progress import NOT_CREDIBLE, SyncTally
 from crawler.sync.state import Plan, RunState, WriterThread
 from crawler.sync.walk import Walk, begin, steps
@@ -84,10 +84,10 @@ async def crawl(
 async def _start_fetching(
     run: RunState, group: TaskGroup, *, task_status: TaskStatus[None]
 ) -> None:
-    pipeline = Pipeline(run, LoginSample(settled=run.plan.has_api_key), Outage(run.source.origin))
+    pipeline = Pipeline(run, Breaker(run.source.origin))
     send_targets, receive_targets = anyio.create_memory_object_stream[Target](run.plan.concurrency)
-    # No longer than the number of fetchers: results in this stream cost downloads and a kill loses them.
-    send_results, receive_results = anyio.create_memory_object_stream[Result](run.plan.concurrency)
+    # It holds none: results that wait cost downloads, and a kill loses them.
+    send_results, receive_results = anyio.create_memory_object_stream[Ended](0)
     async with receive_targets, send_results:
         group.start_soon(pipeline.record, receive_results)
         for _ in range(run.plan.concurrency):
@@ -111,7 +111,7 @@ def start_of(
 def _begin(connection: Connection, run: RunState) -> tuple[dict[str, CursorState], set[int]]:
     plan, tally = run.plan, run.tally
     if plan.retry_failed:
-        retry_failed(connection, walk=plan.walk.key, has_api_key=plan.has_api_key)
+        retry_failed(connection, walk=plan.walk.key, refused=plan.retry_refused)
     tally.pending = count_pending(connection, walk=plan.walk.key)
     begun, seen = start_of(connection, plan.walk, refresh=plan.refresh, now=run.clock())
     if plan.walk.limit is not None:

@@ -22,10 +22,11 @@ class Plan:
 
     Attributes:
         origin: The API that the database stores; None means the source's own.
-        has_api_key: An API key is sent, so `login_required` is an outcome of the file, not a missing key.
+        has_api_key: An API key is sent.
         fetch_headers: Read headers; if False, the walk only lists.
         refresh: List all known models again, in a new pass.
         retry_failed: Make failed files pending again.
+        retry_refused: Make the files pending again that the site did not give us.
         max_downloads: Counted downloads that this run may cost; None means no limit.
         concurrency: Files fetched at the same time.
     """
@@ -36,12 +37,10 @@ class Plan:
     fetch_headers: bool = True
     refresh: bool = False
     retry_failed: bool = False
+    retry_refused: bool = False
     max_downloads: int | None = None
     concurrency: int = 8
 
-
-#: Site-level errors in a row after which the run stops.
-SITE_ERRORS_IN_A_ROW = 3
 
 #: The period of the site's download quota.
 QUOTA_PERIOD = timedelta(hours=24)
@@ -91,7 +90,6 @@ class RunState:
 
     Attributes:
         wakeup: Notified when there may be files to hand out, or none any more.
-        site_errors: Site-level errors in a row.
         trouble: Why no new work starts; None while all is well.
         list_trouble: Why the list could not be read whole; its files are still fetched.
         left_out: Clauses about models that the site failed to list.
@@ -106,7 +104,6 @@ class RunState:
     stop: anyio.Event
     clock: Callable[[], datetime]
     wakeup: Wakeup = field(default_factory=Wakeup)
-    site_errors: int = 0
     trouble: StoppedError | None = None
     list_trouble: SiteError | None = None
     left_out: list[str] = field(default_factory=list)
@@ -124,15 +121,10 @@ class RunState:
         refused = self.trouble is not None and not isinstance(self.trouble, QuotaError)
         return self.stop.is_set() or refused
 
-    def record_site_error(self, error: SiteError) -> None:
-        """Record a site-level failure of a file; the run may stop because of it."""
-        self.site_errors += 1
-        if isinstance(error, QuotaError):
-            self.stop_for(error, self.clock() + QUOTA_PERIOD)
-        elif self.site_errors >= SITE_ERRORS_IN_A_ROW:
-            self.stop_for(error)
-
-    def stop_for(self, trouble: StoppedError | None, go_on_at: datetime | None = None) -> None:
+    def stop_for(self, trouble: StoppedError | None) -> None:
         """Stop the run, if there is a reason; the first reason is kept."""
-        if trouble is not None and self.trouble is None:
-            self.trouble, self.go_on_at = trouble, go_on_at
+        if trouble is None or self.trouble is not None:
+            return
+        self.trouble = trouble
+        if isinstance(trouble, QuotaError):
+            self.go_on_at = self.clock() + QUOTA_PERIOD

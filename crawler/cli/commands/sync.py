@@ -75,7 +75,7 @@ def sync(
         bool, typer.Option("--no-headers", help="List only; read no file.")
     ] = False,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Retry files that failed or were not found.")
+        bool, typer.Option("--retry-failed", help="Retry all files that ended without being read.")
     ] = False,
     refresh: Annotated[
         bool,
@@ -153,6 +153,7 @@ def sync(
         fetch_headers=not no_headers,
         refresh=refresh,
         retry_failed=retry_failed,
+        retry_refused=retry_failed,
         max_downloads=max_downloads,
         concurrency=concurrency,
     )

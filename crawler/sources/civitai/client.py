@@ -164,6 +164,14 @@ class Civitai:
                 return None
             raise
 
+    async def refuses_key(self) -> bool:
+        """Whether the site says that it does not know the key; any other answer is no."""
+        try:
+            async with self._http.api("/api/v1/me") as response:
+                return response.status == HTTPStatus.UNAUTHORIZED
+        except RequestError:
+            return False
+
     async def base_models(self) -> tuple[str, ...]:
         """The names of all base models of the site; empty when it does not give them."""
         try:

@@ -19,7 +19,7 @@ from crawler.errors import QuotaError, SiteError, UnreachableError
 from crawler.http import Http, Meter, RequestError, Response, read_header
 from crawler.http.addresses import followed
 from crawler.http.client import REDIRECTS
-from crawler.http.ranges import OpenRange
+from crawler.http.ranges import HeaderTooLongError, OpenRange
 from crawler.http.retry import HurriedError
 from crawler.model import Fetched, HeaderBytes, Outcome, Target
 from crawler.model.site import is_site_host
@@ -43,6 +43,9 @@ _FINAL = {
     404: (Outcome.NOT_FOUND, "the site has no such file"),
     410: (Outcome.ARCHIVED, "archived"),
 }
+
+# The Cache-Control of a 404 about this file. While the site cannot find any file, it is another.
+_DEFINITE = "no-store, max-age=0"
 
 _LOGIN_PATH = re.compile(r"/login(?:/|$)", re.IGNORECASE)
 _PAGE_PATH = re.compile(r"/(?:models|model-versions)/\d+(?:/|$)")
@@ -71,7 +74,8 @@ async def fetch_header(
 ) -> Fetched:
     """The header of one file, or its refusal; retried while that may help.
 
-    The first range has `first_bytes`. `renew` is asked once at most, as `Source.fetch` describes.
+    The first range has `first_bytes`. `renew` is asked once at most, as `Source.fetch` describes. A
+    failure that may be the site's is `transient`.
 
     Raises:
         SiteError: The site cannot be reached, or refuses all requests, not only this file.
@@ -99,14 +103,17 @@ async def fetch_header(
             if error.status not in _STALE_LINK or renewed:
                 raise
             if not renew():
-                raise Refusal(Outcome.PENDING, "a new link would cost a download") from None
+                raise Refusal(Outcome.PENDING, error.cause) from None
             link, renewed = None, True
             raise RequestError(error.cause, after=0, status=error.status) from None
 
     try:
         try:
             got = await http.retried(once, tries=FILE_TRIES)
-            fetched = Fetched(target=target, prefix=got.prefix, file_bytes=got.file_bytes)
+            host = (yarl.URL(link, encoded=True) if link else http.api_url).host or ""
+            fetched = Fetched(
+                target=target, prefix=got.prefix, file_bytes=got.file_bytes, host=host
+            )
         except RequestError as error:
             if link is None and error.unreachable:
                 raise UnreachableError(http.base, error.cause, refusals.REACH_ADVICE) from None
@@ -128,10 +135,16 @@ def _not_read(target: Target, tries: int, error: RequestError) -> Fetched:
         return Fetched(target=target, refusal=Outcome.PENDING, reason=error.cause)
     # The text of a final refusal does not count the tries, so that failures before it change nothing.
     times = f" (tried {tries} times)" if error.again else ""
-    fetched = Fetched(target=target, refusal=Outcome.FAILED, reason=error.cause + times)
-    if isinstance(error, Refusal):
-        return replace(fetched, refusal=error.outcome, early_access_until=error.until)
-    return replace(fetched, transient=error.again)
+    refusal = error if isinstance(error, Refusal) else Refusal(Outcome.FAILED, error.cause)
+    # Where nothing says that it is about this file, it may be about all.
+    named = refusal.outcome not in {Outcome.FAILED, Outcome.PENDING}
+    return Fetched(
+        target=target,
+        refusal=refusal.outcome,
+        reason=error.cause + times,
+        transient=error.again or not (named or isinstance(error, HeaderTooLongError)),
+        early_access_until=refusal.until,
+    )
 
 
 async def _resolve(
@@ -203,8 +216,7 @@ def _refusal(
     if status == HTTPStatus.UNAUTHORIZED and "disabled downloads" in text:
         return Refusal(Outcome.DOWNLOADS_DISABLED, text)
     if status in _FINAL:
-        outcome, reason = _FINAL[status]
-        return Refusal(outcome, text or reason, again=outcome is Outcome.NOT_FOUND)
+        return _final(response, text)
     if refusals.is_quota(refused):
         return QuotaError(refused.url, text, refusals.QUOTA_ADVICE)
     if status in refusals.BLOCKED:
@@ -216,12 +228,22 @@ def _refusal(
     return Refusal(Outcome.FAILED, f"the site answers {status}" + (f": {text}" if text else ""))
 
 
+def _final(response: Response, text: str) -> Refusal:
+    """The refusal by a status that is about the file, but for a 404 that may be about all files."""
+    outcome, reason = _FINAL[response.status]
+    said = text or reason
+    definite = response.header("Cache-Control").strip().lower() == _DEFINITE
+    if outcome is not Outcome.NOT_FOUND or definite:
+        return Refusal(outcome, said)
+    return Refusal(outcome, f"the site answers 404: {said}", again=True)
+
+
 def _forbidden(body: bytes, text: str) -> Refusal | None:
     """The refusal of a file by status 403; None if the site refuses all our requests."""
     error = refusals.fields(body)
     if error.get("error") == "Early Access":
         until = moment(error.get("deadline"))
-        end = f" until {until:%Y-%m-%d %H:%M} UTC" if until else ""
+        end = f" until {until:%Y-%m-%d %H:%M} UTC" if until else "; the site names no end"
         return Refusal(Outcome.EARLY_ACCESS, f"in early access{end}", until=until)
     if "do not have access" in text or (error and error.get("error") != "Forbidden"):
         return Refusal(Outcome.FORBIDDEN, text)

@@ -1,20 +1,29 @@
 """Find the files to fetch, and the headers that are stored already under another file id."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from crawler.errors import DatabaseError
 from crawler.model import HeaderBytes, Outcome, Target
-from crawler.model.outcome import FROM_BYTES
+from crawler.model.outcome import FROM_BYTES, READ
 from crawler.store.read.headers import unpacked
 from crawler.store.schema.tables import crawls, headers, loras, walk_models
 from crawler.store.write.upserts import slices
 
-#: Outcomes that a retry may change: failures of the network, and 404, which Civitai also answers when
-#: its storage is in trouble.
-RETRIED = (Outcome.FAILED, Outcome.NOT_FOUND)
+#: Outcomes that a retry may change: failures of the network, 404, which Civitai also answers when its
+#: storage is in trouble, and a missing login.
+FAILURES = (Outcome.FAILED, Outcome.NOT_FOUND, Outcome.LOGIN_REQUIRED)
+
+#: Outcomes that the site, a creator or a purchase may change.
+REFUSALS = (Outcome.FORBIDDEN, Outcome.DOWNLOADS_DISABLED, Outcome.ARCHIVED)
+
+#: A file is deferred for an hour at most. A later time comes from a wrong clock and is ignored.
+LONGEST_DEFERRAL = timedelta(days=1)
+
+
+_AGAIN = {"outcome": Outcome.PENDING, "reason": None, "next_try_at": None}
 
 
 def take_pending(
@@ -25,7 +34,7 @@ def take_pending(
     limit: int,
     exclude: Collection[int] = (),
 ) -> list[Target]:
-    """Files to fetch, by id. Deferred files come only when there are no others.
+    """Files to fetch: those never tried by id, then the others, the least tried first.
 
     Args:
         connection: May be a reader's.
@@ -34,22 +43,17 @@ def take_pending(
         limit: Most files.
         exclude: Ids to leave out, such as files in flight.
     """
-    statement = sa.select(
-        loras.c.file_id,
-        loras.c.version_id,
-        loras.c.file_name,
-        loras.c.base_model,
-        loras.c.size_bytes,
-        loras.c.sha256,
-        loras.c.next_try_at,
-        loras.c.attempts,
-    ).where(_pending(walk))
+    columns = (
+        *(loras.c.file_id, loras.c.version_id, loras.c.file_name, loras.c.base_model),
+        *(loras.c.size_bytes, loras.c.sha256, loras.c.next_try_at, loras.c.attempts),
+    )
     # An IN list for `exclude` could grow too long, so as many more rows are read.
-    statement = statement.order_by(loras.c.file_id).limit(limit + len(exclude))
-    deferred = loras.c.next_try_at.is_not(None)
+    statement = sa.select(*columns).where(_pending(walk)).limit(limit + len(exclude))
+    untried = statement.where(loras.c.attempts == 0).order_by(loras.c.file_id)
+    tried = statement.where(loras.c.attempts > 0, _is_due(now))
     found: list[Target] = []
-    # Two queries, which both follow the index. One query would sort every pending file.
-    for kind in (~deferred, deferred & (loras.c.next_try_at <= now)):
+    # Two queries: the first follows the index. One query would sort every pending file.
+    for query in (untried, tried.order_by(loras.c.attempts, loras.c.file_id)):
         if len(found) < limit:
             found += [
                 Target(
@@ -62,10 +66,16 @@ def take_pending(
                     deferred=row.next_try_at is not None,
                     attempts=row.attempts,
                 )
-                for row in connection.execute(statement.where(kind))
+                for row in connection.execute(query)
                 if row.file_id not in exclude
             ]
     return found[:limit]
+
+
+def begin_attempt(connection: sa.Connection, *, file_id: int) -> None:
+    """Count the first request for a file before it is made, in the caller's transaction."""
+    begun = sa.update(loras).where(loras.c.file_id == file_id)
+    connection.execute(begun.values(attempts=loras.c.attempts + 1))
 
 
 def count_pending(
@@ -80,28 +90,33 @@ def count_pending(
     """
     statement = sa.select(sa.func.count()).select_from(loras).where(_pending(walk))
     if now is not None:
-        due = sa.or_(loras.c.next_try_at.is_(None), loras.c.next_try_at <= now)
-        statement = statement.where(due)
+        statement = statement.where(_is_due(now))
     return connection.execute(statement).scalar_one()
 
 
-def retry_failed(connection: sa.Connection, *, walk: str | None, has_api_key: bool = False) -> int:
-    """Make failed files pending again; returns their number.
+def retry_failed(connection: sa.Connection, *, walk: str | None, refused: bool = False) -> int:
+    """Make files pending again that ended without being read; returns their number.
+
+    These are FAILURES, early access without a known end, and files whose bytes may not be their own.
 
     Args:
         connection: In the caller's transaction.
         walk: Only files of models that this walk has listed; None for all files.
-        has_api_key: Also retry `login_required`, whatever key was sent before.
+        refused: Also REFUSALS.
     """
-    retried = (*RETRIED, Outcome.LOGIN_REQUIRED) if has_api_key else RETRIED
+    outcomes = FAILURES + REFUSALS if refused else FAILURES
     without_end = sa.and_(
         loras.c.outcome == Outcome.EARLY_ACCESS, loras.c.early_access_until.is_(None)
     )
-    statement = sa.update(loras).where(sa.or_(loras.c.outcome.in_(retried), without_end))
+    doubtful = sa.and_(
+        loras.c.outcome.in_(FROM_BYTES - READ),
+        sa.exists().where(headers.c.file_id == loras.c.file_id, ~_has_listed_length(loras)),
+    )
+    ended = sa.or_(loras.c.outcome.in_(outcomes), without_end, doubtful)
+    statement = sa.update(loras).where(ended)
     if walk is not None:
         statement = statement.where(_listed_by(walk))
-    changed = statement.values(outcome=Outcome.PENDING, next_try_at=None)
-    return connection.execute(changed).rowcount
+    return connection.execute(statement.values(_AGAIN)).rowcount
 
 
 def reopen(connection: sa.Connection, *, now: datetime, has_api_key: bool) -> int:
@@ -124,8 +139,7 @@ def reopen(connection: sa.Connection, *, now: datetime, has_api_key: bool) -> in
     )
     if has_api_key and not connection.execute(last_keyed).scalar():
         over = sa.or_(over, loras.c.outcome == Outcome.LOGIN_REQUIRED)
-    changed = sa.update(loras).where(over).values(outcome=Outcome.PENDING, next_try_at=None)
-    return connection.execute(changed).rowcount
+    return connection.execute(sa.update(loras).where(over).values(_AGAIN)).rowcount
 
 
 def _pending(walk: str | None) -> sa.ColumnElement[bool]:
@@ -137,34 +151,51 @@ def _listed_by(walk: str) -> sa.ColumnElement[bool]:
     return sa.exists().where(walk_models.c.walk == walk, walk_models.c.model_id == loras.c.model_id)
 
 
-def known_bytes(connection: sa.Connection, targets: Sequence[Target]) -> dict[int, HeaderBytes]:
-    """The first bytes of files whose SHA-256 and size equal those of a file already read, by id.
+def _is_due(now: datetime) -> sa.ColumnElement[bool]:
+    until = loras.c.next_try_at
+    return sa.or_(until.is_(None), until <= now, until > now + LONGEST_DEFERRAL)
 
-    Damaged headers are left out.
+
+def _has_listed_length(file: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Whether bytes without a sound header are the file's own and not an answer of the storage host.
+
+    The file then has the length that the site lists, and does not begin with zeros.
     """
+    same = sa.and_(headers.c.file_bytes == file.c.size_bytes, headers.c.length != 0)
+    return sa.func.coalesce(same, sa.false())
+
+
+def find_copies(connection: sa.Connection, targets: Sequence[Target]) -> dict[int, int]:
+    """For files whose SHA-256 and size equal those of a file already read, the id of the latter, by id."""
     other = loras.alias()
     same = sa.and_(
         other.c.sha256 == loras.c.sha256,
         other.c.size_bytes == loras.c.size_bytes,
         other.c.file_id != loras.c.file_id,
-        other.c.outcome.in_(FROM_BYTES),
     )
-    first = (
-        sa.select(loras.c.file_id, sa.func.min(other.c.file_id).label("other_id"))
+    has_bytes = sa.or_(
+        other.c.outcome.in_(READ),
+        sa.and_(other.c.outcome.in_(FROM_BYTES), _has_listed_length(other)),
+    )
+    statement = (
+        sa.select(loras.c.file_id, sa.func.min(other.c.file_id))
         .join(other, same)
         .join(headers, headers.c.file_id == other.c.file_id)
+        .where(has_bytes)
         .group_by(loras.c.file_id)
     )
-    found: dict[int, HeaderBytes] = {}
-    for ids in slices([target.file_id for target in targets if target.sha256]):
-        pairs = first.where(loras.c.file_id.in_(ids)).subquery()
-        statement = sa.select(pairs, headers.c.data, headers.c.file_bytes).join(
-            headers, headers.c.file_id == pairs.c.other_id
-        )
-        for row in connection.execute(statement):
-            try:
-                prefix = unpacked(row.data, row.other_id)
-            except DatabaseError:
-                continue
-            found[row.file_id] = HeaderBytes(prefix, row.file_bytes)
-    return found
+    return {
+        file_id: other_id
+        for ids in slices([target.file_id for target in targets if target.sha256])
+        for file_id, other_id in connection.execute(statement.where(loras.c.file_id.in_(ids)))
+    }
+
+
+def copied_bytes(connection: sa.Connection, file_id: int) -> HeaderBytes | None:
+    """The stored first bytes of a file; None if they are damaged."""
+    statement = sa.select(headers.c.data, headers.c.file_bytes).where(headers.c.file_id == file_id)
+    row = connection.execute(statement).one()
+    try:
+        return HeaderBytes(unpacked(row.data, file_id), row.file_bytes)
+    except DatabaseError:
+        return None

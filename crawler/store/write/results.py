@@ -31,6 +31,13 @@ TRAINING_COLUMNS = tuple(field.name for noun in (Recipe, Weights) for field in f
 #: Tables with several rows for a header, which are replaced together with it.
 _PARTS = (tables.datasets, tables.directories, tables.file_tags, tables.problems)
 
+#: The rows that it is executed with give the outcome.
+_SETTLE = (
+    sa.update(loras)
+    .where(loras.c.file_id == sa.bindparam("settled_id"), loras.c.outcome == Outcome.PENDING)
+    .values(next_try_at=None)
+)
+
 #: Adds to the attempts. A known end of early access stays if the result gives none. The rows that it is
 #: executed with give the other columns.
 _END = (
@@ -49,7 +56,8 @@ def store_results(connection: sa.Connection, results: Sequence[Result]) -> None:
     """Store results, in the caller's transaction. The files must be in `loras` already.
 
     A result with header bytes, or of an empty file, replaces everything from an earlier header. A
-    result without them changes the outcome only. Storing a result again only adds to `attempts`.
+    result without them changes the outcome only. Storing a result again only adds to `attempts`. A
+    provisional result is stored with the outcome `pending`, until `settle`.
     """
     latest = {result.target.file_id: result for result in results}
     read = [one for one in latest.values() if _was_read(one)]
@@ -63,6 +71,14 @@ def store_results(connection: sa.Connection, results: Sequence[Result]) -> None:
     _keep_old_headers(connection, read)
     upsert(connection, tables.headers, [_header_row(result) for result in read])
     _replace_parts(connection, {result.target.file_id: result.decoded for result in read})
+
+
+def settle(connection: sa.Connection, outcomes: Mapping[int, Outcome]) -> None:
+    """Make the outcomes of provisional results final, given by file id, in the caller's transaction."""
+    rows = [{"settled_id": file_id, "outcome": outcome} for file_id, outcome in outcomes.items()]
+    ended = [row for row in rows if row["outcome"] is not Outcome.PENDING]
+    if ended:
+        connection.execute(_SETTLE, ended)
 
 
 def _was_read(result: Result) -> bool:
@@ -139,9 +155,9 @@ def tag_id(name: str) -> int:
 def _ending(result: Result) -> dict[str, Any]:
     return {
         "ended_id": result.target.file_id,
-        "outcome": result.outcome,
+        "outcome": Outcome.PENDING if result.provisional else result.outcome,
         "reason": result.reason or None,
-        "more_attempts": result.attempts,
+        "more_attempts": result.attempts - result.begun,
         "next_try_at": result.next_try_at,
         "fetched_at": result.fetched_at,
         "new_early_access": result.early_access_until,
