@@ -6,6 +6,8 @@ from crawler.cli.output.cells import number, share
 from crawler.model import Outcome
 from crawler.model.outcome import READ
 
+_RETRY = "retry with lora-crawl sync --retry-failed"
+
 #: What to do about each outcome of a file that was not read.
 REMEDIES: Mapping[str, str] = {
     Outcome.PENDING: "read by the next lora-crawl sync",
@@ -13,11 +15,11 @@ REMEDIES: Mapping[str, str] = {
     Outcome.BAD_HEADER: "no program can load this file",
     Outcome.LOGIN_REQUIRED: "run lora-crawl login, then sync again",
     Outcome.EARLY_ACCESS: "read when early access ends",
-    Outcome.DOWNLOADS_DISABLED: "will not be retried",
-    Outcome.FORBIDDEN: "will not be retried",
-    Outcome.NOT_FOUND: "retry with lora-crawl sync --retry-failed",
-    Outcome.ARCHIVED: "will not be retried",
-    Outcome.FAILED: "retry with lora-crawl sync --retry-failed",
+    Outcome.DOWNLOADS_DISABLED: _RETRY,
+    Outcome.FORBIDDEN: _RETRY,
+    Outcome.NOT_FOUND: _RETRY,
+    Outcome.ARCHIVED: _RETRY,
+    Outcome.FAILED: _RETRY,
 }
 
 

@@ -218,6 +218,23 @@ async def test_a_missing_file_is_asked_for_three_times() -> None:
     assert (fetched.prefix, fetched.tries) == (FILE[:5000], 3)
 
 
+async def test_a_definite_404_is_believed_at_once() -> None:
+    definite = {"Cache-Control": "no-store, max-age=0"}
+    gone = json_answer({"error": "File not found"}, 404, definite)
+    fetched = await fetch(always(gone))
+    assert (fetched.refusal, fetched.tries, fetched.reason) == (
+        *(Outcome.NOT_FOUND, 1, "File not found"),
+    )
+    assert not fetched.transient
+
+
+@pytest.mark.parametrize("status", [200, 401, 403, 404, 500])
+async def test_a_key_is_refused_by_a_401_alone(status: int) -> None:
+    async with site(always(response(status, HTML))) as (civitai, server):
+        assert await civitai.refuses_key() is (status == 401)
+        assert [request.target for request in server.requests] == ["/api/v1/me"]
+
+
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503])
 async def test_a_passing_fault_of_the_site_is_asked_again(status: int) -> None:
     busy = response(status, HTML, {"Retry-After": "2"})
@@ -302,6 +319,16 @@ async def test_a_stale_link_is_resolved_again_once() -> None:
         fetched = await fetch(always(old))
         assert (fetched.refusal, fetched.tries, fetched.counted_downloads) == (Outcome.FAILED, 2, 2)
         assert "answers 403" in fetched.reason
+
+
+async def test_a_link_that_may_not_be_renewed_leaves_the_file_pending() -> None:
+    async with (
+        RawServer(always(FORBIDDEN), "127.0.0.2") as storage,
+        site(always(link(storage.url + PATHS["b2"]))) as (civitai, _),
+    ):
+        fetched = await civitai.fetch(TARGET, renew=lambda: False)
+    assert (fetched.refusal, fetched.tries, fetched.counted_downloads) == (Outcome.PENDING, 1, 1)
+    assert (fetched.reason, fetched.transient) == ("127.0.0.2 answers 403", True)
 
 
 @pytest.mark.parametrize("status", [404, 410])

@@ -1,20 +1,30 @@
 """What is left to fetch, and the runs of a crawl; on both databases."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from crawler.errors import UsageError
+from crawler.model import Outcome
 from crawler.store.schema import tables
 from crawler.store.schema.tables import loras
 from crawler.store.write.crawls import begin_crawl, finish_crawl
-from crawler.store.write.pending import count_pending, retry_failed, take_pending
-from crawler.store.write.results import store_results
+from crawler.store.write.pending import (
+    begin_attempt,
+    count_pending,
+    retry_failed,
+    take_pending,
+)
+from crawler.store.write.results import settle, store_results
 from tests.factories import NOW, make_model, make_result
 from tests.stored import rows_of, store_models
 
 LATER = NOW + timedelta(days=1)
+
+#: The size of a file of `make_model`.
+LISTED = 151_000_000
 
 
 def test_pending_files_come_by_id_and_those_that_were_put_off_last(engine: sa.Engine) -> None:
@@ -58,6 +68,84 @@ def test_failed_files_of_a_walk_can_be_tried_again(engine: sa.Engine) -> None:
     ]
     with engine.begin() as connection:
         assert retry_failed(connection, walk=None) == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "changes", "again"),
+    [
+        ("login_required", {}, True),
+        ("forbidden", {}, False),
+        ("archived", {}, False),
+        ("early_access", {}, True),
+        ("early_access", {"early_access_until": LATER}, False),
+        # Less than the site lists, as much, and no length.
+        ("bad_header", {"header": bytes(5), "file_bytes": 5}, True),
+        ("bad_header", {"header": b"{" * 20, "file_bytes": LISTED}, False),
+        ("not_safetensors", {"header": b"<html>" * 9, "file_bytes": None}, True),
+        ("not_safetensors", {"header": b"PK" * 20, "file_bytes": LISTED}, False),
+        # As much, but zeros.
+        ("bad_header", {"header": bytes(99), "file_bytes": LISTED}, True),
+    ],
+)
+def test_what_is_tried_again_on_request(
+    engine: sa.Engine, outcome: str, changes: dict[str, Any], *, again: bool
+) -> None:
+    refused = {"forbidden", "archived"}
+    store_models(engine, make_model(1))
+    ended = {"header": b"", "reason": "no", "decoded": None} | changes
+    with engine.begin() as connection:
+        store_results(connection, [make_result(1, outcome=Outcome(outcome), **ended)])
+        assert retry_failed(connection, walk="w") == again
+        assert retry_failed(connection, walk="w", refused=True) == (outcome in refused)
+
+    (row,) = rows_of(engine, loras)
+    assert (row["outcome"] == "pending") is (again or outcome in refused)
+    assert (row["reason"] is None) is (again or outcome in refused)
+
+
+def test_the_least_tried_come_first_and_a_time_of_a_wrong_clock_does_not_count(
+    engine: sa.Engine,
+) -> None:
+    store_models(engine, *(make_model(n) for n in range(1, 6)))
+    in_2040 = NOW + timedelta(days=5000)
+    waiting = {"outcome": "pending", "attempts": 1}
+    with engine.begin() as connection:
+        results = [
+            make_result(1, b"", **waiting | {"attempts": 2}),
+            make_result(2, b"", **waiting, next_try_at=in_2040),
+            make_result(3, b"", **waiting, next_try_at=NOW + timedelta(hours=1)),
+        ]
+        store_results(connection, results)
+        begin_attempt(connection, file_id=4)
+
+    with engine.connect() as connection:
+        taken = take_pending(connection, walk="w", now=NOW, limit=9)
+        assert [(target.file_id, target.attempts) for target in taken] == [
+            *((5, 0), (2, 1), (4, 1), (1, 2))
+        ]
+        assert count_pending(connection, now=NOW) == 4
+
+
+def test_a_provisional_result_is_pending_until_it_is_settled(engine: sa.Engine) -> None:
+    store_models(engine, *(make_model(n) for n in (1, 2, 3)))
+    bad = make_result(1, b"{" * 20, provisional=True, next_try_at=NOW, attempts=3, begun=True)
+    with engine.begin() as connection:
+        begin_attempt(connection, file_id=1)
+        store_results(connection, [bad, make_result(2, b"", provisional=True)])
+
+    first, second, _ = rows_of(engine, loras)
+    assert (first["outcome"], second["outcome"]) == ("pending", "pending")
+    assert (first["reason"], first["attempts"], first["next_try_at"]) == (bad.reason, 3, NOW)
+    assert [row["file_id"] for row in rows_of(engine, tables.headers)] == [1]
+
+    with engine.begin() as connection:
+        settle(connection, {1: Outcome.BAD_HEADER, 2: Outcome.PENDING, 3: Outcome.FAILED})
+        store_results(connection, [make_result(3)])
+        settle(connection, {3: Outcome.FAILED})  # it was read meanwhile
+    assert [row["outcome"] for row in rows_of(engine, loras)] == [
+        *("bad_header", "pending", "decoded")
+    ]
+    assert rows_of(engine, loras)[0]["next_try_at"] is None
 
 
 def test_a_database_takes_from_one_api_only(engine: sa.Engine) -> None:
