@@ -80,7 +80,6 @@ class Result:
     Attributes:
         reason: Explains the outcome, in words; empty when it needs no explanation.
         attempts: Requests for it, to be added to the stored number.
-        begun: One of them is stored already.
         transient: The outcome may be the site's doing, not the file's.
         provisional: It is not certain whose doing it is: the file is stored as `pending`.
         next_try_at: With `pending`: not to be tried before this time; None means at once.
@@ -94,7 +93,6 @@ class Result:
     outcome: Outcome
     reason: str = ""
     attempts: int = 1
-    begun: bool = False
     transient: bool = False
     provisional: bool = False
     next_try_at: datetime | None = None

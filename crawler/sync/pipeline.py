@@ -176,8 +176,8 @@ class Pipeline:
         async with targets, results:
             async for target in targets:
                 if not state.ending:
-                    # Stored first: a file that ends the process comes last in the next run.
-                    await state.writer.run(partial(begin_attempt, file_id=target.file_id))
+                    begin = partial(begin_attempt, file_id=target.file_id, now=state.clock())
+                    await state.writer.run(begin)
                     error = None
                     try:
                         fetched = await self._fetch(target)
@@ -269,7 +269,7 @@ class Pipeline:
 
 def _result_of(fetched: Fetched, now: datetime) -> Result:
     """The result of a file, without the tensors and the raw metadata, which would fill the memory."""
-    result = replace(result_of(fetched, now), begun=fetched.tries > 0)
+    result = result_of(fetched, now)
     if result.decoded is None:
         return result
     bare = Header(result.decoded.header.length, {}, None)

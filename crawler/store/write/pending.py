@@ -34,7 +34,7 @@ def take_pending(
     limit: int,
     exclude: Collection[int] = (),
 ) -> list[Target]:
-    """Files to fetch: those never tried by id, then the others, the least tried first.
+    """Files to fetch: those never begun by id, then the others, the least tried first.
 
     Args:
         connection: May be a reader's.
@@ -45,15 +45,19 @@ def take_pending(
     """
     columns = (
         *(loras.c.file_id, loras.c.version_id, loras.c.file_name, loras.c.base_model),
-        *(loras.c.size_bytes, loras.c.sha256, loras.c.next_try_at, loras.c.attempts),
+        *(loras.c.size_bytes, loras.c.sha256, loras.c.attempts),
+        *(loras.c.next_try_at, loras.c.reason),
     )
     # An IN list for `exclude` could grow too long, so as many more rows are read.
     statement = sa.select(*columns).where(_pending(walk)).limit(limit + len(exclude))
-    untried = statement.where(loras.c.attempts == 0).order_by(loras.c.file_id)
-    tried = statement.where(loras.c.attempts > 0, _is_due(now))
+    new = sa.and_(loras.c.attempts == 0, loras.c.next_try_at.is_(None))
+    others = statement.where(~new, _is_due(now))
     found: list[Target] = []
     # Two queries: the first follows the index. One query would sort every pending file.
-    for query in (untried, tried.order_by(loras.c.attempts, loras.c.file_id)):
+    for query in (
+        statement.where(new).order_by(loras.c.file_id),
+        others.order_by(loras.c.attempts, loras.c.next_try_at, loras.c.file_id),
+    ):
         if len(found) < limit:
             found += [
                 Target(
@@ -63,7 +67,7 @@ def take_pending(
                     base_model=row.base_model,
                     size_bytes=row.size_bytes,
                     sha256=row.sha256,
-                    deferred=row.next_try_at is not None,
+                    deferred=row.next_try_at is not None and row.reason is not None,
                     attempts=row.attempts,
                 )
                 for row in connection.execute(query)
@@ -72,10 +76,13 @@ def take_pending(
     return found[:limit]
 
 
-def begin_attempt(connection: sa.Connection, *, file_id: int) -> None:
-    """Count the first request for a file before it is made, in the caller's transaction."""
-    begun = sa.update(loras).where(loras.c.file_id == file_id)
-    connection.execute(begun.values(attempts=loras.c.attempts + 1))
+def begin_attempt(connection: sa.Connection, *, file_id: int, now: datetime) -> None:
+    """Store that a file is being requested, in the caller's transaction.
+
+    If the process is killed meanwhile, the next run requests new files first. So it does not pay for
+    the same files again and again, and a file that ends the process does not keep it from the others.
+    """
+    connection.execute(sa.update(loras).where(loras.c.file_id == file_id).values(next_try_at=now))
 
 
 def count_pending(

@@ -157,7 +157,7 @@ def _ending(result: Result) -> dict[str, Any]:
         "ended_id": result.target.file_id,
         "outcome": Outcome.PENDING if result.provisional else result.outcome,
         "reason": result.reason or None,
-        "more_attempts": result.attempts - result.begun,
+        "more_attempts": result.attempts,
         "next_try_at": result.next_try_at,
         "fetched_at": result.fetched_at,
         "new_early_access": result.early_access_until,

@@ -116,21 +116,20 @@ def test_the_least_tried_come_first_and_a_time_of_a_wrong_clock_does_not_count(
             make_result(3, b"", **waiting, next_try_at=NOW + timedelta(hours=1)),
         ]
         store_results(connection, results)
-        begin_attempt(connection, file_id=4)
+        begin_attempt(connection, file_id=4, now=NOW)
 
     with engine.connect() as connection:
         taken = take_pending(connection, walk="w", now=NOW, limit=9)
         assert [(target.file_id, target.attempts) for target in taken] == [
-            *((5, 0), (2, 1), (4, 1), (1, 2))
+            *((5, 0), (4, 0), (2, 1), (1, 2))
         ]
         assert count_pending(connection, now=NOW) == 4
 
 
 def test_a_provisional_result_is_pending_until_it_is_settled(engine: sa.Engine) -> None:
     store_models(engine, *(make_model(n) for n in (1, 2, 3)))
-    bad = make_result(1, b"{" * 20, provisional=True, next_try_at=NOW, attempts=3, begun=True)
+    bad = make_result(1, b"{" * 20, provisional=True, next_try_at=NOW, attempts=3)
     with engine.begin() as connection:
-        begin_attempt(connection, file_id=1)
         store_results(connection, [bad, make_result(2, b"", provisional=True)])
 
     first, second, _ = rows_of(engine, loras)
