@@ -6,6 +6,7 @@ import pytest
 import typer.main
 
 from crawler.cli.app import app
+from crawler.errors import StoppedError
 from tests.cli.headers import Run
 
 GROUP = typer.main.get_command(app)
@@ -41,3 +42,15 @@ def test_the_version_is_one_line(run: Run) -> None:
     assert told.exit_code == 0
     assert told.stdout.startswith("lora-crawl")
     assert told.stdout.count("\n") == 1
+
+
+def test_the_first_error_of_a_group_is_told_as_it_is(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_where: object) -> None:
+        raise ExceptionGroup("tasks", [ExceptionGroup("inner", [StoppedError("the site is gone")])])
+
+    monkeypatch.setattr("crawler.store.connect.database.open_for_reading", fails)
+    told = run("status")
+
+    assert (told.exit_code, told.stderr) == (4, "error: the site is gone\n")

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from crawler.errors import QueryError, UsageError
 from crawler.query.parser import parse
 from crawler.store.connect.database import open_for_reading, open_for_writing
+from crawler.store.connect.db_errors import translated
 from crawler.store.read.search import Search, search
 from crawler.store.read.sql import run_sql
 from crawler.store.schema.fields import BY_NAME
@@ -217,6 +218,15 @@ def test_the_time_is_bounded(reader: sa.Engine) -> None:
     with pytest.raises(UsageError, match=r"no answer within 0\.2 s"):
         answer(reader, ENDLESS, timeout=0.2)
     assert time.monotonic() - begin < 10
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_a_search_that_waits_for_a_lock_is_bounded(engine: sa.Engine) -> None:
+    with engine.begin() as other, engine.connect() as connection:
+        other.exec_driver_sql("LOCK TABLE loras")
+        late = pytest.raises(UsageError, match="no answer in time")
+        with late, translated(engine.url), search(connection, Search(), timeout=0.2) as found:
+            list(found.rows)
 
 
 #: One operation that takes minutes.
