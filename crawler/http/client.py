@@ -30,6 +30,7 @@ from crawler.http.response import Meter, Response, translated
 from crawler.http.retry import (
     HurriedError,
     RequestError,
+    SlowError,
     T,
     Turn,
     Waits,
@@ -352,6 +353,6 @@ class Http:
         except TimeoutError:
             if not clock.expired():
                 raise
-            raise HurriedError if self._hurried else RequestError(f"{host} is too slow") from None
+            raise HurriedError if self._hurried else SlowError(host) from None
         finally:
             self._exchanges.discard(clock)

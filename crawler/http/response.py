@@ -11,7 +11,7 @@ import aiohttp
 import httpx
 
 from crawler.http.addresses import PrivateAddressError
-from crawler.http.retry import RequestError, retry_after
+from crawler.http.retry import RequestError, SlowError, retry_after
 from crawler.http.transport import LOCATION
 
 #: Client errors after which a retry may help, as after every server error.
@@ -192,6 +192,8 @@ def _meaning(host: str, error: Exception) -> RequestError:
             # asyncio replaces the system's message by one with the address.
             number = unreached.os_error.errno
             what = f"no connection to {host}: {os.strerror(number) if number else 'failed'}"
+        case TimeoutError():
+            return SlowError(host)
         case interrupted:
             return RequestError(f"{host} {_interruption(interrupted)}")
     return RequestError(what, unreachable=True)
@@ -199,8 +201,6 @@ def _meaning(host: str, error: Exception) -> RequestError:
 
 def _interruption(error: BaseException) -> str:
     match error:
-        case TimeoutError():
-            return "is too slow"
         case aiohttp.ClientPayloadError():
             return "cut its response short"
         case aiohttp.ServerDisconnectedError() | OSError():

@@ -66,6 +66,13 @@ class RequestError(LoraCrawlError):
         self.unreachable = unreachable
 
 
+class SlowError(RequestError):
+    """A response that took too long, which is the server's trouble and not that of one request."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(f"{host} is too slow")
+
+
 class HurriedError(RequestError):
     """A request that was given up because the run is stopping; it says nothing of the site."""
 

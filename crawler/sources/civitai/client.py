@@ -19,7 +19,7 @@ from crawler.errors import (
 from crawler.http import FirstRange, Http, HttpSettings, RequestError, Response
 from crawler.http.addresses import api_address, followed
 from crawler.http.client import REDIRECTS
-from crawler.http.retry import HurriedError
+from crawler.http.retry import HurriedError, SlowError
 from crawler.model import Fetched, ListQuery, Model, Order, Page, Target
 from crawler.model.site import SITE_URL, is_site_host
 from crawler.sources.base import PAGE_MODELS
@@ -241,7 +241,7 @@ class Civitai:
         except RequestError as error:
             if error.unreachable:
                 raise UnreachableError(url, error.cause, refusals.REACH_ADVICE) from None
-            passing = error.status in _BUSY or isinstance(error, HurriedError)
+            passing = error.status in _BUSY or isinstance(error, HurriedError | SlowError)
             failing = SiteError if passing else ReplyError
             raise failing(url, error.cause, refusals.LATER_ADVICE) from None
 

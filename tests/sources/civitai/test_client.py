@@ -16,9 +16,9 @@ from crawler.errors import (
     SiteError,
     UsageError,
 )
-from crawler.http import HttpSettings, Secret, Waits
+from crawler.http import HttpSettings, Secret, Timeouts, Waits
 from crawler.model import ListQuery, Order, Target
-from crawler.sources.civitai.client import Civitai, origin_of
+from crawler.sources.civitai.client import LIST_TRIES, Civitai, origin_of
 from tests.http.asking import PATIENT
 from tests.http.raw_server import Handler, RawServer, Request, always, json_answer, response
 
@@ -367,3 +367,21 @@ def test_a_key_is_not_sent_without_encryption() -> None:
             Civitai(settings(url))
     Civitai(settings("http://localhost:8000"))
     Civitai(replace(settings("http://civitai.com"), api_key=None))
+
+
+async def test_a_site_in_drops_is_told_and_is_no_page_that_fails() -> None:
+    async def handler(_request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            writer.write(b" ")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    told: list[str] = []
+    async with RawServer(handler) as server:
+        slow = replace(settings(server.url), timeouts=Timeouts(answer=0.1))
+        async with Civitai(slow, tell=told.append) as civitai:
+            with pytest.raises(SiteError, match="is too slow") as caught:
+                await civitai.page(ListQuery(order=Order.OLDEST), None)
+    assert not isinstance(caught.value, ReplyError)
+    assert len(told) == LIST_TRIES - 1
