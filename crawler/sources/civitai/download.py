@@ -47,6 +47,10 @@ _FINAL = {
 # The Cache-Control of a 404 about this file. While the site cannot find any file, it is another.
 _DEFINITE = "no-store, max-age=0"
 
+#: Redirects followed from one download URL of the site to another.
+MAX_SITE_HOPS = 3
+
+_DOWNLOAD_PATH = re.compile(r"/api/download/")
 _LOGIN_PATH = re.compile(r"/login(?:/|$)", re.IGNORECASE)
 _PAGE_PATH = re.compile(r"/(?:models|model-versions)/\d+(?:/|$)")
 
@@ -153,11 +157,17 @@ async def _resolve(
     read: Callable[[OpenRange], Awaitable[HeaderBytes]],
     first_bytes: int,
     meter: Meter,
+    *,
+    at: str | None = None,
+    hops: int = MAX_SITE_HOPS,
 ) -> str | HeaderBytes:
-    """The signed URL of a file, or its header if the API itself sends the bytes."""
+    """The signed URL of a file, or its header if the API itself sends the bytes.
+
+    `at` is the download URL to which the site redirected before.
+    """
     path = f"/api/download/models/{target.version_id}"
-    url = http.base + path
-    ask = partial(http.api, path, [("fileId", str(target.file_id))])
+    url = http.base + path if at is None else at
+    ask = partial(http.api, path, [("fileId", str(target.file_id))], at=at)
 
     @asynccontextmanager
     async def open_range(first: int, last: int) -> AsyncIterator[Response]:
@@ -171,19 +181,53 @@ async def _resolve(
 
     async with ask(span=(0, first_bytes - 1)) as response:
         if response.status in REDIRECTS:
-            link = followed(response.location, yarl.URL(url))
+            link = followed(response.location, yarl.URL(url, encoded=True))
             _refuse_web_page(http, link)
-            meter.counted_downloads += 1
-            return link
-        content_type = response.header("Content-Type").lower()
-        is_file = "html" not in content_type and "json" not in content_type
-        if response.status in _SUCCESS and is_file:
-            return await read(open_range)
-        body = await response.take(refusals.MAX_BYTES)
-        refused = refusals.RefusedError(url, response.status, body, content_type)
-        if response.status in _SUCCESS:
-            raise _not_a_file(refused, body)
-        raise _refusal(response, refused, body)
+            if not _is_download(http, link):
+                meter.counted_downloads += 1
+                return link
+        else:
+            return await _sent_by_api(response, url, read, open_range)
+    if not hops:
+        raise Refusal(Outcome.FAILED, "the site redirects without end", again=True)
+    return await _resolve(http, target, read, first_bytes, meter, at=link, hops=hops - 1)
+
+
+async def _sent_by_api(
+    response: Response,
+    url: str,
+    read: Callable[[OpenRange], Awaitable[HeaderBytes]],
+    open_range: OpenRange,
+) -> HeaderBytes:
+    """The header of a file that the API itself sends; raises the error that it sends instead."""
+    content_type = response.header("Content-Type").lower()
+    is_file = "html" not in content_type and "json" not in content_type
+    if response.status in _SUCCESS and is_file:
+        return await read(open_range)
+    body = await response.take(refusals.MAX_BYTES)
+    refused = refusals.RefusedError(url, response.status, body, content_type)
+    if response.status in _SUCCESS:
+        raise _not_a_file(refused, body)
+    raise _refusal(response, refused, body)
+
+
+def _is_download(http: Http, url: str) -> bool:
+    """Whether the site redirects to another of its own download URLs, not to storage.
+
+    Raises:
+        SiteError: It is on another host of the site, which does not get the key.
+    """
+    try:
+        where = yarl.URL(url, encoded=True)
+        on_api = where.origin() == http.api_url.origin()
+    except ValueError:
+        return False  # The client refuses this URL later.
+    if not _DOWNLOAD_PATH.search(where.raw_path) or not (on_api or is_site_host(where.host or "")):
+        return False
+    if on_api or (http.settings.api_key is None and where.scheme == "https"):
+        return True
+    advice = f"Use its downloads: --api-url {where.origin()}"
+    raise SiteError(http.base, f"redirects downloads to {where.origin()}", advice)
 
 
 def _refuse_web_page(http: Http, url: str) -> None:

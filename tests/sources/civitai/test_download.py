@@ -12,6 +12,7 @@ from crawler.errors import QuotaError, SiteError
 from crawler.http import HttpSettings, Secret, Waits
 from crawler.model import Fetched, Outcome, Target
 from crawler.sources.civitai.client import Civitai
+from crawler.sources.civitai.download import MAX_SITE_HOPS
 from tests.http.asking import PATIENT
 from tests.http.raw_server import (
     Handler,
@@ -425,3 +426,40 @@ async def test_a_final_answer_reads_the_same_after_a_failure_before_it() -> None
     first, later = await fetch(always(final)), await fetch(always(response(500), final))
     assert (first.tries, later.tries) == (1, 2)
     assert (first.refusal, first.reason) == (later.refusal, later.reason)
+
+
+async def test_a_redirect_to_another_download_url_is_asked_with_the_key() -> None:
+    """A mirror that sends downloads on to the real API."""
+    async with RawServer(ranged(FILE), "127.0.0.2") as storage:
+
+        async def api(request: Request, _: asyncio.StreamWriter) -> bytes:
+            if "again" in request.target:
+                return link(storage.url + PATHS["r2"])
+            return link(f"{request.target}&again=1")
+
+        async with site(api) as (civitai, server):
+            fetched = await civitai.fetch(TARGET)
+        assert (fetched.prefix, fetched.counted_downloads) == (FILE[:5000], 1)
+        assert [request.headers["authorization"] for request in server.requests] == [
+            f"Bearer {KEY}",
+            f"Bearer {KEY}",
+        ]
+
+
+async def test_downloads_that_redirect_to_each_other_end() -> None:
+    async def api(request: Request, _: asyncio.StreamWriter) -> bytes:
+        return link(request.target)
+
+    async with site(api) as (civitai, server):
+        fetched = await civitai.fetch(TARGET)
+    assert (fetched.refusal, fetched.counted_downloads) == (Outcome.FAILED, 0)
+    assert "redirects without end" in fetched.reason
+    assert len(server.requests) == fetched.tries * (MAX_SITE_HOPS + 1)
+
+
+async def test_another_host_of_the_site_gets_no_key() -> None:
+    elsewhere = always(link("https://civitai.com/api/download/models/81?fileId=91"))
+    async with site(elsewhere) as (civitai, server):
+        with pytest.raises(SiteError, match=r"--api-url https://civitai\.com"):
+            await civitai.fetch(TARGET)
+    assert len(server.requests) == 1
