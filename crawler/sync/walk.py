@@ -27,6 +27,10 @@ GENERAL, MATURE = "general", "mature"
 #: to a day late, at the time of their last version.
 OVERLAP = timedelta(days=2)
 
+#: Models of a walk without a limit that are remembered. Both maturity passes list a model at about the
+#: same time.
+REMEMBERED_MODELS = 20_000
+
 #: A place in an order; smaller ones come first.
 Rank: TypeAlias = tuple[int, datetime]
 
@@ -242,7 +246,8 @@ async def steps(
         source: The site.
         walk: What to list.
         begun: The first cursors, by maturity pass.
-        seen: The models that this pass has listed; grows during the walk.
+        seen: The models that this pass has listed; grows during the walk. Without a limit, only the
+            latest are kept: they only tell a model that both maturity passes list.
 
     Raises:
         SiteError: The site cannot be reached or refuses us, or its list goes in a circle.
@@ -280,6 +285,8 @@ async def steps(
                 distinct += model.model_id not in seen
                 seen.add(model.model_id)
                 reached = walk.limit is not None and len(seen) >= walk.limit
+                if walk.limit is None and len(seen) > REMEMBERED_MODELS:
+                    seen.clear()
             if not served.queue:
                 served.state = served.behind
             if not served.queue or reached:
