@@ -73,6 +73,7 @@ class Version:
     """One published version of a model. Times are in UTC, with a time zone.
 
     Attributes:
+        is_gated: The site lists it as not open to everybody, with or without a known end.
         body: The site's JSON for this version, cleaned for both databases.
     """
 
@@ -81,6 +82,7 @@ class Version:
     base_model: str | None = None
     published_at: datetime | None = None
     early_access_until: datetime | None = None
+    is_gated: bool = False
     trained_words: tuple[str, ...] = ()
     nsfw_level: int | None = None
     downloads: int | None = None

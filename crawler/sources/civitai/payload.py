@@ -159,9 +159,10 @@ def _version(entry: Any, place: str, unreadable: list[str]) -> Version | None:
     place = f"version {version_id} of {place}"
     files = (_file(one, place, unreadable) for one in _list(version.get("files")))
     stats = _object(version.get("stats"))
+    paid = _object(version.get("paidAccess"))
     ends = (
         version.get("earlyAccessDeadline"),
-        _object(version.get("paidAccess")).get("endsAt"),
+        paid.get("endsAt"),
         version.get("earlyAccessEndsAt"),
     )
     words = _list(version.get("trainedWords"))
@@ -171,6 +172,7 @@ def _version(entry: Any, place: str, unreadable: list[str]) -> Version | None:
         base_model=_text(version.get("baseModel")),
         published_at=moment(version.get("publishedAt")),
         early_access_until=next((at for end in ends if (at := moment(end))), None),
+        is_gated=bool(paid or any(ends)),
         trained_words=tuple(text for word in words if (text := _text(word)) is not None),
         nsfw_level=_count(version.get("nsfwLevel")),
         downloads=_count(stats.get("downloadCount")),

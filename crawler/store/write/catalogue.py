@@ -127,7 +127,9 @@ def store_page(
     upsert(connection, tables.models, model_rows, keep=("first_seen_at",))
     upsert(connection, tables.stat_history, moved)
     version_rows = {
-        version.version_id: as_row(version, "files") | {"model_id": model.model_id} | seen
+        version.version_id: as_row(version, "files", "is_gated")
+        | {"model_id": model.model_id}
+        | seen
         for model in distinct
         for version in model.versions
     }
@@ -230,11 +232,13 @@ def _home(places: Sequence[_Listed], stored: sa.Row[Any] | None) -> _Listed | No
 def _has_hope(stored: sa.Row[Any], place: _Listed) -> bool:
     """Whether a known file without other bytes begins again.
 
-    It does if it was not read and another version lists it now, which may give it; and if it is
-    pending but not to be requested.
+    It does if it was not read and another version lists it now, which may give it; if it was in early
+    access without a known end and is listed as open; and if it is pending but not to be requested.
     """
     if stored.outcome == Outcome.PENDING:
         return why_not_requested(place.file) is not None
+    if stored.outcome == Outcome.EARLY_ACCESS and stored.early_access_until is None:
+        return not place.version.is_gated
     moved = stored.version_id != place.version.version_id
     return moved and stored.outcome not in FROM_BYTES
 
@@ -259,7 +263,7 @@ _BEGIN_AGAIN = (
 
 def _stored(connection: sa.Connection, file_ids: Sequence[int]) -> dict[int, sa.Row[Any]]:
     """The stored ones among these files, by id."""
-    names = ("file_id", "version_id", "outcome", "sha256", "size_bytes")
+    names = ("file_id", "version_id", "outcome", "early_access_until", "sha256", "size_bytes")
     statement = sa.select(*(loras.c[name] for name in names))
     return {
         row.file_id: row

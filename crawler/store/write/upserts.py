@@ -45,10 +45,12 @@ def insert_new(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) 
         connection.execute(_insert(connection, table).on_conflict_do_nothing(), rows)
 
 
-def as_row(noun: "DataclassInstance", leave_out: str = "") -> dict[str, Any]:
+def as_row(noun: "DataclassInstance", *leave_out: str) -> dict[str, Any]:
     """The attributes of a noun, which are named like columns. Their values are not copied."""
     return {
-        field.name: getattr(noun, field.name) for field in fields(noun) if field.name != leave_out
+        field.name: getattr(noun, field.name)
+        for field in fields(noun)
+        if field.name not in leave_out
     }
 
 

@@ -329,6 +329,20 @@ def test_early_access_is_kept_if_the_list_no_longer_has_it(engine: sa.Engine) ->
     assert row["early_access_until"] == LATER
 
 
+@pytest.mark.parametrize(("is_gated", "outcome"), [(True, "early_access"), (False, "pending")])
+def test_early_access_without_an_end_is_over_once_the_list_shows_it_open(
+    engine: sa.Engine, *, is_gated: bool, outcome: str
+) -> None:
+    store_models(engine, make_model(1))
+    with engine.begin() as connection:
+        gated = make_result(1, b"", outcome=Outcome.EARLY_ACCESS)
+        store_results(connection, [gated])
+
+    store_models(engine, make_model(1, versions=(make_version(1, is_gated=is_gated),)))
+
+    assert [row["outcome"] for row in rows_of(engine, loras)] == [outcome]
+
+
 def test_models_of_this_machine_have_negative_ids(engine: sa.Engine) -> None:
     file = make_file(-7, name="mine.safetensors")
     model = make_model(-5, versions=(make_version(-6, files=(file,)),), downloads=None, likes=None)
