@@ -73,7 +73,7 @@ class Breaker:
         if result.outcome in READ and result.attempts:
             self._file_was_read()
             return result
-        if not self._is_doubtful(result):
+        if error is None and not self._is_doubtful(result):
             return result
         if self._has_failed_again(result, error):
             return result if error is None else replace(result, outcome=Outcome.FAILED)

@@ -55,6 +55,17 @@ def test_nine_failures_in_a_row_are_the_files_own_once_another_is_read() -> None
     assert (breaker.settled(), breaker.trouble) == ({}, None)
 
 
+def test_three_refusals_of_all_requests_stop_the_run() -> None:
+    breaker = Breaker("http://site.invalid")
+    refusal = SiteError("http://site.invalid", "back in a few minutes")
+    for number in (1, 2, 3):
+        assert breaker.trouble is None
+        # As the pipeline makes it: nothing else marks it as doubtful.
+        result = make_result(number, b"", outcome=Outcome.PENDING)
+        assert breaker.judge(result, NOW, refusal).provisional
+    assert breaker.trouble is refusal
+
+
 def test_ten_failures_in_a_row_are_the_sites_whatever_their_kinds_and_what_came_between() -> None:
     breaker = Breaker("http://site.invalid")
     kinds = [Outcome.NOT_FOUND, Outcome.FAILED] * 5
