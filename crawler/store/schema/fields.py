@@ -183,12 +183,13 @@ FIELDS: tuple[Field, ...] = (
     *_group(
         "length",
         _column("steps", _INT, "steps", "optimizer steps done when the file was saved", "",
-                "1,000 to 4,000", "ss_steps ss_epoch training_info.step global_step"),
+                "1,000 to 4,000", "ss_steps ss_training_step ss_epoch training_info.step global_step"),
         _column("max_train_steps", _INT, "steps", "optimizer steps planned", "1600", "1,000 to 4,000",
                 "ss_max_train_steps"),
         _column("epoch", _INT, "epochs", "epoch in which the file was saved", keys=
                 "ss_epoch training_info.epoch"),
-        _column("num_epochs", _INT, "epochs", "epochs planned", keys="ss_num_epochs ot_config.epochs"),
+        _column("num_epochs", _INT, "epochs", "epochs planned", keys=
+                "ss_num_epochs ss_epochs ot_config.epochs"),
         _column("batches_per_epoch", _INT, "batches", "batches per epoch, before accumulation", keys=
                 "ss_num_batches_per_epoch"),
         _column("batch_size", _INT, "images", "images per step and device", "1", "1 to 6",
