@@ -79,6 +79,10 @@ def make_model(model_id: int = 1, **changes: Any) -> Model:
     return Model(model_id=model_id, **given | changes)
 
 
+#: Bytes of the tensors that `make_header_bytes` has by default.
+TENSOR_BYTES = 2 * (32 * 320 + 320 * 32 + 1)
+
+
 def make_header_bytes(
     metadata: Mapping[str, str] | None = METADATA,
     tensors: Mapping[str, tuple[str, tuple[int, ...]]] | None = None,

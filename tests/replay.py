@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from tests.factories import make_header_bytes
+from tests.factories import TENSOR_BYTES, make_header_bytes
 
 PAGE = 20
 
@@ -53,7 +53,7 @@ def read_recordings(folder: Path) -> tuple[Recording, ...]:
             told = told["parsed_pairs"] if kind == ".paste.json" else told.get("metadata", told)
             texts = {key: it if isinstance(it, str) else json.dumps(it) for key, it in told.items()}
             data = make_header_bytes(texts)
-            found.append(Recording(path.name, data, len(data) + 2 * 2 * 32 * 320))
+            found.append(Recording(path.name, data, len(data) + TENSOR_BYTES))
     return tuple(found)
 
 

@@ -7,7 +7,7 @@ When too many files in a row fail like this, the run stops and they stay pending
 nothing, and nothing has to be undone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -48,6 +48,7 @@ class Breaker:
         read: A file was read in this run.
         standing: The files that failed since then, by id, with the outcome that each gets if the
             failure is its own; `pending` for one to be tried again.
+        settled: The outcomes that became final and are not stored yet, by file id.
         refusals: Refusals of all our requests since then.
         renewed: A link was renewed before any file was read.
         trouble: Why the run stops; None while the site counts as up.
@@ -56,10 +57,10 @@ class Breaker:
     origin: str
     read: bool = False
     standing: dict[int, Outcome] = field(default_factory=dict)
+    settled: dict[int, Outcome] = field(default_factory=dict)
     refusals: int = 0
     renewed: bool = False
     trouble: StoppedError | None = None
-    _settled: dict[int, Outcome] = field(default_factory=dict)
 
     def judge(self, result: Result, now: datetime, error: SiteError | None = None) -> Result:
         """The result to store now: final, or provisional if the failure may be the site's.
@@ -85,14 +86,19 @@ class Breaker:
         until = now if error is None else self._next_try(result, error, now)
         return replace(result, provisional=True, next_try_at=until)
 
-    def settled(self) -> Mapping[int, Outcome]:
-        """The outcomes that became final since the last call, by file id."""
-        settled, self._settled = self._settled, {}
-        return settled
+    @property
+    def undecided(self) -> set[int]:
+        """The files that are `pending` in the database and must not be handed out again."""
+        return self.standing.keys() | self.settled.keys()
+
+    def forget(self, stored: Collection[int]) -> None:
+        """Forget the settled outcomes of files that are stored now."""
+        for file_id in stored:
+            del self.settled[file_id]
 
     def end_in_peace(self) -> None:
         """Make the failures that still stand final, at the end of a run without trouble."""
-        self._settled |= self.standing
+        self.settled |= self.standing
         self.standing.clear()
 
     def may_renew(self) -> bool:

@@ -139,7 +139,7 @@ class Pipeline:
                 walk=self.state.plan.walk.key,
                 now=self.state.clock(),
                 limit=limit,
-                exclude=self.in_flight | self.duplicates.held | self.breaker.standing.keys(),
+                exclude=self.in_flight | self.duplicates.held | self.breaker.undecided,
             )
             return found, find_copies(connection, found)
 
@@ -255,7 +255,7 @@ class Pipeline:
         return judged
 
     async def _store(self, results: list[Result]) -> None:
-        settled = self.breaker.settled()
+        settled = dict(self.breaker.settled)
         if not results and not settled:
             return
 
@@ -264,6 +264,7 @@ class Pipeline:
             settle(connection, settled)
 
         await self.state.writer.run(store)
+        self.breaker.forget(settled)
         self.state.tally.add_results(results, settled.values())
 
 

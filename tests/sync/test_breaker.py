@@ -48,11 +48,14 @@ def test_nine_failures_in_a_row_are_the_files_own_once_another_is_read() -> None
     failures = [failure(n, outcome=kind) for n, kind in enumerate(kinds, start=1)]
 
     assert all(one.provisional and one.next_try_at for one in judged(breaker, *failures))
-    assert breaker.settled() == {}
+    assert (breaker.undecided, breaker.settled) == (set(range(1, 10)), {})
     assert not judged(breaker, make_result(20))[0].provisional
 
-    assert breaker.settled() == dict(enumerate(kinds, start=1))
-    assert (breaker.settled(), breaker.trouble) == ({}, None)
+    # Until their outcomes are stored, they are still pending in the database.
+    assert breaker.undecided == set(range(1, 10))
+    assert breaker.settled == dict(enumerate(kinds, start=1))
+    breaker.forget(range(1, 10))
+    assert (breaker.undecided, breaker.settled, breaker.trouble) == (set(), {}, None)
 
 
 def test_three_refusals_of_all_requests_stop_the_run() -> None:
@@ -82,7 +85,7 @@ def test_ten_failures_in_a_row_are_the_sites_whatever_their_kinds_and_what_came_
     # What comes later changes nothing.
     assert not judged(breaker, make_result(20))[0].provisional
     assert judged(breaker, failure(21))[0].provisional
-    assert breaker.settled() == {}
+    assert breaker.settled == {}
 
 
 def test_a_login_is_wanted_of_a_file_alone_once_another_was_read() -> None:
@@ -91,7 +94,7 @@ def test_a_login_is_wanted_of_a_file_alone_once_another_was_read() -> None:
     assert all(one.provisional for one in judged(breaker, *sample))
     judged(breaker, make_result(50, b"", outcome=Outcome.DOWNLOADS_DISABLED), make_result(51))
 
-    assert set(breaker.settled().values()) == {Outcome.LOGIN_REQUIRED}
+    assert set(breaker.settled.values()) == {Outcome.LOGIN_REQUIRED}
     more = judged(breaker, *(login(number) for number in range(100, 150)))
     assert not any(one.provisional for one in more)
     assert breaker.trouble is None

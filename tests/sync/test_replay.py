@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from crawler.model import Outcome
 from crawler.store.schema.tables import loras
-from tests.factories import make_header_bytes
+from tests.factories import TENSOR_BYTES, make_header_bytes
 from tests.replay import Recording, Replay, read_recordings
 from tests.sync.conftest import run_crawl
 
@@ -68,7 +68,7 @@ def test_every_form_of_a_recording_is_synced(engine: sa.Engine, tmp_path: Path) 
     folder = tmp_path / "headers"
     folder.mkdir()
     header = make_header_bytes()
-    size = len(header) + 2 * 2 * 32 * 320
+    size = len(header) + TENSOR_BYTES
     (folder / "whole.safetensors").write_bytes(header + bytes(size - len(header)))
     (folder / "empty.safetensors").write_bytes(b"")
     (folder / "cut.hdr").write_bytes(header)
