@@ -96,11 +96,11 @@ def _read_url(text: str, *, api_url: str) -> Reading:
     """Read the header of a remote file; only the header is downloaded."""
     import anyio
 
-    from crawler.http import HttpSettings, Secret
+    from crawler.http import BRIEF_WAITS, HttpSettings, Secret
     from crawler.sources.urls import read_url
 
-    key = api_key()
-    settings = HttpSettings(api_url=api_url, api_key=Secret(key) if key else None)
+    key = Secret(found) if (found := api_key()) else None
+    settings = HttpSettings(api_url=api_url, api_key=key, waits=BRIEF_WAITS)
     try:
         fetched = anyio.run(read_url, text, settings)
     except SiteError as error:

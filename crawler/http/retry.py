@@ -36,6 +36,10 @@ class Waits:
     longest_asked: float = 300.0
 
 
+#: The waits while a person looks on: all retries of a request together take some two seconds.
+BRIEF_WAITS = Waits(shortest=0.2, longest=1.0)
+
+
 class RequestError(LoraCrawlError):
     """A request without a usable response. A source turns it into a SiteError or an outcome.
 

@@ -43,9 +43,9 @@ def logout(ctx: typer.Context, *, quiet: Quiet = False, verbose: Verbose = 0) ->
 
 async def _user_of(api_url: str, key: str) -> str | None:
     """The user name of a key; None when the site refuses the key."""
-    from crawler.http import HttpSettings, Secret
+    from crawler.http import BRIEF_WAITS, HttpSettings, Secret
     from crawler.sources.civitai.client import Civitai
 
-    settings = HttpSettings(api_url=api_url, api_key=Secret(key))
+    settings = HttpSettings(api_url=api_url, api_key=Secret(key), waits=BRIEF_WAITS)
     async with Civitai(settings) as source:
         return await source.me()
