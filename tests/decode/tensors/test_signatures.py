@@ -13,7 +13,7 @@ from tests.decode.tensors.tensor_lists import Shapes, architecture_of, layer
 PARTS = {
     "whole": r"",
     "attention": r"attn|attention",
-    "q, k and v": r"qkv|(?:to_|w|attn\.|^)[qkv](?:uery|ey|alue|_proj)?$|_[qkv]_proj$",
+    "q, k and v": r"qkv|(?:to_|w|attn\.|^)(?:query|key|value|[qkv](?:_proj)?)$|_[qkv]_proj$",
     "feed-forward": r"ff|mlp|feed_forward",
 }
 
