@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from crawler.errors import QuotaError, SiteError, StoppedError, UnreachableError
-from crawler.model import Outcome, Result
+from crawler.model import Outcome, Result, Target
 from crawler.model.outcome import READ
 
 #: Failed files in a row, each with all its tries used up, which mean that the site or its storage is
@@ -46,9 +46,9 @@ class Breaker:
     Attributes:
         origin: The site, for the message.
         read: A file was read in this run.
-        standing: The files that failed since then, by id, with the outcome that each gets if the
-            failure is its own; `pending` for one to be tried again.
-        settled: The outcomes that became final and are not stored yet, by file id.
+        standing: The files that failed since then, with the outcome that each gets if the failure is
+            its own; `pending` for one to be tried again.
+        settled: The outcomes that became final and are not stored yet.
         refusals: Refusals of all our requests since then.
         renewed: A link was renewed before any file was read.
         trouble: Why the run stops; None while the site counts as up.
@@ -56,8 +56,8 @@ class Breaker:
 
     origin: str
     read: bool = False
-    standing: dict[int, Outcome] = field(default_factory=dict)
-    settled: dict[int, Outcome] = field(default_factory=dict)
+    standing: dict[Target, Outcome] = field(default_factory=dict)
+    settled: dict[Target, Outcome] = field(default_factory=dict)
     refusals: int = 0
     renewed: bool = False
     trouble: StoppedError | None = None
@@ -79,7 +79,7 @@ class Breaker:
         if self._has_failed_again(result, error):
             return result if error is None else replace(result, outcome=Outcome.FAILED)
         if error is None:
-            self.standing[result.target.file_id] = result.outcome
+            self.standing[result.target] = result.outcome
         else:
             self.refusals += 1
         self._stop_if_too_many(result.reason, error)
@@ -89,12 +89,12 @@ class Breaker:
     @property
     def undecided(self) -> set[int]:
         """The files that are `pending` in the database and must not be handed out again."""
-        return self.standing.keys() | self.settled.keys()
+        return {target.file_id for target in (*self.standing, *self.settled)}
 
-    def forget(self, stored: Collection[int]) -> None:
+    def forget(self, stored: Collection[Target]) -> None:
         """Forget the settled outcomes of files that are stored now."""
-        for file_id in stored:
-            del self.settled[file_id]
+        for target in stored:
+            del self.settled[target]
 
     def end_in_peace(self) -> None:
         """Make the failures that still stand final, at the end of a run without trouble."""

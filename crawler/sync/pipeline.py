@@ -259,13 +259,14 @@ class Pipeline:
         if not results and not settled:
             return
 
-        def store(connection: Connection) -> None:
-            store_results(connection, results)
+        def store(connection: Connection) -> list[Result]:
+            stored = store_results(connection, results)
             settle(connection, settled)
+            return stored
 
-        await self.state.writer.run(store)
+        stored = await self.state.writer.run(store)
         self.breaker.forget(settled)
-        self.state.tally.add_results(results, settled.values())
+        self.state.tally.add_results(stored, settled.values())
 
 
 def _result_of(fetched: Fetched, now: datetime) -> Result:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from crawler.errors import QuotaError, SiteError, StoppedError
 from crawler.http import HttpSettings, Waits
-from crawler.model import Outcome, Result
+from crawler.model import Fetched, Outcome, Result, Target
 from crawler.safetensors.reader import parse_header
 from crawler.sources.civitai.client import Civitai
 from crawler.store.connect.database import open_for_writing
@@ -22,7 +22,15 @@ from crawler.sync.breaker import FAILURES_IN_A_ROW, LOGIN_SAMPLE, TRIES_IN_DOUBT
 from crawler.sync.progress import SyncTally
 from crawler.sync.run import crawl
 from crawler.sync.state import Plan, WriterThread
-from tests.factories import NOW, make_header_bytes, make_result, make_target
+from tests.factories import (
+    NOW,
+    make_file,
+    make_header_bytes,
+    make_model,
+    make_result,
+    make_target,
+    make_version,
+)
 from tests.http.asking import PATIENT
 from tests.http.raw_server import RawServer, Request, json_answer, part, response
 from tests.sync.site import WALK, Site, run, sound
@@ -53,8 +61,8 @@ def test_nine_failures_in_a_row_are_the_files_own_once_another_is_read() -> None
 
     # Until their outcomes are stored, they are still pending in the database.
     assert breaker.undecided == set(range(1, 10))
-    assert breaker.settled == dict(enumerate(kinds, start=1))
-    breaker.forget(range(1, 10))
+    assert breaker.settled == {make_target(n): kind for n, kind in enumerate(kinds, start=1)}
+    breaker.forget([make_target(n) for n in range(1, 10)])
     assert (breaker.undecided, breaker.settled, breaker.trouble) == (set(), {}, None)
 
 
@@ -388,6 +396,34 @@ def test_the_bytes_of_a_broken_file_are_kept(sqlite: sa.Engine) -> None:
     with sqlite.connect() as connection:
         kept = sa.select(headers.c.file_bytes).where(headers.c.file_id == ONE + 3)
         assert connection.execute(kept).scalar_one() == len(FILE) - 10
+
+
+class Moving(Site):
+    """Model 5, on the second page, takes the file of model 1 while that is being fetched."""
+
+    async def fetch(self, target: Target, *, renew: Callable[[], bool]) -> Fetched:
+        if target.version_id == 1:
+            while len(self.asked) < 3:  # the second page is stored
+                await anyio.lowlevel.checkpoint()
+        return await super().fetch(target, renew=renew)
+
+
+def test_what_is_not_found_in_a_version_is_asked_for_in_the_one_that_lists_it_now(
+    engine: sa.Engine,
+) -> None:
+    moved = make_version(5, files=(make_file(5), make_file(1, version_id=5)))
+
+    def answer(target: Target, _renew: Callable[[], bool]) -> Fetched:
+        if target.version_id == 1:
+            return Fetched(target=target, refusal=Outcome.NOT_FOUND, reason="no such file")
+        return sound(target)
+
+    site = Moving(answer=answer)
+    site.models = [make_model(5, versions=(moved,)) if m.model_id == 5 else m for m in site.models]
+    tally = run(engine, site)
+
+    assert (tally.outcomes, tally.pending) == ({Outcome.DECODED: 12}, 0)
+    assert site.fetched.count(1) == 2
 
 
 def test_a_run_that_is_killed_within_a_row_leaves_nothing_to_undo(engine: sa.Engine) -> None:

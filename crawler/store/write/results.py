@@ -12,7 +12,7 @@ import zstandard
 from crawler.decode.recipe import DECODER_VERSION
 from crawler.decode.verdict import Verdict
 from crawler.errors import DatabaseError
-from crawler.model import Decoded, Outcome, Recipe, Result, Weights
+from crawler.model import Decoded, Outcome, Recipe, Result, Target, Weights
 from crawler.model.header import LENGTH_BYTES
 from crawler.model.int64 import INT64
 from crawler.model.outcome import FROM_BYTES
@@ -34,7 +34,11 @@ _PARTS = (tables.datasets, tables.directories, tables.file_tags, tables.problems
 #: The rows that it is executed with give the outcome.
 _SETTLE = (
     sa.update(loras)
-    .where(loras.c.file_id == sa.bindparam("settled_id"), loras.c.outcome == Outcome.PENDING)
+    .where(
+        loras.c.file_id == sa.bindparam("settled_id"),
+        loras.c.version_id == sa.bindparam("of_version"),
+        loras.c.outcome == Outcome.PENDING,
+    )
     .values(next_try_at=None)
 )
 
@@ -52,33 +56,56 @@ _END = (
 )
 
 
-def store_results(connection: sa.Connection, results: Sequence[Result]) -> None:
+def store_results(connection: sa.Connection, results: Sequence[Result]) -> list[Result]:
     """Store results, in the caller's transaction. The files must be in `loras` already.
+
+    Returns those that were stored: the last of each file. A result of a version that the file has left
+    meanwhile is not stored, and the file stays pending.
 
     A result with header bytes, or of an empty file, replaces everything from an earlier header. A
     result without them changes the outcome only. Storing a result again only adds to `attempts`. A
     provisional result is stored with the outcome `pending`, until `settle`.
     """
-    latest = {result.target.file_id: result for result in results}
-    read = [one for one in latest.values() if _was_read(one)]
-    refused = [one for one in latest.values() if not _was_read(one)]
+    current = _current(connection, {result.target.file_id: result for result in results})
+    read = [one for one in current if _was_read(one)]
+    refused = [one for one in current if not _was_read(one)]
     if refused:
         connection.execute(_END, [_ending(result) for result in refused])
     if not read:
-        return
+        return current
     rows = [_ending(result) | _training_columns(result.decoded) for result in read]
     connection.execute(_END, rows)
     _keep_old_headers(connection, read)
     upsert(connection, tables.headers, [_header_row(result) for result in read])
     _replace_parts(connection, {result.target.file_id: result.decoded for result in read})
+    return current
 
 
-def settle(connection: sa.Connection, outcomes: Mapping[int, Outcome]) -> None:
-    """Make the outcomes of provisional results final, given by file id, in the caller's transaction."""
-    rows = [{"settled_id": file_id, "outcome": outcome} for file_id, outcome in outcomes.items()]
-    ended = [row for row in rows if row["outcome"] is not Outcome.PENDING]
+def settle(connection: sa.Connection, outcomes: Mapping[Target, Outcome]) -> None:
+    """Make the outcomes of provisional results final, in the caller's transaction.
+
+    A file that was read meanwhile, or left the version of its target, does not change.
+    """
+    ended = [
+        {"settled_id": target.file_id, "of_version": target.version_id, "outcome": outcome}
+        for target, outcome in outcomes.items()
+        if outcome is not Outcome.PENDING
+    ]
     if ended:
         connection.execute(_SETTLE, ended)
+
+
+def _current(connection: sa.Connection, results: Mapping[int, Result]) -> list[Result]:
+    """The results, given by file id, whose files still belong to the version that was requested."""
+    stored = sa.select(loras.c.file_id, loras.c.version_id)
+    versions: dict[int, int] = {}
+    for ids in slices(list(results)):
+        versions.update(iter(connection.execute(stored.where(loras.c.file_id.in_(ids)))))
+    return [
+        result
+        for file_id, result in results.items()
+        if versions.get(file_id, result.target.version_id) == result.target.version_id
+    ]
 
 
 def _was_read(result: Result) -> bool:

@@ -18,7 +18,7 @@ from crawler.store.write.pending import (
     take_pending,
 )
 from crawler.store.write.results import settle, store_results
-from tests.factories import NOW, make_model, make_result
+from tests.factories import NOW, make_file, make_model, make_result, make_target, make_version
 from tests.stored import rows_of, store_models
 
 LATER = NOW + timedelta(days=1)
@@ -138,13 +138,34 @@ def test_a_provisional_result_is_pending_until_it_is_settled(engine: sa.Engine) 
     assert [row["file_id"] for row in rows_of(engine, tables.headers)] == [1]
 
     with engine.begin() as connection:
-        settle(connection, {1: Outcome.BAD_HEADER, 2: Outcome.PENDING, 3: Outcome.FAILED})
+        ended = {1: Outcome.BAD_HEADER, 2: Outcome.PENDING, 3: Outcome.FAILED}
+        settle(connection, {make_target(number): ended[number] for number in ended})
         store_results(connection, [make_result(3)])
-        settle(connection, {3: Outcome.FAILED})  # it was read meanwhile
+        settle(connection, {make_target(3): Outcome.FAILED})  # it was read meanwhile
     assert [row["outcome"] for row in rows_of(engine, loras)] == [
         *("bad_header", "pending", "decoded")
     ]
     assert rows_of(engine, loras)[0]["next_try_at"] is None
+
+
+@pytest.mark.parametrize("header", [None, b""])
+def test_a_result_of_a_version_that_the_file_has_left_changes_nothing(
+    engine: sa.Engine, header: bytes | None
+) -> None:
+    store_models(engine, make_model(1), make_model(2))
+    moved = make_version(9, files=(make_file(1, version_id=9),))
+    store_models(engine, make_model(9, versions=(moved,)))
+    before = rows_of(engine, loras)
+    late = make_result(1, header)
+
+    with engine.begin() as connection:
+        stored = store_results(connection, [late, make_result(2)])
+        settle(connection, {late.target: Outcome.NOT_FOUND})
+
+    assert [one.target.file_id for one in stored] == [2]
+    assert rows_of(engine, loras)[0] == before[0]
+    assert (before[0]["version_id"], before[0]["outcome"]) == (9, "pending")
+    assert [row["file_id"] for row in rows_of(engine, tables.headers)] == [2]
 
 
 def test_a_database_takes_from_one_api_only(engine: sa.Engine) -> None:
