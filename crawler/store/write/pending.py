@@ -180,9 +180,11 @@ def find_copies(connection: sa.Connection, targets: Sequence[Target]) -> dict[in
         other.c.size_bytes == loras.c.size_bytes,
         other.c.file_id != loras.c.file_id,
     )
-    has_bytes = sa.or_(
-        other.c.outcome.in_(READ),
-        sa.and_(other.c.outcome.in_(FROM_BYTES), _has_listed_length(other)),
+    # A CASE, because SQLite would look for OR and IN in the index on `outcome`, and walk every file read.
+    has_bytes = sa.case(
+        (other.c.outcome.in_(READ), sa.true()),
+        (other.c.outcome.in_(FROM_BYTES), _has_listed_length(other)),
+        else_=sa.false(),
     )
     statement = (
         sa.select(loras.c.file_id, sa.func.min(other.c.file_id))
