@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -20,7 +20,7 @@ from crawler.store.read.headers import MAX_HEADER_BYTES, unpacked
 from crawler.store.schema import tables
 from crawler.store.schema.tables import headers, loras
 from crawler.store.schema.types import UtcTime
-from crawler.store.write.upserts import as_row, insert_new, slices, upsert
+from crawler.store.write.upserts import as_row, insert_plain, slices, upsert
 
 #: zstd's level. It packs 182 KB of header into 16 KB in 0.3 ms; higher levels save little.
 ZSTD_LEVEL = 3
@@ -66,7 +66,7 @@ def store_results(connection: sa.Connection, results: Sequence[Result]) -> list[
     result without them changes the outcome only. Storing a result again only adds to `attempts`. A
     provisional result is stored with the outcome `pending`, until `settle`.
     """
-    current = _current(connection, {result.target.file_id: result for result in results})
+    current, with_header = _current(connection, results)
     read = [one for one in current if _was_read(one)]
     refused = [one for one in current if not _was_read(one)]
     if refused:
@@ -75,9 +75,11 @@ def store_results(connection: sa.Connection, results: Sequence[Result]) -> list[
         return current
     rows = [_ending(result) | _training_columns(result.decoded) for result in read]
     connection.execute(_END, rows)
-    _keep_old_headers(connection, read)
+    again = {one.target.file_id: one for one in read if one.target.file_id in with_header}
+    _keep_old_headers(connection, again)
+    _delete_parts(connection, list(again))
     upsert(connection, tables.headers, [_header_row(result) for result in read])
-    _replace_parts(connection, {result.target.file_id: result.decoded for result in read})
+    _store_parts(connection, {result.target.file_id: result.decoded for result in read})
     return current
 
 
@@ -95,17 +97,22 @@ def settle(connection: sa.Connection, outcomes: Mapping[Target, Outcome]) -> Non
         connection.execute(_SETTLE, ended)
 
 
-def _current(connection: sa.Connection, results: Mapping[int, Result]) -> list[Result]:
-    """The results, given by file id, whose files still belong to the version that was requested."""
-    stored = sa.select(loras.c.file_id, loras.c.version_id)
-    versions: dict[int, int] = {}
-    for ids in slices(list(results)):
-        versions.update(iter(connection.execute(stored.where(loras.c.file_id.in_(ids)))))
-    return [
-        result
-        for file_id, result in results.items()
-        if versions.get(file_id, result.target.version_id) == result.target.version_id
-    ]
+def _current(connection: sa.Connection, results: Sequence[Result]) -> tuple[list[Result], set[int]]:
+    """The last result of each file, and the ids of the files that have a header already.
+
+    Results are left out if their files do not belong any more to the version that was requested.
+    """
+    latest = {result.target.file_id: result for result in results}
+    found = sa.select(loras.c.file_id, loras.c.version_id, headers.c.file_id.label("header"))
+    found = found.outerjoin(headers, headers.c.file_id == loras.c.file_id)
+    with_header: set[int] = set()
+    for ids in slices(list(latest)):
+        for row in connection.execute(found.where(loras.c.file_id.in_(ids))):
+            if row.version_id != latest[row.file_id].target.version_id:
+                del latest[row.file_id]
+            elif row.header is not None:
+                with_header.add(row.file_id)
+    return list(latest.values()), with_header
 
 
 def _was_read(result: Result) -> bool:
@@ -113,10 +120,9 @@ def _was_read(result: Result) -> bool:
     return bool(result.header) or result.outcome is Outcome.BAD_HEADER
 
 
-def _keep_old_headers(connection: sa.Connection, read: Sequence[Result]) -> None:
-    """Copy stored headers to `old_headers` before other bytes replace them."""
+def _keep_old_headers(connection: sa.Connection, new: Mapping[int, Result]) -> None:
+    """Copy stored headers to `old_headers` before other bytes, given by file id, replace them."""
     table, old = tables.headers, tables.old_headers
-    new = {result.target.file_id: result for result in read}
     stored = sa.select(table.c.file_id, table.c.length, table.c.data, table.c.file_bytes)
     rows = [
         {**row, "replaced_at": new[row["file_id"]].fetched_at}
@@ -142,31 +148,42 @@ def _training_columns(decoded: Decoded | None) -> dict[str, Any]:
     return as_row(decoded.recipe) | as_row(decoded.weights)
 
 
-def _replace_parts(connection: sa.Connection, read: Mapping[int, Decoded | None]) -> None:
-    """Replace the datasets, directories, tags and problems of files, given by file id."""
-    for ids in slices(list(read)):
-        for table in _PARTS:
-            connection.execute(sa.delete(table).where(table.c.file_id.in_(ids)))
-    names: set[str] = set()
-    parts: dict[sa.Table, list[dict[str, Any]]] = {table: [] for table in _PARTS}
+def _store_parts(connection: sa.Connection, read: Mapping[int, Decoded | None]) -> None:
+    """Store the datasets, directories, tags and problems of files, given by file id."""
+    parts: dict[sa.Table, list[dict[str, Any]]] = {}
+    tag_ids: dict[str, int] = {}
+    counts: list[tuple[int, int, int, int]] = []
     for file_id, decoded in read.items():
         if decoded is None:
             continue
-        key = {"file_id": file_id}
-        names.update(*decoded.tags.values())
-        parts[tables.datasets] += [key | as_row(part) for part in decoded.datasets]
-        parts[tables.directories] += [key | as_row(part) for part in decoded.directories]
-        parts[tables.file_tags] += _tag_rows(file_id, decoded)
-        parts[tables.problems] += [
-            key | {"number": number} | as_row(problem)
-            for number, problem in enumerate(decoded.problems)
-        ]
+        problems = (
+            {"number": number} | as_row(problem) for number, problem in enumerate(decoded.problems)
+        )
+        for table, found in (
+            (tables.datasets, map(as_row, decoded.datasets)),
+            (tables.directories, map(as_row, decoded.directories)),
+            (tables.problems, problems),
+        ):
+            parts.setdefault(table, []).extend({"file_id": file_id} | row for row in found)
+        tag_ids |= {
+            name: tag_id(name)
+            for name in set().union(*decoded.tags.values())
+            if name not in tag_ids
+        }
+        counts += _tag_counts(file_id, decoded, tag_ids)
     # Always in the same order, so that two writers cannot deadlock.
-    tags = sorted({tag_id(name): name for name in sorted(names, reverse=True)}.items())
-    insert_new(connection, tables.tags, [{"tag_id": key, "name": name} for key, name in tags])
+    insert_plain(connection, tables.tags, sorted((key, name) for name, key in tag_ids.items()))
+    insert_plain(connection, tables.file_tags, counts)
     for table, rows in parts.items():
         if rows:
             connection.execute(sa.insert(table), rows)
+
+
+def _delete_parts(connection: sa.Connection, file_ids: Sequence[int]) -> None:
+    """Delete what earlier headers of these files said."""
+    for ids in slices(file_ids):
+        for table in _PARTS:
+            connection.execute(sa.delete(table).where(table.c.file_id.in_(ids)))
 
 
 def tag_id(name: str) -> int:
@@ -211,24 +228,20 @@ def _holds(data: bytes, header: bytes) -> bool:
         return False
 
 
-def _tag_rows(file_id: int, decoded: Decoded) -> list[dict[str, Any]]:
-    """Rows of `file_tags`. Directories that the file does not list get the numbers -1, -2 and so on."""
+def _tag_counts(
+    file_id: int, decoded: Decoded, tag_ids: Mapping[str, int]
+) -> Iterator[tuple[int, int, int, int]]:
+    """Rows of `file_tags`. Directories that the file does not list get the numbers -1, -2 and so on.
+
+    A malicious header may have two tags of the same id: the first counts.
+    """
     # Of directories with the same name the first counts.
     numbers = {directory.name: directory.number for directory in reversed(decoded.directories)}
     unlisted = [name for name in decoded.tags if name not in numbers]
     numbers |= {name: -at for at, name in enumerate(unlisted, start=1)}
-    # By key: a malicious header with two tags of the same id must not stop the crawl.
-    rows: dict[tuple[int, int], dict[str, Any]] = {}
     for name, counts in decoded.tags.items():
         for tag, count in counts.items():
-            row = {
-                "file_id": file_id,
-                "directory_number": numbers[name],
-                "tag_id": tag_id(tag),
-                "count": count,
-            }
-            rows.setdefault((row["directory_number"], row["tag_id"]), row)
-    return list(rows.values())
+            yield file_id, numbers[name], tag_ids[tag], count
 
 
 #: The columns are those of the rows that it is executed with.
@@ -298,5 +311,6 @@ def store_again(
         connection.execute(current.where(headers.c.file_id.in_(ids)))
     if rows:
         connection.execute(_AGAIN, rows)
-    _replace_parts(connection, {file_id: one.decoded for file_id, one in judged.items()})
+    _delete_parts(connection, list(judged))
+    _store_parts(connection, {file_id: one.decoded for file_id, one in judged.items()})
     return +changed

@@ -45,6 +45,37 @@ def insert_new(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) 
         connection.execute(_insert(connection, table).on_conflict_do_nothing(), rows)
 
 
+def insert_plain(
+    connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[int | str, ...]]
+) -> None:
+    """Insert very many rows, except those whose key exists already.
+
+    It costs a tenth of `insert_new`, which prepares each value for its column.
+
+    Args:
+        connection: In the caller's transaction.
+        table: With columns of integers and texts only.
+        rows: The values in the order of the columns. May be empty.
+    """
+    if not rows:
+        return
+    insert = _insert(connection, table)
+    if connection.dialect.name == "postgresql":
+        json = sa.func.json_array_elements(sa.bindparam("json", rows, sa.JSON()))
+        row = json.column_valued("row")
+        values = [
+            sa.cast(row.op("->>")(at), sa.BigInteger)
+            if column.type.python_type is int
+            else row.op("->>")(at)
+            for at, column in enumerate(table.columns)
+        ]
+        insert = insert.from_select(list(table.columns), sa.select(*values))
+        connection.execute(insert.on_conflict_do_nothing())
+    else:
+        compiled = insert.on_conflict_do_nothing().compile(connection)
+        connection.exec_driver_sql(str(compiled), rows)
+
+
 def as_row(noun: "DataclassInstance", *leave_out: str) -> dict[str, Any]:
     """The attributes of a noun, which are named like columns. Their values are not copied."""
     return {
