@@ -1,0 +1,159 @@
+"""Measurements of storing rows: a crawl's transactions beside the same rows in bulk."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import sqlalchemy as sa
+
+from bench.catalogue import file_name, write_files, write_pages
+from bench.measure import Bench, Line, fresh
+from bench.nginx import NUMBER_DIGITS
+from crawler.decode.verdict import result_of
+from crawler.model import Fetched, Result, Target
+from crawler.model.header import LENGTH_BYTES
+from crawler.model.site import SITE_URL
+from crawler.sources.civitai import payload
+from crawler.store.connect.database import open_for_writing
+from crawler.store.schema.tables import metadata
+from crawler.store.write.catalogue import store_page
+from crawler.store.write.results import store_results
+from crawler.sync.pipeline import RECORD_BATCH
+from tests import postgres
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def rows(bench: Bench) -> list[Line]:
+    """Rows stored per second on both databases."""
+    count, files, pages = bench.sizes.rows, bench.folder / "files", bench.folder / "pages-rows"
+    write_pages(pages, count, write_files(files, bench.sizes.files))
+    lines = []
+    for name, bulk in (("SQLite", "`executemany`"), ("PostgreSQL", "COPY")):
+        runs = []
+        for _ in range(bench.sizes.rounds):
+            with _two_databases(bench.folder, name) as places:
+                runs.append(json.loads(bench.module("storing", files, pages, *places).output))
+        mine, theirs = (
+            median(run["rows"] / run[side] for run in runs) for side in ("ours", "peer")
+        )
+        line = Line(
+            f"rows stored per second on {name}, {count:,} files",
+            f"{bulk} of the same rows",
+            [run["peer"] / run["ours"] for run in runs],
+            goal=0.5,
+            least=True,
+            detail=f"{mine:,.0f} beside {theirs:,.0f} rows/s",
+        )
+        lines.append(line)
+    return lines
+
+
+@contextmanager
+def _two_databases(folder: Path, name: str) -> Iterator[tuple[str, str]]:
+    """The places of two databases without tables."""
+    if name == "SQLite":
+        yield str(fresh(folder / "rows.db")), str(fresh(folder / "bulk.db"))
+        return
+    shared = postgres.make_folder()
+    try:
+        server = postgres.start(shared)
+        postgres.run(server, "CREATE DATABASE rows", "CREATE DATABASE bulk")
+        urls = [server.set(database=name) for name in ("rows", "bulk")]
+        ours, bulk = (url.render_as_string(hide_password=False) for url in urls)
+        yield ours, bulk
+    finally:
+        postgres.remove(shared)
+
+
+def main(files: str, pages: str, ours: str, peer: str) -> None:
+    """Store a catalogue in one database, and its rows in bulk in the other; print the seconds."""
+    seconds = 0.0
+    engine = open_for_writing(ours)
+    store = partial(
+        store_page,
+        site="civitai",
+        origin=SITE_URL,
+        walk="bench",
+        pass_number=1,
+        cursors={},
+        now=NOW,
+    )
+    for path in sorted(Path(pages).iterdir()):
+        models = payload.page(payload.parse(path.read_bytes())).models
+        begun = time.perf_counter()
+        with engine.begin() as connection:
+            store(connection, models)
+        seconds += time.perf_counter() - begun
+        files_of = [
+            file for model in models for version in model.versions for file in version.files
+        ]
+        for first in range(0, len(files_of), RECORD_BATCH):
+            ids = [file.file_id for file in files_of[first : first + RECORD_BATCH]]
+            results = [_result(Path(files), file_id) for file_id in ids]
+            begun = time.perf_counter()
+            with engine.begin() as connection:
+                store_results(connection, results)
+            seconds += time.perf_counter() - begun
+    stored, bulk = _in_bulk(engine, open_for_writing(peer))
+    print(json.dumps({"rows": stored, "ours": seconds, "peer": bulk}))
+
+
+def _result(files: Path, file_id: int) -> Result:
+    path = files / file_name(file_id % 10**NUMBER_DIGITS)
+    with path.open("rb") as opened:
+        length = opened.read(LENGTH_BYTES)
+        prefix = length + opened.read(int.from_bytes(length, "little"))
+    target = Target(file_id=file_id, version_id=file_id, file_name=path.name)
+    return result_of(Fetched(target=target, prefix=prefix, file_bytes=path.stat().st_size), NOW)
+
+
+def _in_bulk(source: sa.Engine, target: sa.Engine) -> tuple[int, float]:
+    """Copy all rows, a table at a time in one transaction; returns their number and the seconds."""
+    on_sqlite = source.dialect.name == "sqlite"
+    stored, seconds = 0, 0.0
+    with closing(source.raw_connection()) as read, closing(target.raw_connection()) as write:
+        if not on_sqlite:
+            from psycopg.types.json import set_json_loads
+
+            set_json_loads(_as_text, context=read.driver_connection)  # JSON stays text
+        cursor, writer = read.cursor(), write.cursor()
+        if on_sqlite:
+            writer.execute("BEGIN IMMEDIATE")
+        for table in metadata.sorted_tables:
+            cursor.execute(f"SELECT * FROM {table.name}")
+            found = cursor.fetchall()
+            begun = time.perf_counter()
+            (_execute_many if on_sqlite else _copy)(writer, table, found)
+            seconds += time.perf_counter() - begun
+            stored += len(found)
+        begun = time.perf_counter()
+        writer.execute("COMMIT")
+        seconds += time.perf_counter() - begun
+    return stored, seconds
+
+
+def _as_text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode()
+
+
+def _execute_many(cursor: Any, table: sa.Table, found: Sequence[Sequence[Any]]) -> None:
+    marks = ",".join("?" * len(table.columns))
+    cursor.executemany(f"INSERT INTO {table.name} VALUES ({marks})", found)
+
+
+def _copy(cursor: Any, table: sa.Table, found: Sequence[Sequence[Any]]) -> None:
+    with cursor.copy(f"COPY {table.name} FROM STDIN") as copy:
+        for row in found:
+            copy.write_row(row)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
