@@ -7,13 +7,14 @@ loses one batch at most; the next scan finds those files as new.
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path, PurePath
 from typing import TypeVar
 
 from crawler.decode.modelspec import claimed_weights
+from crawler.decode.tensors.facts import KnownLists
 from crawler.decode.verdict import result_of
 from crawler.model import Fetched, FileHashes, LocalFile, LocalResult, Outcome, Result, Target
 from crawler.model.header import LENGTH_BYTES
@@ -70,6 +71,7 @@ class _Run:
     tally: ScanTally
     going: Callable[[], bool]
     clock: Callable[[], datetime]
+    lists: KnownLists = field(default_factory=KnownLists)
 
     def write(self, work: Callable[[Connection], _T]) -> _T:
         """The result of `work`, which runs in a transaction of its own."""
@@ -180,7 +182,7 @@ def _batches(run: _Run, due: Mapping[int, LocalFile]) -> Iterator[list[LocalResu
     for file_id, file in due.items():
         if not run.going():
             break
-        batch.append(_read(file, file_id, hashes=run.plan.hashes, now=run.clock()))
+        batch.append(_read(run, file, file_id))
         run.tally.read += 1
         size += len(batch[-1].result.header)
         waited = time.monotonic() - began
@@ -191,16 +193,16 @@ def _batches(run: _Run, due: Mapping[int, LocalFile]) -> Iterator[list[LocalResu
         yield batch
 
 
-def _read(file: LocalFile, file_id: int, *, hashes: bool, now: datetime) -> LocalResult:
+def _read(run: _Run, file: LocalFile, file_id: int) -> LocalResult:
     """Read a file. Never raises: a file that cannot be read gets the outcome `failed`."""
-    path = Path(file.path)
+    path, now = Path(file.path), run.clock()
     target = Target(file_id=file_id, version_id=file_id, file_name=path.name)
     try:
         beginning = read_beginning(path)
         fetched = Fetched(target=target, prefix=beginning.prefix, file_bytes=beginning.file_bytes)
-        result = result_of(fetched, now)
+        result = result_of(fetched, now, run.lists)
         header = result.decoded.header if result.decoded else None
-        found = _hashes(path, header.length if header else None) if hashes else None
+        found = _hashes(path, header.length if header else None) if run.plan.hashes else None
     except OSError as error:
         reason = error.strerror or str(error)
         failed = Result(target=target, outcome=Outcome.FAILED, reason=reason, fetched_at=now)

@@ -123,22 +123,27 @@ def make_target(file_id: int = 1, **changes: Any) -> Target:
     return Target(file_id=file_id, **given | changes)
 
 
-def make_result(file_id: int = 1, header: bytes | None = None, **changes: Any) -> Result:
+def make_result(
+    file_id: int = 1, header: bytes | None = None, *, version_id: int | None = None, **changes: Any
+) -> Result:
     """How the file of `make_model(file_id)` ended.
 
     Args:
         file_id: Of a file that is stored.
         header: Its first bytes, judged as a crawl does; by default those of `make_header_bytes`.
+        version_id: Its version; None for that of `make_model(file_id)`.
         changes: Attributes of the result; a refusal is `header=b"", outcome=…`.
     """
     prefix = make_header_bytes() if header is None else header
-    given: dict[str, Any] = {"target": make_target(file_id), "fetched_at": NOW, "header": prefix}
+    target = make_target(file_id, version_id=file_id if version_id is None else version_id)
+    given: dict[str, Any] = {"target": target, "fetched_at": NOW, "header": prefix}
     if prefix:
         verdict = verdict_of(prefix, None)
         given |= {
             "outcome": verdict.outcome,
             "reason": verdict.reason,
             "decoded": verdict.decoded,
+            "tensor_list": verdict.decoded and verdict.decoded.header.tensor_list,
         }
     else:
         given |= {"outcome": Outcome.FAILED, "reason": "the server did not answer"}

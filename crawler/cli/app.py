@@ -13,6 +13,7 @@ from crawler.cli.commands.authors import authors
 from crawler.cli.commands.db import db_app
 from crawler.cli.commands.diff import diff
 from crawler.cli.commands.fields import fields
+from crawler.cli.commands.header import header
 from crawler.cli.commands.inspect import inspect
 from crawler.cli.commands.login import login, logout
 from crawler.cli.commands.query import query
@@ -124,7 +125,7 @@ def _options(
 
 
 _COMMANDS: tuple[Callable[..., None], ...] = (
-    *(sync, scan, query, show, diff, recipe, inspect, fields, sql, status),
+    *(sync, scan, query, show, diff, recipe, header, inspect, fields, sql, status),
     *(stats, authors, suggest),
     *(redecode, sandbox, login, logout),
 )

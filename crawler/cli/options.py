@@ -52,7 +52,7 @@ def read_connection(db: str | None) -> "Iterator[Connection]":
 
 
 @contextmanager
-def write_engine(where: str) -> "Iterator[Engine]":
+def write_engine(where: str, voice: Voice) -> "Iterator[Engine]":
     """An engine for the only writer of a database, which is created or upgraded first.
 
     Raises:
@@ -62,7 +62,7 @@ def write_engine(where: str) -> "Iterator[Engine]":
     from crawler.store.connect.database import open_for_writing
     from crawler.store.connect.lock import sync_lock
 
-    engine = open_for_writing(where)
+    engine = open_for_writing(where, voice.notice)
     try:
         with sync_lock(engine):
             yield engine

@@ -10,10 +10,11 @@ import typer
 
 from crawler.cli.options import read_connection
 from crawler.decode.verdict import verdict_of
-from crawler.errors import SiteError, UsageError
+from crawler.errors import HeaderError, SiteError, UsageError
 from crawler.model import Decoded, Outcome
 from crawler.model.outcome import READ
 from crawler.model.site import lacks_scheme
+from crawler.safetensors.reader import needed_bytes
 from crawler.settings import api_key
 from crawler.sources.disk import read_beginning, refused_by_library
 
@@ -149,6 +150,30 @@ def read_decoded(ref: str, db: str | None) -> tuple[str, Decoded]:
         reason = f"{found.outcome}: {found.reason}" if found.reason else str(found.outcome)
         raise UsageError(f"{ref}: the header of this file was not read: {reason}")
     return title, found.decoded
+
+
+def read_header(ref: str, db: str | None) -> bytes:
+    """The header of the file that a REF names, byte for byte, with the 8 bytes of its length.
+
+    Raises:
+        UsageError: The REF matches nothing, a file without a header, or a file that cannot be read.
+        DatabaseError: The database cannot be read, or its copy of the header is damaged.
+    """
+    if is_stored(ref):
+        from crawler.store.read.headers import stored_header
+        from crawler.store.read.loras import find_file
+
+        with read_connection(db) as connection:
+            return stored_header(connection, find_file(connection, ref))
+    try:
+        beginning = read_beginning(Path(ref))
+        needed = needed_bytes(beginning.prefix, file_bytes=beginning.file_bytes)
+    except HeaderError as error:
+        raise UsageError(f"{ref}: {error.detail}") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"{ref}: {reason.lower()}") from error
+    return beginning.prefix[:needed]
 
 
 def _judge_stored(ref: str, db: str | None) -> "tuple[str, Verdict]":

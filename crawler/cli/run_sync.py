@@ -99,7 +99,7 @@ def sync_into(job: Job) -> int:
             raise KeyboardInterrupt
 
     with handling_signals(interrupt), translated(job.where):
-        with write_engine(job.where) as engine, _api(job) as api_url:
+        with write_engine(job.where, job.voice) as engine, _api(job) as api_url:
             for line in _forecast(job, complete=_is_complete(job, engine)):
                 job.voice.notice(line)
             if job.api_url is not None and job.key is None:

@@ -29,7 +29,7 @@ from crawler.decode.dialects import (
 from crawler.decode.dialects.kohya import keys as kohya_keys
 from crawler.decode.dialects.kohya import network as kohya_network
 from crawler.decode.problems import TOO_LONG
-from crawler.decode.tensors.facts import read_weights
+from crawler.decode.tensors.facts import ListFacts, list_facts
 from crawler.model import Decoded, Header, Outcome, Problem, Recipe
 from crawler.model.recipe import TRAINING
 
@@ -85,10 +85,16 @@ DIALECTS: tuple[Dialect, ...] = (
 )
 
 
-def decode(header: Header) -> Decoded:
-    """Everything that a header contains, typed. Never raises."""
+def decode(header: Header, facts: ListFacts | None = None) -> Decoded:
+    """Everything that a header contains, typed. Never raises.
+
+    Args:
+        header: Its tensors may be left out if their facts are given.
+        facts: What its tensors show; None to work it out.
+    """
     metadata = header.metadata or {}
-    weights, weight_problems = read_weights(header)
+    facts = facts or list_facts(header.tensors, header.body_bytes)
+    weights = facts.weights
     result = modelspec.fill(_read(metadata), metadata)
     algo = kohya_network.on_base(result.values, weights.architecture)
     result = replace(result, values={**result.values, "network_algo": algo})
@@ -100,7 +106,7 @@ def decode(header: Header) -> Decoded:
         *result.problems,
         *other_problems,
         *effort_problems,
-        *weight_problems,
+        *facts.problems,
         *disagreements(recipe, weights),
     )
     return Decoded(

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from crawler.decode.recipe import decode
+from crawler.decode.tensors.facts import KnownLists, ListFacts
 from crawler.errors import HeaderError
-from crawler.model import Decoded, Fetched, Outcome, Result
+from crawler.model import Decoded, Fetched, Header, Outcome, Result
 from crawler.model.header import LENGTH_BYTES
-from crawler.safetensors.reader import needed_bytes, parse_header
+from crawler.safetensors.reader import check_end, needed_bytes, parse_header, read_metadata
 
 #: Bytes kept of a file in another format: enough to see later what it was.
 KEPT_OTHER_FORMAT_BYTES = 512
@@ -22,33 +23,64 @@ class Verdict:
 
     Attributes:
         reason: Why the outcome is not `decoded`, in words; else empty.
-        decoded: None unless the header is sound.
+        decoded: None unless the header is sound. The header in it lacks its tensors if their list was
+            known.
     """
 
     outcome: Outcome
     reason: str
-    decoded: Decoded | None
+    decoded: Decoded | None = None
 
 
-def verdict_of(prefix: bytes, file_bytes: int | None) -> Verdict:
+def verdict_of(prefix: bytes, file_bytes: int | None, lists: KnownLists | None = None) -> Verdict:
     """Decode a file by its first bytes. Never raises, whatever the bytes are.
 
     Args:
         prefix: The file's beginning, at least its whole header if it has one.
         file_bytes: The file's length, None when unknown: then the length of the body is not checked.
+        lists: The tensor lists that were read before; the header's own is added.
     """
+    lists = lists or KnownLists()
     try:
-        header = parse_header(prefix, file_bytes=file_bytes)
+        header = parse_header(prefix, file_bytes=file_bytes, known=lists.body_bytes)
     except HeaderError as error:
-        outcome = Outcome.NOT_SAFETENSORS if error.other_format else Outcome.BAD_HEADER
-        return Verdict(outcome, error.detail, None)
-    decoded = decode(header)
+        return _refused(error)
+    return _decoded(header, lists.facts(header))
+
+
+def verdict_again(own: bytes, start: int, facts: ListFacts, file_bytes: int | None) -> Verdict:
+    """The verdict on a stored header, which was sound, whose tensor list is stored apart.
+
+    Args:
+        own: The header without its list.
+        start: Where the list belongs.
+        facts: What the list shows.
+        file_bytes: As in `verdict_of`.
+
+    Raises:
+        ValueError: The metadata is damaged.
+    """
+    length = int.from_bytes(own[:LENGTH_BYTES], "little")
+    try:
+        check_end(length, facts.body_bytes, file_bytes)
+    except HeaderError as error:
+        return _refused(error)
+    return _decoded(Header(length, {}, read_metadata(own, start), facts.body_bytes), facts)
+
+
+def _refused(error: HeaderError) -> Verdict:
+    outcome = Outcome.NOT_SAFETENSORS if error.other_format else Outcome.BAD_HEADER
+    return Verdict(outcome, error.detail)
+
+
+def _decoded(header: Header, facts: ListFacts) -> Verdict:
+    decoded = decode(header, facts)
     trained = decoded.outcome is Outcome.DECODED
     reason = "" if trained else "the header contains no training metadata"
     return Verdict(decoded.outcome, reason, decoded)
 
 
-def result_of(fetched: Fetched, now: datetime) -> Result:
+def result_of(fetched: Fetched, now: datetime, lists: KnownLists | None = None) -> Result:
     """The result to store for a file that was fetched or refused. Never raises."""
     if fetched.refusal is not None:
         return Result(
@@ -61,7 +93,7 @@ def result_of(fetched: Fetched, now: datetime) -> Result:
             early_access_until=fetched.early_access_until,
             file_bytes=fetched.file_bytes,
         )
-    verdict = verdict_of(fetched.prefix, fetched.file_bytes)
+    verdict = verdict_of(fetched.prefix, fetched.file_bytes, lists)
     doubtful = verdict.decoded is None and not _is_listed_file(fetched)
     sender = f" (sent by {fetched.host})" if doubtful and fetched.host else ""
     return Result(
@@ -72,6 +104,7 @@ def result_of(fetched: Fetched, now: datetime) -> Result:
         transient=doubtful,
         fetched_at=now,
         header=fetched.prefix[: _kept_bytes(fetched, verdict.outcome)],
+        tensor_list=verdict.decoded.header.tensor_list if verdict.decoded else None,
         file_bytes=fetched.file_bytes,
         decoded=verdict.decoded,
     )

@@ -10,7 +10,7 @@ from crawler.model.files import (
     Result,
     Target,
 )
-from crawler.model.header import Form, Header, Tensor, TensorTable
+from crawler.model.header import Header, Tensor, TensorList
 from crawler.model.outcome import Outcome
 from crawler.model.recipe import Dataset, Decoded, Directory, Problem, Recipe, Trainer, Weights
 
@@ -22,7 +22,6 @@ __all__ = [
     "Fetched",
     "File",
     "FileHashes",
-    "Form",
     "Header",
     "HeaderBytes",
     "ListQuery",
@@ -37,7 +36,7 @@ __all__ = [
     "Result",
     "Target",
     "Tensor",
-    "TensorTable",
+    "TensorList",
     "Trainer",
     "Version",
     "Weights",

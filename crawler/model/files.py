@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from crawler.model.header import TensorList
 from crawler.model.outcome import Outcome
 from crawler.model.recipe import Decoded
 
@@ -85,6 +86,7 @@ class Result:
         next_try_at: With `pending`: not to be tried before this time; None means at once.
         header: The 8 bytes of the length and the JSON, or as much of them as there is; empty when
             nothing was read.
+        tensor_list: Where `header` has its tensor list; None if it is not sound or not written as usual.
         file_bytes: The file's length, None when unknown.
         decoded: None unless the header is sound.
     """
@@ -99,6 +101,7 @@ class Result:
     fetched_at: datetime
     early_access_until: datetime | None = None
     header: bytes = b""
+    tensor_list: TensorList | None = None
     file_bytes: int | None = None
     decoded: Decoded | None = None
 

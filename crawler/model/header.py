@@ -1,10 +1,7 @@
 """The header of a safetensors file: its tensors and its metadata."""
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import pairwise
-from typing import Any
 
 import msgspec
 
@@ -26,62 +23,21 @@ class Tensor(msgspec.Struct, frozen=True, gc=False):
     data_offsets: tuple[int, int]
 
 
-class Form(msgspec.Struct, frozen=True, gc=False):
-    """Dtype and shape, which most tensors of a LoRA share with many others."""
+@dataclass(frozen=True, slots=True)
+class TensorList:
+    """Where a header has its tensor list: the entries of all tensors, as written.
 
-    dtype: str
-    shape: tuple[int, ...]
-
-
-class TensorTable(Mapping[str, Tensor]):
-    """The tensors of a header in columns: thousands of names, few forms.
-
-    It is also a mapping from name to Tensor. The tensors are created on first use, because most readers
-    need only the columns.
+    LoRAs of one base model, rank and trainer have the same list, byte for byte.
 
     Attributes:
-        stems: The beginnings of the names.
-        ends: The ends of the names. Every stem has each end, in this order. If the names do not follow
-            this pattern, the stems are the names, and the only end is empty.
-        form_of: A key of `forms` for every name, stem by stem.
-        forms: The distinct forms.
-        bounds: The first byte of every tensor, from the end of the header, and the end of the last.
+        start: The first byte of the list, counted from the beginning of the file.
+        size: The length in bytes.
+        digest: SHA-256 of the bytes.
     """
 
-    def __init__(
-        self,
-        stems: Sequence[str],
-        ends: Sequence[str],
-        form_of: Sequence[Hashable],
-        forms: Mapping[Any, Form],
-        bounds: Sequence[int],
-    ) -> None:
-        self.stems = stems
-        self.ends = ends
-        self.form_of = form_of
-        self.forms = forms
-        self.bounds = bounds
-
-    @cached_property
-    def _by_name(self) -> dict[str, Tensor]:
-        names = (stem + end for stem in self.stems for end in self.ends)
-        forms = (self.forms[key] for key in self.form_of)
-        return {
-            name: Tensor(form.dtype, form.shape, offsets)
-            for name, form, offsets in zip(names, forms, pairwise(self.bounds), strict=True)
-        }
-
-    def __getitem__(self, name: str) -> Tensor:
-        return self._by_name[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._by_name)
-
-    def __len__(self) -> int:
-        return len(self.form_of)
-
-    def __repr__(self) -> str:
-        return f"<TensorTable of {len(self)} tensors in {len(self.forms)} forms>"
+    start: int
+    size: int
+    digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +46,14 @@ class Header:
 
     Attributes:
         length: Bytes of JSON, without the 8 bytes of the length itself.
+        tensors: By name; empty if the reader was told that the list is known.
         metadata: The raw strings; None when the header has no `__metadata__`, or null.
+        body_bytes: Bytes that the tensors fill.
+        tensor_list: None if the header is not written as usual.
     """
 
     length: int
     tensors: Mapping[str, Tensor]
     metadata: Mapping[str, str] | None
+    body_bytes: int = 0
+    tensor_list: TensorList | None = None

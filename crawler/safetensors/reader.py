@@ -5,12 +5,11 @@
     the rest   the tensors' bytes, without gaps
 
 The safetensors library 0.8 is the law. What it accepts as a whole file is read identically from the
-header alone; what it refuses raises HeaderError. Three readers are tried, fastest first. Each
-passes a header that it cannot verify to the next:
+header alone; what it refuses raises HeaderError. There are two readers:
 
-1. `usual_reader`: a header as the library writes it, read in columns.
-2. `_read_plain`: JSON read by msgspec, if the library would read it identically.
-3. `exact_reader`: everything else, token by token.
+1. `read_list` and `read_metadata`: the halves of a header as `split` cuts it, read by msgspec, if the
+   library would read them identically.
+2. `exact_reader`: everything else, token by token.
 
 Codes of HeaderError: header_too_small, header_too_large, invalid_length, invalid_utf8, invalid_json,
 duplicate_key, invalid_metadata, invalid_tensor, invalid_offset, invalid_size, misaligned, overflow,
@@ -18,6 +17,7 @@ incomplete, too_unusual (our own: the header is long and not plain, and was not 
 """
 
 import re
+from collections.abc import Callable
 
 import msgspec
 
@@ -28,7 +28,7 @@ from crawler.model.int64 import MAX_INT64
 from crawler.safetensors.exact_reader import read_exactly
 from crawler.safetensors.layout import body_bytes
 from crawler.safetensors.sniff import name_other_format, quoted
-from crawler.safetensors.usual_reader import read_usual
+from crawler.safetensors.split import find_list, metadata_json
 
 #: Longest header that the format allows, in bytes, without the 8 bytes of its length.
 MAX_HEADER_BYTES = 100_000_000
@@ -50,19 +50,12 @@ _QUOTES_PER_TENSOR = 10
 _LENGTH_CODES = frozenset({"header_too_small", "header_too_large", "invalid_length"})
 _OBJECT = re.compile(rb"[ \t\n\r]*\{")
 _NO_OBJECT = re.compile(rb"[ \t\n\r]*[^ \t\n\r{]")
-_BLANKS = b" \t\n\r"
-_METADATA_MEMBER = re.compile(rb'"__metadata__"[ \t\n\r]*:[ \t\n\r]*')
-_COMMA = re.compile(rb"[ \t\n\r]*,")
+_METADATA_KEY = "__metadata__"
 
+#: The digest of a tensor list -> the bytes that its tensors fill; None when it is not known.
+Known = Callable[[bytes], int | None]
 
-class _Outline(msgspec.Struct, gc=False):
-    """A header, decoded only for its metadata."""
-
-    metadata: msgspec.Raw = msgspec.field(name="__metadata__")
-
-
-_OUTLINE = msgspec.json.Decoder(_Outline)
-_METADATA = msgspec.json.Decoder(dict[str, str] | None)
+_METADATA = msgspec.json.Decoder(dict[str, str])
 _TENSORS = msgspec.json.Decoder(dict[str, Tensor])
 
 
@@ -84,7 +77,11 @@ def needed_bytes(start: bytes, *, file_bytes: int | None = None) -> int:
 
 
 def parse_header(
-    data: bytes, *, file_bytes: int | None = None, max_unusual: int = MAX_UNUSUAL_BYTES
+    data: bytes,
+    *,
+    file_bytes: int | None = None,
+    known: Known | None = None,
+    max_unusual: int = MAX_UNUSUAL_BYTES,
 ) -> Header:
     """The header at the beginning of a file.
 
@@ -92,6 +89,7 @@ def parse_header(
         data: The file's beginning; bytes after the header are ignored.
         file_bytes: The file's length, which the tensors must fill exactly. None when unknown: then
             the end of the last tensor is not checked.
+        known: Looks up tensor lists that were read before. Such a list is not read again.
         max_unusual: Longest header that is read token by token, in bytes.
 
     Raises:
@@ -100,40 +98,43 @@ def parse_header(
             when the bytes show another format.
     """
     try:
-        return _parse(data, file_bytes, max_unusual)
+        length = _length(data, file_bytes)
+        header = _read_plain(data, length, known) or _read_unusual(data, length, max_unusual)
+        check_end(length, header.body_bytes, file_bytes)
     except HeaderError as error:
         raise _named(error, data) from None
+    return header
 
 
-def _parse(data: bytes, file_bytes: int | None, max_unusual: int) -> Header:
-    length = _length(data, file_bytes)
-    if len(data) < LENGTH_BYTES + length:
-        raise HeaderError(
-            "invalid_length",
-            f"the header claims {length:,} bytes, more than the {len(data):,} bytes read",
-        )
-    raw = data[LENGTH_BYTES : LENGTH_BYTES + length]
-    usual = read_usual(raw)
-    tensors, metadata = usual or _read_plain(raw) or _read_unusual(raw, max_unusual)
-    weights_bytes = usual[0].bounds[-1] if usual else body_bytes(tensors)
-    end = LENGTH_BYTES + length + weights_bytes
+def check_end(length: int, body_bytes: int, file_bytes: int | None) -> None:
+    """Check that the last tensor ends with the file.
+
+    Args:
+        length: Bytes of JSON.
+        body_bytes: Bytes that the tensors fill.
+        file_bytes: The file's length, None when unknown.
+
+    Raises:
+        HeaderError: incomplete, or overflow.
+    """
+    end = LENGTH_BYTES + length + body_bytes
     if file_bytes is not None and end != file_bytes:
         raise HeaderError(
             "incomplete", f"the last tensor ends at byte {end:,}, the file at {file_bytes:,}"
         )
     if end > MAX_FILE_BYTES:
         raise HeaderError("overflow", f"the last tensor ends at byte {end:,}, beyond any file")
-    return Header(length, tensors, metadata)
 
 
-def _read_unusual(raw: bytes, max_unusual: int) -> tuple[dict[str, Tensor], dict[str, str] | None]:
-    if len(raw) > max_unusual:
+def _read_unusual(data: bytes, length: int, max_unusual: int) -> Header:
+    if length > max_unusual:
         raise HeaderError(
             "too_unusual",
-            f"a header of {len(raw):,} bytes that is not written as usual; such headers are read up"
+            f"a header of {length:,} bytes that is not written as usual; such headers are read up"
             f" to {max_unusual:,} bytes",
         )
-    return read_exactly(raw)
+    tensors, metadata = read_exactly(data[LENGTH_BYTES : LENGTH_BYTES + length])
+    return Header(length, tensors, metadata, body_bytes(tensors))
 
 
 def _length(start: bytes, file_bytes: int | None) -> int:
@@ -171,47 +172,63 @@ def _named(error: HeaderError, start: bytes) -> HeaderError:
     return HeaderError(error.code, detail, other_format=other_format)
 
 
-def _read_plain(raw: bytes) -> tuple[dict[str, Tensor], dict[str, str] | None] | None:
-    """Tensors and metadata of a plain header; None when it is not plain, or not valid.
-
-    A header is plain when it consists, without the metadata, of tensors with exactly their three
-    fields and without escapes. Counting proves it. A tensor that msgspec accepts has at least five
-    strings, and a string has at least two quotation marks. With ten of them per tensor in the result
-    there was no other field, no duplicate field or name, and nothing nested. Only integers can still
-    differ: msgspec accepts negative ones and -0, which the count of hyphens shows, and any size,
-    which `body_bytes` checks.
-    """
+def _read_plain(data: bytes, length: int, known: Known | None) -> Header | None:
+    """The header; None when it is not written as usual, not plain, or not valid."""
+    if len(data) < LENGTH_BYTES + length:
+        raise HeaderError(
+            "invalid_length",
+            f"the header claims {length:,} bytes, more than the {len(data):,} bytes read",
+        )
+    found = find_list(data, length)
+    if found is None:
+        return None
+    size = known(found.digest) if known else None
+    written = memoryview(data)[found.start : found.start + found.size]
+    tensors = read_list(written) if size is None else {}
+    if tensors is None:
+        return None
     try:
-        metadata, rest = _split(raw)
-        if rest.count(b",") > _COMMAS_PER_QUOTE * rest.count(b'"'):
-            return None
-        tensors = _TENSORS.decode(rest)
-    except (msgspec.DecodeError, ValueError, RecursionError):
+        metadata = read_metadata(data, found.start)
+    except ValueError:
+        return None
+    return Header(length, tensors, metadata, size or body_bytes(tensors), found)
+
+
+def read_metadata(data: bytes, start: int) -> dict[str, str] | None:
+    """The metadata in front of a tensor list; None when there is none.
+
+    Args:
+        data: The file's beginning, with or without the list.
+        start: Where the list is.
+
+    Raises:
+        ValueError: It is no JSON object of texts.
+    """
+    written = metadata_json(data, start)
+    return None if written is None else _METADATA.decode(written)
+
+
+def read_list(written: bytes | memoryview) -> dict[str, Tensor] | None:
+    """The tensors of a list; None when the list is not plain, or not valid.
+
+    A list is plain when all of its entries have exactly their three fields and no escapes. Counting
+    proves it. An entry that msgspec accepts has at least five strings, and a string has at least two
+    quotation marks. With ten of them per tensor in the result there was no other field, no duplicate
+    field or name, and nothing nested. Only integers can still differ: msgspec accepts negative ones
+    and -0, which the count of hyphens shows, and any size, which `body_bytes` checks.
+    """
+    text = b"".join((b"{", written, b"}"))
+    quotes = text.count(b'"')
+    if text.count(b",") > _COMMAS_PER_QUOTE * quotes or b"\\" in text:
+        return None
+    try:
+        tensors = _TENSORS.decode(text)
+    except (ValueError, RecursionError):  # those of msgspec are ValueErrors
         return None
     if (
-        b"\\" not in rest
-        and rest.count(b'"') == _QUOTES_PER_TENSOR * len(tensors)
-        and rest.count(b"-") == "".join(tensors).count("-")
+        quotes == _QUOTES_PER_TENSOR * len(tensors)
+        and text.count(b"-") == "".join(tensors).count("-")
+        and _METADATA_KEY not in tensors
     ):
-        return tensors, metadata
+        return tensors
     return None
-
-
-def _split(raw: bytes) -> tuple[dict[str, str] | None, bytes]:
-    """The metadata, and the header without it. Raises the errors of msgspec, or ValueError.
-
-    If the key that is cut out is one of two, or is inside a tensor, the real one stays in the
-    header, where its texts are not a tensor: the header is then not plain.
-    """
-    key = _METADATA_MEMBER.search(raw)
-    if key is None:
-        return None, raw
-    # This proves that the whole header is JSON, and finds the value of the last such key.
-    value = bytes(_OUTLINE.decode(raw).metadata)
-    if not raw.startswith(value, key.end()):
-        raise ValueError("another key was found")
-    metadata = _METADATA.decode(value)
-    end = key.end() + len(value)
-    if comma := _COMMA.match(raw, end):
-        return metadata, raw[: key.start()] + raw[comma.end() :]
-    return metadata, raw[: key.start()].rstrip(_BLANKS).removesuffix(b",") + raw[end:]

@@ -14,9 +14,10 @@ import anyio
 from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from crawler.decode.tensors.facts import KnownLists
 from crawler.decode.verdict import result_of
 from crawler.errors import SiteError
-from crawler.model import Fetched, Header, Outcome, Result, Target
+from crawler.model import Fetched, Outcome, Result, Target
 from crawler.store.connect.database import Connection
 from crawler.store.write.pending import (
     begin_attempt,
@@ -91,6 +92,7 @@ class Pipeline:
         duplicates: Files that wait for another one with the same bytes.
         renewals: Second downloads that files in flight may use.
         large: Held while a large header is decoded.
+        lists: The tensor lists that were read in this run.
     """
 
     state: RunState
@@ -100,6 +102,7 @@ class Pipeline:
     duplicates: DuplicatesInFlight = field(default_factory=DuplicatesInFlight)
     renewals: int = 0
     large: anyio.Lock = field(default_factory=anyio.Lock)
+    lists: KnownLists = field(default_factory=KnownLists)
 
     async def feed(
         self, targets: MemoryObjectSendStream[Target], results: MemoryObjectSendStream[Ended]
@@ -218,10 +221,12 @@ class Pipeline:
         """Decode a header and hand it to the recorder; large ones one at a time."""
         now = self.state.clock()
         if len(fetched.prefix) <= LARGE_HEADER_BYTES:
-            await results.send((_result_of(fetched, now), error))
+            await results.send((_result_of(fetched, now, self.lists), error))
             return
         async with self.large:
-            await results.send((await to_thread.run_sync(_result_of, fetched, now), error))
+            # The known lists belong to this thread.
+            own = KnownLists()
+            await results.send((await to_thread.run_sync(_result_of, fetched, now, own), error))
 
     def _release(self, target: Target) -> None:
         self.in_flight.discard(target.file_id)
@@ -269,10 +274,10 @@ class Pipeline:
         self.state.tally.add_results(stored, settled.values())
 
 
-def _result_of(fetched: Fetched, now: datetime) -> Result:
+def _result_of(fetched: Fetched, now: datetime, lists: KnownLists) -> Result:
     """The result of a file, without the tensors and the raw metadata, which would fill the memory."""
-    result = result_of(fetched, now)
+    result = result_of(fetched, now, lists)
     if result.decoded is None:
         return result
-    bare = Header(result.decoded.header.length, {}, None)
+    bare = replace(result.decoded.header, tensors={}, metadata=None)
     return replace(result, decoded=replace(result.decoded, header=bare))

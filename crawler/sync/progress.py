@@ -228,7 +228,7 @@ class ScanTally(Tally):
 
 @dataclass(slots=True)
 class RedecodeTally(Tally):
-    """A redecode. Its troubles are damaged headers, which stay as they are.
+    """A redecode. Its troubles are damaged headers.
 
     Attributes:
         total: Headers to decode in this run.

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from crawler.errors import HeaderError
 from crawler.safetensors.exact_reader import read_exactly
-from crawler.safetensors.reader import _read_plain, parse_header
+from crawler.safetensors.reader import parse_header
 from tests.safetensors import hostile, soup
 from tests.safetensors.library import assert_same_verdict, library_reads, we_read, with_length
 
@@ -93,22 +93,6 @@ def test_the_files_length(place: Path, off: int) -> None:
 @given(st.binary(max_size=40), st.integers(0, 60))
 def test_any_bytes(place: Path, data: bytes, more: int) -> None:
     assert we_read(data, len(data) + more) == library_reads(place, data, len(data) + more)
-
-
-PLAIN = {
-    "compact": '{"__metadata__":{"a":"\\"猫\\""},"x-y":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}',
-    "spaced": '{"__metadata__": {"a": "b"}, "x": {"dtype": "U8", "shape": [], "data_offsets": [0, 1]}}',
-    "metadata last": '{"x":{"dtype":"U8","shape":[],"data_offsets":[0,1]} , "__metadata__":{"a":"b"} }',
-    "metadata alone": ' { "__metadata__" : { "a" : "b" } } ',
-    "no metadata": '{"x":{"shape":[],"dtype":"U8","data_offsets":[0,1]}}   ',
-}
-
-
-@pytest.mark.parametrize("header", PLAIN.values(), ids=PLAIN)
-def test_headers_as_they_are_usually_written_are_read_the_fast_way(header: str) -> None:
-    read = _read_plain(header.encode())
-    assert read is not None
-    assert read == read_exactly(header.encode())
 
 
 @given(soup.headers())

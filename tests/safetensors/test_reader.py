@@ -1,5 +1,6 @@
 """Promises beyond the library's verdict: headers that are cut, extended, large or another format."""
 
+import hashlib
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.errors import HeaderError
-from crawler.model import Header, Tensor
+from crawler.model import Header, Tensor, TensorList
 from crawler.safetensors.reader import MAX_HEADER_BYTES, needed_bytes, parse_header
 from tests.safetensors.library import with_length
 
@@ -22,6 +23,8 @@ HEADER = Header(
     len(TEXT),
     {"a": Tensor("F16", (2, 3), (0, 12)), "b": Tensor("F32", (), (12, 16))},
     {"format": "pt"},
+    16,
+    TensorList(8 + 32, 109, hashlib.sha256(TEXT[32:-3]).digest()),
 )
 
 

@@ -42,8 +42,9 @@ def upgrade(
     """Create the database, or upgrade it to this version."""
     from crawler.store.connect.database import open_for_writing
 
-    open_for_writing(place(db)).dispose()
-    voice_of(ctx, quiet=quiet, verbose=verbose).notice("the database is up to date")
+    voice = voice_of(ctx, quiet=quiet, verbose=verbose)
+    open_for_writing(place(db), voice.notice).dispose()
+    voice.notice("the database is up to date")
 
 
 @db_app.command()

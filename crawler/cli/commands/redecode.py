@@ -53,7 +53,7 @@ def redecode(
     workers = processes or os.cpu_count() or 1
     with read_engine(db):
         pass  # a database that is missing, old or foreign is not created or upgraded here
-    with write_engine(place(db)) as engine:
+    with write_engine(place(db), voice) as engine:
         tally = RedecodeTally()
         with at_work(voice, tally, picture) as going:
             run(engine, tally=tally, going=going, everything=everything, processes=workers)
@@ -81,6 +81,9 @@ def _lines(tally: "RedecodeTally") -> Iterator[str]:
     if not tally.changed:
         yield "no outcome changed"
     if tally.troubles:
-        yield f"{count(tally.troubles, 'stored header')} damaged and left unchanged"
+        yield (
+            f"{count(tally.troubles, 'stored header')} damaged:"
+            " `sync --retry-failed` reads these files again, `scan` local ones"
+        )
     if tally.left:
         yield f"{number(tally.left)} left: run the same command again to continue"

@@ -64,7 +64,7 @@ def scan(
             print_error(f"error: {visible(path)}: no such file or folder")
         raise typer.Exit(_UNSOUND)
     plan = ScanPlan(roots=tuple(paths), force=force, hashes=hashes)
-    with write_engine(place(db)) as engine:
+    with write_engine(place(db), voice) as engine:
         tally = ScanTally()
         with at_work(voice, tally, lambda: _picture(tally)) as going:
             run(engine, plan, tally=tally, going=going)

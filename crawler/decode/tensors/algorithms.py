@@ -11,7 +11,7 @@ Shapes follow the trainers. A weight is [out, in, kernel…]; `lora_down` is [ra
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -23,12 +23,13 @@ from crawler.decode.tensors.layer_names import (
     locate,
     split_name,
 )
-from crawler.model import Form, Tensor, TensorTable
-
-#: The tensors of a layer: the role of each, and the key of its form in the table.
-Parts = tuple[tuple[str, Hashable], ...]
+from crawler.model import Tensor
 
 Shape = tuple[int, ...]
+
+#: The tensors of a layer: the role and the shape of each.
+Parts = tuple[tuple[str, Shape], ...]
+
 Roles = Mapping[str, Shape]
 
 #: Algorithm, rank, inputs and outputs of a layer.
@@ -82,58 +83,26 @@ class Layers(msgspec.Struct, frozen=True, gc=False):
     encoders: Mapping[int, tuple[str, ...]]
 
 
-def table_of(tensors: Mapping[str, Tensor]) -> TensorTable:
-    """Tensors as a table, without their offsets in the file."""
-    if isinstance(tensors, TensorTable):
-        return tensors
-    forms = [Form(tensor.dtype, tensor.shape) for tensor in tensors.values()]
-    return TensorTable(list(tensors), ("",), forms, {form: form for form in forms}, ())
-
-
-def gather(table: TensorTable) -> Mapping[Parts, list[str]]:
-    """Layer names as in the file, by the roles and forms of their tensors. Unknown roles are left out."""
-    roles = _roles_of_ends(table.ends)
-    return _one_by_one(table) if roles is None else _in_step(table, roles)
-
-
-def _roles_of_ends(ends: Sequence[str]) -> list[str] | None:
-    """The role of each end, if the stems are layers and no two ends have the same role; else None."""
-    split = [split_name(f"layer{end}") for end in ends]
-    roles = [role for layer, role in split if layer == "layer" and role and role not in ORDINARY]
-    return roles if len(set(roles)) == len(ends) else None
-
-
-def _in_step(table: TensorTable, roles: Sequence[str]) -> dict[Parts, list[str]]:
-    """The layers of a table whose stems are layers."""
-    step = len(table.ends)
-    found: defaultdict[tuple[Hashable, ...], list[str]] = defaultdict(list)
-    keys = zip(*(table.form_of[place::step] for place in range(step)), strict=True)
-    for layer, key in zip(table.stems, keys, strict=True):
-        found[key].append(layer)
-    return {tuple(zip(roles, key, strict=True)): layers for key, layers in found.items()}
-
-
-def _one_by_one(table: TensorTable) -> dict[Parts, list[str]]:
-    """The layers of names in any order."""
-    names = (stem + end for stem in table.stems for end in table.ends)
-    layers: defaultdict[str, dict[str, Hashable]] = defaultdict(dict)
-    for name, form in zip(names, table.form_of, strict=True):
-        layer, role = split_name(name)
-        if role:
-            layers[layer][role] = form
-    found: defaultdict[Parts, list[str]] = defaultdict(list)
-    for layer, roles in layers.items():
-        found[tuple(roles.items())].append(layer)
-    return found
-
-
-def layers_of(table: TensorTable) -> tuple[Layers, ...]:
+def layers_of(tensors: Mapping[str, Tensor]) -> tuple[Layers, ...]:
     """Every layer with an adapter; layers of the same shapes are grouped."""
     return tuple(
-        _layers({role: table.forms[key].shape for role, key in parts}, names)
-        for parts, names in gather(table).items()
+        _layers(dict(parts), names)
+        for parts, names in gather(tensors).items()
         if not ORDINARY.issuperset([role for role, _ in parts])
     )
+
+
+def gather(tensors: Mapping[str, Tensor]) -> Mapping[Parts, list[str]]:
+    """Layer names as in the file, by the roles and shapes of their tensors; unknown roles left out."""
+    layers: defaultdict[str, list[tuple[str, Shape]]] = defaultdict(list)
+    for name, tensor in tensors.items():
+        layer, role = split_name(name)
+        if role:
+            layers[layer].append((role, tensor.shape))
+    found: defaultdict[Parts, list[str]] = defaultdict(list)
+    for layer, parts in layers.items():
+        found[tuple(parts)].append(layer)
+    return found
 
 
 def _layers(named: Roles, names: Sequence[str]) -> Layers:

@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +19,7 @@ import crawler
 from crawler.errors import DatabaseError
 from crawler.store.connect.db_errors import translated
 from crawler.store.connect.engines import postgres, sqlite_reader, sqlite_writer
+from crawler.store.connect.sqlite_copies import keep_copy, shrink
 from crawler.store.connect.url import HIDDEN, redacted, resolve
 
 #: For modules that may not import SQLAlchemy.
@@ -27,7 +28,10 @@ Engine = sa.Engine
 
 #: The newest revision in migrations/. Revisions are numbered with four digits, without branches.
 #: It is repeated here so that readers need not import Alembic.
-REVISION = "0005"
+REVISION = "0007"
+
+#: The revision with a table of tensor lists.
+WITH_LISTS = "0006"
 
 #: Alembic's table. A database with this table and `loras` is ours.
 _VERSION_TABLE = "alembic_version"
@@ -130,6 +134,9 @@ def advice(url: sa.URL, found: Found) -> str:
 
 Where = str | os.PathLike[str] | sa.URL
 
+#: Takes a sentence for the user.
+Tell = Callable[[str], None]
+
 #: The key of PostgreSQL's advisory lock that is held while tables change.
 _UPGRADE_LOCK = 7_236_180_211
 
@@ -158,8 +165,12 @@ def open_for_reading(where: Where) -> Engine:
     return _reader(url)
 
 
-def open_for_writing(where: Where) -> Engine:
+def open_for_writing(where: Where, tell: Tell = lambda _: None) -> Engine:
     """An engine on a database, which is created or upgraded as needed. The caller disposes of it.
+
+    Args:
+        where: A path or a URL.
+        tell: As in `upgrade`.
 
     Raises:
         UsageError: `where` is not the name of a database.
@@ -182,7 +193,7 @@ def open_for_writing(where: Where) -> Engine:
         engine = open_as_found(url)
         on_error.callback(engine.dispose)
         if found.state is not State.CURRENT:
-            upgrade(engine)
+            upgrade(engine, tell)
         with translated(url), engine.begin():
             pass  # fails now if the file cannot be written
         on_error.pop_all()
@@ -196,12 +207,35 @@ def open_as_found(where: Where) -> Engine:
     return sqlite_writer(url) if is_file else postgres(url, read_only=False)
 
 
-def upgrade(engine: Engine) -> None:
-    """Upgrade an empty or older database to the newest revision, completely or not at all.
+def upgrade(engine: Engine, tell: Tell = lambda _: None) -> None:
+    """Upgrade an empty or older database to the newest revision.
+
+    Tables change completely or not at all. Between the revisions 0006 and 0007 the stored headers are
+    cut, which takes a minute for some 50,000 of them; an interrupted upgrade goes on from there. An
+    SQLite file is copied before and gives the freed space back afterwards.
+
+    Args:
+        engine: Open for writing.
+        tell: Takes sentences on what is done, if it takes long.
 
     Raises:
-        DatabaseError, StoppedError: As in `translated`.
+        DatabaseError, StoppedError: As in `translated`; or there is no room for the copy.
     """
+    found = look(engine)
+    if found.state is State.OLD and found.detail <= WITH_LISTS:
+        from crawler.store.write.cut_headers import cut_headers  # noqa: PLC0415
+
+        is_file = engine.dialect.name == "sqlite"
+        if is_file and found.detail < WITH_LISTS:
+            tell(keep_copy(Path(str(engine.url.database)), found.detail))
+        _revise(engine, WITH_LISTS)
+        cut_headers(engine, tell)
+        if is_file:
+            shrink(engine)
+    _revise(engine, "head")
+
+
+def _revise(engine: Engine, revision: str) -> None:
     from alembic import command  # noqa: PLC0415 - readers do not need it
     from alembic.config import Config  # noqa: PLC0415
 
@@ -209,7 +243,7 @@ def upgrade(engine: Engine) -> None:
     config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
     with changing_tables(engine) as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
 
 
 def migrations_folder() -> Path:

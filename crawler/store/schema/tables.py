@@ -111,13 +111,31 @@ headers = sa.Table(
     _file_key(),
     # Length of the JSON in bytes, from the length prefix; NULL if the file has fewer than 8 bytes.
     sa.Column("length", integer_type()),
-    # The length prefix and the JSON, as read, compressed with zstd.
+    # The length prefix and the JSON, as read, without the tensor list, compressed with zstd.
     sa.Column("data", sa.LargeBinary(), nullable=False),
     # Length of the whole file, from the server. The tensors of a sound header fill it exactly.
     sa.Column("file_bytes", integer_type()),
     sa.Column("decoder_version", integer_type(), nullable=False),
+    # The tensor list, and where in `data` it belongs, in bytes. NULL if `data` is the whole header,
+    # which then is not sound or not written as usual.
+    sa.Column("list_digest", sa.LargeBinary()),
+    sa.Column("list_start", integer_type()),
     # Finds old headers. Without it SQLite would read `data`, which comes before this column.
     sa.Index(None, "decoder_version"),
+    # Headers in the order of their lists, so that each list is decoded once.
+    sa.Index(None, "list_digest", "file_id"),
+)
+
+# The tensors of a header, as written: from the first name to the end of the last entry. LoRAs of one base
+# model, rank and trainer share a list.
+tensor_lists = sa.Table(
+    "tensor_lists",
+    metadata,
+    # SHA-256 of the bytes.
+    sa.Column("digest", sa.LargeBinary(), primary_key=True),
+    sa.Column("length", integer_type(), nullable=False),
+    # Compressed with zstd.
+    sa.Column("data", sa.LargeBinary(), nullable=False),
 )
 
 # Earlier headers of files that were replaced, numbered from 1.
@@ -126,7 +144,7 @@ old_headers = sa.Table(
     metadata,
     _file_key(),
     _key("number"),
-    # As in `headers`.
+    # As in `headers`; `data` is the whole header.
     sa.Column("length", integer_type()),
     sa.Column("data", sa.LargeBinary(), nullable=False),
     sa.Column("file_bytes", integer_type()),

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from crawler.errors import DatabaseError
 from crawler.model import HeaderBytes, Outcome, Target
 from crawler.model.outcome import FROM_BYTES, READ
-from crawler.store.read.headers import unpacked
+from crawler.store.read.headers import rows_of, whole
 from crawler.store.schema.tables import crawls, headers, loras, walk_models
 from crawler.store.write.upserts import slices
 
@@ -202,9 +202,8 @@ def find_copies(connection: sa.Connection, targets: Sequence[Target]) -> dict[in
 
 def copied_bytes(connection: sa.Connection, file_id: int) -> HeaderBytes | None:
     """The stored first bytes of a file; None if they are damaged."""
-    statement = sa.select(headers.c.data, headers.c.file_bytes).where(headers.c.file_id == file_id)
-    row = connection.execute(statement).one()
+    (row,) = rows_of(connection, [file_id])
     try:
-        return HeaderBytes(unpacked(row.data, file_id), row.file_bytes)
+        return HeaderBytes(whole(row), row.file_bytes)
     except DatabaseError:
         return None

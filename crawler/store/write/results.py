@@ -3,27 +3,20 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 import sqlalchemy as sa
-import zstandard
 
 from crawler.decode.recipe import DECODER_VERSION
 from crawler.decode.verdict import Verdict
-from crawler.errors import DatabaseError
 from crawler.model import Decoded, Outcome, Recipe, Result, Target, Weights
-from crawler.model.header import LENGTH_BYTES
-from crawler.model.int64 import INT64
 from crawler.model.outcome import FROM_BYTES
-from crawler.store.read.headers import MAX_HEADER_BYTES, unpacked
 from crawler.store.schema import tables
 from crawler.store.schema.tables import headers, loras
 from crawler.store.schema.types import UtcTime
-from crawler.store.write.upserts import as_row, insert_plain, slices, upsert
-
-#: zstd's level. It packs 182 KB of header into 16 KB in 0.3 ms; higher levels save little.
-ZSTD_LEVEL = 3
+from crawler.store.write.headers import store_headers
+from crawler.store.write.upserts import as_row, insert_plain, slices
 
 #: The columns that a header fills.
 TRAINING_COLUMNS = tuple(field.name for noun in (Recipe, Weights) for field in fields(noun))
@@ -75,10 +68,9 @@ def store_results(connection: sa.Connection, results: Sequence[Result]) -> list[
         return current
     rows = [_ending(result) | _training_columns(result.decoded) for result in read]
     connection.execute(_END, rows)
-    again = {one.target.file_id: one for one in read if one.target.file_id in with_header}
-    _keep_old_headers(connection, again)
-    _delete_parts(connection, list(again))
-    upsert(connection, tables.headers, [_header_row(result) for result in read])
+    again = [one.target.file_id for one in read if one.target.file_id in with_header]
+    store_headers(connection, read, again=again)
+    _delete_parts(connection, again)
     _store_parts(connection, {result.target.file_id: result.decoded for result in read})
     return current
 
@@ -118,27 +110,6 @@ def _current(connection: sa.Connection, results: Sequence[Result]) -> tuple[list
 def _was_read(result: Result) -> bool:
     # An empty file counts as read: the data of an earlier file is no longer true.
     return bool(result.header) or result.outcome is Outcome.BAD_HEADER
-
-
-def _keep_old_headers(connection: sa.Connection, new: Mapping[int, Result]) -> None:
-    """Copy stored headers to `old_headers` before other bytes, given by file id, replace them."""
-    table, old = tables.headers, tables.old_headers
-    stored = sa.select(table.c.file_id, table.c.length, table.c.data, table.c.file_bytes)
-    rows = [
-        {**row, "replaced_at": new[row["file_id"]].fetched_at}
-        for ids in slices(list(new))
-        for row in connection.execute(stored.where(table.c.file_id.in_(ids))).mappings()
-        if not _holds(row["data"], new[row["file_id"]].header)
-    ]
-    if not rows:
-        return
-    kept = sa.select(old.c.file_id, sa.func.count()).group_by(old.c.file_id)
-    kept = kept.where(old.c.file_id.in_([row["file_id"] for row in rows]))
-    number: dict[int, int] = dict(iter(connection.execute(kept)))
-    connection.execute(
-        sa.insert(old),
-        [row | {"number": number.get(row["file_id"], 0) + 1} for row in rows],
-    )
 
 
 def _training_columns(decoded: Decoded | None) -> dict[str, Any]:
@@ -208,26 +179,6 @@ def _ending(result: Result) -> dict[str, Any]:
     }
 
 
-def _header_row(result: Result) -> dict[str, Any]:
-    length = int.from_bytes(result.header[:LENGTH_BYTES], "little")
-    has_length = len(result.header) >= LENGTH_BYTES and length in INT64
-    return {
-        "file_id": result.target.file_id,
-        "length": length if has_length else None,
-        "data": zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(result.header),
-        "file_bytes": result.file_bytes,
-        "decoder_version": DECODER_VERSION,
-    }
-
-
-def _holds(data: bytes, header: bytes) -> bool:
-    """Whether a stored header equals this one. A damaged header equals none."""
-    try:
-        return unpacked(data, 0) == header
-    except DatabaseError:
-        return False
-
-
 def _tag_counts(
     file_id: int, decoded: Decoded, tag_ids: Mapping[str, int]
 ) -> Iterator[tuple[int, int, int, int]]:
@@ -246,44 +197,6 @@ def _tag_counts(
 
 #: The columns are those of the rows that it is executed with.
 _AGAIN = sa.update(loras).where(loras.c.file_id == sa.bindparam("again_id"))
-
-
-@dataclass(frozen=True, slots=True)
-class StoredHeader:
-    """A stored header.
-
-    Attributes:
-        data: The bytes, compressed with zstd.
-        file_bytes: The length of the whole file; None if no server gave it.
-    """
-
-    file_id: int
-    data: bytes
-    file_bytes: int | None
-
-
-def headers_to_decode(connection: sa.Connection, *, everything: bool) -> dict[int, int]:
-    """The files whose headers an older decoder decoded, or all files with a header, by id.
-
-    With each the length of its header in bytes; 0 when it is unknown or impossible.
-    """
-    length = sa.case((headers.c.length <= MAX_HEADER_BYTES, headers.c.length), else_=0)
-    statement = sa.select(headers.c.file_id, length).order_by(headers.c.file_id)
-    if not everything:
-        statement = statement.where(headers.c.decoder_version < DECODER_VERSION)
-    return dict(iter(connection.execute(statement)))
-
-
-def read_headers(connection: sa.Connection, file_ids: Sequence[int]) -> list[StoredHeader]:
-    """The stored headers of these files, by id. Files without one are left out."""
-    statement = sa.select(headers.c.file_id, headers.c.data, headers.c.file_bytes)
-    return [
-        StoredHeader(*row)
-        for ids in slices(file_ids)
-        for row in connection.execute(
-            statement.where(headers.c.file_id.in_(ids)).order_by(headers.c.file_id)
-        )
-    ]
 
 
 def store_again(

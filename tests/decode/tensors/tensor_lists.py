@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from math import prod
 
-from crawler.decode.tensors.facts import read_weights
+from crawler.decode.tensors.facts import list_facts
 from crawler.model import Header, Tensor
 from tests.decode.tensors.base_models import Module
 
@@ -189,4 +189,4 @@ def header(shapes: Mapping[str, tuple[int, ...]], dtype: str = "F16") -> Header:
 
 
 def architecture_of(shapes: Shapes) -> str | None:
-    return read_weights(header(shapes))[0].architecture
+    return list_facts(header(shapes).tensors, 0).weights.architecture

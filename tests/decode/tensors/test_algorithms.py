@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.decode.tensors.algorithms import Layers, layers_of, table_of
-from crawler.decode.tensors.facts import read_weights
-from crawler.model import Header, Tensor, Weights
+from crawler.decode.tensors.algorithms import Layers, layers_of
+from crawler.decode.tensors.facts import list_facts
+from crawler.model import Tensor, Weights
 from tests.decode.tensors import tensor_lists as lists
 
 LARGEST = 2**63 - 1
 
 
 def layers_by(shapes: Mapping[str, tuple[int, ...]]) -> tuple[Layers, ...]:
-    return layers_of(table_of(lists.header(shapes).tensors))
+    return layers_of(lists.header(shapes).tensors)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_hostile_names_take_linear_time() -> None:
     ]
     tensors = {name: Tensor("F16", (1, 1), (0, 2)) for name in names}
     started = time.process_time()
-    weights, _ = read_weights(Header(1, tensors, None))
+    weights = list_facts(tensors, 0).weights
     assert time.process_time() - started < 1
     assert weights.tensor_count == len(names)
     assert weights.architecture is None
@@ -113,12 +113,12 @@ _TENSORS = st.builds(
 
 @given(st.dictionaries(_NAMES, _TENSORS, max_size=12))
 def test_nothing_raises_and_everything_is_storable(tensors: dict[str, Tensor]) -> None:
-    weights, problems = read_weights(Header(1, tensors, None))
+    facts = list_facts(tensors, 0)
     for name in Weights.__dataclass_fields__:
-        value = getattr(weights, name)
+        value = getattr(facts.weights, name)
         if isinstance(value, str):
             assert "\x00" not in value
             value.encode()
         elif value is not None:
             assert -LARGEST <= value <= LARGEST
-    assert all(problem.code == "out_of_range" for problem in problems)
+    assert all(problem.code == "out_of_range" for problem in facts.problems)

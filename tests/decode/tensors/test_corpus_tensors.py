@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from crawler.decode.tensors.facts import read_weights
-from crawler.model import Header, Tensor, Weights
+from crawler.decode.tensors.facts import ListFacts, list_facts
+from crawler.model import Tensor, Weights
 
 HEADERS = (
     Path(os.environ.get("LORA_CRAWL_CORPUS") or Path(__file__).parents[4] / "shared" / "corpus")
@@ -132,7 +132,7 @@ def test_real_tensor_lists(name: str) -> None:
         key: Tensor(entry.get("dtype") or "F16", tuple(entry["shape"]), (0, 0))
         for key, entry in _entries(path).items()
     }
-    assert read_weights(Header(1, tensors, None)) == (EXPECTED[name], ())
+    assert list_facts(tensors, 0) == ListFacts(0, EXPECTED[name], ())
 
 
 def test_every_list_in_the_folder_is_expected() -> None:
@@ -155,7 +155,7 @@ def test_layer_lists_of_the_classes_of_diffusers() -> None:
             name: Tensor(dtype, tuple(shape), (0, 0))
             for name, (dtype, shape) in row["tensors"].items()
         }
-        found = read_weights(Header(1, tensors, None))[0].architecture
+        found = list_facts(tensors, 0).weights.architecture
         listed += row["architecture"] is not None
         if found in (row["architecture"], row["also"]) and found is not None:
             told += row["architecture"] is not None

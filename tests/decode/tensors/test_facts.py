@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from crawler.decode.tensors.facts import read_weights
-from crawler.model import Header, Tensor, Weights
+from crawler.decode.tensors.facts import KnownLists, ListFacts, list_facts
+from crawler.model import Header, Tensor, TensorList, Weights
 from tests.decode.tensors import base_models
 from tests.decode.tensors import tensor_lists as lists
 
@@ -13,13 +13,13 @@ SD1_ATTENTION = [module for module in base_models.sd1() if ".to_" in module.path
 
 
 def weights_of(shapes: Mapping[str, tuple[int, ...]]) -> Weights:
-    weights, problems = read_weights(lists.header(shapes))
-    assert problems == ()
-    return weights
+    facts = list_facts(lists.header(shapes).tensors, 0)
+    assert facts.problems == ()
+    return facts.weights
 
 
 def test_a_file_without_tensors_says_nothing() -> None:
-    assert read_weights(Header(2, {}, None)) == (Weights(tensor_count=0, parameter_count=0), ())
+    assert list_facts({}, 0) == ListFacts(0, Weights(tensor_count=0, parameter_count=0), ())
 
 
 def test_tensors_that_are_no_adapters_are_counted_and_not_explained() -> None:
@@ -244,29 +244,51 @@ def test_the_dtype_that_holds_most_numbers() -> None:
         "lora_unet_conv_in.lora_up.weight": Tensor("BF16", (320, 4), (2560, 5120)),
         "lora_unet_conv_in.dora_scale": Tensor("F32", (320,), (5120, 6400)),
     }
-    assert read_weights(Header(1, tensors, None))[0].tensor_dtype == "BF16"
+    assert list_facts(tensors, 0).weights.tensor_dtype == "BF16"
 
 
 def test_of_equally_full_dtypes_the_first_by_name() -> None:
     tensors = {"b": Tensor("F32", (3,), (0, 12)), "a": Tensor("BF16", (3,), (12, 18))}
-    assert read_weights(Header(1, tensors, None))[0].tensor_dtype == "BF16"
+    assert list_facts(tensors, 0).weights.tensor_dtype == "BF16"
 
 
 @pytest.mark.parametrize("shape", [(2**62, 4), (2**63,), (2,) * 64, (2**64 - 1,) * 100_000])
 def test_more_parameters_than_64_bits(shape: tuple[int, ...]) -> None:
-    weights, problems = read_weights(Header(1, {"x": Tensor("F16", shape, (0, 0))}, None))
-    assert weights.parameter_count is None
-    assert [(problem.code, problem.field) for problem in problems] == [
+    facts = list_facts({"x": Tensor("F16", shape, (0, 0))}, 0)
+    assert facts.weights.parameter_count is None
+    assert [(problem.code, problem.field) for problem in facts.problems] == [
         ("out_of_range", "parameter_count")
     ]
 
 
 def test_a_rank_beyond_64_bits() -> None:
     tensors = {"unet.conv_in.lora_A.weight": Tensor("F16", (2**63, 0), (0, 0))}
-    weights, problems = read_weights(Header(1, tensors, None))
-    assert (weights.tensor_rank, weights.tensor_rank_max) == (None, None)
-    assert {problem.field for problem in problems} == {
+    facts = list_facts(tensors, 0)
+    assert (facts.weights.tensor_rank, facts.weights.tensor_rank_max) == (None, None)
+    assert {problem.field for problem in facts.problems} == {
         "tensor_rank",
         "tensor_rank_min",
         "tensor_rank_max",
     }
+
+
+def _header(number: int, rank: int) -> Header:
+    tensors = {"a.lora_A.weight": Tensor("F16", (rank, 4), (0, 8 * rank))}
+    return Header(1, tensors, None, 8 * rank, TensorList(9, 1, bytes([number])))
+
+
+def test_the_facts_of_a_list_are_kept_until_there_are_too_many() -> None:
+    lists = KnownLists(most=2)
+    first = lists.facts(_header(1, 4))
+    # What the tensors show is not looked at again, so the digest alone counts.
+    assert lists.facts(_header(1, 16)) is first
+    lists.facts(_header(2, 8))
+    lists.facts(_header(1, 4))
+    lists.facts(_header(3, 8))
+    assert [lists.body_bytes(bytes([number])) for number in (1, 2, 3)] == [32, None, 64]
+
+
+def test_a_header_that_is_not_written_as_usual_is_not_kept() -> None:
+    lists = KnownLists()
+    header = Header(1, {"a.lora_A.weight": Tensor("F16", (4, 4), (0, 32))}, None, 32)
+    assert lists.facts(header) is not lists.facts(header)

@@ -128,8 +128,8 @@ NEXT_REVISION = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0006"
-down_revision = "0005"
+revision = "0008"
+down_revision = "0007"
 
 
 def upgrade() -> None:
@@ -158,8 +158,8 @@ def test_an_upgrade_keeps_every_row(
     _store_one(engine)
     with engine.connect() as connection:
         before = table_counts(connection)
-    (workbench / "versions" / "0006_next.py").write_text(NEXT_REVISION.format(more="pass"))
-    monkeypatch.setattr(database, "REVISION", "0006")
+    (workbench / "versions" / "0008_next.py").write_text(NEXT_REVISION.format(more="pass"))
+    monkeypatch.setattr(database, "REVISION", "0008")
     assert state(engine.url) is State.OLD
 
     upgraded = open_for_writing(engine.url)
@@ -174,7 +174,7 @@ def test_an_upgrade_keeps_every_row(
 def test_a_failed_upgrade_changes_nothing(engine: sa.Engine, workbench: Path) -> None:
     _store_one(engine)
     text = NEXT_REVISION.format(more='raise RuntimeError("no")')
-    (workbench / "versions" / "0006_next.py").write_text(text)
+    (workbench / "versions" / "0008_next.py").write_text(text)
 
     with pytest.raises(RuntimeError, match="no"):
         upgrade(engine)

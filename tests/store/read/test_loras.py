@@ -29,7 +29,13 @@ def test_a_page_holds_all_that_is_stored(shelf: sa.Engine) -> None:
     tags = {"5_marble": {"b": 2, "a": 2, "z": 9}, "gone": {"b": 1}}
     odd = {**METADATA, "ss_tag_frequency": json.dumps(tags), "ss_seed": "many"}
     with shelf.begin() as connection:
-        store_results(connection, [make_result(3, make_header_bytes(odd)), make_result(5)])
+        store_results(
+            connection,
+            [
+                make_result(3, make_header_bytes(odd), version_id=101),
+                make_result(5, version_id=200),
+            ],
+        )
         refresh_statistics(connection)
 
     with shelf.connect() as connection:
@@ -85,7 +91,11 @@ def test_a_damaged_header_is_an_error(shelf: sa.Engine, data: bytes) -> None:
 def test_header_lengths_are_those_of_sound_headers(shelf: sa.Engine) -> None:
     long = make_header_bytes({**METADATA, "ss_training_comment": "x" * 5_000})
     with shelf.begin() as connection:
-        results = [make_result(3, long), make_result(5), make_result(6, b"<!DOCTYPE html>")]
+        results = [
+            make_result(3, long, version_id=101),
+            make_result(5, version_id=200),
+            make_result(6, b"<!DOCTYPE html>", version_id=201),
+        ]
         store_results(connection, results)
 
     with shelf.connect() as connection:
@@ -116,13 +126,13 @@ def test_the_state_of_a_crawl(shelf: sa.Engine) -> None:
         store_results(
             connection,
             [
-                make_result(1),
-                make_result(2, b""),
-                make_result(3, b""),
-                make_result(4, b"", outcome="forbidden", reason="no"),
-                make_result(5, b"", outcome="pending", next_try_at=NOW + 2 * hour),
-                make_result(6, b"", outcome="pending", next_try_at=NOW + hour),
-                make_result(7, b"", outcome="pending", next_try_at=NOW - hour),
+                make_result(1, version_id=100),
+                make_result(2, b"", version_id=101),
+                make_result(3, b"", version_id=101),
+                make_result(4, b"", outcome="forbidden", reason="no", version_id=102),
+                make_result(5, b"", outcome="pending", next_try_at=NOW + 2 * hour, version_id=200),
+                make_result(6, b"", outcome="pending", next_try_at=NOW + hour, version_id=201),
+                make_result(7, b"", outcome="pending", next_try_at=NOW - hour, version_id=300),
             ],
         )
         for bytes_read in (5, 7):

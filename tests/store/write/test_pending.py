@@ -31,7 +31,7 @@ def test_pending_files_come_by_id_and_those_that_were_put_off_last(engine: sa.En
     store_models(engine, *(make_model(n) for n in (5, 3, 1, 4, 2)))
     store_models(engine, make_model(6), walk="another")
     with engine.begin() as connection:
-        waiting = {"outcome": "pending", "next_try_at": LATER}
+        waiting: dict[str, Any] = {"outcome": "pending", "next_try_at": LATER}
         store_results(connection, [make_result(2, b"", **waiting), make_result(3, b"")])
 
     with engine.connect() as connection:
@@ -108,7 +108,7 @@ def test_the_least_tried_come_first_and_a_time_of_a_wrong_clock_does_not_count(
 ) -> None:
     store_models(engine, *(make_model(n) for n in range(1, 6)))
     in_2040 = NOW + timedelta(days=5000)
-    waiting = {"outcome": "pending", "attempts": 1}
+    waiting: dict[str, Any] = {"outcome": "pending", "attempts": 1}
     with engine.begin() as connection:
         results = [
             make_result(1, b"", **waiting | {"attempts": 2}),

@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from crawler.decode.recipe import DECODER_VERSION
 from crawler.decode.verdict import Verdict, verdict_of
 from crawler.model import Outcome
-from crawler.redecode import BATCH, BATCH_BYTES, id_batches
+from crawler.redecode import BATCH, BATCH_BYTES, batches
+from crawler.store.read.headers import HeaderKey, count_headers, header_keys, stored_headers
 from crawler.store.schema.tables import file_tags, headers, loras, problems
-from crawler.store.write.results import headers_to_decode, read_headers, store_again, store_results
+from crawler.store.write.results import store_again, store_results
 from tests.factories import METADATA, make_header_bytes, make_model, make_result
 from tests.stored import list_models
 
@@ -38,27 +39,43 @@ def row(engine: sa.Engine, file_id: int) -> dict[str, Any]:
         return dict(found.mappings().one())
 
 
-def test_old_headers_come_by_id(shelf: sa.Engine) -> None:
+def test_headers_come_in_the_order_of_their_lists(shelf: sa.Engine) -> None:
+    """Whole ones first, then list by list, however many come at once."""
+    other = make_header_bytes(METADATA, {"b.lora_A.weight": ("F16", (4, 8))})
+    with shelf.begin() as connection:
+        broken = make_result(1, b"\x05" + bytes(7) + b"{rest", outcome=Outcome.BAD_HEADER)
+        store_results(connection, [make_result(3, other), broken])
     with shelf.connect() as connection:
-        assert list(headers_to_decode(connection, everything=False)) == [2, 4]
-        assert list(headers_to_decode(connection, everything=True)) == [1, 2, 3, 4]
-        assert [one.file_id for one in read_headers(connection, [4, 5, 2])] == [2, 4]
-        lengths = set(headers_to_decode(connection, everything=True).values())
-    assert lengths == {len(make_header_bytes(METADATA)) - 8}
+        assert count_headers(connection, below=None) == 4
+        assert count_headers(connection, below=DECODER_VERSION) == 2
+        orders = [_walk(connection, limit, below=None) for limit in (1, 2, 9)]
+        assert _walk(connection, 1, below=DECODER_VERSION) == [2, 4]
+        assert [one.file_id for one in stored_headers(connection, [4, 5, 2])] == [2, 4]
+    assert orders[0] in ([1, 2, 4, 3], [1, 3, 2, 4])
+    assert orders == [orders[0]] * 3
+
+
+def _walk(connection: sa.Connection, limit: int, *, below: int | None) -> list[int]:
+    found: list[HeaderKey] = []
+    after: HeaderKey | None = None
+    while page := header_keys(connection, after=after, below=below, limit=limit):
+        found += page
+        after = page[-1]
+    return [key.file_id for key in found]
 
 
 def test_a_batch_is_limited_in_headers_and_in_bytes() -> None:
     small = dict.fromkeys(range(100), 100)
-    assert [len(batch) for batch in id_batches(small)] == [BATCH, 100 - BATCH]
+    assert [len(batch) for batch in batches(small)] == [BATCH, 100 - BATCH]
     large = {1: 10, 2: BATCH_BYTES, 3: 3 * BATCH_BYTES, 4: BATCH_BYTES - 5, 5: 5, 6: 1}
-    assert list(id_batches(large)) == [[1], [2], [3], [4, 5], [6]]
+    assert list(batches(large)) == [[1], [2], [3], [4, 5], [6]]
 
 
 def test_only_what_the_header_says_changes(shelf: sa.Engine) -> None:
     before = row(shelf, 2)
     with shelf.begin() as connection:
         changed = store_again(connection, {2: verdict(ss_network_dim="64", ss_tag_frequency="{}")})
-        assert list(headers_to_decode(connection, everything=False)) == [4]
+        assert _walk(connection, 9, below=DECODER_VERSION) == [4]
         tags = sa.select(sa.func.count()).where(file_tags.c.file_id == 2)
         assert connection.execute(tags).scalar_one() == 0
 
@@ -108,10 +125,10 @@ def test_what_happened_since_is_kept(shelf: sa.Engine, outcome: Outcome) -> None
 
 def test_the_stored_bytes_stay_as_they_are(shelf: sa.Engine) -> None:
     with shelf.connect() as connection:
-        [before] = read_headers(connection, [2])
+        [before] = stored_headers(connection, [2])
     with shelf.begin() as connection:
         store_again(connection, {2: verdict()})
-        [after] = read_headers(connection, [2])
+        [after] = stored_headers(connection, [2])
 
     assert dataclasses.astuple(after) == dataclasses.astuple(before)
 
