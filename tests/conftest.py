@@ -10,8 +10,10 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -45,6 +47,28 @@ FOREIGN_PREFIXES = ("CIVITAI_",)
 PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 
+@dataclass(frozen=True)
+class Engines:
+    """The engines of one process. A later copy of a database takes the place of an earlier one.
+
+    An engine keeps the statements that it compiled: a new one for each test would compile them again.
+
+    Attributes:
+        folder: Where the SQLite files are.
+        prefix: How the names of the PostgreSQL databases begin.
+    """
+
+    folder: Path
+    prefix: str
+    opened: dict[Where, sa.Engine] = field(default_factory=dict)
+
+    def on(self, place: Where) -> sa.Engine:
+        """The engine on a migrated database, without connections to an earlier one."""
+        if place not in self.opened:
+            self.opened[place] = open_for_writing(place)
+        return self.opened[place]
+
+
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the caller's keys, databases or proxies."""
@@ -70,7 +94,8 @@ def database_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -
         yield str(tmp_path / "fresh.db")
         return
     server: sa.URL = request.getfixturevalue("postgres_server")
-    with postgres.copied(server.set(database="template1")) as url:
+    name = f"test_{uuid4().hex}"
+    with postgres.copied(server.set(database="template1"), name) as url:
         yield url.render_as_string(hide_password=False)
 
 
@@ -83,8 +108,13 @@ def engine(prepared: Prepared) -> sa.Engine:
     return prepared(EMPTY, lambda _: None)
 
 
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Engines:
+    return Engines(tmp_path_factory.mktemp("databases"), f"test_{uuid4().hex[:8]}")
+
+
 @pytest.fixture
-def prepared(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Prepared]:
+def prepared(backend: str, request: pytest.FixtureRequest, engines: Engines) -> Iterator[Prepared]:
     """For tests that begin with the same rows, where these take long to make."""
     shared = request.config.stash[SHARED_FOLDER]
 
@@ -93,14 +123,17 @@ def prepared(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> It
         def copy(name: str, fill: Fill) -> sa.Engine:
             place: Where
             if backend == "sqlite":
-                place = shutil.copy(_sqlite_template(shared, name, fill), tmp_path / f"{name}.db")
+                folder = engines.folder / name
+                folder.mkdir()
+                stack.callback(shutil.rmtree, folder)
+                place = shutil.copy(_sqlite_template(shared, name, fill), folder / f"{name}.db")
             else:
                 server: sa.URL = request.getfixturevalue("postgres_server")
                 template = _postgres_template(shared, server, name, fill)
-                place = stack.enter_context(postgres.copied(template))
-            opened = open_for_writing(place)
-            stack.callback(opened.dispose)
-            return opened
+                place = stack.enter_context(postgres.copied(template, f"{engines.prefix}_{name}"))
+            engine = engines.on(place)
+            stack.callback(engine.dispose)
+            return engine
 
         yield copy
 

@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -68,9 +67,8 @@ def run(server: sa.URL, *statements: str) -> None:
 
 
 @contextlib.contextmanager
-def copied(template: sa.URL) -> Iterator[sa.URL]:
+def copied(template: sa.URL, name: str) -> Iterator[sa.URL]:
     """A copy of a database that nobody is connected to, dropped at the end."""
-    name = f"test_{uuid4().hex}"
     server = template.set(database="postgres")
     # Copying files takes less than half the time of PostgreSQL's usual way through its log.
     run(server, f"CREATE DATABASE {name} TEMPLATE {template.database} STRATEGY file_copy")
