@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -60,10 +61,10 @@ def remove(folder: Path) -> None:
 
 def run(server: sa.URL, *statements: str) -> None:
     """Run statements, each in a transaction of its own."""
-    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    with engine.connect() as connection:
+    place = server.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(place, autocommit=True) as connection:
         for statement in statements:
-            connection.exec_driver_sql(statement)
+            connection.execute(statement.encode())
 
 
 @contextlib.contextmanager
