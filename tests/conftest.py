@@ -6,6 +6,7 @@ A database is migrated and filled once in a session; a test gets a copy.
 """
 
 import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
+import typer.main
 from filelock import FileLock
 from hypothesis import settings
 
@@ -79,6 +81,14 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             or name.upper() in PROXY_VARIABLES
         ):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _commands_built_once() -> Iterator[None]:
+    """Typer's test runner builds every command again for each call, which takes most of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.testing._get_command", functools.cache(typer.main.get_command))
+        yield
 
 
 @pytest.fixture(params=("sqlite", "postgresql"))
