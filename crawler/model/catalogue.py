@@ -74,7 +74,7 @@ class Version:
 
     Attributes:
         is_gated: The site lists it as not open to everybody, with or without a known end.
-        body: The site's JSON for this version, cleaned for both databases.
+        body: The site's JSON for this version without pictures, cleaned for both databases.
     """
 
     version_id: int
@@ -102,7 +102,7 @@ class Model:
         downloads: Of all versions; None when the creator hides them.
         likes: Thumbs up of all versions; None when the creator hides them.
         mode: `Archived` or `TakenDown`, else None.
-        body: The site's JSON without the versions, cleaned like that of a version.
+        body: The site's JSON without versions and pictures, cleaned like that of a version.
     """
 
     model_id: int

@@ -33,6 +33,9 @@ MAX_CURSOR_CHARS = 1_000
 #: PostgreSQL refuses an array of tens of millions of numbers; real ones have under 50,000 characters.
 MAX_BODY_CHARS = 1_000_000
 
+#: Members of a model or a version that are not kept: what has a table of its own, and pictures.
+_NOT_STORED = frozenset({"modelVersions", "images"})
+
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 _HEX = re.compile(r"[0-9A-F]{4,128}")
 
@@ -147,7 +150,7 @@ def _model(item: Any, unreadable: list[str]) -> Model | None:
         likes=_count(stats.get("thumbsUpCount")),
         mode=_text(item.get("mode")),
         versions=_distinct(versions, lambda version: version.version_id),
-        body=_body(item, without="modelVersions"),
+        body=_body(item),
     )
 
 
@@ -202,12 +205,12 @@ def _file(entry: Any, place: str, unreadable: list[str]) -> File | None:
     )
 
 
-def _body(item: Mapping[str, Any], without: str = "") -> dict[str, Any]:
-    """The members of an object as they are stored, as long as there is room."""
+def _body(item: Mapping[str, Any]) -> dict[str, Any]:
+    """The members of an object that are stored, as long as there is room."""
     body: dict[str, Any] = {}
     room = MAX_BODY_CHARS
     for name, value in item.items():
-        if name != without:
+        if name not in _NOT_STORED:
             member = {clean.text(name): clean.json_value(value)}
             size = len(json.dumps(member))
             if size <= room:

@@ -42,6 +42,7 @@ def version(**changes: Any) -> dict[str, Any]:
         "trainedWords": ["p4per lantern"],
         "paidAccess": None,
         "stats": {"downloadCount": 700, "thumbsUpCount": 50},
+        "images": [{"url": "https://pictures.invalid/1.jpeg", "nsfwLevel": 1}],
         "files": [file()],
         **changes,
     }
@@ -90,6 +91,7 @@ def test_a_model_of_today_is_read_whole() -> None:
     assert version.published_at == datetime(2026, 2, 3, 4, 5, 6, 789_000, UTC)
     assert (version.downloads, version.likes, version.nsfw_level) == (700, 50, 1)
     assert version.trained_words == ("p4per lantern",)
+    assert "images" not in version.body
     assert version.body["files"][0]["scannedAt"] == "2025-05-19T02:43:46.31"
     assert version.files == (
         File(
