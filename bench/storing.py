@@ -111,7 +111,8 @@ def _result(files: Path, file_id: int) -> Result:
     with path.open("rb") as opened:
         length = opened.read(LENGTH_BYTES)
         prefix = length + opened.read(int.from_bytes(length, "little"))
-    target = Target(file_id=file_id, version_id=file_id, file_name=path.name)
+    version_id = file_id // 10**NUMBER_DIGITS
+    target = Target(file_id=file_id, version_id=version_id, file_name=path.name)
     return result_of(Fetched(target=target, prefix=prefix, file_bytes=path.stat().st_size), NOW)
 
 
