@@ -28,7 +28,7 @@ Engine = sa.Engine
 
 #: The newest revision in migrations/. Revisions are numbered with four digits, without branches.
 #: It is repeated here so that readers need not import Alembic.
-REVISION = "0007"
+REVISION = "0008"
 
 #: The revision with a table of tensor lists.
 WITH_LISTS = "0006"
@@ -222,17 +222,18 @@ def upgrade(engine: Engine, tell: Tell = lambda _: None) -> None:
         DatabaseError, StoppedError: As in `translated`; or there is no room for the copy.
     """
     found = look(engine)
-    if found.state is State.OLD and found.detail <= WITH_LISTS:
+    is_file = engine.dialect.name == "sqlite"
+    has_whole_headers = found.state is State.OLD and found.detail <= WITH_LISTS
+    if has_whole_headers:
         from crawler.store.write.cut_headers import cut_headers  # noqa: PLC0415
 
-        is_file = engine.dialect.name == "sqlite"
         if is_file and found.detail < WITH_LISTS:
             tell(keep_copy(Path(str(engine.url.database)), found.detail))
         _revise(engine, WITH_LISTS)
         cut_headers(engine, tell)
-        if is_file:
-            shrink(engine)
     _revise(engine, "head")
+    if is_file and has_whole_headers:
+        shrink(engine)
 
 
 def _revise(engine: Engine, revision: str) -> None:

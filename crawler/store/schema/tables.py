@@ -1,7 +1,8 @@
 """The tables, the same on SQLite and PostgreSQL. Users write SQL against these names.
 
 They are in the order of the data: the lists of a site, the files, the contents of headers, statistics,
-and the crawls themselves.
+and the crawls themselves. Tables of short rows whose key has several columns are WITHOUT ROWID on
+SQLite, which otherwise keeps the key in a tree of its own.
 """
 
 import sqlalchemy as sa
@@ -199,6 +200,7 @@ directories = sa.Table(
     sa.Column("is_reg", sa.Boolean()),
     sa.Column("class_tokens", text_type()),
     sa.Column("settings", Json()),
+    sqlite_with_rowid=False,
 )
 
 tags = sa.Table(
@@ -221,6 +223,7 @@ file_tags = sa.Table(
     _key("tag_id", sa.ForeignKey("tags.tag_id")),
     sa.Column("count", integer_type(), nullable=False),
     sa.Index(None, "tag_id"),
+    sqlite_with_rowid=False,
 )
 
 problems = sa.Table(
@@ -231,6 +234,7 @@ problems = sa.Table(
     sa.Column("code", text_type(), nullable=False),
     sa.Column("field", text_type(), nullable=False),
     sa.Column("detail", text_type(), nullable=False),
+    sqlite_with_rowid=False,
 )
 
 field_stats = sa.Table(
@@ -254,6 +258,7 @@ stat_history = sa.Table(
     sa.Column("seen_at", UtcTime(), primary_key=True),
     sa.Column("downloads", integer_type()),
     sa.Column("likes", integer_type()),
+    sqlite_with_rowid=False,
 )
 
 crawls = sa.Table(
@@ -296,4 +301,5 @@ walk_models = sa.Table(
     sa.Column("walk", text_type(), primary_key=True),
     _model_key(),
     sa.Column("lap", integer_type(), nullable=False),
+    sqlite_with_rowid=False,
 )

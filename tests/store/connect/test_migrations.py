@@ -26,8 +26,11 @@ from crawler.store.connect.database import (
 from crawler.store.read.status import table_counts
 from crawler.store.schema import tables
 from crawler.store.write.results import store_results
-from tests.factories import make_model, make_result
-from tests.stored import list_models
+from tests.factories import NOW, make_model, make_result
+from tests.stored import list_models, rows_of
+
+#: The last revision that stored the pictures of a version.
+WITH_PICTURES = "0007"
 
 
 def _config() -> Config:
@@ -115,6 +118,32 @@ def test_keys_and_indexes_have_the_names_of_the_tables(engine: sa.Engine) -> Non
         }
 
 
+def test_narrow_tables_of_sqlite_have_one_tree(engine: sa.Engine) -> None:
+    narrow = {
+        name
+        for name, table in tables.metadata.tables.items()
+        if not table.dialect_options["sqlite"]["with_rowid"]
+    }
+    assert "file_tags" in narrow
+    if engine.dialect.name == "sqlite":
+        with engine.connect() as connection:
+            listed = connection.exec_driver_sql("SELECT name FROM pragma_table_list WHERE wr")
+            assert set(listed.scalars()) == narrow
+
+
+def test_pictures_leave_the_stored_json(bare: sa.Engine) -> None:
+    bodies = [{"id": 1, "images": [{"url": "u"}]}, {"meta": {"images": 2}}, None]
+    seen = {"site": "civitai", "first_seen_at": NOW, "last_seen_at": NOW}
+    rows = [seen | {"model_id": n, "body": body} for n, body in enumerate(bodies)]
+    _move(bare, WITH_PICTURES)
+    with bare.begin() as connection:
+        connection.execute(sa.insert(tables.models), rows)
+
+    _move(bare, "head")
+
+    assert [row["body"] for row in rows_of(bare, tables.models)] == [{"id": 1}, *bodies[1:]]
+
+
 @pytest.fixture
 def workbench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A copy of migrations/ in which a test may write revisions."""
@@ -124,12 +153,15 @@ def workbench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return folder
 
 
+#: The number of a revision that does not exist yet.
+NEXT = f"{int(REVISION) + 1:04}"
+
 NEXT_REVISION = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0008"
-down_revision = "0007"
+revision = "{revision}"
+down_revision = "{before}"
 
 
 def upgrade() -> None:
@@ -146,6 +178,10 @@ def downgrade() -> None:
 """
 
 
+def _next_revision(more: str) -> str:
+    return NEXT_REVISION.format(revision=NEXT, before=REVISION, more=more)
+
+
 def _store_one(engine: sa.Engine) -> None:
     with engine.begin() as connection:
         list_models(connection, make_model(1))
@@ -158,8 +194,8 @@ def test_an_upgrade_keeps_every_row(
     _store_one(engine)
     with engine.connect() as connection:
         before = table_counts(connection)
-    (workbench / "versions" / "0008_next.py").write_text(NEXT_REVISION.format(more="pass"))
-    monkeypatch.setattr(database, "REVISION", "0008")
+    (workbench / "versions" / f"{NEXT}_next.py").write_text(_next_revision("pass"))
+    monkeypatch.setattr(database, "REVISION", NEXT)
     assert state(engine.url) is State.OLD
 
     upgraded = open_for_writing(engine.url)
@@ -173,8 +209,8 @@ def test_an_upgrade_keeps_every_row(
 
 def test_a_failed_upgrade_changes_nothing(engine: sa.Engine, workbench: Path) -> None:
     _store_one(engine)
-    text = NEXT_REVISION.format(more='raise RuntimeError("no")')
-    (workbench / "versions" / "0008_next.py").write_text(text)
+    text = _next_revision('raise RuntimeError("no")')
+    (workbench / "versions" / f"{NEXT}_next.py").write_text(text)
 
     with pytest.raises(RuntimeError, match="no"):
         upgrade(engine)
