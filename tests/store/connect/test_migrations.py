@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+import zstandard
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -23,10 +24,11 @@ from crawler.store.connect.database import (
     state,
     upgrade,
 )
+from crawler.store.read.headers import stored_header
 from crawler.store.read.status import table_counts
 from crawler.store.schema import tables
 from crawler.store.write.results import store_results
-from tests.factories import NOW, make_model, make_result
+from tests.factories import NOW, make_header_bytes, make_model, make_result
 from tests.stored import list_models, rows_of
 
 #: The last revision that stored the pictures of a version.
@@ -219,6 +221,34 @@ def test_a_failed_upgrade_changes_nothing(engine: sa.Engine, workbench: Path) ->
     assert _drift(engine) == []
     with engine.connect() as connection:
         assert table_counts(connection)["headers"] == 1
+
+
+def test_headers_stay_the_same_down_and_up_again(engine: sa.Engine) -> None:
+    given = {
+        1: make_header_bytes(),
+        2: make_header_bytes(None) + b"bytes behind the header",
+        3: b"\x02" + bytes(7) + b"{}",
+        4: b"<!DOCTYPE html>",
+        5: make_header_bytes({"ss_tag_frequency": '{"a": {"\\u00e9": 1}}'}),
+    }
+    with engine.begin() as connection:
+        list_models(connection, *(make_model(number) for number in given))
+        store_results(connection, [make_result(*pair) for pair in given.items()])
+    with engine.connect() as connection:
+        before = connection.execute(sa.select(tables.headers).order_by("file_id")).all()
+        lists = connection.execute(sa.select(tables.tensor_lists).order_by("digest")).all()
+    assert len(lists) == 2
+
+    _move(engine, f"-{int(REVISION) - 5}")
+    with engine.connect() as connection:
+        stored = connection.exec_driver_sql("SELECT file_id, data FROM headers").all()
+        assert {key: zstandard.decompress(data) for key, data in stored} == given
+
+    upgrade(engine)
+    with engine.connect() as connection:
+        assert {key: stored_header(connection, key) for key in given} == given
+        assert connection.execute(sa.select(tables.headers).order_by("file_id")).all() == before
+        assert connection.execute(sa.select(tables.tensor_lists).order_by("digest")).all() == lists
 
 
 def test_a_generated_revision_runs_and_makes_the_same_tables(
