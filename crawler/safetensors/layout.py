@@ -37,18 +37,28 @@ def body_bytes(tensors: Mapping[str, Tensor]) -> int:
             (an unknown dtype), overflow (a shape beyond 64 bits), misaligned (not a whole number of
             bytes) or invalid_size (offsets that do not fit dtype and shape).
     """
+    end = _end_in_order(tensors)
+    if end is None:
+        end = 0
+        for name, tensor in sorted(tensors.items(), key=lambda item: item[1].data_offsets):
+            _check_tensor(name, tensor, end)
+            end = tensor.data_offsets[1]
+    return end
+
+
+def _end_in_order(tensors: Mapping[str, Tensor]) -> int | None:
+    """The end of the last tensor, if they are listed in order and none is empty, large or wrong."""
     end = 0
-    for name, tensor in sorted(tensors.items(), key=lambda item: item[1].data_offsets):
+    for tensor in tensors.values():
         begin, stop = tensor.data_offsets
         bits = DTYPE_BITS.get(tensor.dtype, 0)
         shape = tensor.shape
-        # Nearly every tensor passes here; an empty, large or wrong one is checked closely.
         if (
             begin != end
             or len(shape) > _FEW_DIMENSIONS
             or not 0 < 8 * (stop - begin) == math.prod(shape) * bits <= MAX_U64
         ):
-            _check_tensor(name, tensor, end)
+            return None
         end = stop
     return end
 

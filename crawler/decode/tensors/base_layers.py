@@ -10,9 +10,11 @@ braces hold alternatives. A width is a sum of numbers and letters (`d` is the wi
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from itertools import product
 from typing import Final, NamedTuple
+
+from crawler.decode.tensors.layer_names import NAMES_KEPT
 
 
 class Base(NamedTuple):
@@ -93,14 +95,19 @@ def by_block(paths: Iterable[str]) -> Mapping[tuple[str, str], int]:
     """The stack and the path in the block -> the numbers of the blocks, as bits."""
     found: defaultdict[tuple[str, str], int] = defaultdict(int)
     for whole in paths:
-        if match := _IN_A_BLOCK.fullmatch(whole):
-            stack, number, path = match.groups()
-            found[stack, path] |= 1 << int(number)
-        elif whole.startswith(_COUNTED):
-            found[_COUNTED, ""] |= 1
-        else:
-            found["", whole] |= 1
+        place, bit = _place(whole)
+        found[place] |= bit
     return found
+
+
+@lru_cache(NAMES_KEPT)
+def _place(whole: str) -> tuple[tuple[str, str], int]:
+    if match := _IN_A_BLOCK.fullmatch(whole):
+        stack, number, path = match.groups()
+        return (stack, path), 1 << int(number)
+    if whole.startswith(_COUNTED):
+        return (_COUNTED, ""), 1
+    return ("", whole), 1
 
 
 def layers_of(base: Base) -> Iterator[tuple[Layer, Widths, int]]:

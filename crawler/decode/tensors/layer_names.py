@@ -12,7 +12,14 @@ underscores for dots, none doubled or at an end, and no names of wrappers.
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final, NamedTuple
+
+#: Longest layer name that is located, in characters. Real ones stay under 150.
+MAX_LAYER_NAME: Final = 512
+
+#: Names whose parts are kept in mind: files of one base model have the same ones.
+NAMES_KEPT: Final = 32_768
 
 #: The last component of a name, without `.weight` and PEFT's adapter name -> the role of the tensor.
 _ROLES: Final = {
@@ -68,6 +75,15 @@ def split_name(name: str) -> tuple[str, str]:
 
     The role is one of ORDINARY for the tensors of an ordinary model, and empty for an unknown name.
     """
+    return _split_short(name) if len(name) <= MAX_LAYER_NAME else _split(name)
+
+
+@lru_cache(NAMES_KEPT)
+def _split_short(name: str) -> tuple[str, str]:
+    return _split(name)
+
+
+def _split(name: str) -> tuple[str, str]:
     layer, _, tail = name.rpartition(".")
     role = _ROLES.get(tail)
     if role is not None:
@@ -107,9 +123,6 @@ def _cut_mark(layer: str, role: str) -> tuple[str, str] | None:
             return layer.removesuffix(mark), BEFORE_PEFT + role
     return (layer, BEFORE_PEFT + role) if "lora" in layer.rpartition(".")[2] else None
 
-
-#: Longest layer name that is located, in characters. Real ones stay under 150.
-MAX_LAYER_NAME: Final = 512
 
 #: Most prefixes of one name. Converters stack two or three (`base_model.model.unet.`).
 _MAX_PREFIXES: Final = 4
@@ -186,8 +199,11 @@ class Place(NamedTuple):
 
 def locate(layer: str) -> Place:
     """The place of a layer, from its name as the file spells it."""
-    if len(layer) > MAX_LAYER_NAME:
-        return Place(None, "")
+    return _locate_short(layer) if len(layer) <= MAX_LAYER_NAME else Place(None, "")
+
+
+@lru_cache(NAMES_KEPT)
+def _locate_short(layer: str) -> Place:
     if _COMPILED in layer:
         layer = _DOUBLED.sub(r"\1", layer.replace(_COMPILED, "")).lstrip("._")
     found = _PREFIX.match(layer)
