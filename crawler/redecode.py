@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from multiprocessing import get_context, parent_process
 from typing import Protocol, TypeVar
@@ -37,7 +38,7 @@ from crawler.store.read.headers import (
     unpacked,
     unpacked_list,
 )
-from crawler.store.stats.field_stats import refresh_statistics
+from crawler.store.stats.field_stats import count_changes, refresh_if_due
 from crawler.store.write.headers import forget_lists, mark_damaged
 from crawler.store.write.results import store_again
 from crawler.sync.progress import RedecodeTally
@@ -125,14 +126,13 @@ def redecode(
             with translated(engine.url), engine.begin() as connection:
                 changed = store_again(connection, batch.verdicts)
                 mark_damaged(connection, batch.damaged)
+                count_changes(connection, len(batch.verdicts))
             tally.done += len(batch.verdicts)
             tally.changed += changed
             tally.add_troubles(list(batch.damaged.values()))
             if not going():
                 break
-    if tally.done:
-        with translated(engine.url), engine.begin() as connection:
-            refresh_statistics(connection)
+    refresh_if_due(engine, now=datetime.now(UTC), going=going)
 
 
 def _read(engine: Engine, query: Callable[[Connection], _Done]) -> _Done:

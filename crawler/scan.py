@@ -22,7 +22,7 @@ from crawler.model.outcome import READ
 from crawler.sources.disk import Folder, Unseen, hash_file, look_through, read_beginning, vanished
 from crawler.store.connect.database import Connection, Engine
 from crawler.store.connect.db_errors import translated
-from crawler.store.stats.field_stats import refresh_statistics
+from crawler.store.stats.field_stats import count_changes, refresh_if_due
 from crawler.store.write.crawls import LOCAL, begin_crawl, finish_crawl
 from crawler.store.write.local_files import (
     WALK,
@@ -109,6 +109,7 @@ def scan(
         run.write(
             lambda db: finish_crawl(db, crawl_id, ending=ending, summary=summary, now=clock())
         )
+    refresh_if_due(engine, now=clock(), going=going)
 
 
 def _scan(run: _Run) -> bool:
@@ -131,8 +132,7 @@ def _scan(run: _Run) -> bool:
         mark_missing(connection, missing, now=run.clock())
         matches = match_local_files(connection)
         tally.matched.update(by.value for file_id, by in matches.by.items() if file_id in here)
-        if tally.read or tally.hashed or missing or matches.changed:
-            refresh_statistics(connection)
+        count_changes(connection, tally.read + tally.hashed + len(missing) + matches.changed)
 
     run.write(finish)
     tally.gone = len(missing)

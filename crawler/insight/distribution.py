@@ -1,31 +1,32 @@
 """The distribution of a field over many files: quartiles and a histogram, or the most frequent values.
 
-`summary` reads value counts from the database. The numbers of all groups share one scale, so that their
-histograms can be compared. The functions in between are pure and also serve `suggest`.
+`summaries` reads the database. The numbers of all groups share one scale, so that their histograms can
+be compared. The functions in between are pure and also serve `suggest`.
 """
 
 import math
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
+
+import numpy as np
 
 from crawler.query.fields import Field, Kind
 from crawler.query.tree import Node
 from crawler.store.connect.database import Connection
-from crawler.store.stats.field_stats import Ranked, quartiles
+from crawler.store.stats.numbers import Grouped, Numbers, quartiles, together
 from crawler.store.stats.value_counts import (
     FrequentValue,
     Group,
     Population,
+    months,
     most_frequent,
+    numbers,
     populations,
-    value_counts,
 )
-
-#: Value -> number of rows that have it.
-Counted = Mapping[float, int]
 
 #: Most bins between the two ends of a histogram, and most values with a bin each: several fields fit
 #: on a screen.
@@ -91,36 +92,27 @@ class Scale:
     exact: bool = False
 
 
-def pooled(groups: Iterable[Counted]) -> dict[float, int]:
-    """The counts of all groups, added up."""
-    together: Counter[float] = Counter()
-    for counted in groups:
-        together.update(counted)
-    return together
-
-
-def spread(counted: Counted) -> Spread | None:
-    """The range and quartiles of the numbers; None without numbers."""
-    ranked = Ranked(counted)
-    if not ranked:
+def spread(values: Numbers) -> Spread | None:
+    """The range and quartiles of numbers in ascending order; None without numbers."""
+    if not len(values):
         return None
-    first, median, third = map(float, quartiles(ranked))
-    return Spread(len(ranked), ranked[0], first, median, third, ranked[len(ranked) - 1])
+    return Spread(len(values), values[0].item(), *quartiles(values), values[-1].item())
 
 
-def scale(counted: Counted, *, clock: bool = False) -> Scale:
+def scale(values: Numbers, *, clock: bool = False) -> Scale:
     """Bins that fit the numbers: one for each value, equal steps, or growing steps.
 
     Args:
-        counted: Of all groups that are compared; may be empty.
+        values: Of all groups that are compared, in ascending order; may be empty.
         clock: The numbers are durations in seconds.
     """
-    if len(counted) <= MAX_BINS:
-        return Scale(tuple(sorted(counted)), exact=True)
-    low, high = _ends(counted)
+    firsts = np.flatnonzero(np.diff(values, prepend=np.nan))
+    if len(firsts) <= MAX_BINS:
+        return Scale(tuple(values[firsts].tolist()), exact=True)
+    low, high = _ends(values)
     # A rate of 0 means that a part was not trained: it is below all growing bins.
-    positive = {value: number for value, number in counted.items() if value > 0}
-    if low >= 0 and positive:
+    positive = values[np.searchsorted(values, 0, "right") :]
+    if low >= 0 and len(positive):
         above, _ = _ends(positive)
         if clock:
             return Scale(_thinned(_from_to(CLOCK, above, high)))
@@ -129,11 +121,13 @@ def scale(counted: Counted, *, clock: bool = False) -> Scale:
     return Scale(_equal(low, high))
 
 
-def bins(counted: Counted, on: Scale) -> tuple[Bin, ...]:
-    """The bins of one group. A bin below the first start is added only if it has values."""
-    counts = [0] * (len(on.starts) + 1)
-    for value, number in counted.items():
-        counts[bisect_right(on.starts, value)] += number
+def bins(values: Numbers, on: Scale) -> tuple[Bin, ...]:
+    """The bins of one group, whose numbers are in ascending order.
+
+    A bin below the first start is added only if it has values.
+    """
+    places = np.searchsorted(values, np.array(on.starts, float), "left")
+    counts: list[int] = np.diff(places, prepend=0, append=len(values)).tolist()
     if on.exact:
         pairs = zip(on.starts, counts[1:], strict=True)
         return tuple(Bin(start, start, number) for start, number in pairs)
@@ -142,10 +136,9 @@ def bins(counted: Counted, on: Scale) -> tuple[Bin, ...]:
     return tuple(found if counts[0] else found[1:])
 
 
-def _ends(counted: Counted) -> tuple[float, float]:
-    ranked = Ranked(counted)
-    beyond = min(-(-len(ranked) // _BEYOND), (len(ranked) - 1) // 2)
-    return ranked[beyond], ranked[len(ranked) - 1 - beyond]
+def _ends(values: Numbers) -> tuple[float, float]:
+    beyond = min(-(-len(values) // _BEYOND), (len(values) - 1) // 2)
+    return values[beyond].item(), values[len(values) - 1 - beyond].item()
 
 
 def _from_to(ladder: Sequence[float], low: float, high: float) -> tuple[float, ...]:
@@ -194,8 +187,11 @@ MAX_VALUES = 10
 #: With more months than this, times are counted by year.
 _MAX_MONTHS = 24
 
-#: Kinds whose values are all counted; of others only the most frequent values are read.
-_COUNTED = frozenset({Kind.INTEGER, Kind.NUMBER, Kind.TIME})
+#: Kinds whose values are all read; of the others only the most frequent values are.
+_NUMBERS = frozenset({Kind.INTEGER, Kind.NUMBER})
+
+#: Fields of numbers that one scan reads. A million files have 8 MB of numbers in each.
+_FIELDS_PER_SCAN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,60 +238,67 @@ def groups(connection: Connection, tree: Node | None, by: Group | None) -> tuple
     return tuple(found)
 
 
-def summary(
+def summaries(
     connection: Connection,
-    field: Field,
+    fields: Sequence[Field],
     tree: Node | None,
     by: Group | None,
     among: Sequence[Population],
-) -> Summary:
-    """A field in every group.
+) -> Iterator[Summary]:
+    """Each field in every group.
 
     Args:
         connection: To read from.
-        field: Neither a list nor an object.
+        fields: Neither lists nor objects.
         tree: Selects the rows; None for all.
         by: How they are grouped.
         among: The groups of the same rows, from `groups`.
     """
-    if field.kind not in _COUNTED:
-        frequent = defaultdict(list)
-        for one in most_frequent(connection, field, tree, by, most=MAX_VALUES):
-            frequent[one.group].append(one)
-        return Summary(field, None, tuple(_frequent(one, frequent[one.group]) for one in among))
-    with value_counts(connection, field, tree, by) as rows:
-        found = _by_group(rows)
-    if field.kind is Kind.TIME:
-        if len(pooled(found.values())) > _MAX_MONTHS:
-            found = _by_group(
-                (group, month.partition("-")[0], number)
-                for group, counted in found.items()
-                for month, number in counted.items()
-            )
-        return Summary(field, None, tuple(_times(one, found[one.group]) for one in among))
-    on = scale(pooled(found.values()), clock=field.unit == "s")
-    return Summary(field, on, tuple(_numbers(one, found[one.group], on) for one in among))
+    unread = iter([one for one in fields if one.kind in _NUMBERS])
+    read: dict[str, Grouped] = {}
+    for field in fields:
+        if field.kind in _NUMBERS:
+            if field.name not in read:
+                some = list(islice(unread, _FIELDS_PER_SCAN))
+                read = dict.fromkeys(
+                    (one.name for one in some), numbers(connection, some, tree, by)
+                )
+            yield _of_numbers(field, read[field.name][field.name], among)
+        elif field.kind is Kind.TIME:
+            yield _of_times(field, months(connection, field, tree, by), among)
+        else:
+            frequent = defaultdict(list)
+            for one in most_frequent(connection, field, tree, by, most=MAX_VALUES):
+                frequent[one.group].append(one)
+            yield Summary(field, None, tuple(_frequent(one, frequent[one.group]) for one in among))
+
+
+def _of_numbers(
+    field: Field, found: Mapping[str | None, Numbers], among: Sequence[Population]
+) -> Summary:
+    on = scale(together(found), clock=field.unit == "s")
+    parts = []
+    for population in among:
+        values = found.get(population.group, np.zeros(0))
+        parts.append(Part(population, len(values), spread(values), bins(values, on)))
+    return Summary(field, on, tuple(parts))
+
+
+def _of_times(
+    field: Field, found: Mapping[str | None, Mapping[str, int]], among: Sequence[Population]
+) -> Summary:
+    by_year = len({month for counted in found.values() for month in counted}) > _MAX_MONTHS
+    parts = []
+    for population in among:
+        counted: Counter[str] = Counter()
+        for month, number in found.get(population.group, {}).items():
+            counted[month.partition("-")[0] if by_year else month] += number
+        values = tuple(sorted(counted.items()))
+        parts.append(Part(population, counted.total(), values=values, distinct=len(values)))
+    return Summary(field, None, tuple(parts))
 
 
 def _frequent(population: Population, listed: Sequence[FrequentValue]) -> Part:
     total, distinct = (listed[0].total, listed[0].distinct) if listed else (0, 0)
     values = tuple((one.value, one.count) for one in listed)
     return Part(population, total, values=values, distinct=distinct)
-
-
-def _times(population: Population, counted: Counter[Any]) -> Part:
-    values = tuple(sorted(counted.items()))
-    return Part(population, counted.total(), values=values, distinct=len(values))
-
-
-def _numbers(population: Population, counted: Counter[Any], on: Scale) -> Part:
-    return Part(population, counted.total(), spread(counted), bins(counted, on))
-
-
-def _by_group(
-    rows: Iterable[tuple[str | None, Any, int]],
-) -> defaultdict[str | None, Counter[Any]]:
-    found: defaultdict[str | None, Counter[Any]] = defaultdict(Counter)
-    for group, value, number in rows:
-        found[group][value] += number
-    return found

@@ -19,7 +19,7 @@ from crawler.model.catalogue import CursorState
 from crawler.sources.base import Source
 from crawler.store.connect.database import Connection
 from crawler.store.read.status import outcomes_of
-from crawler.store.stats.field_stats import refresh_statistics
+from crawler.store.stats.field_stats import count_changes, refresh_if_due
 from crawler.store.write.catalogue import why_not_requested
 from crawler.store.write.crawls import begin_crawl, finish_crawl, read_cursors, walk_model_ids
 from crawler.store.write.pending import count_pending, reopen, retry_failed
@@ -77,6 +77,9 @@ async def crawl(
             while isinstance(cause, BaseExceptionGroup):
                 cause = cause.exceptions[0]
             raise cause from several
+    await writer.run_outside(
+        lambda engine: refresh_if_due(engine, now=clock(), going=lambda: not stop.is_set())
+    )
     if (trouble := run.trouble or run.list_trouble) is not None:
         raise trouble
 
@@ -167,9 +170,9 @@ def _finish(connection: Connection, run: RunState, crawl_id: int, *, cancelled: 
         now=run.clock(),
         go_on_at=run.go_on_at,
     )
-    # A run that found nothing new need not count a million rows again.
-    if run.tally.files or run.tally.new_files or run.plan.refresh:
-        refresh_statistics(connection)
+    # A file that is both new and read is one changed row. A refresh changes what each model has.
+    changed = max(run.tally.files, run.tally.new_files)
+    count_changes(connection, changed + (run.tally.models if run.plan.refresh else 0))
 
 
 def _ending(run: RunState) -> str:

@@ -67,6 +67,10 @@ class WriterThread:
 
         return await to_thread.run_sync(transaction, limiter=self._one_at_a_time)
 
+    async def run_outside(self, work: Callable[[Engine], _T]) -> _T:
+        """Do `work`, which begins and ends its own transactions."""
+        return await to_thread.run_sync(work, self._engine, limiter=self._one_at_a_time)
+
 
 class Wakeup:
     """Wakes one waiting task. A notification is kept until a task waits."""

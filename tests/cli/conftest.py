@@ -15,6 +15,7 @@ from tests.cli.headers import Run
 from tests.conftest import Prepared
 from tests.factories import (
     METADATA,
+    NOW,
     make_file,
     make_header_bytes,
     make_model,
@@ -81,4 +82,4 @@ def _stock(engine: sa.Engine) -> None:
             cursors={"sfw": CursorState(cursor=None, pass_number=1, ended=True)},
         )
         store_results(connection, results)
-        refresh_statistics(connection)
+        refresh_statistics(connection, NOW)

@@ -9,10 +9,12 @@ from crawler.store.schema import tables
 #: Times of the crawl itself, and how often a file was asked for.
 OF_THE_RUN = {
     "attempts",
+    "changed",
     "fetched_at",
     "first_seen_at",
     "lap_began_at",
     "last_seen_at",
+    "made_at",
     "next_try_at",
     "updated_at",
 }

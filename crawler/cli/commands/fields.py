@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from crawler.cli import options
-from crawler.cli.output.cells import share
+from crawler.cli.output.cells import count, instant, share
 from crawler.cli.output.console import Voice, answers, open_console
 from crawler.cli.output.rows import Format, chosen, write_rows
 from crawler.errors import DatabaseError
@@ -78,9 +78,16 @@ def fields(
 def _shares(names: Sequence[str], db: str | None, voice: Voice) -> Mapping[str, float]:
     """The fill rate of each field; empty when there is no database."""
     from crawler.store.read.search import fill_rates
+    from crawler.store.stats.field_stats import age
 
     try:
         with options.read_connection(db) as connection:
+            made = age(connection)
+            if made is not None and made.made_at is not None and made.changed:
+                voice.notice(
+                    f"fill rates of {instant(made.made_at)} UTC;"
+                    f" {count(made.changed, 'file')} changed since"
+                )
             return fill_rates(connection, names)
     except DatabaseError as error:
         voice.notice(f"no fill rates: {str(error).splitlines()[0]}")

@@ -59,7 +59,7 @@ def stats(
     """
     voice = options.voice_of(ctx, quiet=quiet, verbose=verbose)
     wanted = chosen(form, json=as_json, safe_csv=safe_csv)
-    from crawler.insight.distribution import groups, summary
+    from crawler.insight.distribution import groups, summaries
     from crawler.query.parser import parse
     from crawler.store.schema.fields import BY_NAME
 
@@ -67,7 +67,7 @@ def stats(
     tree = parse(where or [], BY_NAME)
     with options.read_connection(db) as connection:
         among = groups(connection, tree, by)
-        found = (summary(connection, one, tree, by, among) for one in fields)
+        found = summaries(connection, fields, tree, by, among)
         if wanted is not Format.TABLE:
             group = () if by is None else (by,)
             rows = (_row(one, part, by) for one in found for part in one.parts)

@@ -10,6 +10,7 @@ from crawler.cli.reference import Reading
 from crawler.model import Decoded, Problem
 from crawler.store.read.loras import FieldStats, LoraPage
 from crawler.store.schema.fields import FIELDS
+from crawler.store.stats.field_stats import Age
 
 #: The columns of `loras` that a header can fill, in their public order.
 HEADER_FIELDS = tuple(each for each in FIELDS if each.group != "what it is")
@@ -53,6 +54,7 @@ class LoraView:
         usual: By field, among the LoRAs of `compared_with`; empty without a database.
         compared_with: A base model as the site names it, or `all`.
         compared_files: The files of that base model.
+        usual_age: How old these statistics are; None without them.
     """
 
     title: str
@@ -64,6 +66,7 @@ class LoraView:
     usual: Mapping[str, Usual] = field(default_factory=dict)
     compared_with: str = ""
     compared_files: int = 0
+    usual_age: Age | None = None
 
     def __getitem__(self, name: str) -> Any:
         """The column of this name, None when unknown."""
@@ -110,6 +113,7 @@ def view_of_row(page: LoraPage) -> LoraView:
         usual=usual,
         compared_with=compared_with if usual else "",
         compared_files=stats["file_id"].count if usual else 0,
+        usual_age=page.stats_age if usual else None,
     )
 
 
@@ -119,6 +123,7 @@ def as_data(view: LoraView) -> dict[str, Any]:
         **view.row,
         **_parts(view),
         "compared_with": view.compared_with or None,
+        "compared_at": view.usual_age and view.usual_age.made_at,
         "medians": {
             name: {
                 "count": usual.count,

@@ -7,11 +7,12 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from crawler.cli.output.cells import cell, instant, is_number, listed, number, rounded, short
+from crawler.cli.output.cells import cell, count, instant, is_number, listed, number, rounded, short
 from crawler.cli.output.safe import visible
 from crawler.cli.pages import layout
 from crawler.cli.pages.lora_view import HEADER_FIELDS, LoraView, Usual
 from crawler.query.fields import Field
+from crawler.store.stats.field_stats import Age
 
 #: Headings of the groups of `loras`, in the order of the page.
 HEADINGS = {
@@ -49,7 +50,7 @@ _SAME_AS = {
 #: Explains the numbers on the right, once.
 _COMPARED = (
     "On the right: percentile, median and interquartile range (IQR) among LoRAs that report the"
-    " field ({}: up to {} of {} files)."
+    " field ({}: up to {} of {} files{})."
 )
 
 #: Cells of a value with statistics beside it, and of those.
@@ -71,7 +72,8 @@ def print_settings(console: Console, view: LoraView) -> None:
     if reports:
         layout.blank(console)
         files = number(max(reports)), number(view.compared_files)
-        layout.paragraph(console, _COMPARED.format(view.compared_with, *files), style="dim")
+        text = _COMPARED.format(view.compared_with, *files, _as_of(view.usual_age))
+        layout.paragraph(console, text, style="dim")
     remark = _columns("pct", "median", "IQR") if reports else ""
     for group, heading in HEADINGS.items():
         filled = [each for each in HEADER_FIELDS if each.group == group and _is_shown(each, view)]
@@ -83,6 +85,14 @@ def print_settings(console: Console, view: LoraView) -> None:
         remark = "" if is_compared else remark
         for each in filled:
             _print_setting(console, each, view)
+
+
+def _as_of(age: Age | None) -> str:
+    """The day of the statistics, and how many files have changed since."""
+    if age is None or age.made_at is None:
+        return ""
+    since = f"; {count(age.changed, 'file')} changed since" if age.changed else ""
+    return f", as of {instant(age.made_at)[: len('2024-05-01')]}{since}"
 
 
 def _is_shown(each: Field, view: LoraView) -> bool:

@@ -7,18 +7,17 @@ them all: the export decides where each option goes, which options a script acce
 placeholder is needed.
 """
 
-import json
-from bisect import bisect_left
-from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
-from itertools import accumulate
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from crawler.errors import UsageError
-from crawler.insight.distribution import bins, scale
+from crawler.insight.distribution import Bin, bins, scale
 from crawler.insight.export.draft import DatasetTable, Export, Kind, Option
 from crawler.insight.export.recipe import export
 from crawler.insight.suggest.settings import (
@@ -28,12 +27,13 @@ from crawler.insight.suggest.settings import (
     REQUIRED,
     SETTINGS,
     Advice,
+    Example,
     Finding,
     Setting,
-    Weighted,
 )
+from crawler.insight.suggest.votes import Votes
 from crawler.model import Dataset, Decoded, Directory, Header, Outcome, Recipe, Weights
-from crawler.store.stats.examples import Example
+from crawler.store.stats.examples import Column, Examples
 
 #: The mean length of a month.
 MONTH = timedelta(days=365.25 / 12)
@@ -60,87 +60,98 @@ _SETTINGS = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Votes:
-    """The examples that count, the largest weight first, with their weights and values by column."""
+#: A weight of 1, in likes per month. Weights are whole numbers of it.
+_UNIT = 1e-6
 
-    examples: Sequence[Example]
-    weights: Sequence[float]
-    columns: Mapping[str, Sequence[Any]]
-
-    def weight(self, numbers: Iterable[int]) -> float:
-        """The sum of the weights of these examples."""
-        return sum(self.weights[number] for number in numbers)
+#: The largest weight, in likes per month, which no LoRA has: a million of them can be added up.
+_MOST_LIKED = 2_000_000
 
 
-def advise(examples: Sequence[Example], now: datetime) -> Advice:
+def advise(examples: Examples, now: datetime) -> Advice:
     """The starting recipe.
 
     Args:
-        examples: One for each LoRA, with the values of COLUMNS.
+        examples: One for each LoRA, with COLUMNS.
         now: Aware; likes are counted up to this time.
     """
-    weights = [_monthly(example, now) for example in examples]
-    is_weighted = any(weights)
-    kept = [
-        (weight or 1.0, example)
-        for weight, example in zip(weights, examples, strict=True)
-        if weight or not is_weighted
-    ]
-    kept.sort(key=lambda pair: (-pair[0], pair[1].file_id))
-    votes = _Votes(
-        examples=[example for _, example in kept],
-        weights=[weight for weight, _ in kept],
-        columns={name: [one.values[at] for _, one in kept] for at, name in enumerate(COLUMNS)},
+    monthly = np.array(
+        [
+            _monthly(likes, published, now)
+            for likes, published in zip(examples.likes, examples.published_at, strict=True)
+        ]
     )
+    is_weighted = bool(monthly.any())
+    kept = np.flatnonzero(monthly) if is_weighted else np.arange(len(monthly))
+    # The largest weight first.
+    kept = kept[np.lexsort((np.array(examples.file_ids, np.int64)[kept], -monthly[kept]))]
+    liked = monthly[kept] if is_weighted else np.ones(len(kept))
+    columns = {
+        name: replace(column, codes=column.codes[kept]) for name, column in examples.columns.items()
+    }
+    creators = [examples.creators[at] for at in kept.tolist()]
+    names = list(dict.fromkeys(creators))
+    number_of = {name: number for number, name in enumerate(names)}
+    own = np.array([number_of[name] for name in creators], np.int32)
+    weights = np.maximum(np.rint(np.minimum(liked, _MOST_LIKED) / _UNIT), 1).astype(np.int64)
+    votes = Votes(weights, {**columns, "creator": Column(names, own)})
     findings: dict[str, Finding] = {}
     for setting in SETTINGS:
         finding = _find(setting, votes, findings)
         if finding is not None:
             findings[setting.name] = finding
-    creators = _values([one.creator for one in votes.examples], votes, range(len(kept)))
+    top = votes.values("creator", np.arange(len(kept)))
+    firsts = np.sort(np.unique(own, return_index=True)[1])[:MAX_VALUES].tolist()
     return Advice(
         loras=len(kept),
-        creators=len(creators),
-        weightless=len(weights) - len(kept),
+        creators=len(names),
+        weightless=len(monthly) - len(kept),
         is_weighted=is_weighted,
-        half=_half(votes.weights),
-        top_creator=(creators[0].value, creators[0].share) if creators else None,
+        half=_half(weights),
+        top_creator=(top[0].value, top[0].share) if top else None,
         findings=findings,
-        combinations=_combinations(votes),
-        examples=_examples(votes),
+        combinations=tuple(votes.combinations(COMBINED, REQUIRED)),
+        examples=tuple(
+            (
+                Example(examples.file_ids[at], examples.model_names[at], examples.creators[at]),
+                likes,
+            )
+            for at, likes in zip(kept[firsts].tolist(), liked[firsts].tolist(), strict=True)
+        ),
     )
 
 
-def _monthly(example: Example, now: datetime) -> float:
+def _monthly(likes: int | None, published: datetime | None, now: datetime) -> float:
     """Likes per month; 0 where they are unknown."""
-    if not example.likes or example.likes < 0 or example.published_at is None:
+    if not likes or likes < 0 or published is None:
         return 0.0
     # Likes of the first week do not predict a month.
-    return example.likes / max((now - example.published_at) / MONTH, 1.0)
+    return likes / max((now - published) / MONTH, 1.0)
 
 
-def _find(setting: Setting, votes: _Votes, findings: Mapping[str, Finding]) -> Finding | None:
+def _find(setting: Setting, votes: Votes, findings: Mapping[str, Finding]) -> Finding | None:
     """The values of a setting; None if no LoRA has it, or if the recipe turns it off."""
-    among: Sequence[int] = range(len(votes.weights))
+    everyone = among = np.arange(len(votes.weights))
     given = []
     for name in setting.given:
-        above, column = findings.get(name), votes.columns[name]
-        if above is None and all(value is None for value in column):
+        above = findings.get(name)
+        if above is None and not len(votes.having(name, everyone)):
             continue  # no LoRA has it, so it cannot decide
         if above is None or above.chosen is None or above.chosen is False:
             return None
         given.append((name, above.chosen))
-        among = [at for at in among if column[at] == above.chosen]
-    column = votes.columns[setting.name]
-    having = [at for at in among if column[at] is not None]
-    if not having:
+        among = votes.agreeing(name, above.chosen, among)
+    having = votes.having(setting.name, among)
+    if not len(having):
         return None
-    values = _values(column, votes, having)
+    values = votes.values(setting.name, having)
     share = votes.weight(having) / votes.weight(among)
-    quartiles = _quartiles(column, votes, having) if setting.is_measure else None
+    quartiles = votes.quartiles(setting.name, having) if setting.is_measure else None
     chosen = values[0].value if quartiles is None else quartiles[1]
-    counted = Counter(column[at] for at in having) if setting.name in CHARTED else None
+    column = votes.columns[setting.name]
+    histogram: tuple[Bin, ...] = ()
+    if setting.name in CHARTED:
+        numbers = np.sort(np.array(column.values, float)[column.codes[having]])
+        histogram = bins(numbers, scale(numbers))
     return Finding(
         setting=setting,
         given=tuple(given),
@@ -148,69 +159,16 @@ def _find(setting: Setting, votes: _Votes, findings: Mapping[str, Finding]) -> F
         count=len(having),
         share=share,
         chosen=None if setting.is_optional and share < _MOST else chosen,
-        values=tuple(values[:MAX_VALUES]),
+        values=tuple(values),
         quartiles=quartiles,
-        histogram=() if counted is None else bins(counted, scale(counted)),
+        histogram=histogram,
     )
 
 
-def _values(column: Sequence[Any], votes: _Votes, numbers: Iterable[int]) -> list[Weighted]:
-    """Every value, the largest weight first; ties go to more LoRAs, then to the smaller value."""
-    having: dict[Hashable, list[int]] = defaultdict(list)
-    for at in numbers:
-        value = column[at]
-        # Objects cannot be keys; their text can.
-        key = json.dumps(value, sort_keys=True) if isinstance(value, dict) else value
-        having[key].append(at)
-    weights = {key: votes.weight(these) for key, these in having.items()}
-    whole = sum(weights.values())
-    order = sorted(having, key=lambda key: (-weights[key], -len(having[key]), *_place(key)))
-    return [
-        Weighted(column[having[key][0]], len(having[key]), weights[key] / whole) for key in order
-    ]
-
-
-def _place(key: Hashable) -> tuple[float, str]:
-    """A sort key: numbers by size, everything else by its text."""
-    return (key, "") if isinstance(key, int | float) else (0, str(key))
-
-
-def _quartiles(
-    column: Sequence[Any], votes: _Votes, numbers: Sequence[int]
-) -> tuple[Any, Any, Any]:
-    """The weighted quartiles: the smallest values at which the cumulative weight reaches 25%, 50% and 75%."""
-    ordered = sorted((column[at], votes.weights[at]) for at in numbers)
-    reached = list(accumulate(weight for _, weight in ordered))
-    first, median, third = (
-        ordered[bisect_left(reached, reached[-1] * quarter / 4)][0] for quarter in (1, 2, 3)
-    )
-    return first, median, third
-
-
-def _half(weights: Sequence[float]) -> int:
+def _half(weights: npt.NDArray[np.int64]) -> int:
     """How many weights, counted from the first, add up to half of the sum."""
-    reached = list(accumulate(weights))
-    return bisect_left(reached, reached[-1] / 2) + 1 if reached else 0
-
-
-def _combinations(votes: _Votes) -> tuple[Weighted, ...]:
-    """Combinations of values that LoRAs share; if there are none, those of single LoRAs."""
-    combined = list(zip(*(votes.columns[name] for name in COMBINED), strict=True))
-    required = [COMBINED.index(name) for name in REQUIRED]
-    having = [
-        at for at, one in enumerate(combined) if all(one[place] is not None for place in required)
-    ]
-    found = _values(combined, votes, having)
-    shared = [one for one in found if one.count > 1]
-    return tuple((shared or found)[:MAX_VALUES])
-
-
-def _examples(votes: _Votes) -> tuple[tuple[Example, float], ...]:
-    """The LoRAs with the largest weight, one for each creator."""
-    firsts: dict[str | None, tuple[Example, float]] = {}
-    for example, weight in zip(votes.examples, votes.weights, strict=True):
-        firsts.setdefault(example.creator, (example, weight))
-    return tuple(firsts.values())[:MAX_VALUES]
+    reached = np.cumsum(weights)
+    return int(np.searchsorted(reached * 2, reached[-1])) + 1 if len(reached) else 0
 
 
 def recipe_of(advice: Advice, images: int | None) -> Export:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from crawler.insight.distribution import Bin
-from crawler.store.stats.examples import Example
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +165,15 @@ class Finding:
     values: tuple[Weighted, ...]
     quartiles: tuple[Any, Any, Any] | None
     histogram: tuple[Bin, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One of the LoRAs behind the advice, represented by one of its files."""
+
+    file_id: int
+    model_name: str | None
+    creator: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

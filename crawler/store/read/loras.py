@@ -13,6 +13,7 @@ from crawler.model.int64 import INT64
 from crawler.model.site import ids_of_url, is_site_host, lacks_scheme
 from crawler.store.schema import tables
 from crawler.store.schema.tables import ALL, crawls, loras
+from crawler.store.stats.field_stats import Age, age
 
 Row = Mapping[str, Any]
 
@@ -57,6 +58,7 @@ class LoraPage:
         problems: Rows ordered by number, without `file_id`.
         base_model_stats: By field, for files of the same base model; empty if the file has none.
         all_stats: By field, for all files.
+        stats_age: How old both are; None if there are none.
     """
 
     row: Row
@@ -66,6 +68,7 @@ class LoraPage:
     problems: tuple[Row, ...]
     base_model_stats: Mapping[str, FieldStats]
     all_stats: Mapping[str, FieldStats]
+    stats_age: Age | None
 
 
 def find_file(connection: sa.Connection, ref: str) -> int:
@@ -187,6 +190,7 @@ def lora(connection: sa.Connection, file_id: int) -> LoraPage:
         problems=_parts(connection, tables.problems, file_id),
         base_model_stats=_field_stats(connection, base_model) if base_model else {},
         all_stats=_field_stats(connection, ALL),
+        stats_age=age(connection),
     )
 
 

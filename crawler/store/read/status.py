@@ -96,7 +96,7 @@ def status(connection: sa.Connection, now: datetime) -> Status:
         versions=_rows(connection, versions),
         files=sum(outcomes.values()),
         headers=_rows(connection, headers),
-        gone=connection.execute(sa.select(sa.func.count(loras.c.gone_at))).scalar_one(),
+        gone=_rows(connection, loras, loras.c.gone_at.is_not(None)),
         outcomes=outcomes,
         reasons=_reasons(connection),
         due=due,
@@ -161,8 +161,9 @@ def _first(
     return connection.execute(statement).scalar()
 
 
-def _rows(connection: sa.Connection, table: sa.Table) -> int:
-    return connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+def _rows(connection: sa.Connection, table: sa.Table, *conditions: sa.ColumnElement[bool]) -> int:
+    counted = sa.select(sa.func.count()).select_from(table).where(*conditions)
+    return connection.execute(counted).scalar_one()
 
 
 def _reasons(connection: sa.Connection) -> dict[tuple[str, str], int]:

@@ -58,6 +58,8 @@ models = sa.Table(
     sa.Column("first_seen_at", UtcTime(), nullable=False),
     sa.Column("last_seen_at", UtcTime(), nullable=False),
     sa.Column("gone_at", UtcTime()),
+    # Counts the models too: SQLite would read every `body`.
+    sa.Index(None, "gone_at"),
 )
 
 versions = sa.Table(
@@ -77,8 +79,11 @@ versions = sa.Table(
     sa.Column("first_seen_at", UtcTime(), nullable=False),
     sa.Column("last_seen_at", UtcTime(), nullable=False),
     sa.Column("gone_at", UtcTime()),
-    sa.Index(None, "model_id"),
+    # With the date, since the first version of each model is asked for.
+    sa.Index(None, "model_id", "published_at"),
 )
+
+_GONE = sa.text("gone_at IS NOT NULL")
 
 _REQUIRED = {"file_id", "version_id", "model_id", "site", "outcome", "attempts"}
 
@@ -100,8 +105,16 @@ loras = sa.Table(
     sa.Index(None, "sha256"),
     sa.Index(None, "autov2"),
     sa.Index(None, "autov3"),
-    # Most statistics group by it.
-    sa.Index(None, "base_model"),
+    # Most statistics group by it, and count what was read.
+    sa.Index(None, "base_model", "outcome", "model_id"),
+    # What `authors` and `stats` ask for by default, 150 bytes a row instead of a kilobyte.
+    sa.Index(
+        "ix_loras_creator",
+        *("creator", "session_id", "version_id", "outcome", "model_id", "base_model"),
+        *("published_at", "network_dim", "images_seen", "megapixels_seen", "training_seconds"),
+    ),
+    # Few rows have it.
+    sa.Index(None, "gone_at", sqlite_where=_GONE, postgresql_where=_GONE),
     # For the pending files in order, and for counts by outcome.
     sa.Index(None, "outcome", "file_id"),
 )
@@ -249,6 +262,9 @@ field_stats = sa.Table(
     sa.Column("quartile3", sa.Double()),
     # 101 values: those at 0 %, 1 % … 100 % of the sorted numbers.
     sa.Column("percentiles", Json()),
+    sa.Column("made_at", UtcTime()),
+    # Rows that were added or changed since; only beside the number of all files.
+    sa.Column("changed", integer_type()),
 )
 
 stat_history = sa.Table(

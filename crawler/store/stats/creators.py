@@ -5,7 +5,7 @@ until then. So a run counts once, with the highest number that any of its files 
 the same run if the trainer gave them the same session id, or else if they belong to the same version.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,38 +79,41 @@ def creators(connection: sa.Connection, tree: Node | None, *, sort: str, limit: 
         limit: Most creators, 0 for all.
     """
     selected = condition_on(tree, connection.dialect.name)
-    files, runs = _files(selected), _runs(_each_run(selected))
-    columns: dict[str, sa.ColumnElement[Any]] = {
-        "creator": files.c.creator,
-        "loras": files.c.loras,
-        "files": files.c.files,
-        "with_metadata": files.c.decoded / sa.func.nullif(sa.cast(files.c.read, sa.Double()), 0),
-        "runs": sa.func.coalesce(runs.c.runs, 0),
-        "median_images_seen": runs.c.median,
-        "megapixels_seen": runs.c.megapixels,
-        "training_hours": runs.c.seconds / 3600.0,
-    }
-    order = columns[sort]
-    statement = (
-        sa.select(*(column.label(name) for name, column in columns.items()))
-        .select_from(files)
-        .outerjoin(runs, runs.c.creator == files.c.creator)
-        .order_by(
-            order.asc() if sort == "creator" else order.desc().nulls_last(), files.c.creator.asc()
-        )
+    files = _files(selected)
+    counts = (files.c.files, files.c.read, files.c.no_metadata)
+    totals = [sa.func.count().over(), *(sa.func.sum(each).over() for each in counts)]
+    names = [f"total{number}" for number in range(len(totals))]
+    first = (
+        sa.select(*files.c, *map(sa.ColumnElement.label, totals, names))
+        .order_by(*_order(_columns(files, selected), sort))
+        .limit(limit or None)
+        .subquery()
     )
-    named = loras.c.creator.is_not(None)
-    counts = sa.select(
-        sa.func.count(loras.c.creator.distinct()),
-        sa.func.count().filter(named),
-        sa.func.count().filter(named, loras.c.outcome.in_(READ)),
-        sa.func.count().filter(named, loras.c.outcome == Outcome.NO_METADATA),
-        sa.func.count().filter(loras.c.creator.is_(None)),
-    ).where(selected)
+    # The work is added up for the creators that are shown; for the others only what sorts them.
+    columns = _columns(first, selected)
+    shown = (column.label(name) for name, column in columns.items())
+    listed = sa.select(*shown, *(first.c[name] for name in names)).order_by(*_order(columns, sort))
+    without = sa.select(sa.func.count()).where(selected, loras.c.creator.is_(None))
     with number_errors(tree):
-        rows = connection.execute(statement.limit(limit) if limit else statement).all()
-        totals = connection.execute(counts).one()
-    return Creators(tuple(_creator(row) for row in rows), *totals)
+        rows = connection.execute(listed).all()
+        without_creator = connection.execute(without.select_from(loras)).scalar_one()
+    total, *sums = map(int, rows[0][len(columns) :]) if rows else (0,) * len(totals)
+    files_of_all, read, no_metadata = sums
+    return Creators(
+        listed=tuple(_creator(row[: len(columns)]) for row in rows),
+        total=total,
+        files=files_of_all,
+        read=read,
+        no_metadata=no_metadata,
+        without_creator=without_creator,
+    )
+
+
+def _order(
+    columns: Mapping[str, sa.ColumnElement[Any]], sort: str
+) -> tuple[sa.ColumnElement[Any], ...]:
+    by_name = columns["creator"].asc()
+    return (by_name,) if sort == "creator" else (columns[sort].desc().nulls_last(), by_name)
 
 
 def _creator(row: Sequence[Any]) -> Creator:
@@ -120,14 +123,14 @@ def _creator(row: Sequence[Any]) -> Creator:
 
 
 def _files(selected: sa.ColumnElement[bool]) -> sa.Subquery:
-    """The numbers of files and models of each creator."""
+    """The numbers of files of each creator."""
     return (
         sa.select(
             loras.c.creator,
-            sa.func.count(loras.c.model_id.distinct()).label("loras"),
             sa.func.count().label("files"),
             sa.func.count().filter(loras.c.outcome.in_(READ)).label("read"),
             sa.func.count().filter(loras.c.outcome == Outcome.DECODED).label("decoded"),
+            sa.func.count().filter(loras.c.outcome == Outcome.NO_METADATA).label("no_metadata"),
         )
         .where(selected, loras.c.creator.is_not(None))
         .group_by(loras.c.creator)
@@ -135,42 +138,46 @@ def _files(selected: sa.ColumnElement[bool]) -> sa.Subquery:
     )
 
 
-def _each_run(selected: sa.ColumnElement[bool]) -> sa.Subquery:
-    """The work of each run of each creator: the highest value among its files."""
+def _columns(
+    files: sa.Subquery, selected: sa.ColumnElement[bool]
+) -> dict[str, sa.ColumnElement[Any]]:
+    """The attributes of `Creator` for each row of `files`."""
     version = sa.literal("version ") + sa.cast(loras.c.version_id, sa.Text())
-    run = sa.func.coalesce(loras.c.session_id, version).label("run")
-    return (
+    # The work of each run: the highest value among its files.
+    run = (
         sa.select(
-            loras.c.creator,
-            run,
-            sa.func.max(loras.c.images_seen).label("images"),
+            sa.cast(sa.func.max(loras.c.images_seen), sa.Double()).label("images"),
             sa.func.max(loras.c.megapixels_seen).label("megapixels"),
             sa.func.max(loras.c.training_seconds).label("seconds"),
         )
-        .where(selected, loras.c.creator.is_not(None), loras.c.outcome == Outcome.DECODED)
-        .group_by(loras.c.creator, run)
+        .where(loras.c.creator == files.c.creator, loras.c.outcome == Outcome.DECODED, selected)
+        .group_by(sa.func.coalesce(loras.c.session_id, version))
+        .correlate(files)
         .subquery()
     )
+    return {
+        "creator": files.c.creator,
+        "loras": sa.select(sa.func.count(loras.c.model_id.distinct()))
+        .where(loras.c.creator == files.c.creator, selected)
+        .correlate(files)
+        .scalar_subquery(),
+        "files": files.c.files,
+        "with_metadata": files.c.decoded / sa.func.nullif(sa.cast(files.c.read, sa.Double()), 0),
+        "runs": _of(run, sa.func.count()),
+        "median_images_seen": _median(run.c.images),
+        "megapixels_seen": _of(run, sa.func.sum(run.c.megapixels)),
+        "training_hours": _of(run, sa.func.sum(run.c.seconds)) / 3600.0,
+    }
 
 
-def _runs(each: sa.Subquery) -> sa.Subquery:
-    """The number of runs of each creator, the sums of their work, and the median number of images.
+def _of(rows: sa.Subquery, column: sa.ColumnElement[Any]) -> sa.ScalarSelect[Any]:
+    return sa.select(column).select_from(rows).scalar_subquery()
 
-    The median is the mean of the two middle numbers if there are two.
-    """
-    owner, images = each.c.creator, each.c.images
-    place = sa.func.row_number().over(partition_by=owner, order_by=images.asc().nulls_last())
-    known = sa.func.count(images).over(partition_by=owner)
-    ranked = sa.select(*each.c, place.label("place"), known.label("known")).subquery()
+
+def _median(numbers: sa.ColumnElement[float]) -> sa.ScalarSelect[Any]:
+    """The median of numbers, the mean of the two middle ones if there are two; NULL without any."""
+    place = sa.func.row_number().over(order_by=numbers).label("place")
+    known = sa.func.count().over().label("known")
+    ranked = sa.select(numbers.label("number"), place, known).where(numbers.is_not(None)).subquery()
     middle = ranked.c.place.in_(((ranked.c.known + 1) // 2, (ranked.c.known + 2) // 2))
-    return (
-        sa.select(
-            ranked.c.creator,
-            sa.func.count().label("runs"),
-            sa.func.avg(sa.case((middle, sa.cast(ranked.c.images, sa.Double())))).label("median"),
-            sa.func.sum(ranked.c.megapixels).label("megapixels"),
-            sa.func.sum(ranked.c.seconds).label("seconds"),
-        )
-        .group_by(ranked.c.creator)
-        .subquery()
-    )
+    return sa.select(sa.func.avg(ranked.c.number)).where(middle).scalar_subquery()

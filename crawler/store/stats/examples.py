@@ -1,10 +1,14 @@
 """Example LoRAs to learn settings from: those of one kind with training metadata, one file of each."""
 
-from collections.abc import Sequence
+import json
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import sqlalchemy as sa
 
 from crawler.model import Outcome, Trainer
@@ -13,10 +17,10 @@ from crawler.query.tree import Has, Node, Or
 from crawler.query.types import ASCII_LOWER
 from crawler.store.read.search import condition_on
 from crawler.store.schema.tables import loras, versions
-from crawler.store.schema.types import UtcTime
+from crawler.store.schema.types import Json, UtcTime
 
-#: Rows fetched at a time.
-_FETCH_ROWS = 2_000
+#: Rows fetched at a time; more would not fit a processor's cache.
+_FETCH_ROWS = 250
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,21 +43,34 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
-    """One LoRA, represented by one of its files.
+class Column:
+    """The values of many LoRAs in one column.
 
     Attributes:
-        likes: Of the model; None where the site does not give them.
-        published_at: When the first known version of the model was published; None if unknown.
-        values: Of the requested columns, in their order.
+        values: Every value that occurs, once, in no order.
+        codes: For each LoRA the place of its value in `values`; -1 for a LoRA without one.
     """
 
-    file_id: int
-    model_name: str | None
-    creator: str | None
-    likes: int | None
-    published_at: datetime | None
-    values: tuple[Any, ...]
+    values: Sequence[Any]
+    codes: npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """LoRAs, each represented by one of its files. All sequences are in the same order.
+
+    Attributes:
+        likes: Of the models; None where the site does not give them.
+        published_at: When the first known version of each model was published; None if unknown.
+        columns: The requested columns, by name; a value is missing where the file has none.
+    """
+
+    file_ids: Sequence[int]
+    model_names: Sequence[str | None]
+    creators: Sequence[str | None]
+    likes: Sequence[int | None]
+    published_at: Sequence[datetime | None]
+    columns: Mapping[str, Column]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +113,8 @@ def coverage_of(connection: sa.Connection, selection: Selection) -> Coverage:
 
 def find_examples(
     connection: sa.Connection, selection: Selection, columns: Sequence[str]
-) -> list[Example]:
-    """One file of each selected LoRA that has training metadata, ordered by model id.
+) -> Examples:
+    """One file of each selected LoRA that has training metadata, in no order.
 
     A LoRA counts once, however many files and versions it has. It is represented by the selected file
     of its newest version; of several by the primary one, then by the one that was trained longest.
@@ -109,11 +126,10 @@ def find_examples(
         loras.c.images_seen.desc().nulls_last(),
         loras.c.file_id.asc(),
     )
+    # Only what the rank needs is sorted; the other columns are read for the chosen files.
     rank = sa.func.row_number().over(partition_by=loras.c.model_id, order_by=newest)
-    about = ("file_id", "model_name", "creator", "likes", "model_id")
-    names = tuple(dict.fromkeys((*about, *columns)))
     ranked = (
-        sa.select(*(loras.c[name] for name in names), rank.label("rank"))
+        sa.select(loras.c.file_id, rank.label("rank"))
         .where(
             _is_of(selection, connection.dialect.name),
             loras.c.outcome == Outcome.DECODED,
@@ -125,16 +141,83 @@ def find_examples(
         .subquery()
     )
     first = sa.func.min(versions.c.published_at, type_=UtcTime())
-    published = sa.select(first).where(versions.c.model_id == ranked.c.model_id).scalar_subquery()
+    published = sa.select(first).where(versions.c.model_id == loras.c.model_id).scalar_subquery()
+    about = (loras.c.file_id, loras.c.model_name, loras.c.creator, loras.c.likes, published)
+    settings = [loras.c[name] for name in columns]
     statement = (
-        sa.select(
-            *(ranked.c[name] for name in about[:4]), published, *(ranked.c[n] for n in columns)
-        )
+        sa.select(*(_as_stored(column) for column in (*about, *settings)))
+        .select_from(ranked.join(loras, loras.c.file_id == ranked.c.file_id))
         .where(ranked.c.rank == 1)
-        .order_by(ranked.c.model_id)
         .execution_options(yield_per=_FETCH_ROWS)
     )
-    return [Example(*row[:5], tuple(row[5:])) for row in connection.execute(statement)]
+    decoders = {column.name: _decoder(column.type) for column in settings}
+    return examples_of(connection.execute(statement).partitions(), decoders)
+
+
+class _Numbers(dict[Any, int]):
+    """Numbers the values that it is asked for: 0, 1 and so on, since None is there before them."""
+
+    def __missing__(self, value: Any) -> int:
+        self[value] = number = len(self) - 1
+        return number
+
+
+def examples_of(
+    batches: Iterable[Sequence[Sequence[Any]]], decoders: Mapping[str, Callable[[Any], Any]]
+) -> Examples:
+    """The examples that rows describe.
+
+    Args:
+        batches: Rows with the first five attributes of `Examples`, then the columns.
+        decoders: By column: makes the value of what the row has, which is hashable and not None.
+    """
+    about: tuple[list[Any], ...] = ([], [], [], [], [])
+    numbers = [_Numbers({None: -1}) for _ in decoders]
+    codes = [array("i") for _ in decoders]
+    for rows in batches:
+        together = list(zip(*rows, strict=True))
+        for into, values in zip(about, together, strict=False):
+            into.extend(values)
+        for number, code, values in zip(numbers, codes, together[len(about) :], strict=True):
+            code.extend(map(number.__getitem__, values))
+    columns = {
+        name: _column([decode(value) for value in number if value is not None], code)
+        for (name, decode), number, code in zip(decoders.items(), numbers, codes, strict=True)
+    }
+    file_ids, names, creators, likes, published = about
+    return Examples(file_ids, names, creators, likes, list(map(_utc, published)), columns)
+
+
+def _column(values: Sequence[Any], codes: "array[int]") -> Column:
+    """A column in which objects that are spelt differently are one value."""
+    places = np.array(codes, np.int32)
+    if not any(isinstance(value, dict) for value in values):
+        return Column(values, places)
+    spelt = [json.dumps(value, sort_keys=True) for value in values]
+    firsts = {text: at for at, text in reversed(list(enumerate(spelt)))}
+    kept = {at: number for number, at in enumerate(sorted(firsts.values()))}
+    new = np.array([*(kept[firsts[text]] for text in spelt), -1], np.int32)
+    return Column([values[at] for at in kept], new[places])
+
+
+def _as_stored(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """The value without its decoding, for which each distinct value is enough."""
+    if isinstance(column.type, Json):
+        return sa.cast(column, sa.Text())  # PostgreSQL's driver would decode it
+    return sa.type_coerce(column, sa.types.NullType())
+
+
+def _decoder(of: sa.types.TypeEngine[Any]) -> Callable[[Any], Any]:
+    if isinstance(of, Json):
+        return json.loads
+    return bool if isinstance(of, sa.Boolean) else lambda value: value
+
+
+def _utc(moment: Any) -> datetime | None:
+    if moment is None:
+        return None
+    naive = moment if isinstance(moment, datetime) else datetime.fromisoformat(moment)
+    return naive if naive.tzinfo else naive.replace(tzinfo=UTC)
 
 
 def _is_of(selection: Selection, dialect: str) -> sa.ColumnElement[bool]:

@@ -1,26 +1,38 @@
-"""The table `field_stats`: how many rows of each base model have each field, and its quartiles."""
+"""The table `field_stats`: how many rows of each base model have each field, and its quartiles.
 
-from array import array
-from bisect import bisect_right
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate
-from math import isfinite
+Making it reads every row, some 20 s for a million. So whoever changes rows counts them in the same
+transaction (`count_changes`), and the figures are made anew once enough rows have changed.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from crawler.model.outcome import READ
 from crawler.query.fields import Kind
+from crawler.store.connect.db_errors import translated
 from crawler.store.schema.fields import FIELDS
-from crawler.store.schema.tables import ALL, field_stats, loras
+from crawler.store.schema.tables import ALL, crawls, field_stats, loras
 
-#: Numbers held in memory at a time; 8 bytes each make 160 MB. One scan reads as many columns as have no
+#: The figures are made anew once so many rows have changed, or this share of all rows if that is less.
+DUE_ROWS, DUE_SHARE = 1_000, 0.01
+
+#: Seconds that making them may take after a stop was asked for. That is enough for 50,000 files, so that
+#: a first sync that is interrupted has its figures.
+GRACE_SECONDS = 1.0
+
+#: Seconds between two looks at whether to stop.
+_LOOK_SECONDS = 0.05
+
+#: Numbers held in memory at a time; 8 bytes each make 64 MB. One scan reads as many columns as have no
 #: more values together, but at least one.
-VALUES_PER_SCAN = 20_000_000
-
-#: Rows fetched at a time.
-FETCH_ROWS = 5_000
+VALUES_PER_SCAN = 8_000_000
 
 #: Numbers that identify something: a median has no meaning.
 _NAMES = frozenset({"file_id", "version_id", "model_id", "nsfw_level", "seed"})
@@ -31,76 +43,140 @@ _MEASURED = tuple(
     if field.kind in {Kind.INTEGER, Kind.NUMBER} and field.name not in _NAMES
 )
 
-Quartiles = tuple[float, float, float]
 
-#: The quartiles of a field, and its percentiles: the values at 0% to 100%.
-Spread = tuple[Quartiles, tuple[float, ...]]
+@dataclass(frozen=True, slots=True)
+class Age:
+    """How old the figures are.
 
-
-class Ranked(Sequence[float]):
-    """Counted numbers, seen as the ascending list in which each value is repeated.
-
-    The list is never built. Most settings take few different values, and counting a million of them is
-    several times faster than sorting them.
+    Attributes:
+        made_at: When they were made; None in a database of an older lora-crawl.
+        rows: The files that there were.
+        changed: Rows that have changed since.
     """
 
-    def __init__(self, counted: Mapping[float, int]) -> None:
-        self._values = sorted(counted)
-        self._ends = list(accumulate(counted[value] for value in self._values))
-
-    def __len__(self) -> int:
-        return self._ends[-1] if self._ends else 0
-
-    def __getitem__(self, index: int) -> float:  # type: ignore[override]  # no slices
-        return self._values[bisect_right(self._ends, index)]
+    made_at: datetime | None
+    rows: int
+    changed: int
 
 
-def refresh_statistics(connection: sa.Connection) -> None:
+_QUARTILES = ("quartile1", "median", "quartile3")
+
+#: The row of `field_stats` that holds the number of changed rows.
+_FILES = sa.and_(field_stats.c.base_model == ALL, field_stats.c.field == "file_id")
+
+
+def age(connection: sa.Connection) -> Age | None:
+    """How old the figures are; None if there are none."""
+    columns = (field_stats.c.made_at, field_stats.c.count, field_stats.c.changed)
+    row = connection.execute(sa.select(*columns).where(_FILES)).first()
+    return None if row is None else Age(row[0], row[1], row[2] or 0)
+
+
+def count_changes(connection: sa.Connection, rows: int) -> None:
+    """Count rows of `loras` that were added or changed, in the caller's transaction."""
+    if rows:
+        changed = sa.func.coalesce(field_stats.c.changed, 0) + rows
+        connection.execute(sa.update(field_stats).where(_FILES).values(changed=changed))
+
+
+def _is_due(connection: sa.Connection) -> bool:
+    """Whether enough rows have changed; unknown after a run that was killed, so that counts as enough."""
+    found = age(connection)
+    if found is None:
+        return connection.execute(sa.select(sa.exists().select_from(loras))).scalar_one()
+    if found.made_at is None:
+        return True
+    killed = sa.exists().where(crawls.c.finished_at.is_(None), crawls.c.started_at > found.made_at)
+    enough = max(min(DUE_ROWS, found.rows * DUE_SHARE), 1)
+    return found.changed >= enough or connection.execute(sa.select(killed)).scalar_one()
+
+
+def refresh_if_due(engine: sa.Engine, *, now: datetime, going: Callable[[], bool]) -> bool:
+    """Make the figures anew if they are due, in a transaction of their own.
+
+    Args:
+        engine: The database. Nothing else may write to it meanwhile.
+        now: The current time.
+        going: Asked several times a second; once it returns False, GRACE_SECONDS after the beginning
+            or later, the work is stopped.
+
+    Returns:
+        False if it was stopped. The old figures stay, and are still due.
+
+    Raises:
+        DatabaseError, StoppedError: As in `translated`.
+    """
+    with translated(engine.url), engine.connect() as connection:
+        with connection.begin():
+            if not _is_due(connection):
+                return True
+        until = time.monotonic() + GRACE_SECONDS
+        driver: Any = connection.connection.driver_connection
+        stop = driver.interrupt if engine.dialect.name == "sqlite" else driver.cancel
+        stopped = False
+        # In a thread, since this one is the only one that gets signals.
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            work = pool.submit(_refresh, connection, now)
+            try:
+                while not wait([work], timeout=_LOOK_SECONDS).done:
+                    if not going() and time.monotonic() >= until:
+                        break
+            finally:
+                while not work.done():
+                    # Again and again: it ends a statement, and there may be none just now.
+                    stopped = True
+                    stop()
+                    wait([work], timeout=_LOOK_SECONDS)
+        if stopped and isinstance(work.exception(), sa.exc.DBAPIError):
+            return False
+        work.result()
+    return True
+
+
+def _refresh(connection: sa.Connection, now: datetime) -> None:
+    with connection.begin():
+        refresh_statistics(connection, now)
+
+
+def refresh_statistics(connection: sa.Connection, now: datetime) -> None:
     """Rewrite `field_stats`, in the caller's transaction.
 
     Counts are over all rows: the count of `file_id` is the number of files. Quartiles are over the files
     whose header was read, and are computed here so that both databases give the same. Rows without a
     base model count only in ALL.
     """
+    from crawler.store.stats.numbers import (  # noqa: PLC0415 - numpy takes a while
+        numbers_by_group,
+        percentiles,
+        quartiles,
+        together,
+    )
+
     counts = _counts(connection)
-    spreads: dict[tuple[str, str], Spread] = {}
+    rows: dict[tuple[str, str], dict[str, Any]] = {
+        (base_model, field): {
+            "base_model": base_model,
+            "field": field,
+            "count": count,
+            "made_at": now,
+            **dict.fromkeys((*_QUARTILES, "percentiles"), None),
+        }
+        for (base_model, field), count in counts.items()
+    }
+    base_model = sa.func.coalesce(loras.c.base_model, ALL)
     filled = {name: counts[ALL, name] for name in _MEASURED if (ALL, name) in counts}
     for names in _portions(filled):
-        for name, values in _scan(connection, names).items():
-            spreads |= _spreads(name, values)
-    rows = []
-    for (base_model, field), count in counts.items():
-        row = {"base_model": base_model, "field": field, "count": count}
-        middle, percents = spreads.get((base_model, field), ((None, None, None), None))
-        row |= zip(("quartile1", "median", "quartile3"), middle, strict=True)
-        rows.append(row | {"percentiles": percents})
+        columns = [loras.c[name] for name in names]
+        read = loras.c.outcome.in_(READ)
+        for name, groups in numbers_by_group(connection, base_model, columns, read).items():
+            everything = {ALL: together(groups)}
+            for of, numbers in (groups | everything).items():
+                if len(numbers):
+                    middle = zip(_QUARTILES, quartiles(numbers), strict=True)
+                    rows[of or ALL, name] |= {**dict(middle), "percentiles": percentiles(numbers)}
     connection.execute(sa.delete(field_stats))
     if rows:
-        connection.execute(sa.insert(field_stats), rows)
-
-
-def quartiles(values: Sequence[float]) -> Quartiles:
-    """The quartiles of numbers in ascending order, at least one, by linear interpolation."""
-    last = len(values) - 1
-    return _between(values, last / 4), _between(values, last / 2), _between(values, last * 3 / 4)
-
-
-def percentiles(values: Sequence[float]) -> tuple[float, ...]:
-    """The numbers nearest to 0%, 1% … 100% of numbers in ascending order, at least one."""
-    last = len(values) - 1
-    return tuple(values[(last * percent + 50) // 100] for percent in range(101))
-
-
-def _between(values: Sequence[float], position: float) -> float:
-    at = int(position)
-    share = position - at
-    low = values[at]
-    if not share:
-        return low
-    high = values[at + 1]
-    if isfinite(high - low):
-        return low + (high - low) * share
-    return low * (1 - share) + high * share
+        connection.execute(sa.insert(field_stats), list(rows.values()))
 
 
 def _counts(connection: sa.Connection) -> dict[tuple[str, str], int]:
@@ -128,44 +204,3 @@ def _portions(filled: Mapping[str, int]) -> Iterator[list[str]]:
         held += count
     if names:
         yield names
-
-
-def _scan(
-    connection: sa.Connection, names: Sequence[str]
-) -> Mapping[str, Mapping[str, "array[float]"]]:
-    """The values of some columns, by column and base model; rows without one are under ALL."""
-    columns = [loras.c[name] for name in names]
-    statement = (
-        sa.select(loras.c.base_model, *columns)
-        .where(loras.c.outcome.in_(READ), sa.or_(*(column.is_not(None) for column in columns)))
-        .execution_options(yield_per=FETCH_ROWS)
-    )
-    found: dict[str, defaultdict[str, array[float]]] = {
-        name: defaultdict(lambda: array("d")) for name in names
-    }
-    for rows in connection.execute(statement).partitions():
-        by_base_model: defaultdict[str, list[Sequence[Any]]] = defaultdict(list)
-        for row in rows:
-            by_base_model[row[0] or ALL].append(row)
-        for base_model, together in by_base_model.items():
-            for name, values in zip(names, list(zip(*together, strict=True))[1:], strict=True):
-                found[name][base_model].extend([each for each in values if each is not None])
-    return found
-
-
-def _spreads(
-    name: str, values: Mapping[str, "array[float]"]
-) -> Iterator[tuple[tuple[str, str], Spread]]:
-    """Count, quartiles and percentiles of columns, by base model (or ALL) and field."""
-    everything: Counter[float] = Counter()
-    for base_model, some in values.items():
-        counted = Counter(some)
-        if base_model != ALL and counted:
-            yield (base_model, name), _spread(Ranked(counted))
-        everything.update(counted)
-    if everything:
-        yield (ALL, name), _spread(Ranked(everything))
-
-
-def _spread(values: Ranked) -> Spread:
-    return quartiles(values), percentiles(values)

@@ -1,12 +1,7 @@
-"""How often each value of a field occurs in the rows that a condition selects.
+"""What a condition selects, by group: how many files, how often each value occurs, and the numbers."""
 
-The database counts equal values, and Python computes quartiles and histograms from the counts. So a
-million rows do not become a million numbers in Python, and the results are exact and the same on both
-databases. Ranking the rows with window functions is slower on SQLite.
-"""
-
-import contextlib
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,12 +13,10 @@ from crawler.query.fields import Field, Kind
 from crawler.query.tree import Node
 from crawler.store.read.search import condition_on, number_errors
 from crawler.store.schema.tables import loras
+from crawler.store.stats.numbers import Grouped, numbers_by_group
 
 #: How rows can be grouped: by base model, or by the month of `published_at`, such as `2025-01`.
 Group = Literal["base_model", "month"]
-
-#: Rows fetched at a time.
-_FETCH_ROWS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,34 +55,50 @@ class FrequentValue:
 
 def populations(connection: sa.Connection, tree: Node | None, by: Group | None) -> list[Population]:
     """Every group of the rows for which `tree` is true, in no order; empty without rows."""
-    group = _group(by, connection.dialect.name)
-    read = sa.func.count().filter(loras.c.outcome.in_(READ))
-    no_metadata = sa.func.count().filter(loras.c.outcome == Outcome.NO_METADATA)
+    # By the plain column, whose index has the outcome too.
+    group = loras.c.base_model if by == "base_model" else _group(by, connection.dialect.name)
     statement = (
-        sa.select(group.label("group"), sa.func.count(), read, no_metadata)
-        .select_from(loras)
+        sa.select(group.label("group"), loras.c.outcome, sa.func.count())
         .where(condition_on(tree, connection.dialect.name))
+        .group_by("group", loras.c.outcome)
     )
-    if by is not None:
-        statement = statement.group_by("group")
+    found: defaultdict[str | None, Counter[str]] = defaultdict(Counter)
     with number_errors(tree):
-        found = [Population(*row) for row in connection.execute(statement)]
-    return [one for one in found if one.files]
+        for name, outcome, files in connection.execute(statement):
+            found[name or None][outcome] += files
+    return [
+        Population(
+            name,
+            outcomes.total(),
+            sum(outcomes[outcome] for outcome in READ),
+            outcomes[Outcome.NO_METADATA],
+        )
+        for name, outcomes in found.items()
+    ]
 
 
-@contextlib.contextmanager
-def value_counts(
+def months(
     connection: sa.Connection, field: Field, tree: Node | None, by: Group | None
-) -> Iterator[Iterator[tuple[str | None, Any, int]]]:
-    """Group, value and number of rows for every value, in no order; a time counts as its month.
+) -> dict[str | None, dict[str, int]]:
+    """The number of rows of each group in each month of a time, such as `2025-01`.
 
-    The field is neither a list nor an object. `tree` selects the rows, None for all; without `by` they
-    are one group.
+    `tree` selects the rows, None for all; without `by` they are one group, whose name is None.
     """
     statement = _counted(connection.dialect.name, field, tree, by)
-    statement = statement.execution_options(yield_per=_FETCH_ROWS)
-    with number_errors(tree), contextlib.closing(connection.execute(statement)) as result:
-        yield ((group, value, number) for group, value, number in result)
+    found: defaultdict[str | None, dict[str, int]] = defaultdict(dict)
+    with number_errors(tree):
+        for group, month, number in connection.execute(statement.order_by("value")):
+            found[group][month] = number
+    return found
+
+
+def numbers(
+    connection: sa.Connection, fields: Sequence[Field], tree: Node | None, by: Group | None
+) -> Grouped:
+    """The numbers of some fields, by field and group, in ascending order. Arguments as for `months`."""
+    group, where = _group(by, connection.dialect.name), condition_on(tree, connection.dialect.name)
+    with number_errors(tree):
+        return numbers_by_group(connection, group, [loras.c[one.name] for one in fields], where)
 
 
 def most_frequent(
@@ -97,7 +106,7 @@ def most_frequent(
 ) -> list[FrequentValue]:
     """The most frequent values of each group, at most `most` a group, the most frequent first.
 
-    The smaller value comes first in a tie. Arguments as for `value_counts`.
+    The smaller value comes first in a tie. Arguments as for `months`.
     """
     counted = _counted(connection.dialect.name, field, tree, by).subquery()
     group, value, count = counted.c

@@ -21,9 +21,9 @@ from crawler.store.write.crawls import store_cursors
 from crawler.store.write.removed_models import is_believed
 from crawler.store.write.upserts import as_row, insert_new, slices, upsert
 
-#: Characters of a base model's name. Longer names are stored as NULL, because PostgreSQL cannot index
-#: a text of 2,700 bytes. Real names have at most 25.
-MAX_BASE_MODEL = 200
+#: Characters of the name of a base model or a creator. Longer names are stored as NULL, because
+#: PostgreSQL cannot index a text of 2,700 bytes. Real names have at most 25.
+MAX_NAME = 200
 
 #: The form of a hash. Anything else that a site calls a hash is stored as NULL.
 _HASH = re.compile("[0-9A-Fa-f]{1,64}")
@@ -315,6 +315,10 @@ def why_not_requested(file: File) -> str | None:
     return reason
 
 
+def _indexable(name: str | None) -> str | None:
+    return name if name is None or len(name) <= MAX_NAME else None
+
+
 def _description(place: _Listed, origin: str) -> dict[str, Any]:
     """The columns with values from the site."""
     model, version, file = place.model, place.version, place.file
@@ -332,9 +336,9 @@ def _description(place: _Listed, origin: str) -> dict[str, Any]:
         "page_url": page,
         "model_name": model.name,
         "version_name": version.name,
-        "creator": model.creator,
+        "creator": _indexable(model.creator),
         "model_type": model.type,
-        "base_model": base_model if base_model and len(base_model) <= MAX_BASE_MODEL else None,
+        "base_model": _indexable(base_model or None),
         "model_tags": model.tags,
         "trained_words": version.trained_words,
         "nsfw": model.nsfw,

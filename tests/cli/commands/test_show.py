@@ -20,8 +20,8 @@ def test_a_page_with_what_is_usual(run: Run, database: str) -> None:
     assert "1,200 steps of batch 2 over 40 images repeated 5 times" in page
     assert "2,400 images seen in 60 minutes." in page
     assert (
-        "interquartile range (IQR) among LoRAs that report the field (Pony: up to 6 of 8 files)."
-        in page
+        "interquartile range (IQR) among LoRAs that report the field"
+        " (Pony: up to 6 of 8 files, as of 2026-03-04)." in page
     )
     # Of the ranks 8, 16, 32, 32, 64 and 128 the median is 32, the quartiles 20 and 56.
     # 128 is the largest of 6.
@@ -55,7 +55,8 @@ def test_every_kind_of_reference(run: Run, database: str) -> None:
 
 def test_json_is_the_whole_page(run: Run, database: str) -> None:
     found = json.loads(run("show", "6", "--json", "--db", database).stdout)
-    parts = ["datasets", "directories", "tags", "problems", "compared_with", "medians"]
+    parts = ["datasets", "directories", "tags", "problems", "compared_with"]
+    parts += ["compared_at", "medians"]
     assert list(found) == [*(field.name for field in FIELDS), *parts]
     assert found["network_dim"] == 128
     assert found["training_seconds"] == 3600.5

@@ -1,5 +1,6 @@
 """Starting recipes from examples, and the files made of them."""
 
+import json
 import tomllib
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,7 +19,7 @@ from crawler.insight.suggest.settings import (
     Advice,
 )
 from crawler.store.schema.fields import BY_NAME
-from crawler.store.stats.examples import Example
+from crawler.store.stats.examples import examples_of
 from tests.insight.export import sd_scripts
 
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
@@ -58,17 +59,26 @@ FULL: dict[str, Any] = {
 }
 
 
-def example(number: int = 1, *, likes: int | None = 10, **values: Any) -> Example:
+Row = tuple[Any, ...]
+
+
+def example(number: int = 1, *, likes: int | None = 10, **values: Any) -> Row:
     """A LoRA of a year ago; `age` in months and `creator` may be given beside its values."""
     age = values.pop("age", 12)
     creator = values.pop("creator", f"mason{number}")
     published = None if age is None else NOW - age * MONTH
-    found = tuple(values.get(name) for name in COLUMNS)
-    return Example(number, f"Marble {number}", creator, likes, published, found)
+    found = (values.get(name) for name in COLUMNS)
+    settings = (json.dumps(one) if isinstance(one, dict) else one for one in found)
+    return (number, f"Marble {number}", creator, likes, published, *settings)
 
 
-def advice_of(*examples: Example) -> Advice:
-    return advise(examples, NOW)
+def advice_of(*examples: Row) -> Advice:
+    batches = [examples[:2], examples[2:]] if len(examples) > 2 else [examples] * bool(examples)
+    return advise(examples_of(batches, dict.fromkeys(COLUMNS, _decoded)), NOW)
+
+
+def _decoded(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) and value.startswith("{") else value
 
 
 def test_settings_are_columns_and_stand_behind_what_decides_them() -> None:

@@ -36,7 +36,7 @@ def test_a_page_holds_all_that_is_stored(shelf: sa.Engine) -> None:
                 make_result(5, version_id=200),
             ],
         )
-        refresh_statistics(connection)
+        refresh_statistics(connection, NOW)
 
     with shelf.connect() as connection:
         page = lora(connection, 3)
@@ -57,7 +57,7 @@ def test_a_page_holds_all_that_is_stored(shelf: sa.Engine) -> None:
 def test_a_page_without_a_base_model_is_compared_with_all_only(engine: sa.Engine) -> None:
     with engine.begin() as connection:
         list_models(connection, make_model(1, versions=(make_version(1, base_model=None),)))
-        refresh_statistics(connection)
+        refresh_statistics(connection, NOW)
         page = lora(connection, 1)
 
     assert page.base_model_stats == {}

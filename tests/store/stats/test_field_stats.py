@@ -3,7 +3,8 @@
 import math
 import random
 import statistics
-from collections import Counter
+import threading
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +14,16 @@ from hypothesis import strategies as st
 
 from crawler.store.schema.fields import FIELDS
 from crawler.store.schema.tables import field_stats, loras
-from crawler.store.stats.field_stats import Ranked, quartiles, refresh_statistics
+from crawler.store.stats.field_stats import (
+    Age,
+    age,
+    count_changes,
+    refresh_if_due,
+    refresh_statistics,
+)
+from crawler.store.stats.numbers import quartiles
+from crawler.store.write.crawls import begin_crawl
+from tests.factories import NOW
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -37,8 +47,8 @@ def _insert(engine: sa.Engine, rows: list[dict[str, Any]]) -> None:
 
 def _stats(engine: sa.Engine) -> dict[tuple[str, str], tuple[Any, ...]]:
     with engine.begin() as connection:
-        refresh_statistics(connection)
-        rows = connection.execute(sa.select(field_stats))
+        refresh_statistics(connection, NOW)
+        rows = connection.execute(sa.select(*list(field_stats.c)[:7]))
         return {(base, field): tuple(rest) for base, field, *rest in rows}
 
 
@@ -119,26 +129,91 @@ def test_they_are_the_same_however_few_columns_a_scan_reads(
     )
     together = _stats(engine)
     monkeypatch.setattr("crawler.store.stats.field_stats.VALUES_PER_SCAN", 1)
-    monkeypatch.setattr("crawler.store.stats.field_stats.FETCH_ROWS", 7)
+    monkeypatch.setattr("crawler.store.stats.numbers._FETCH_ROWS", 7)
 
     assert _stats(engine) == together
     assert None not in together["", "network_dim"]
 
 
 @given(st.lists(FLOATS, min_size=1))
-@example([0.0, 0.0, 1.0])
-def test_counted_numbers_are_the_list_they_stand_for(values: list[float]) -> None:
-    ranked = Ranked(Counter(values))
-
-    assert len(ranked) == len(values)
-    assert [ranked[at] for at in range(len(values))] == sorted(values)
-
-
-@given(st.lists(FLOATS, min_size=1))
 @example([5e-324, 5e-324])
 @example([-1.7e308, 1.7e308])
 def test_quartiles_are_finite_and_in_order(values: list[float]) -> None:
-    first, median, third = quartiles(Ranked(Counter(values)))
+    first, median, third = quartiles(sorted(values))
 
     assert min(values) <= first <= median <= third <= max(values)
     assert math.isfinite(median)
+
+
+def _age(engine: sa.Engine) -> Age | None:
+    with engine.connect() as connection:
+        return age(connection)
+
+
+def _change(engine: sa.Engine, rows: int) -> None:
+    with engine.begin() as connection:
+        count_changes(connection, rows)
+
+
+def test_they_are_made_once_enough_rows_have_changed(engine: sa.Engine) -> None:
+    later = NOW + timedelta(hours=1)
+
+    def refreshed(now: datetime) -> bool:
+        assert refresh_if_due(engine, now=now, going=lambda: True)
+        found = _age(engine)
+        return found is not None and found.made_at == now
+
+    assert not refreshed(NOW)  # there are no rows
+    _insert(engine, [{"network_dim": 8}] * 300)
+    assert refreshed(NOW)
+    assert _age(engine) == Age(NOW, 300, 0)
+    assert not refreshed(later)
+    _change(engine, 2)
+    assert not refreshed(later)
+    _change(engine, 1)
+    assert _age(engine) == Age(NOW, 300, 3)
+    assert refreshed(later)
+
+
+def test_a_thousand_rows_are_enough_and_a_killed_run_may_have_changed_as_many(
+    engine: sa.Engine,
+) -> None:
+    _insert(engine, [{"network_dim": 8}])
+    assert refresh_if_due(engine, now=NOW, going=lambda: True)
+    with engine.begin() as connection:
+        connection.execute(sa.update(field_stats).values(count=10_000_000))
+    for rows, made_at in ((999, NOW), (1, NOW + timedelta(hours=1))):
+        _change(engine, rows)
+        assert refresh_if_due(engine, now=NOW + timedelta(hours=1), going=lambda: True)
+        assert getattr(_age(engine), "made_at", None) == made_at
+    later = NOW + timedelta(hours=2)
+    with engine.begin() as connection:
+        begin_crawl(connection, origin="local", walk="scan", now=later)
+    assert refresh_if_due(engine, now=later, going=lambda: True)
+    assert getattr(_age(engine), "made_at", None) == later
+
+
+def test_they_can_be_stopped_and_leave_the_old_ones(
+    engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _insert(engine, [{"base_model": f"Made-up {n}", "network_dim": 8} for n in range(50)])
+    before = _stats(engine)
+    _change(engine, 50)
+    begun = threading.Event()
+
+    def endless(connection: sa.Connection, _now: datetime) -> None:
+        connection.execute(sa.delete(field_stats))
+        begun.set()
+        one = sa.select(sa.literal(1).label("n")).cte(recursive=True)
+        numbers = one.union_all(sa.select(one.c.n + 1))
+        connection.execute(sa.select(sa.func.count()).select_from(numbers))
+
+    monkeypatch.setattr("crawler.store.stats.field_stats.refresh_statistics", endless)
+    monkeypatch.setattr("crawler.store.stats.field_stats.GRACE_SECONDS", 0)
+
+    assert not refresh_if_due(engine, now=NOW, going=lambda: not begun.is_set())
+
+    with engine.connect() as connection:
+        kept = connection.execute(sa.select(sa.func.count()).select_from(field_stats)).scalar_one()
+    assert kept == len(before)
+    assert getattr(_age(engine), "changed", None) == 50

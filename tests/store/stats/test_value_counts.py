@@ -22,9 +22,10 @@ from crawler.store.stats.value_counts import (
     FrequentValue,
     Group,
     Population,
+    months,
     most_frequent,
+    numbers,
     populations,
-    value_counts,
 )
 
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
@@ -70,10 +71,13 @@ def shelf(engine: sa.Engine) -> sa.Engine:
     return engine
 
 
-def tallied(engine: sa.Engine, name: str, by: Group | None, *where: str) -> dict[Any, int]:
+def read(
+    engine: sa.Engine, name: str, by: Group | None, *where: str
+) -> dict[str | None, list[float]]:
     tree = parse(where, BY_NAME)
-    with engine.connect() as connection, value_counts(connection, BY_NAME[name], tree, by) as found:
-        return {(group, value): count for group, value, count in found}
+    with engine.connect() as connection:
+        found = numbers(connection, [BY_NAME[name]], tree, by)[name]
+    return {group: values.tolist() for group, values in found.items()}
 
 
 def test_populations_tell_how_much_can_be_known(shelf: sa.Engine) -> None:
@@ -96,15 +100,25 @@ def test_populations_tell_how_much_can_be_known(shelf: sa.Engine) -> None:
         assert populations(connection, parse(["steps>1"], BY_NAME), None) == []
 
 
-def test_equal_values_are_counted_together(shelf: sa.Engine) -> None:
-    assert tallied(shelf, "network_dim", None) == {(None, 8): 1, (None, 16): 2}
-    assert tallied(shelf, "network_dim", "base_model") == {("Pony", 8): 1, ("Pony", 16): 2}
-    assert tallied(shelf, "network_dim", "month", "optimizer:adam") == {
-        ("2025-05", 16): 1,
-        ("2025-06", 16): 1,
+def test_numbers_are_read_by_group(shelf: sa.Engine) -> None:
+    assert read(shelf, "network_dim", None) == {None: [8, 16, 16]}
+    assert read(shelf, "network_dim", "base_model") == {"Pony": [8, 16, 16]}
+    assert read(shelf, "network_dim", "month", "optimizer:adam") == {
+        "2025-05": [16],
+        "2025-06": [16],
     }
-    assert tallied(shelf, "published_at", None) == {(None, "2025-05"): 2, (None, "2025-06"): 3}
-    assert tallied(shelf, "seed", None) == {}
+    assert read(shelf, "seed", None) == {}
+
+
+def test_times_are_counted_by_month(shelf: sa.Engine) -> None:
+    with shelf.connect() as connection:
+        assert months(connection, BY_NAME["published_at"], None, None) == {
+            None: {"2025-05": 2, "2025-06": 3}
+        }
+        assert months(connection, BY_NAME["published_at"], None, "base_model") == {
+            "Pony": {"2025-05": 2, "2025-06": 1},
+            "Flux": {"2025-06": 2},
+        }
 
 
 def test_the_commonest_values_of_each_group(shelf: sa.Engine) -> None:
@@ -200,13 +214,30 @@ def test_each_lora_has_one_example(engine: sa.Engine) -> None:
     )
     selection = Selection(base_model="Pony")
     with engine.connect() as connection:
-        (found,) = find_examples(connection, selection, ("images_seen", "version_id", "file_id"))
+        found = find_examples(connection, selection, ("images_seen", "version_id", "file_id"))
         assert coverage_of(connection, selection) == Coverage(4, 3, 2)
         assert base_models(connection) == {"Pony": 7, "Flux": 1}
 
-    assert (found.file_id, found.likes, found.creator) == (4, 7, "mason")
-    assert found.values == (200, 11, 4)
-    assert found.published_at == NOW - year
+    assert (found.file_ids, found.likes, found.creators) == ([4], [7], ["mason"])
+    assert [column.values for column in found.columns.values()] == [[200], [11], [4]]
+    assert found.published_at == [NOW - year]
+
+
+def test_values_are_what_they_were_and_objects_are_compared_as_such(engine: sa.Engine) -> None:
+    one = {"base_model": "Pony", "network_args": {"b": 1, "a": 2}, "enable_bucket": True}
+    args: list[Any] = [{"b": 1, "a": 2}, {"a": 2, "b": 1}, None]
+    insert(engine, *(one | {"network_args": each} for each in args))
+    with engine.connect() as connection:
+        names = ("network_args", "enable_bucket", "network_alpha")
+        found = find_examples(connection, Selection(base_model="Pony"), names)
+
+    spelt, bucket, alpha = (found.columns[name] for name in names)
+    assert spelt.values == [{"a": 2, "b": 1}]
+    codes = dict(zip(found.file_ids, spelt.codes.tolist(), strict=True))
+    assert codes == {1: 0, 2: 0, 3: -1}
+    assert (bucket.values, alpha.values) == ([True], [])
+    assert type(bucket.values[0]) is bool
+    assert alpha.codes.tolist() == [-1, -1, -1]
 
 
 def test_who_is_asked(engine: sa.Engine) -> None:
@@ -230,4 +261,4 @@ def test_who_is_asked(engine: sa.Engine) -> None:
         with engine.connect() as connection:
             found = find_examples(connection, Selection(**{"base_model": "Pony"} | asked), ())
 
-        assert [one.file_id for one in found] == expected, asked
+        assert sorted(found.file_ids) == expected, asked

@@ -314,7 +314,7 @@ def test_what_no_index_can_hold_is_left_out(engine: sa.Engine) -> None:
     [row] = rows_of(engine, loras)
     assert (row["base_model"], row["sha256"], row["autov2"]) == (None, None, None)
     assert row["autov3"] == "ABCDEF012345"
-    assert row["creator"] == noise
+    assert row["creator"] is None
     [version] = rows_of(engine, tables.versions)
     assert version["base_model"] == noise
 

@@ -15,12 +15,16 @@ from crawler.decode.dialect_result import DialectResult, note, take
 from crawler.decode.dialects.kohya import datasets as kohya_datasets
 from crawler.decode.dialects.kohya import network as kohya_network
 from crawler.decode.embedded_json import read_json, read_literal
-from crawler.decode.problems import MALFORMED, WRONG_SHAPE, UnreadableError
+from crawler.decode.problems import MALFORMED, TOO_LONG, WRONG_SHAPE, UnreadableError
 from crawler.model import Problem, Trainer
 
 Reader = Callable[[str], Any]
 Split = Callable[[str, list[Problem]], Mapping[str, Any]]
 Row = tuple[str, str, Reader]
+
+#: Characters of a session id, which is indexed; PostgreSQL cannot index a text of 2,700 bytes. Trainers
+#: write a number of at most 10 digits.
+MAX_SESSION_CHARS = 200
 
 _TEXT, _INT, _NUM = clean.string, clean.integer, clean.number
 _NAME, _FILE = clean.model_name, clean.file_name
@@ -36,6 +40,13 @@ def _commit(value: str) -> str | None:
     return None if value == "(unknown)" else clean.string(value)
 
 
+def _session(value: str) -> str | None:
+    found = clean.string(value)
+    if found is not None and len(found) > MAX_SESSION_CHARS:
+        raise UnreadableError(TOO_LONG, f"{len(found):,} characters; at most {MAX_SESSION_CHARS}")
+    return found
+
+
 def _same(reader: Reader, *columns: str) -> tuple[Row, ...]:
     """Keys with the same name as their column."""
     return tuple((f"ss_{column}", column, reader) for column in columns)
@@ -46,7 +57,8 @@ FLAT: tuple[Row, ...] = (
     # trainer
     ("ss_sd_scripts_commit_hash", "trainer_version", _commit),
     *_same(_FILE, "output_name"),
-    *_same(_TEXT, "training_comment", "session_id"),
+    *_same(_TEXT, "training_comment"),
+    *_same(_session, "session_id"),
     # network
     *_same(_TEXT, "network_module"),
     *_same(_INT, "network_dim"),
