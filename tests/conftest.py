@@ -71,6 +71,10 @@ class Engines:
         return self.opened[place]
 
 
+#: For tests of what does not depend on the database.
+ON_SQLITE = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+
+
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the caller's keys, databases or proxies."""
@@ -81,6 +85,12 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             or name.upper() in PROXY_VARIABLES
         ):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _no_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every client reads the certificates of the machine, some 150; no test needs one of them."""
+    monkeypatch.setenv("SSL_CERT_FILE", os.devnull)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -17,7 +17,6 @@ from crawler.sandbox.headers import Base
 from crawler.sandbox.metadata import digits, metadata
 from crawler.sandbox.runs import draw_network, draw_run
 
-_REMEMBERED_LISTS = 128  # tensor lists, of up to 0.4 MB each
 _REMEMBERED_SIZES = 65_536  # numbers
 _EDITING = timedelta(days=6)  # of each week: what is published is published in it
 _BASES = {"SD 1.5": Base.SD1, "Flux.1 D": Base.FLUX1}  # all others are SDXL
@@ -118,7 +117,6 @@ class Catalogue:
             for version in model.versions
             for file in version.files
         }
-        self._tensors = lru_cache(_REMEMBERED_LISTS)(headers.tensor_list)
         self.size_of = lru_cache(_REMEMBERED_SIZES)(lambda it: self.content(self.files[it]).size)
 
     def later(self, changes: Changes) -> "Catalogue":
@@ -145,7 +143,7 @@ class Catalogue:
             return Content(body, len(body))
         base = _BASES.get(version.base_model, Base.SDXL)
         trainer, network = draw_network(dice, base, model.type)
-        tensors = self._tensors(replace(network, giant=file.body is Body.GIANT_BODY))
+        tensors = headers.tensor_list(replace(network, giant=file.body is Body.GIANT_BODY))
         if file.body is Body.NO_METADATA:
             header = headers.sound(dice.choice((None, {"format": "pt"})), tensors)
         else:

@@ -8,6 +8,7 @@ as diffusers does.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from itertools import product
 from math import prod
 from typing import NamedTuple
@@ -20,6 +21,7 @@ _GIANT_BODY_BYTES = 24 * 1024**3  # as large as the largest files of the site
 _GIANT_ROWS = 1024
 _ALIGNMENT = 8  # bytes; the library pads the JSON with spaces to it
 _ELEMENT_BYTES = {"F16": 2, "BF16": 2, "F32": 4}
+_REMEMBERED_LISTS = 128  # tensor lists, of up to 0.4 MB each
 _LOKR_FACTOR = 8  # divides all widths that occur
 
 
@@ -61,6 +63,7 @@ class TensorList(NamedTuple):
     body_bytes: int
 
 
+@lru_cache(_REMEMBERED_LISTS)
 def tensor_list(network: Network) -> TensorList:
     """The tensors of a network by name, their bytes in the same order, as the library saves them."""
     element = _ELEMENT_BYTES[network.dtype]

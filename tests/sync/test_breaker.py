@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -16,12 +15,12 @@ from crawler.http import HttpSettings, Waits
 from crawler.model import Fetched, Outcome, Result, Target
 from crawler.safetensors.reader import parse_header
 from crawler.sources.civitai.client import Civitai
-from crawler.store.connect.database import open_for_writing
 from crawler.store.schema.tables import headers, loras
 from crawler.sync.breaker import FAILURES_IN_A_ROW, LOGIN_SAMPLE, TRIES_IN_DOUBT, Breaker
 from crawler.sync.progress import SyncTally
 from crawler.sync.run import crawl
 from crawler.sync.state import Plan, WriterThread
+from tests.conftest import ON_SQLITE
 from tests.factories import (
     NOW,
     make_file,
@@ -294,15 +293,6 @@ KINDS: dict[str, tuple[dict[str, Any], str, Outcome]] = {
 }
 
 
-@pytest.fixture
-def sqlite(sqlite_template: Path, tmp_path: Path) -> Iterator[sa.Engine]:
-    place = tmp_path / "loras.db"
-    place.write_bytes(sqlite_template.read_bytes())
-    opened = open_for_writing(place)
-    yield opened
-    opened.dispose()
-
-
 def told(engine: sa.Engine) -> dict[int, tuple[str, str | None]]:
     """Outcome and reason, by the number of the file."""
     with engine.connect() as connection:
@@ -318,28 +308,30 @@ def stopping(words: str) -> Iterator[None]:
     assert stopped.value.exit_code == 4
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("kind", [*KINDS, "four kinds by turns"])
 def test_what_all_files_get_is_the_sites_and_is_over_when_the_site_is_well(
-    sqlite: sa.Engine, kind: str
+    engine: sa.Engine, kind: str
 ) -> None:
     ill, words, _ = KINDS.get(kind, ({"storage": by_turns}, "in a row", Outcome.FAILED))
     world = World(**ill)
 
     with stopping(words):
-        world.crawl_into(sqlite)
+        world.crawl_into(engine)
 
-    found = told(sqlite)
+    found = told(engine)
     assert {outcome for outcome, _ in found.values()} == {Outcome.PENDING}
     assert sum(reason is not None for _, reason in found.values()) >= FAILURES_IN_A_ROW
     assert world.counted <= FILES
 
-    well = World().crawl_into(sqlite)
+    well = World().crawl_into(engine)
     assert (well.outcomes, well.pending) == ({Outcome.DECODED: FILES}, 0)
-    assert {reason for _, reason in told(sqlite).values()} == {None}
+    assert {reason for _, reason in told(engine).values()} == {None}
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_one_file_gets_is_its_own_and_can_be_retried(sqlite: sa.Engine, kind: str) -> None:
+def test_what_one_file_gets_is_its_own_and_can_be_retried(engine: sa.Engine, kind: str) -> None:
     ill, words, outcome = KINDS[kind]
     only_third: dict[str, Any] = {
         name: lambda world, number, request, answer=answer: (
@@ -348,52 +340,56 @@ def test_what_one_file_gets_is_its_own_and_can_be_retried(sqlite: sa.Engine, kin
         for name, answer in ill.items()
     }
 
-    tally = World(**only_third).crawl_into(sqlite)
+    tally = World(**only_third).crawl_into(engine)
 
     assert (tally.outcomes, tally.pending) == ({outcome: 1, Outcome.DECODED: FILES - 1}, 0)
-    ending, reason = told(sqlite)[3]
+    ending, reason = told(engine)[3]
     assert ending == outcome
     assert reason is not None
     assert re.search(words, reason)
 
-    again = World().crawl_into(sqlite, retry_failed=True)
+    again = World().crawl_into(engine, retry_failed=True)
     assert again.outcomes == {Outcome.DECODED: 1}
 
 
-def test_bytes_in_doubt_are_shared_with_no_other_file(sqlite: sa.Engine) -> None:
+@ON_SQLITE
+def test_bytes_in_doubt_are_shared_with_no_other_file(engine: sa.Engine) -> None:
     """All files have one SHA-256; storage has zeros for the first two of them that are asked for."""
     world = World(storage=lambda world, n, asked: zeros(world, n, asked) if n < 3 else None)
     world.same_bytes = True
 
-    tally = world.crawl_into(sqlite)
+    tally = world.crawl_into(engine)
 
     assert tally.outcomes == {Outcome.BAD_HEADER: 2, Outcome.DECODED: FILES - 2}
     assert (tally.same_content, world.counted) == (FILES - 3, 3)
 
 
-def test_bytes_of_the_listed_length_are_shared(sqlite: sa.Engine) -> None:
+@ON_SQLITE
+def test_bytes_of_the_listed_length_are_shared(engine: sa.Engine) -> None:
     broken = b"{" * len(FILE)
     world = World(storage=lambda _world, _number, asked: part(broken, *asked.span))
     world.same_bytes = True
 
-    tally = world.crawl_into(sqlite)
+    tally = world.crawl_into(engine)
 
     assert (sum(tally.outcomes.values()), world.counted) == (FILES, 1)
     assert not set(tally.outcomes) & {Outcome.DECODED, Outcome.PENDING}
-    assert World(same_bytes=True).crawl_into(sqlite, retry_failed=True).files == 0
+    assert World(same_bytes=True).crawl_into(engine, retry_failed=True).files == 0
 
 
-def test_files_that_the_site_does_not_have_stop_nothing(sqlite: sa.Engine) -> None:
+@ON_SQLITE
+def test_files_that_the_site_does_not_have_stop_nothing(engine: sa.Engine) -> None:
     definite = {"Cache-Control": "no-store, max-age=0"}
     gone = World(download=lambda *_: json_answer({"error": "File not found"}, 404, definite))
 
-    assert gone.crawl_into(sqlite).outcomes == {Outcome.NOT_FOUND: FILES}
+    assert gone.crawl_into(engine).outcomes == {Outcome.NOT_FOUND: FILES}
 
 
-def test_the_bytes_of_a_broken_file_are_kept(sqlite: sa.Engine) -> None:
-    World(storage=lambda *given: short(*given) if given[1] == 3 else None).crawl_into(sqlite)
+@ON_SQLITE
+def test_the_bytes_of_a_broken_file_are_kept(engine: sa.Engine) -> None:
+    World(storage=lambda *given: short(*given) if given[1] == 3 else None).crawl_into(engine)
 
-    with sqlite.connect() as connection:
+    with engine.connect() as connection:
         kept = sa.select(headers.c.file_bytes).where(headers.c.file_id == ONE + 3)
         assert connection.execute(kept).scalar_one() == len(FILE) - 10
 

@@ -57,7 +57,7 @@ class Endless:
             self.asked.set()
             while self._endless:
                 connection.sendall(self._endless)
-                time.sleep(0.001)
+                time.sleep(0.01)
             connection.recv(65536)
 
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from crawler.model import ListQuery, Model, Page
 from crawler.sources.base import PAGE_MODELS
 from crawler.store.schema.tables import loras, models, versions
+from tests.conftest import ON_SQLITE
 from tests.factories import make_file, make_model, make_version
 from tests.sync.site import WALK, Site, run
 
@@ -72,6 +73,7 @@ def gone(engine: sa.Engine) -> tuple[int, int, int]:
         )
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("nsfw", [False, True])
 @pytest.mark.parametrize(
     ("before", "after", "told"),
@@ -128,6 +130,7 @@ def test_the_report_counts_what_is_gone(engine: sa.Engine) -> None:
     assert site.batches == []
 
 
+@ON_SQLITE
 def test_models_that_became_mature_are_asked_for_by_pages_and_few_one_by_one(
     engine: sa.Engine,
 ) -> None:
@@ -144,6 +147,7 @@ def test_models_that_became_mature_are_asked_for_by_pages_and_few_one_by_one(
     assert tally.notices == []
 
 
+@ON_SQLITE
 def test_many_models_that_seem_not_to_exist_are_not_believed_by_a_general_pass(
     engine: sa.Engine,
 ) -> None:

@@ -17,6 +17,7 @@ from crawler.cli.output.safe import visible
 from crawler.store.schema.fields import FIELDS
 from tests.cli.conftest import HOSTILE_NAME
 from tests.cli.headers import Run
+from tests.conftest import ON_SQLITE
 from tests.stored import as_user
 
 
@@ -77,6 +78,7 @@ def test_all_columns(run: Run, database: str) -> None:
         assert row["learning_rate"] == 0.0001
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("form", ["table", "jsonl"])
 def test_a_reader_that_has_seen_enough(database: str, form: str) -> None:
     words = ["query", "--columns", "all", "--limit", "3", "--format", form, "--db", database]
@@ -91,6 +93,7 @@ def test_a_reader_that_has_seen_enough(database: str, form: str) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@ON_SQLITE
 def test_an_answer_that_finds_no_room(database: str) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(

@@ -120,8 +120,9 @@ def test_an_interrupt_stores_what_was_read_and_says_that_work_is_left(
 ) -> None:
     shelf, place = tmp_path / "many", tmp_path / "loras.db"
     shelf.mkdir()
+    content = write_lora(tmp_path / "lantern.safetensors", LANTERN).read_bytes()
     for number in range(1_500):
-        write_lora(shelf / f"{number:04}.safetensors", LANTERN)
+        (shelf / f"{number:04}.safetensors").write_bytes(content)
     command = [sys.executable, "-m", "crawler", "scan", str(shelf), "--json", "--db", str(place)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     _wait_for_headers(place, process)

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from crawler.cli.output.safe import visible
 from crawler.store.schema.tables import loras
 from tests.cli.headers import Run
+from tests.conftest import ON_SQLITE
 
 
 def test_a_page_for_a_person(run: Run, database: str) -> None:
@@ -30,6 +31,7 @@ def test_a_page_for_a_person(run: Run, database: str) -> None:
     assert result.stderr == ""
 
 
+@ON_SQLITE
 def test_a_terminal_without_an_ellipsis_gets_another_sign(database: str) -> None:
     words = ["suggest", "--base-model", "Pony", "--db", database]
     done = subprocess.run(

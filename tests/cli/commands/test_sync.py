@@ -17,6 +17,7 @@ from crawler.sandbox import Catalogue, Changes, Faults, Sandbox
 from crawler.store.schema.tables import crawls
 from crawler.store.write.crawls import begin_crawl, finish_crawl
 from tests.cli.headers import Run
+from tests.conftest import ON_SQLITE
 from tests.factories import NOW
 from tests.stored import as_user
 
@@ -112,6 +113,7 @@ def test_the_line_to_try_names_a_database_only_where_it_must(
     assert named.stdout.endswith(f"\"network_dim>64\" --db '{home / 'my loras.db'}'\n")
 
 
+@ON_SQLITE
 def test_a_key_from_the_environment_is_sent_and_never_shown(
     run: Run, sandbox: Sandbox, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,6 +147,7 @@ def test_a_dry_run_says_the_cost_and_stores_nothing(run: Run, sandbox: Sandbox, 
     assert not place.exists()
 
 
+@ON_SQLITE
 def test_a_site_that_refuses_us_is_exit_4_with_its_address_and_no_traceback(
     run: Run, database_url: str
 ) -> None:
@@ -158,6 +161,7 @@ def test_a_site_that_refuses_us_is_exit_4_with_its_address_and_no_traceback(
     assert "Traceback" not in told.output
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -176,6 +180,7 @@ def test_what_the_site_does_not_know_is_a_usage_error(
     assert told.stdout == ""
 
 
+@ON_SQLITE
 def test_a_database_takes_from_one_api_and_a_mistyped_address_is_none(
     run: Run, sandbox: Sandbox, database_url: str
 ) -> None:
@@ -292,6 +297,7 @@ def test_a_refresh_says_what_it_found_and_status_what_is_tried_again(
     assert max(map(len, status.splitlines())) <= 100
 
 
+@ON_SQLITE
 def test_status_says_when_a_spent_quota_is_there_again(run: Run, database_url: str) -> None:
     with Sandbox(Catalogue(12, seed=2, faults=Faults(quota=3))) as site:
         told = run("sync", "--api-url", site.url, "--rate", "0", "--db", database_url)
