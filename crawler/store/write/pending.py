@@ -22,8 +22,10 @@ REFUSALS = (Outcome.FORBIDDEN, Outcome.DOWNLOADS_DISABLED, Outcome.ARCHIVED)
 #: A file is deferred for an hour at most. A later time comes from a wrong clock and is ignored.
 LONGEST_DEFERRAL = timedelta(days=1)
 
-
 _AGAIN = {"outcome": Outcome.PENDING, "reason": None, "next_try_at": None}
+
+#: The files whose bytes may be copied. Made once, since every column is copied with the table.
+_OTHER = loras.alias()
 
 
 def take_pending(
@@ -174,22 +176,21 @@ def _has_listed_length(file: sa.FromClause) -> sa.ColumnElement[bool]:
 
 def find_copies(connection: sa.Connection, targets: Sequence[Target]) -> dict[int, int]:
     """For files whose SHA-256 and size equal those of a file already read, the id of the latter, by id."""
-    other = loras.alias()
     same = sa.and_(
-        other.c.sha256 == loras.c.sha256,
-        other.c.size_bytes == loras.c.size_bytes,
-        other.c.file_id != loras.c.file_id,
+        _OTHER.c.sha256 == loras.c.sha256,
+        _OTHER.c.size_bytes == loras.c.size_bytes,
+        _OTHER.c.file_id != loras.c.file_id,
     )
     # A CASE, because SQLite would look for OR and IN in the index on `outcome`, and walk every file read.
     has_bytes = sa.case(
-        (other.c.outcome.in_(READ), sa.true()),
-        (other.c.outcome.in_(FROM_BYTES), _has_listed_length(other)),
+        (_OTHER.c.outcome.in_(READ), sa.true()),
+        (_OTHER.c.outcome.in_(FROM_BYTES), _has_listed_length(_OTHER)),
         else_=sa.false(),
     )
     statement = (
-        sa.select(loras.c.file_id, sa.func.min(other.c.file_id))
-        .join(other, same)
-        .join(headers, headers.c.file_id == other.c.file_id)
+        sa.select(loras.c.file_id, sa.func.min(_OTHER.c.file_id))
+        .join(_OTHER, same)
+        .join(headers, headers.c.file_id == _OTHER.c.file_id)
         .where(has_bytes)
         .group_by(loras.c.file_id)
     )
