@@ -40,6 +40,9 @@ settings.load_profile("default")
 #: the databases that are copied.
 SHARED_FOLDER = pytest.StashKey[Path]()
 
+#: Modules whose tests start and kill processes.
+LONG = ("test_killed.py", "test_full_faults.py", "test_wheel.py", "test_interrupted.py")
+
 #: The name of the migrated database with nothing in it.
 EMPTY = "loras"
 
@@ -254,9 +257,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with whole crawls: one that comes last keeps one process busy and the others idle."""
-    crawls = Path(__file__).parent / "sync"
-    items.sort(key=lambda item: crawls not in item.path.parents)
+    """Begin with what takes long: a test that comes last keeps one process busy and the others idle."""
+    crawls = str(Path(__file__).parent / "sync")
+    items.sort(key=lambda item: (item.path.name not in LONG, not str(item.path).startswith(crawls)))
 
 
 @pytest.hookimpl(optionalhook=True)
