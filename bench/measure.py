@@ -51,7 +51,7 @@ class Cost:
 class Sizes:
     """How much is measured. Each is an option of the command."""
 
-    files: int = 2_000  # distinct files on disk
+    files: int = 2_000  # distinct files on disk, at most 10,000
     small: int = 1_000  # models of a small catalogue
     large: int = 50_000  # models of a large catalogue
     redecode: int = 10_000  # stored headers that are decoded again

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 #: The last digits of a file's id are the number of the file on disk that its download leads to.
-NUMBER_DIGITS = 5
+NUMBER_DIGITS = 4
 
 _HOST = "127.0.0.1"
 _START_SECONDS, _TICK_SECONDS, _STOP_SECONDS = 10, 0.02, 10
