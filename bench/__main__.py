@@ -18,8 +18,7 @@ from bench.report import page, text
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 
-#: The groups of lines. Each is a function of one module, imported when it runs: the memory of this
-#: process counts into that of its children, which begin as its copies.
+#: The groups of lines: each is a function of a module, which is imported when it runs.
 GROUPS = {
     "sync": "crawling",
     "rate": "crawling",

@@ -1,26 +1,27 @@
 """Run programs, and hold what they cost beside a goal."""
 
+import json
 import os
+import signal
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryFile
 
 #: The commands of this environment, such as `lora-crawl`.
 COMMANDS = Path(sys.executable).parent
 ROOT = Path(__file__).parents[1]
+CHILD = Path(__file__).with_name("child.py")
 
 #: In bytes.
 MB = 1_000_000
 
 #: What stands for the peer of a figure that is compared with nothing.
 NOTHING = "nothing"
-
-_PEAK_UNIT = 1 if sys.platform == "darwin" else 1024  # of `ru_maxrss`, in bytes
 
 #: What a person may have set, and no measured program must see.
 _FOREIGN = ("CIVITAI_", "LORA_CRAWL_", "HF_", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH")
@@ -115,32 +116,30 @@ class Bench:
             FailedError: Its exit code is not 0.
         """
         command = [str(word) for word in words]
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as said:
-            begun = time.perf_counter()
+        with ExitStack() as stack:
+            out, said, cost = (stack.enter_context(TemporaryFile("w+")) for _ in range(3))
             process = subprocess.Popen(
-                command,
+                [sys.executable, "-IS", CHILD, str(cost.fileno()), *command],
                 cwd=ROOT,
                 env=_environment(self.folder),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=said,
+                pass_fds=[cost.fileno()],
+                start_new_session=True,
             )
             try:
-                _pid, status, usage = os.wait4(process.pid, 0)
+                process.wait()
             except BaseException:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
                 raise
-            seconds = time.perf_counter() - begun
-            process.returncode = os.waitstatus_to_exitcode(status)
-            texts = []
-            for stream in (out, said):
+            for stream in (out, said, cost):
                 stream.seek(0)
-                texts.append(stream.read().decode(errors="replace"))
-        if process.returncode:
-            raise FailedError(f"{' '.join(command)}: exit {process.returncode}\n{texts[1]}")
-        cpu = usage.ru_utime + usage.ru_stime
-        return Cost(seconds, cpu, usage.ru_maxrss * _PEAK_UNIT, texts[0])
+            if process.returncode:
+                ended = f"{' '.join(command)}: exit {process.returncode}"
+                raise FailedError(f"{ended}\n{said.read()}")
+            return Cost(output=out.read(), **json.load(cost))
 
     def compared(
         self,
