@@ -52,7 +52,7 @@ _TRUTH = {"True": True, "true": True, "1": True, "False": False, "false": False,
 
 def is_absent(raw: str) -> bool:
     """Whether the text says that a value is not set, as `N/A` and Python's `None` do."""
-    if len(raw) > _MAX_ABSENT_CHARS:
+    if len(raw) > _MAX_ABSENT_CHARS or raw.isdigit():
         return False
     spelt = raw.strip()
     return spelt == "None" or spelt.casefold() in _ABSENT
@@ -160,6 +160,8 @@ def _number(value: object) -> int | float | Decimal | None:
     if spelt is None:
         return None
     if isinstance(spelt, str):
+        if spelt.isdigit() and spelt.isascii() and len(spelt) <= MAX_NUMBER_CHARS:
+            return int(spelt)
         if is_absent(spelt):
             return None
         if len(spelt) <= MAX_NUMBER_CHARS and _NUMBER.fullmatch(spelt):

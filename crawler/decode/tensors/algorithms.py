@@ -95,8 +95,7 @@ def layers_of(tensors: Mapping[str, Tensor]) -> tuple[Layers, ...]:
 def gather(tensors: Mapping[str, Tensor]) -> Mapping[Parts, list[str]]:
     """Layer names as in the file, by the roles and shapes of their tensors; unknown roles left out."""
     layers: defaultdict[str, list[tuple[str, Shape]]] = defaultdict(list)
-    for name, tensor in tensors.items():
-        layer, role = split_name(name)
+    for (layer, role), tensor in zip(map(split_name, tensors), tensors.values(), strict=True):
         if role:
             layers[layer].append((role, tensor.shape))
     found: defaultdict[Parts, list[str]] = defaultdict(list)

@@ -1,8 +1,8 @@
 """Store the results of files: the outcome, the header, and what the decoder read from it."""
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -22,7 +22,10 @@ from crawler.store.write.upserts import as_row, insert_plain, slices
 TRAINING_COLUMNS = tuple(field.name for noun in (Recipe, Weights) for field in fields(noun))
 
 #: Tables with several rows for a header, which are replaced together with it.
-_PARTS = (tables.datasets, tables.directories, tables.file_tags, tables.problems)
+_PARTS = (tables.datasets, tables.directories, tables.problems)
+
+#: The number of a directory, and the id of a tag.
+_TagKey = tuple[int, int]
 
 #: The rows that it is executed with give the outcome.
 _SETTLE = (
@@ -70,8 +73,8 @@ def store_results(connection: sa.Connection, results: Sequence[Result]) -> list[
     connection.execute(_END, rows)
     again = [one.target.file_id for one in read if one.target.file_id in with_header]
     store_headers(connection, read, again=again)
-    _delete_parts(connection, again)
-    _store_parts(connection, {result.target.file_id: result.decoded for result in read})
+    decoded = {result.target.file_id: result.decoded for result in read}
+    _replace_parts(connection, decoded, again=again)
     return current
 
 
@@ -119,11 +122,19 @@ def _training_columns(decoded: Decoded | None) -> dict[str, Any]:
     return as_row(decoded.recipe) | as_row(decoded.weights)
 
 
-def _store_parts(connection: sa.Connection, read: Mapping[int, Decoded | None]) -> None:
-    """Store the datasets, directories, tags and problems of files, given by file id."""
+def _replace_parts(
+    connection: sa.Connection, read: Mapping[int, Decoded | None], *, again: Sequence[int]
+) -> None:
+    """Store the datasets, directories, tags and problems of files, given by file id.
+
+    Args:
+        connection: In a transaction.
+        read: The headers of the files, decoded; None for an unsound one.
+        again: The files that may have parts of an earlier header. Tags that are the same stay.
+    """
     parts: dict[sa.Table, list[dict[str, Any]]] = {}
     tag_ids: dict[str, int] = {}
-    counts: list[tuple[int, int, int, int]] = []
+    counts: dict[int, dict[_TagKey, int]] = {}
     for file_id, decoded in read.items():
         if decoded is None:
             continue
@@ -141,20 +152,41 @@ def _store_parts(connection: sa.Connection, read: Mapping[int, Decoded | None]) 
             for name in set().union(*decoded.tags.values())
             if name not in tag_ids
         }
-        counts += _tag_counts(file_id, decoded, tag_ids)
+        counts[file_id] = _tag_counts(decoded, tag_ids)
+    stored = _stored_tags(connection, again)
+    same = {file_id for file_id in again if stored.get(file_id, {}) == counts.get(file_id, {})}
+    _delete(connection, _PARTS, again)
+    _delete(connection, [tables.file_tags], [one for one in again if one not in same])
     # Always in the same order, so that two writers cannot deadlock.
     insert_plain(connection, tables.tags, sorted((key, name) for name, key in tag_ids.items()))
-    insert_plain(connection, tables.file_tags, counts)
+    changed = {file_id: found for file_id, found in counts.items() if file_id not in same}
+    new = [(file_id, *key, n) for file_id, found in changed.items() for key, n in found.items()]
+    insert_plain(connection, tables.file_tags, new)
     for table, rows in parts.items():
         if rows:
             connection.execute(sa.insert(table), rows)
 
 
-def _delete_parts(connection: sa.Connection, file_ids: Sequence[int]) -> None:
-    """Delete what earlier headers of these files said."""
+def _delete(connection: sa.Connection, some: Iterable[sa.Table], file_ids: Sequence[int]) -> None:
+    """Delete what earlier headers of these files said, from these tables."""
     for ids in slices(file_ids):
-        for table in _PARTS:
+        for table in some:
             connection.execute(sa.delete(table).where(table.c.file_id.in_(ids)))
+
+
+def _stored_tags(
+    connection: sa.Connection, file_ids: Sequence[int]
+) -> Mapping[int, Mapping[_TagKey, int]]:
+    """The rows of `file_tags` of these files, by file id."""
+    found: defaultdict[int, dict[_TagKey, int]] = defaultdict(dict)
+    table = tables.file_tags
+    rows = sa.select(table.c.file_id, table.c.directory_number, table.c.tag_id, table.c.count)
+    for ids in slices(file_ids):
+        for file_id, directory, tag, n in connection.execute(
+            rows.where(table.c.file_id.in_(ids))
+        ).all():
+            found[file_id][directory, tag] = n
+    return found
 
 
 def tag_id(name: str) -> int:
@@ -179,9 +211,7 @@ def _ending(result: Result) -> dict[str, Any]:
     }
 
 
-def _tag_counts(
-    file_id: int, decoded: Decoded, tag_ids: Mapping[str, int]
-) -> Iterator[tuple[int, int, int, int]]:
+def _tag_counts(decoded: Decoded, tag_ids: Mapping[str, int]) -> dict[_TagKey, int]:
     """Rows of `file_tags`. Directories that the file does not list get the numbers -1, -2 and so on.
 
     A malicious header may have two tags of the same id: the first counts.
@@ -190,9 +220,11 @@ def _tag_counts(
     numbers = {directory.name: directory.number for directory in reversed(decoded.directories)}
     unlisted = [name for name in decoded.tags if name not in numbers]
     numbers |= {name: -at for at, name in enumerate(unlisted, start=1)}
+    found: dict[_TagKey, int] = {}
     for name, counts in decoded.tags.items():
         for tag, count in counts.items():
-            yield file_id, numbers[name], tag_ids[tag], count
+            found.setdefault((numbers[name], tag_ids[tag]), count)
+    return found
 
 
 #: The columns are those of the rows that it is executed with.
@@ -224,6 +256,6 @@ def store_again(
         connection.execute(current.where(headers.c.file_id.in_(ids)))
     if rows:
         connection.execute(_AGAIN, rows)
-    _delete_parts(connection, list(judged))
-    _store_parts(connection, {file_id: one.decoded for file_id, one in judged.items()})
+    decoded = {file_id: one.decoded for file_id, one in judged.items()}
+    _replace_parts(connection, decoded, again=list(judged))
     return +changed
