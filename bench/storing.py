@@ -3,13 +3,14 @@
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
+from uuid import uuid4
 
 import sqlalchemy as sa
 
@@ -37,10 +38,11 @@ def rows(bench: Bench) -> list[Line]:
     write_pages(pages, count, write_files(files, bench.sizes.files))
     lines = []
     for name, bulk in (("SQLite", "`executemany`"), ("PostgreSQL", "COPY")):
-        runs = []
-        for _ in range(bench.sizes.rounds):
-            with _two_databases(bench.folder, name) as places:
-                runs.append(json.loads(bench.module("storing", files, pages, *places).output))
+        with _databases(bench.folder, name) as two:
+            runs = [
+                json.loads(bench.module("storing", files, pages, *two()).output)
+                for _ in range(bench.sizes.rounds)
+            ]
         mine, theirs = (
             median(run["rows"] / run[side] for run in runs) for side in ("ours", "peer")
         )
@@ -57,18 +59,23 @@ def rows(bench: Bench) -> list[Line]:
 
 
 @contextmanager
-def _two_databases(folder: Path, name: str) -> Iterator[tuple[str, str]]:
-    """The places of two databases without tables."""
+def _databases(folder: Path, name: str) -> Iterator[Callable[[], tuple[str, str]]]:
+    """A function that gives the places of two databases without tables."""
     if name == "SQLite":
-        yield str(fresh(folder / "rows.db")), str(fresh(folder / "bulk.db"))
+        yield lambda: (str(fresh(folder / "rows.db")), str(fresh(folder / "bulk.db")))
         return
     shared = postgres.make_folder()
+
+    def two() -> tuple[str, str]:
+        names = (f"rows_{uuid4().hex}", f"bulk_{uuid4().hex}")
+        postgres.run(server, *(f"CREATE DATABASE {name}" for name in names))
+        urls = (server.set(database=name) for name in names)
+        ours, bulk = (url.render_as_string(hide_password=False) for url in urls)
+        return ours, bulk
+
     try:
         server = postgres.start(shared)
-        postgres.run(server, "CREATE DATABASE rows", "CREATE DATABASE bulk")
-        urls = [server.set(database=name) for name in ("rows", "bulk")]
-        ours, bulk = (url.render_as_string(hide_password=False) for url in urls)
-        yield ours, bulk
+        yield two
     finally:
         postgres.remove(shared)
 
