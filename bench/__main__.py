@@ -92,7 +92,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench",
         description="Measure lora-crawl beside its peers. Without a GROUP all lines are measured,"
-        " in about 25 minutes, and docs/benchmarks.md is written.",
+        " in up to an hour, and docs/benchmarks.md is written.",
     )
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=", ".join(GROUPS))
     parser.add_argument("--quick", action="store_true", help="small sizes, for trying it")
