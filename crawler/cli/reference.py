@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crawler.cli.options import read_connection
-from crawler.decode.verdict import verdict_of
 from crawler.errors import HeaderError, SiteError, UsageError
 from crawler.model import Decoded, Outcome
 from crawler.model.outcome import READ
 from crawler.model.site import lacks_scheme
-from crawler.safetensors.reader import needed_bytes
 from crawler.settings import api_key
-from crawler.sources.disk import read_beginning, refused_by_library
 
 if TYPE_CHECKING:
     from crawler.cli.pages.lora_view import LoraView
@@ -79,6 +76,9 @@ def read_inputs(inputs: Iterable[str], *, api_url: str) -> Iterator[Reading]:
 
 def _read_path(text: str) -> Reading:
     """Read the header of a local file. The safetensors library is asked about what we refuse."""
+    from crawler.decode.verdict import verdict_of
+    from crawler.sources.disk import read_beginning, refused_by_library
+
     path = Path(text)
     try:
         beginning = read_beginning(path)
@@ -97,6 +97,7 @@ def _read_url(text: str, *, api_url: str) -> Reading:
     """Read the header of a remote file; only the header is downloaded."""
     import anyio
 
+    from crawler.decode.verdict import verdict_of
     from crawler.http import BRIEF_WAITS, HttpSettings, Secret
     from crawler.sources.urls import read_url
 
@@ -165,6 +166,9 @@ def read_header(ref: str, db: str | None) -> bytes:
 
         with read_connection(db) as connection:
             return stored_header(connection, find_file(connection, ref))
+    from crawler.safetensors.reader import needed_bytes
+    from crawler.sources.disk import read_beginning
+
     try:
         beginning = read_beginning(Path(ref))
         needed = needed_bytes(beginning.prefix, file_bytes=beginning.file_bytes)
@@ -179,7 +183,7 @@ def read_header(ref: str, db: str | None) -> bytes:
 def _judge_stored(ref: str, db: str | None) -> "tuple[str, Verdict]":
     """The title of a stored LoRA, and the verdict on its header or its stored outcome."""
     from crawler.cli.pages.lora_view import view_of_row
-    from crawler.decode.verdict import Verdict
+    from crawler.decode.verdict import Verdict, verdict_of
     from crawler.store.read.headers import stored_header
     from crawler.store.read.loras import find_file, lora
 
