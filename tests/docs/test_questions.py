@@ -47,9 +47,9 @@ STANDS_FOR = {
 
 #: How the lines begin that are not run here, and why.
 NOT_RUN = {
-    "sync --limit 500 --sandbox": "takes its time; tests/cli/test_sync_command.py runs a small one",
+    "sync --limit 500 --sandbox": "takes its time; tests/cli/commands/test_sync.py runs a small one",
     "sync --limit 500": "asks civitai.com",
-    "sync --api-url ADDRESS": "needs a sandbox; tests/cli/test_sync_command.py runs it on one",
+    "sync --api-url ADDRESS": "needs a sandbox; tests/cli/commands/test_sync.py runs it on one",
     "sandbox ": "serves until it is stopped; tests/sandbox does",
     "--install-completion": "changes the files of the shell",
 }

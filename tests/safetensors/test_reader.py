@@ -224,7 +224,7 @@ def test_nothing_is_named_by_guessing(data: bytes) -> None:
 # --- memory ------------------------------------------------------------------------------------
 
 #: Large enough to show the multiple, and small enough to trace quickly.
-LARGE_BYTES = 1_000_000
+LARGE_BYTES = 300_000
 SOUND = b'"dtype":"F32","shape":[],"data_offsets":[0,4]'
 
 

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import Result
 
 from crawler.cli.output.safe import visible
+from crawler.http import Waits
 from crawler.sources.disk import refused_by_library
 from crawler.store.schema.fields import FIELDS
 from tests.cli.headers import LANTERN, Run, header_bytes, write_lora
@@ -231,18 +232,21 @@ def test_what_the_library_refuses_it_says_in_words(tmp_path: Path) -> None:
     assert "not fully covered" in str(refused_by_library(path))
 
 
-@pytest.mark.parametrize("path", ["model-versions/5", "models/5", "api/download/models/5?fileId=7"])
 def test_an_api_out_of_reach_is_told_in_one_line_and_not_as_a_missing_model(
-    run: Run, path: str
+    run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("crawler.http.BRIEF_WAITS", Waits(shortest=0, longest=0))
+    paths = ("model-versions/5", "models/5", "api/download/models/5?fileId=7")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         api = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        page = run("inspect", "--api-url", api, f"{api}/{path}")
-        (found,) = data(run("inspect", "--api-url", api, f"{api}/{path}", "--json"))
+        words = ("inspect", "--api-url", api, *(f"{api}/{path}" for path in paths))
+        page = run(*words)
+        found = data(run(*words, "--json"))
 
     assert page.exit_code == 1
-    assert found["outcome"] == "failed"
-    assert "Connection refused. Check the network" in str(found["reason"])
-    assert "\n" not in str(found["reason"])
+    assert [one["outcome"] for one in found] == ["failed"] * 3
+    for one in found:
+        assert "Connection refused. Check the network" in str(one["reason"]), one["input"]
+        assert "\n" not in str(one["reason"])
     assert "\\n" not in page.stdout
