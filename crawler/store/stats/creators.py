@@ -162,7 +162,9 @@ def _columns(
         .correlate(files)
         .scalar_subquery(),
         "files": files.c.files,
-        "with_metadata": files.c.decoded / sa.func.nullif(sa.cast(files.c.read, sa.Double()), 0),
+        # Both as floats: of whole numbers PostgreSQL makes a decimal with other digits.
+        "with_metadata": sa.cast(files.c.decoded, sa.Double())
+        / sa.func.nullif(sa.cast(files.c.read, sa.Double()), 0),
         "runs": _of(run, sa.func.count()),
         "median_images_seen": _median(run.c.images),
         "megapixels_seen": _of(run, sa.func.sum(run.c.megapixels)),

@@ -57,7 +57,7 @@ def _from_sqlite(
     where: sa.ColumnElement[bool],
 ) -> Grouped:
     group_numbers: dict[str | None, int] = {}
-    found = [(array("q"), array("q" if _is_whole(column) else "d")) for column in columns]
+    found = [(array("i"), array("q" if _is_whole(column) else "d")) for column in columns]
     has_one = sa.or_(*(column.is_not(None) for column in columns))
     result = connection.execute(sa.select(group, *columns).where(where, has_one))
     # The driver's own rows: SQLAlchemy would make an object of each.
