@@ -13,9 +13,9 @@ from crawler.model import Tensor
 from crawler.redecode import redecode
 from crawler.sandbox import Catalogue, Faults
 from crawler.store.schema import tables
-from crawler.store.schema.tables import field_stats, headers, loras, tensor_lists
+from crawler.store.schema.tables import headers, loras, tensor_lists
 from crawler.sync.progress import RedecodeTally
-from tests.conftest import Prepared
+from tests.conftest import ON_SQLITE, Prepared
 from tests.sync.conftest import crawl_catalogue
 from tests.sync.snapshots import snapshot
 
@@ -102,6 +102,7 @@ def test_stopped_after_any_batch_it_goes_on(crawled: sa.Engine) -> None:
     assert snapshot(crawled) == fresh
 
 
+@ON_SQLITE
 def test_torn_down_in_the_middle_it_goes_on(
     crawled: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,6 +123,7 @@ def test_torn_down_in_the_middle_it_goes_on(
     assert snapshot(crawled) == fresh
 
 
+@ON_SQLITE
 def test_each_list_is_worked_out_once(crawled: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """However the headers are cut into pages and batches."""
     monkeypatch.setattr(module, "PAGE", 3)
@@ -159,6 +161,7 @@ def test_a_damaged_header_is_told_and_read_again(crawled: sa.Engine) -> None:
     assert of_the_headers(read_again(crawled)) == of_the_headers(fresh)
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("damage", ["missing", "damaged"])
 def test_files_whose_list_is_gone_are_told_and_read_again(crawled: sa.Engine, damage: str) -> None:
     fresh = snapshot(crawled)
@@ -189,14 +192,3 @@ def read_again(engine: sa.Engine) -> dict[str, list[object]]:
 def of_the_headers(rows: Mapping[str, list[object]]) -> dict[str, list[object]]:
     """Without the answers of the API, which name the sandbox, and what counts them."""
     return {name: found for name, found in rows.items() if name not in ("versions", "field_stats")}
-
-
-def test_statistics_are_made_anew(crawled: sa.Engine) -> None:
-    age(crawled)
-    again(crawled)
-
-    with crawled.connect() as connection:
-        found = sa.select(field_stats.c.count).where(
-            field_stats.c.base_model == "", field_stats.c.field == "network_dim"
-        )
-        assert connection.execute(found).scalar_one() > 0

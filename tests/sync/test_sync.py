@@ -82,6 +82,7 @@ def test_a_limit_takes_the_most_downloaded_of_both_passes(engine: sa.Engine) -> 
     assert taken == set(every[:20])
 
 
+@ON_SQLITE
 def test_listing_alone_leaves_the_files_pending_and_costs_no_download(
     engine: sa.Engine, sandbox: Sandbox, catalogue: Catalogue
 ) -> None:
@@ -97,6 +98,7 @@ def test_listing_alone_leaves_the_files_pending_and_costs_no_download(
     assert fetched.files == listed.pending
 
 
+@ON_SQLITE
 def test_a_download_budget_is_kept_and_the_rest_stays_pending(
     engine: sa.Engine, sandbox: Sandbox
 ) -> None:
