@@ -52,9 +52,10 @@ MAX_BUCKETS = 1_000
 _NEEDS_CLEANING = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 
 # The tokens that repr() writes for None, truth values, numbers, text, lists, tuples and dicts. The
-# parser warns about some other ones, such as unknown escapes or `1if`.
+# parser warns about some other ones, such as unknown escapes or `1if`. The branch that cannot match is for
+# Python before 3.11.5, as in `safetensors.exact_reader`.
 _STRING = r"""'(?:[^'\\]|\\[\\'"nrtxuU])*+'|"(?:[^"\\]|\\[\\'"nrtxuU])*+\""""
-_NUMBER = r"[+-]?(?:[0-9]++\.?[0-9]*+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?+(?![\w.])"
+_NUMBER = r"[+-]?(?:[0-9]++\.?[0-9]*+|\.[0-9]++)(?:[eE][+-]?[0-9]++|(?!))?+(?![\w.])"
 _STRINGS = re.compile(_STRING)
 _LITERAL = re.compile(rf"(?:{_STRING}|{_NUMBER}|(?:None|True|False)(?!\w)|[][(){{}},:\s])++")
 _BRACKETS = re.compile(r"[][(){}]")

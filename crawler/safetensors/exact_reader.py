@@ -24,7 +24,9 @@ from crawler.model import Tensor
 from crawler.safetensors.layout import DTYPE_BITS, MAX_U64, unknown_dtype
 from crawler.safetensors.sniff import quoted
 
-# Grammar. All patterns are possessive, so the time is linear.
+# Grammar. All patterns are possessive, so the time is linear. Before 3.11.5 Python does not go back to the
+# beginning of a last, possessive try that fails half-way, unless another branch follows that cannot match.
+_ELSE_NOTHING = "|(?!)"
 
 #: Containers that may be open at once: serde_json gives up at the 128th.
 _MAX_OPEN = 127
@@ -36,15 +38,17 @@ _HEX = r"[0-9a-fA-F]"
 _STRING = (
     r'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]'
     rf"|u(?:[0-9a-ce-fA-CE-F]{_HEX}{{3}}|[dD][0-7]{_HEX}{{2}}"
-    rf'|[dD][89abAB]{_HEX}{{2}}\\u[dD][c-fC-F]{_HEX}{{2}})))*+"'
+    rf'|[dD][89abAB]{_HEX}{{2}}\\u[dD][c-fC-F]{_HEX}{{2}})){_ELSE_NOTHING})*+"'
 )
 _MEMBER_KEY = rf"{_STRING}{_BLANK}:"
 
+_FRACTION = rf"(?:\.[0-9]++{_ELSE_NOTHING})?+"
+
 # Fits a float whatever its fraction is: 200 digits and 99 zeros more, or 8 digits and 299 zeros.
 _EASY_NUMBER = (
-    r"-?+(?:(?:0|[1-9][0-9]{0,199}+)(?:\.[0-9]++)?+"
-    r"(?:[eE](?:-[0-9]++|\+?+(?:0*+[1-9][0-9]?+|0++)))?+(?![0-9.eE])"
-    r"|(?:0|[1-9][0-9]{0,7}+)(?:\.[0-9]++)?+[eE]\+?+0*+[12][0-9]{2}(?![0-9.eE]))"
+    rf"-?+(?:(?:0|[1-9][0-9]{{0,199}}+){_FRACTION}"
+    rf"(?:[eE](?:-[0-9]++|\+?+(?:0*+[1-9][0-9]?+|0++)){_ELSE_NOTHING})?+(?![0-9.eE])"
+    rf"|(?:0|[1-9][0-9]{{0,7}}+){_FRACTION}[eE]\+?+0*+[12][0-9]{{2}}(?![0-9.eE]))"
 )
 _EASY_SCALAR = rf"(?:{_STRING}|{_EASY_NUMBER}|true|false|null)"
 
@@ -53,8 +57,8 @@ _FOLLOWED = rf"{_BLANK}(?:,{_BLANK}(?![\]}}])|(?=[\]}}]))"
 
 # A value that needs no further look: a scalar, or one container of scalars.
 _EASY = (
-    rf"(?:{_EASY_SCALAR}|\[{_BLANK}(?:{_EASY_SCALAR}{_FOLLOWED})*+\]"
-    rf"|\{{{_BLANK}(?:{_MEMBER_KEY}{_BLANK}{_EASY_SCALAR}{_FOLLOWED})*+\}})"
+    rf"(?:{_EASY_SCALAR}|\[{_BLANK}(?:{_EASY_SCALAR}{_FOLLOWED}{_ELSE_NOTHING})*+\]"
+    rf"|\{{{_BLANK}(?:{_MEMBER_KEY}{_BLANK}{_EASY_SCALAR}{_FOLLOWED}{_ELSE_NOTHING})*+\}})"
 )
 
 
@@ -67,13 +71,13 @@ def _token(pattern: str) -> re.Pattern[bytes]:
 # that begin inside each other together.
 _VALUE = _token(
     rf"(?:(?P<easy>{_EASY})"
-    r"|(?P<number>-?+(?P<whole>0|[1-9][0-9]*+)(?:\.(?P<fraction>[0-9]++))?+"
-    r"(?:[eE](?P<sign>[-+]?+)(?P<power>[0-9]++))?+)"
-    rf"|(?P<arrays>(?:\[{_BLANK}(?!\]))++)"
+    rf"|(?P<number>-?+(?P<whole>0|[1-9][0-9]*+)(?:\.(?P<fraction>[0-9]++){_ELSE_NOTHING})?+"
+    rf"(?:[eE](?P<sign>[-+]?+)(?P<power>[0-9]++){_ELSE_NOTHING})?+)"
+    rf"|(?P<arrays>(?:\[{_BLANK}(?!\]){_ELSE_NOTHING})++)"
     rf"|(?P<object>\{{{_BLANK}{_MEMBER_KEY}))"
 )
-_EASY_ELEMENTS = _token(rf"(?:{_EASY}{_BLANK},{_BLANK})*+")
-_EASY_MEMBERS = _token(rf"(?:{_MEMBER_KEY}{_BLANK}{_EASY}{_BLANK},{_BLANK})*+")
+_EASY_ELEMENTS = _token(rf"(?:{_EASY}{_BLANK},{_BLANK}{_ELSE_NOTHING})*+")
+_EASY_MEMBERS = _token(rf"(?:{_MEMBER_KEY}{_BLANK}{_EASY}{_BLANK},{_BLANK}{_ELSE_NOTHING})*+")
 _MEMBER = _token(_MEMBER_KEY)
 _AFTER = _token(rf"([\]}}]*+){_BLANK}(,?+)")
 _SEPARATOR = _token(r"([,\]}])")
@@ -90,12 +94,14 @@ _FIELDS = ("dtype", "shape", "data_offsets")
 _DTYPE = _token(rf"(?:({_STRING})|\{{{_BLANK}({_STRING}){_BLANK}:{_BLANK}null{_BLANK}\}})")
 # Twenty digits hold every integer of 64 bits.
 _INTEGER = r"(?:0|[1-9][0-9]{0,19}+)"
-_INTEGERS = _token(rf"\[{_BLANK}(?:{_INTEGER}{_BLANK}(?:,{_BLANK}(?=[0-9])|(?=\])))*+\]")
+_INTEGERS = _token(
+    rf"\[{_BLANK}(?:{_INTEGER}{_BLANK}(?:,{_BLANK}(?=[0-9])|(?=\])){_ELSE_NOTHING})*+\]"
+)
 _DIGITS = re.compile(rb"[0-9]++")
 
 # Members to ignore: easy ones whose keys have no escapes and are none of the fields.
 _IGNORED = _token(
-    rf'(?:"(?!(?:{"|".join(_FIELDS)})")[^"\\\x00-\x1f]*+"{_BLANK}:{_BLANK}{_EASY}{_BLANK},{_BLANK})*+'
+    rf'(?:"(?!(?:{"|".join(_FIELDS)})")[^"\\\x00-\x1f]*+"{_BLANK}:{_BLANK}{_EASY}{_BLANK},{_BLANK}{_ELSE_NOTHING})*+'
 )
 
 _MAX_I32 = 2**31 - 1

@@ -194,8 +194,10 @@ def open_for_writing(where: Where, tell: Tell = lambda _: None) -> Engine:
         on_error.callback(engine.dispose)
         if found.state is not State.CURRENT:
             upgrade(engine, tell)
-        with translated(url), engine.begin():
-            pass  # fails now if the file cannot be written
+        with translated(url), engine.begin() as connection:
+            if engine.dialect.name == "sqlite":
+                # Fails now if the file cannot be written; BEGIN alone does not always.
+                connection.exec_driver_sql("PRAGMA user_version = 0")
         on_error.pop_all()
     return engine
 
