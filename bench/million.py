@@ -1,4 +1,4 @@
-"""Fill a database with made-up files, as many as wanted: `python bench/million.py PLACE`.
+"""Fill a database with made-up files, as many as wanted: `python -m bench.million PLACE`.
 
 The values have the shares and spreads of real ones, roughly: several versions of a model, few creators
 with many models, common ranks and rare ones, files without metadata and files that were refused. They

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from crawler.cli.options import Db, Force, Quiet, Verbose, voice_of
+from crawler.cli.options import Db, Quiet, Verbose, voice_of
 from crawler.cli.output.console import answers
 from crawler.cli.reference import Ref, read_header
 from crawler.errors import UsageError
@@ -22,7 +22,7 @@ def header(
             "--output", "-o", metavar="FILE", help="Write to this file.", show_default=False
         ),
     ] = None,
-    force: Force = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing FILE.")] = False,
     db: Db = None,
     quiet: Quiet = False,
     verbose: Verbose = 0,
@@ -31,6 +31,8 @@ def header(
 
     It begins with the 8 bytes of its length; the JSON follows. A path needs no database.
     """
+    if force and output is None:
+        raise UsageError("--force needs --output FILE")
     data = read_header(ref, db)
     if output is None:
         if sys.stdout.isatty():

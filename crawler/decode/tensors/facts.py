@@ -19,7 +19,7 @@ from crawler.model.int64 import INT64
 #: Dimensions up to which a product of huge sides costs nothing; real tensors have five.
 _MANY_DIMENSIONS: Final = 8
 
-#: Lists that are kept in mind: some 10 MB. Nearly all files of a catalogue have one of fewer lists.
+#: Lists that are kept in mind: some 5 MB. Nearly all files of a catalogue have one of fewer lists.
 MOST_LISTS: Final = 16_384
 
 #: Algorithms in the order that decides between equal numbers of layers.

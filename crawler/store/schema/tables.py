@@ -105,7 +105,7 @@ loras = sa.Table(
     sa.Index(None, "autov3"),
     # Most statistics group by it, and count what was read.
     sa.Index(None, "base_model", "outcome", "model_id"),
-    # What `authors` and `stats` ask for by default, 150 bytes a row instead of a kilobyte.
+    # What `authors` and `stats` ask for by default, so that they need not read whole rows.
     sa.Index(
         "ix_loras_creator",
         *("creator", "session_id", "version_id", "outcome", "model_id", "base_model"),

@@ -1,6 +1,6 @@
 """The table `field_stats`: how many rows of each base model have each field, and its quartiles.
 
-Making it reads every row, some 20 s for a million. So whoever changes rows counts them in the same
+Making it reads every row, 10 to 40 s for a million. So whoever changes rows counts them in the same
 transaction (`count_changes`), and the figures are made anew once enough rows have changed.
 """
 
@@ -23,8 +23,8 @@ from crawler.store.schema.tables import ALL, crawls, field_stats, loras
 #: The figures are made anew once so many rows have changed, or this share of all rows if that is less.
 DUE_ROWS, DUE_SHARE = 1_000, 0.01
 
-#: Seconds that making them may take after a stop was asked for. That is enough for 50,000 files, so that
-#: a first sync that is interrupted has its figures.
+#: Seconds that making them may take after a stop was asked for. That is enough for some 25,000 files, so
+#: that a first sync that is interrupted has its figures.
 GRACE_SECONDS = 1.0
 
 #: Seconds between two looks at whether to stop.

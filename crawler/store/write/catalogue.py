@@ -22,7 +22,7 @@ from crawler.store.write.removed_models import is_believed
 from crawler.store.write.upserts import as_row, insert_new, slices, upsert
 
 #: Characters of the name of a base model or a creator. Longer names are stored as NULL, because
-#: PostgreSQL cannot index a text of 2,700 bytes. Real names have at most 25.
+#: PostgreSQL cannot index a text of 2,700 bytes. Real names are far shorter.
 MAX_NAME = 200
 
 #: The form of a hash. Anything else that a site calls a hash is stored as NULL.

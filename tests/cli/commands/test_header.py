@@ -38,6 +38,12 @@ def test_the_bytes_go_to_a_file(run: Run, database: str, tmp_path: Path) -> None
     assert place.read_bytes() != FIRST
 
 
+def test_force_is_for_files_only(run: Run, database: str) -> None:
+    result = run("header", "1", "--force", "--db", database)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--force needs --output FILE" in result.stderr
+
+
 def test_a_file_on_this_machine_needs_no_database(run: Run, tmp_path: Path) -> None:
     path, place = tmp_path / "marble.safetensors", tmp_path / "marble.header"
     path.write_bytes(FIRST + bytes(TENSOR_BYTES))
