@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from platformdirs import user_config_path, user_data_path
-
 from crawler.errors import UsageError
 
 APP = "lora-crawl"
@@ -20,6 +18,8 @@ KEY_VARIABLES = ("CIVITAI_API_TOKEN", "CIVITAI_API_KEY", "CIVITAI_TOKEN")
 
 def default_database() -> Path:
     """`loras.db` in the user's data directory; it may not exist."""
+    from platformdirs import user_data_path  # noqa: PLC0415 - not needed for the help
+
     return user_data_path(APP) / "loras.db"
 
 
@@ -30,6 +30,8 @@ def sandbox_database() -> Path:
 
 def key_file() -> Path:
     """The file in which `login` stores the API key."""
+    from platformdirs import user_config_path  # noqa: PLC0415 - not needed for the help
+
     return user_config_path(APP) / "token"
 
 

@@ -3,30 +3,14 @@
 import shlex
 import sys
 import traceback
-from collections.abc import Callable
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+import typer.main
+from typer.core import TyperCommand, TyperGroup
 
-from crawler.cli.commands.authors import authors
-from crawler.cli.commands.db import db_app
-from crawler.cli.commands.diff import diff
-from crawler.cli.commands.fields import fields
-from crawler.cli.commands.header import header
-from crawler.cli.commands.inspect import inspect
-from crawler.cli.commands.login import login, logout
-from crawler.cli.commands.query import query
-from crawler.cli.commands.recipe import recipe
-from crawler.cli.commands.redecode import redecode
-from crawler.cli.commands.sandbox import sandbox
-from crawler.cli.commands.scan import scan
-from crawler.cli.commands.show import show
-from crawler.cli.commands.sql import sql
-from crawler.cli.commands.stats import stats
-from crawler.cli.commands.status import status
-from crawler.cli.commands.suggest import suggest
-from crawler.cli.commands.sync import sync
+from crawler import __version__
 from crawler.cli.options import Quiet, Verbose
 from crawler.cli.output.console import BROKEN_PIPE_EXIT, print_error
 from crawler.errors import LoraCrawlError, QueryError
@@ -42,8 +26,45 @@ _EPILOG = (
 )
 
 
+#: The commands in the order of the help, with their first line there. A command is imported when it is
+#: used: all of them would take longer than everything else that the help needs.
+_SUMMARIES = {
+    "sync": "List LoRAs, read the header of each file, and store both.",
+    "scan": "Read the headers of local LoRAs and store them.",
+    "query": "List LoRAs that match a condition, one row for each file.",
+    "show": "Show one LoRA: its training, compared with others.",
+    "diff": "Compare the settings of two LoRAs.",
+    "recipe": "Make sd-scripts files to train a LoRA with the same settings.",
+    "header": "Write the header of a LoRA as it was read, byte for byte.",
+    "inspect": "Show how a LoRA file or URL was trained, without a database.",
+    "fields": "List the fields that queries can use.",
+    "sql": "Run one read-only SQL statement.",
+    "status": "Show the outcomes of all files and the cost of all runs.",
+    "stats": "Show counts, quartiles and histograms of fields.",
+    "authors": "List creators by the work in their LoRAs.",
+    "suggest": "Suggest settings from well-liked LoRAs.",
+    "redecode": "Decode stored headers again after an upgrade.",
+    "sandbox": "Serve a made-up catalogue on this machine.",
+    "login": "Check an API key with the site and store it.",
+    "logout": "Remove the stored API key.",
+    "db": "Show, check and upgrade the database.",
+}
+
+#: Modules of `crawler.cli.commands` that are not named like their command.
+_MODULES = {"logout": "login"}
+
+
 class _Commands(TyperGroup):
-    """The commands, and what happens when one fails."""
+    """The commands, and what happens when one fails. `load` imports one of them."""
+
+    def __init__(self, **settings: Any) -> None:
+        named = {name: TyperCommand(name, help=line) for name, line in _SUMMARIES.items()}
+        super().__init__(**settings | {"commands": named})
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The name of the command that is used, the command itself, and the rest of the words."""
+        name, _named, rest = super().resolve_command(ctx, args)
+        return name, name and load(name), rest
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; turn an error into a message on stderr and an exit code."""
@@ -53,6 +74,16 @@ class _Commands(TyperGroup):
             raise
         except BaseException as error:  # noqa: BLE001 - every defect is reported
             raise typer.Exit(_reported(error)) from None
+
+
+def load(name: str) -> Any:
+    """The command of that name, or the group of commands, with its options."""
+    found = getattr(import_module(f"crawler.cli.commands.{_MODULES.get(name, name)}"), name)
+    if not isinstance(found, typer.Typer):
+        alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+        alone.command(name)(found)
+        found = alone
+    return typer.main.get_command(found)
 
 
 def _reported(error: BaseException) -> int:
@@ -100,12 +131,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 -- Typer hands over the option's value
     if wanted:
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            typer.echo(f"lora-crawl {version('lora-crawl')}")
-        except PackageNotFoundError:
-            typer.echo("lora-crawl, run from a checkout that is not installed")
+        typer.echo(f"lora-crawl {__version__}")
         raise typer.Exit
 
 
@@ -122,13 +148,3 @@ def _options(
     ] = False,
 ) -> None:
     """Collect how LoRAs were trained, from the headers of their files."""
-
-
-_COMMANDS: tuple[Callable[..., None], ...] = (
-    *(sync, scan, query, show, diff, recipe, header, inspect, fields, sql, status),
-    *(stats, authors, suggest),
-    *(redecode, sandbox, login, logout),
-)
-for _command in _COMMANDS:
-    app.command()(_command)
-app.add_typer(db_app, name="db")

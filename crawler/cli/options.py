@@ -12,7 +12,6 @@ from crawler.cli.output.console import Voice
 from crawler.cli.output.rows import Format
 from crawler.cli.output.safe import visible
 from crawler.settings import DEFAULT_API_URL, default_database
-from crawler.store.schema.fields import FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,6 +85,8 @@ def complete_field(incomplete: str) -> list[tuple[str, str]]:
 
     There are none after a sign like `>`, where a value is expected.
     """
+    from crawler.store.schema.fields import FIELDS
+
     word = re.split(r"\W", incomplete, flags=re.ASCII)[-1]
     before = incomplete.removesuffix(word)
     if not word and before and not before.endswith((",", "-")):

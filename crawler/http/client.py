@@ -10,13 +10,13 @@ import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from typing import Self
 from urllib.parse import quote, urlencode
 
 import httpx
 import yarl
 
+from crawler import __version__
 from crawler.errors import UsageError
 from crawler.http.addresses import (
     CheckedResolver,
@@ -53,19 +53,12 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _BUSY = frozenset({429, 503})
 
 
-def _version() -> str:
-    try:
-        return version("lora-crawl")
-    except PackageNotFoundError:  # a checkout that is not installed
-        return "0"
-
-
 #: The User-Agent for the API. It must not contain a browser's name: Civitai answers browsers with HTML
 #: pages, and programs with JSON.
-API_USER_AGENT = f"lora-crawl/{_version()} (+https://pypi.org/project/lora-crawl/)"
+API_USER_AGENT = f"lora-crawl/{__version__} (+https://pypi.org/project/lora-crawl/)"
 
 #: The User-Agent for storage, whose firewall refuses unknown ones and accepts curl.
-STORAGE_USER_AGENT = f"curl/8.5.0 lora-crawl/{_version()}"
+STORAGE_USER_AGENT = f"curl/8.5.0 lora-crawl/{__version__}"
 
 
 class Secret:

@@ -5,16 +5,13 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from crawler.cli.app import app
+from crawler.cli.app import app, load
 from crawler.errors import StoppedError
 from tests.cli.headers import Run
 
-GROUP = typer.main.get_command(app)
-COMMANDS = {
-    **GROUP.commands,  # type: ignore[attr-defined]
-    **{f"db {name}": one for name, one in GROUP.commands["db"].commands.items()},  # type: ignore[attr-defined]
-}
-del COMMANDS["db"]
+NAMED = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS = {name: load(name) for name in NAMED}
+COMMANDS |= {f"db {name}": one for name, one in COMMANDS.pop("db").commands.items()}
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
@@ -25,6 +22,18 @@ def test_every_command_takes_quiet_and_verbose_and_explains_itself(run: Run, nam
     told = run(*name.split(), "--help")
     assert told.exit_code == 0
     assert max(map(len, told.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", sorted(NAMED))
+def test_the_help_shows_the_first_line_of_every_command(name: str) -> None:
+    assert NAMED[name].help == load(name).help.partition("\n")[0]
+
+
+def test_a_command_that_is_mistyped_is_suggested(run: Run) -> None:
+    told = run("quer")
+
+    assert told.exit_code == 2
+    assert "Did you mean 'query'?" in told.stderr
 
 
 def test_quiet_and_verbose_stand_before_the_command_too(run: Run, tmp_path: Path) -> None:

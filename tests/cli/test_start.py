@@ -19,14 +19,26 @@ NEEDLESS = (
     "starlette",
 )
 
-_SCRIPT = f"""
+#: Of no use to `--help` and `--version`.
+OF_COMMANDS = (
+    "crawler.cli.commands.query",
+    "crawler.model",
+    "crawler.store",
+    "importlib.metadata",
+    "msgspec",
+    "platformdirs",
+    "rich",
+    "sqlalchemy",
+)
+
+_SCRIPT = """
 import sys
 from crawler.__main__ import main
 try:
     main()
 except SystemExit as end:
     assert not end.code, end
-print(*(name for name in {NEEDLESS} if name in sys.modules), file=sys.stderr)
+print(*sys.modules, file=sys.stderr)
 """
 
 
@@ -35,13 +47,27 @@ print(*(name for name in {NEEDLESS} if name in sys.modules), file=sys.stderr)
     "words", [["query", "network_dim>=64", "--sort", "-images_seen"], ["show", "1"], ["fields"]]
 )
 def test_a_question_imports_nothing_needless(database: str, words: list[str]) -> None:
+    output, imported = start(*words, "--quiet", "--db", database)
+
+    assert output
+    assert imported.intersection(NEEDLESS) == set()
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_the_help_and_the_version_import_no_command(option: str) -> None:
+    output, imported = start(option)
+
+    assert output
+    assert imported.intersection(NEEDLESS + OF_COMMANDS) == set()
+
+
+def start(*words: str) -> tuple[str, set[str]]:
+    """Run `lora-crawl`; return its output and the names of all imported modules."""
     done = subprocess.run(
-        [sys.executable, "-c", _SCRIPT, *words, "--quiet", "--db", database],
+        [sys.executable, "-c", _SCRIPT, *words],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         check=True,
     )
-
-    assert done.stdout
-    assert done.stderr.split() == []
+    return done.stdout, set(done.stderr.split())

@@ -5,10 +5,15 @@ import typer
 from crawler.cli.options import Db, Quiet, Verbose, place, read_connection, voice_of
 from crawler.cli.output.console import answers
 
-db_app = typer.Typer(help="Show, check and upgrade the database.", no_args_is_help=True)
+db = typer.Typer(
+    help="Show, check and upgrade the database.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
 
 
-@db_app.command()
+@db.command()
 def path(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Verbose = 0) -> None:
     """Print the database's path or URL; -v adds its state."""
     from crawler.store.connect.database import state
@@ -22,7 +27,7 @@ def path(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Ve
         voice.detail(state(url).value)
 
 
-@db_app.command()
+@db.command()
 def check(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Verbose = 0) -> None:
     """Check that the database can be read and that its tables are whole.
 
@@ -35,7 +40,7 @@ def check(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: V
     voice_of(ctx, quiet=quiet, verbose=verbose).notice("the database is up to date")
 
 
-@db_app.command()
+@db.command()
 def upgrade(
     ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Verbose = 0
 ) -> None:
@@ -47,7 +52,7 @@ def upgrade(
     voice.notice("the database is up to date")
 
 
-@db_app.command()
+@db.command()
 def info(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Verbose = 0) -> None:
     """Print the database's URL and the rows of each table; -v adds its revision."""
     from crawler.store.connect.database import REVISION
