@@ -254,6 +254,7 @@ def _source(job: Job, api_url: str, engine: Engine | None) -> Civitai:
 
 async def _look_ahead(job: Job, api_url: str, engine: Engine | None) -> Preview:
     async with _source(job, api_url, engine) as source:
+        await source.refuses_key()
         return await look_ahead(source, WriterThread(engine) if engine else None, job.plan)
 
 
@@ -276,13 +277,15 @@ async def _sync(job: Job, api_url: str, engine: Engine, tally: SyncTally) -> Sto
     # A signal can interrupt the event loop's own work; the loop calls `on_signal` between two steps.
     handle = partial(asyncio.get_running_loop().call_soon_threadsafe, on_signal)
     async with _source(job, api_url, engine) as source:
+        try:
+            await _first_contact(source, with_key=job.key is not None and job.plan.fetch_headers)
+        except StoppedError as error:
+            return error
         with live_display(job.voice, lambda: picture_of(tally)):
             async with anyio.create_task_group() as group:
                 group.start_soon(print_now_and_then, tally, job.voice)
                 try:
                     with handling_signals(handle):
-                        if job.key is not None and job.plan.fetch_headers:
-                            await _check_key(source)
                         await crawl(source, WriterThread(engine), job.plan, tally=tally, stop=stop)
                 except LoraCrawlError as error:
                     # Raised inside the group, it would come out wrapped in an ExceptionGroup.
@@ -293,9 +296,13 @@ async def _sync(job: Job, api_url: str, engine: Engine, tally: SyncTally) -> Sto
     return trouble
 
 
-async def _check_key(source: Civitai) -> None:
-    """Raise StoppedError if the site does not know the API key: it would be used as if there were none."""
-    if await source.refuses_key():
+async def _first_contact(source: Civitai, *, with_key: bool) -> None:
+    """Check that the site answers, and `with_key` that it knows the API key.
+
+    Raises:
+        StoppedError: It does not. An unknown key would be used as if there were none.
+    """
+    if await source.refuses_key() and with_key:
         raise StoppedError(
             "the site does not know this API key: it may be mistyped, expired or revoked.\n"
             "Run `lora-crawl login` with a new key, or remove it with `lora-crawl logout`."

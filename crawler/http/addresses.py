@@ -3,14 +3,16 @@
 A host is checked twice: by its name in the URL, and by the addresses that the name resolves to.
 """
 
+import asyncio
 import ipaddress
 import re
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from threading import Thread
 
 import yarl
-from aiohttp.abc import ResolveResult
-from aiohttp.resolver import ThreadedResolver
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from crawler.errors import UsageError
 from crawler.http.retry import RequestError
@@ -156,7 +158,7 @@ class PrivateAddressError(OSError):
     """A host name that resolves only to private addresses."""
 
 
-class CheckedResolver(ThreadedResolver):
+class CheckedResolver(AbstractResolver):
     """Looks up names and returns only addresses that may be connected to.
 
     The connection uses the addresses that were checked, so a second lookup cannot change them.
@@ -167,7 +169,6 @@ class CheckedResolver(ThreadedResolver):
     """
 
     def __init__(self, *, trusted: Collection[str], loopback: bool) -> None:
-        super().__init__()
         self._trusted = trusted
         self._loopback = loopback
 
@@ -180,7 +181,17 @@ class CheckedResolver(ThreadedResolver):
             PrivateAddressError: There are none.
             OSError: The lookup failed.
         """
-        found = await super().resolve(host, port, family)
+        found = [
+            ResolveResult(
+                hostname=host,
+                host=str(address[0]),
+                port=port,
+                family=kind,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for kind, _, protocol, _, address in await _looked_up(host, port, family)
+        ]
         if host.lower() in self._trusted:
             return found
         allowed = []
@@ -191,6 +202,48 @@ class CheckedResolver(ThreadedResolver):
         if not allowed:
             raise PrivateAddressError(f"{host} leads to a private address")
         return allowed
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+#: What the system says about a name.
+_Found = Sequence[tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[object, ...]]]
+
+
+async def _looked_up(host: str, port: int, family: socket.AddressFamily) -> _Found:
+    """The addresses of a name, from the system.
+
+    Where no name server answers, the system takes up to half a minute, and nothing can interrupt it.
+    The event loop's own threads would keep a command from ending for so long; a daemon does not.
+
+    Raises:
+        OSError: The lookup failed.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[_Found] = loop.create_future()
+
+    def settle(found: _Found | OSError) -> None:
+        if answer.done():
+            return
+        if isinstance(found, OSError):
+            answer.set_exception(found)
+        else:
+            answer.set_result(found)
+
+    def look_up() -> None:
+        found: _Found | OSError
+        try:
+            # Only kinds of addresses that this machine has; but Windows would not find `localhost`.
+            flags = 0 if host == "localhost" else socket.AI_ADDRCONFIG
+            found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=flags)
+        except OSError as error:
+            found = error
+        with suppress(RuntimeError):  # the loop is closed: nobody waits for it any more
+            loop.call_soon_threadsafe(settle, found)
+
+    Thread(target=look_up, daemon=True).start()
+    return await answer
 
 
 def _is_known(url: yarl.URL, host: str) -> bool:

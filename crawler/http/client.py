@@ -43,6 +43,10 @@ from crawler.model.site import SITE_URL
 #: Seconds that requests in flight have to end once the run is stopping.
 GRACE_SECONDS = 3.0
 
+#: Requests at most until the first answer of a run, and the waits between them; see `Timeouts.contact`.
+CONTACT_TRIES = 4
+CONTACT_WAITS = Waits(shortest=0.2, longest=0.5)
+
 #: Redirects followed from storage to storage; real downloads need none.
 MAX_STORAGE_HOPS = 5
 
@@ -98,6 +102,8 @@ class Timeouts:
         total: For one range; enough for 32 MiB at 200 KB/s.
         slowest: Least bytes a second of a range, beyond one stall, so that a small range cannot take
             the time of a large one.
+        contact: For the first answer of a run, all tries together. Starting the command takes up to
+            2 s more, and a person waits 5 s at most to learn that there is no network.
     """
 
     connect: float = 15.0
@@ -105,6 +111,7 @@ class Timeouts:
     answer: float = 35.0
     total: float = 180.0
     slowest: float = 16 * 1024
+    contact: float = 2.5
 
     def of(self, span: tuple[int, int] | None) -> float:
         """Seconds for the response to a request for a range, first and last byte; None: no range."""
@@ -292,6 +299,37 @@ class Http:
             sleep=self._sleep,
             tell=self._tell if told else lambda _: None,
         )
+
+    async def first(self, once: Callable[[], Coroutine[object, object, T]]) -> T:
+        """The result of `once`, the first request of a run, which decides quickly and tells its retries.
+
+        Raises:
+            RequestError: No try succeeded, or `Timeouts.contact` is over.
+        """
+        failure = RequestError(f"no answer from {self.api_url.host}", unreachable=True)
+
+        async def noted() -> T:
+            nonlocal failure
+            try:
+                return await once()
+            except RequestError as error:
+                failure = error
+                raise
+
+        clock = asyncio.timeout(self.settings.timeouts.contact)
+        try:
+            async with clock:
+                return await with_retries(
+                    noted,
+                    tries=CONTACT_TRIES,
+                    waits=CONTACT_WAITS,
+                    sleep=self._sleep,
+                    tell=self._tell,
+                )
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            raise failure from None
 
     async def _sleep(self, seconds: float) -> None:
         async with self._waiting():

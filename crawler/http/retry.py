@@ -36,7 +36,7 @@ class Waits:
     longest_asked: float = 300.0
 
 
-#: The waits while a person looks on: all retries of a request together take some two seconds.
+#: The waits while a person looks on: three retries of a request together take some two seconds.
 BRIEF_WAITS = Waits(shortest=0.2, longest=1.0)
 
 
@@ -168,7 +168,10 @@ async def with_retries(
 
     def before_sleep(state: RetryCallState) -> None:
         if state.outcome is not None and not state.outcome.cancelled():
-            tell(f"{state.outcome.exception()}; retrying in {state.upcoming_sleep:.0f} s")
+            seconds = round(state.upcoming_sleep)
+            when = f" in {seconds} s" if seconds else ""
+            number = f"{state.attempt_number + 1} of {tries}"
+            tell(f"{state.outcome.exception()}; trying again{when} ({number})")
 
     retrying = AsyncRetrying(
         retry=retry_if_exception(lambda error: isinstance(error, RequestError) and error.again),

@@ -1,10 +1,10 @@
+import asyncio
 import ipaddress
 import socket
+import threading
 
 import pytest
 import yarl
-from aiohttp.abc import ResolveResult
-from aiohttp.resolver import ThreadedResolver
 
 from crawler.errors import UsageError
 from crawler.http import RequestError
@@ -201,15 +201,13 @@ def test_public_addresses_are_told_from_private_ones(address: str, *, public: bo
 
 
 def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
-    async def resolve(
-        _self: object, host: str, port: int, family: socket.AddressFamily
-    ) -> list[ResolveResult]:
-        return [
-            ResolveResult(hostname=host, host=one, port=port, family=family, proto=0, flags=0)
-            for one in addresses
-        ]
+    def look_up(
+        _host: str, port: int, family: socket.AddressFamily, kind: socket.SocketKind, *, flags: int
+    ) -> list[object]:
+        assert flags == socket.AI_ADDRCONFIG
+        return [(family, kind, 6, "", (one, port)) for one in addresses]
 
-    monkeypatch.setattr(ThreadedResolver, "resolve", resolve)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
 
 
 @pytest.mark.anyio
@@ -231,3 +229,35 @@ async def test_a_name_that_leads_only_to_private_addresses_is_refused(
         await CheckedResolver(trusted=(), loopback=False).resolve("b.example")
     local = CheckedResolver(trusted=(), loopback=True)
     assert [one["host"] for one in await local.resolve("b.example")] == ["127.0.0.1"]
+
+
+def test_a_name_server_that_never_answers_keeps_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answered = threading.Event()
+    ended: list[bool] = []
+
+    def look_up(*_: object, **__: object) -> list[object]:
+        ended.append(answered.wait(30))
+        return []
+
+    async def scenario() -> None:
+        resolver = CheckedResolver(trusted={"api.example"}, loopback=False)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await resolver.resolve("api.example")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    asyncio.run(scenario())
+
+    assert not ended
+    answered.set()
+
+
+@pytest.mark.anyio
+async def test_a_lookup_that_fails_says_so_and_this_machine_has_a_name() -> None:
+    resolver = CheckedResolver(trusted=(), loopback=True)
+    with pytest.raises(socket.gaierror):
+        await resolver.resolve("lantern.invalid")
+    found = await resolver.resolve("localhost", 81)
+    assert {(one["hostname"], one["port"]) for one in found} == {("localhost", 81)}

@@ -285,13 +285,11 @@ async def test_what_is_no_host_is_not_asked(host: str) -> None:
 async def test_a_name_that_leads_into_a_private_network_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def resolved(
-        _self: object, host: str, port: int, **_more: object
-    ) -> list[tuple[Any, ...]]:
+    def resolved(host: str, port: int, *_more: object, **_flags: object) -> list[tuple[Any, ...]]:
         assert host == "files.lantern.example"
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.1", port))]
 
-    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", resolved)
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
     hosts = ("files.lantern.example",)
     async with Http(settings("https://civitai.com", storage_hosts=hosts)) as http:
         with pytest.raises(RequestError, match="leads to a private address") as caught:

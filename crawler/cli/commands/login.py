@@ -5,6 +5,7 @@ import sys
 import typer
 
 from crawler.cli.options import ApiUrl, Quiet, Verbose, voice_of
+from crawler.cli.output.console import Voice
 from crawler.errors import UsageError
 from crawler.settings import DEFAULT_API_URL, keys_set, remove_api_key, store_api_key
 
@@ -26,7 +27,7 @@ def login(
         key = sys.stdin.readline().strip()
     if not key:
         raise UsageError("no key given; nothing changed")
-    name = anyio.run(_user_of, api_url or DEFAULT_API_URL, key)
+    name = anyio.run(_user_of, api_url or DEFAULT_API_URL, key, voice)
     if name is None:
         raise UsageError("the site does not accept this key; nothing changed. Copy the key again.")
     where = store_api_key(key)
@@ -41,11 +42,11 @@ def logout(ctx: typer.Context, *, quiet: Quiet = False, verbose: Verbose = 0) ->
         voice.notice(f"the key in {variable} is still used")
 
 
-async def _user_of(api_url: str, key: str) -> str | None:
+async def _user_of(api_url: str, key: str, voice: Voice) -> str | None:
     """The user name of a key; None when the site refuses the key."""
-    from crawler.http import BRIEF_WAITS, HttpSettings, Secret
+    from crawler.http import HttpSettings, Secret
     from crawler.sources.civitai.client import Civitai
 
-    settings = HttpSettings(api_url=api_url, api_key=Secret(key), waits=BRIEF_WAITS)
-    async with Civitai(settings) as source:
+    settings = HttpSettings(api_url=api_url, api_key=Secret(key))
+    async with Civitai(settings, tell=voice.notice) as source:
         return await source.me()

@@ -156,21 +156,36 @@ class Civitai:
         return await self._by_id("/api/v1/model-versions", version_id, payload.model_id)
 
     async def me(self) -> str | None:
-        """The user name that the key belongs to; None when the site does not accept the key."""
+        """The user name that the key belongs to; None when the site does not accept the key.
+
+        It is the first request of a run: without an answer it fails within `Timeouts.contact`.
+        """
         try:
-            return await self._json("/api/v1/me", payload.user_name)
+            return await self._json("/api/v1/me", payload.user_name, first=True)
         except refusals.RefusedError as error:
             if error.status == HTTPStatus.UNAUTHORIZED:
                 return None
             raise
 
     async def refuses_key(self) -> bool:
-        """Whether the site says that it does not know the key; any other answer is no."""
-        try:
+        """Whether the site says that it does not know the key; any other answer is no.
+
+        It is the first request of a run, with or without a key: it is answered at once, while a page
+        of the list may take half a minute.
+
+        Raises:
+            UnreachableError: There is no answer within `Timeouts.contact`.
+        """
+
+        async def once() -> int:
             async with self._http.api("/api/v1/me") as response:
-                return response.status == HTTPStatus.UNAUTHORIZED
-        except RequestError:
-            return False
+                return response.status
+
+        try:
+            status = await self._http.first(once)
+        except RequestError as error:
+            raise UnreachableError(self._http.base, error.cause, refusals.REACH_ADVICE) from None
+        return self._http.settings.api_key is not None and status == HTTPStatus.UNAUTHORIZED
 
     async def base_models(self) -> tuple[str, ...]:
         """The names of all base models of the site; empty when it does not give them."""
@@ -214,8 +229,12 @@ class Civitai:
         parameters: Iterable[tuple[str, str]] = (),
         *,
         tries: int = LIST_TRIES,
+        first: bool = False,
     ) -> _T:
-        """The JSON at a path, passed through `read`; retried while that may help."""
+        """The JSON at a path, passed through `read`; retried while that may help.
+
+        `first`: it is the first request of a run.
+        """
         url = self._http.base + path
         query = tuple(parameters)
         blocked = 0
@@ -237,6 +256,8 @@ class Civitai:
             raise SiteError(url, "redirects without end", refusals.LATER_ADVICE)
 
         try:
+            if first:
+                return await self._http.first(once)
             return await self._http.retried(once, tries=tries, patience=LIST_PATIENCE, told=True)
         except RequestError as error:
             if error.unreachable:

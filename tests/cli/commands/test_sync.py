@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import sqlite3
 import stat
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from crawler.http.client import CONTACT_TRIES
 from crawler.sandbox import Catalogue, Changes, Faults, Sandbox
 from crawler.store.schema.tables import crawls
 from crawler.store.write.crawls import begin_crawl, finish_crawl
@@ -159,6 +161,19 @@ def test_a_site_that_refuses_us_is_exit_4_with_its_address_and_no_traceback(
     assert blocked.url in told.stderr
     assert "region" in told.stderr
     assert "Traceback" not in told.output
+
+
+@pytest.mark.parametrize("words", [("sync", "--limit", "3"), ("sync", "--dry-run"), ("login",)])
+def test_a_site_out_of_reach_is_told_at_the_first_contact(run: Run, words: tuple[str, ...]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        api = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        told = run(*words, "--api-url", api, text="some-key\n")
+
+    assert told.exit_code == WORK_LEFT
+    assert told.stderr.count("Connection refused; trying again") == CONTACT_TRIES - 1
+    assert "(2 of 4)" in told.stderr
+    assert "Check the network" in told.stderr
 
 
 @ON_SQLITE

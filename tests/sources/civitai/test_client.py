@@ -14,9 +14,11 @@ from crawler.errors import (
     QuotaError,
     ReplyError,
     SiteError,
+    UnreachableError,
     UsageError,
 )
 from crawler.http import HttpSettings, Secret, Timeouts, Waits
+from crawler.http.client import CONTACT_TRIES
 from crawler.model import ListQuery, Order, Target
 from crawler.sources.civitai.client import LIST_TRIES, Civitai, origin_of
 from tests.http.asking import PATIENT
@@ -244,6 +246,38 @@ async def test_a_site_out_of_reach_is_a_site_error_with_advice() -> None:
                 await civitai.page(ListQuery(order=Order.OLDEST), None)
     assert "--api-url" in caught.value.advice
     assert caught.value.url == url + "/api/v1/models"
+
+
+async def test_the_first_contact_decides_quickly_and_tells_its_tries() -> None:
+    async def silent(_request: Request, _writer: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    told: list[str] = []
+    async with RawServer(silent) as server:
+        quick = replace(settings(server.url), timeouts=replace(PATIENT, contact=0.05))
+        async with Civitai(quick, tell=told.append) as civitai:
+            for ask in (civitai.me, civitai.refuses_key):
+                with pytest.raises(UnreachableError, match=r"no answer from 127\.0\.0\.1"):
+                    await ask()
+    assert not told
+    async with RawServer(always(b"")) as server, Civitai(settings(server.url)) as civitai:
+        with pytest.raises(SiteError, match="closed the connection"):
+            await civitai.me()
+        assert len(server.requests) == CONTACT_TRIES
+    async with RawServer(always(b"", BUSY)) as server:
+        quick = replace(settings(server.url), api_key=None)
+        async with Civitai(quick, tell=told.append) as civitai:
+            assert not await civitai.refuses_key()
+    assert told == ["127.0.0.1 closed the connection; trying again (2 of 4)"]
+
+
+async def test_a_busy_site_is_named_when_the_first_contact_takes_too_long() -> None:
+    async with RawServer(always(json_answer({}, 503, {"Retry-After": "60"}))) as server:
+        waits = Waits(longest_asked=60)
+        busy = replace(settings(server.url), timeouts=replace(PATIENT, contact=0.5), waits=waits)
+        async with Civitai(busy) as civitai:
+            with pytest.raises(SiteError, match="answers 503"):
+                await civitai.me()
 
 
 async def test_one_model_is_had_by_its_id() -> None:
