@@ -85,13 +85,16 @@ def complete_field(incomplete: str) -> list[tuple[str, str]]:
 
     There are none after a sign like `>`, where a value is expected.
     """
+    from crawler.query.fields import SHORT_NAMES
     from crawler.store.schema.fields import FIELDS
 
     word = re.split(r"\W", incomplete, flags=re.ASCII)[-1]
     before = incomplete.removesuffix(word)
     if not word and before and not before.endswith((",", "-")):
         return []
-    return [(before + field.name, field.meaning) for field in FIELDS if field.name.startswith(word)]
+    meanings = {field.name: field.meaning for field in FIELDS}
+    meanings |= {short: f"short for {name}" for short, name in SHORT_NAMES.items()}
+    return [(before + name, said) for name, said in meanings.items() if name.startswith(word)]
 
 
 Db = Annotated[

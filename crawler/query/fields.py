@@ -39,6 +39,10 @@ WORDS = {
 }
 
 
+#: The unit of fields that also take a length of time, such as '2h'.
+SECONDS = "s"
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """One column of `loras`.
@@ -66,6 +70,60 @@ class Field:
 #: Not a column: the caption tags have a table of their own, and only `has()` takes this name.
 TAGS = Field("tags", Kind.LIST, "data", "caption tags, only in has(tags, '1girl')")
 
+#: Other names that a query may use, and the fields they stand for.
+SHORT_NAMES: Mapping[str, str] = {
+    "rank": "network_dim",
+    "alpha": "network_alpha",
+    "lr": "learning_rate",
+    "te_lr": "text_encoder_lr",
+    "batch": "batch_size",
+    "author": "creator",
+    "tag": TAGS.name,
+}
+
+#: Words that people use for what a field holds, offered in place of an unknown name.
+SYNONYMS: Mapping[str, tuple[str, ...]] = {
+    "accumulation": ("gradient_accumulation_steps",),
+    "algo": ("network_algo", "tensor_algo"),
+    "algorithm": ("network_algo", "tensor_algo"),
+    "base": ("base_model", "sd_model_name", "architecture"),
+    "bucketing": ("enable_bucket",),
+    "checkpoint": ("sd_model_name", "base_model"),
+    "created_at": ("published_at",),
+    "date": ("published_at", "training_started_at"),
+    "dim": ("network_dim",),
+    "duration": ("training_seconds",),
+    "epochs": ("num_epochs", "epoch"),
+    "hash": ("sha256", "autov2", "sd_model_hash"),
+    "hours": ("training_seconds",),
+    "images": ("image_count", "images_seen"),
+    "license": ("other_settings",),
+    "locon": ("network_algo", "model_type"),
+    "lora_type": ("model_type", "network_algo"),
+    "lycoris": ("network_algo", "network_module"),
+    "name": ("model_name", "file_name"),
+    "network_rank": ("network_dim", "tensor_rank"),
+    "popularity": ("likes", "downloads"),
+    "precision": ("mixed_precision", "tensor_dtype"),
+    "published": ("published_at",),
+    "rating": ("likes",),
+    "repeats": ("mean_repeats",),
+    "scheduler": ("lr_scheduler",),
+    "size": ("size_bytes", "resolution"),
+    "snr": ("min_snr_gamma",),
+    "tenc_lr": ("text_encoder_lr",),
+    "time": ("training_seconds", "published_at"),
+    "trigger": ("trained_words",),
+    "triggers": ("trained_words",),
+    "type": ("model_type", "network_algo"),
+    "url": ("page_url",),
+    "user": ("creator",),
+    "username": ("creator",),
+    "vae": ("vae_name",),
+    "warmup": ("lr_warmup_steps", "lr_warmup_ratio"),
+    "weight_decay": ("optimizer_args",),
+}
+
 #: Most names that are suggested for an unknown one.
 MAX_OFFERED = 3
 
@@ -76,10 +134,20 @@ _BEGINNING = 3
 _LONGEST = 60
 
 
+def named(name: str, fields: Mapping[str, Field]) -> Field | None:
+    """The field with this name or short name, in any case; None if there is none."""
+    name = name.lower()
+    return fields.get(name) or fields.get(SHORT_NAMES.get(name, ""))
+
+
 def nearest(name: str, names: Iterable[str]) -> tuple[str, ...]:
-    """The known names closest to a mistyped one, the closest first, at most MAX_OFFERED."""
+    """The known names closest to a mistyped one, the closest first, at most MAX_OFFERED.
+
+    Fields that people call by this word come before those that are spelled alike.
+    """
     known = tuple(names)
     wanted = name[:_LONGEST].lower()
+    meant = [other for other in SYNONYMS.get(wanted, ()) if other in known]
     near = get_close_matches(wanted, known, n=MAX_OFFERED, cutoff=0.7)
     # A part of a name, such as `rank` for tensor_rank or `netw` for network_dim.
     parts = [
@@ -91,7 +159,7 @@ def nearest(name: str, names: Iterable[str]) -> tuple[str, ...]:
         )
     ]
     far = get_close_matches(wanted, known, n=MAX_OFFERED, cutoff=0.5)
-    return tuple(dict.fromkeys([*near, *parts, *far]))[:MAX_OFFERED]
+    return tuple(dict.fromkeys([*meant, *near, *parts, *far]))[:MAX_OFFERED]
 
 
 def unknown(name: str, known: Iterable[str], start: int, end: int) -> QueryError:
@@ -157,18 +225,19 @@ def _listed(
         end = start + len(written)
         at += len(piece) + 1
         descending = signed and written.startswith("-")
-        name = written.removeprefix("-" if signed else "").lower()
+        name = written.removeprefix("-" if signed else "")
         if not name:
             start = max(min(start, len(text) - 1), 0)
             raise QueryError("a name is missing", text=text, start=start, end=max(end, start + 1))
-        if name not in fields:
-            error = unknown(name, fields, start, end)
+        field = named(name, fields)
+        if field is None:
+            error = unknown(name.lower(), fields, start, end)
             error.text = text
             raise error
-        if name in seen:
-            raise QueryError(f"{name} is given twice", text=text, start=start, end=end)
-        seen.add(name)
-        yield fields[name], descending, start, end
+        if field.name in seen:
+            raise QueryError(f"{field.name} is given twice", text=text, start=start, end=end)
+        seen.add(field.name)
+        yield field, descending, start, end
 
 
 def _refuse_nested(field: Field, message: str, text: str, start: int, end: int) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from crawler.errors import QueryError
+from crawler.query.dates import is_length
 from crawler.query.fields import clipped
 
 #: Words of the language; no field may have one of these names.
@@ -104,7 +105,9 @@ def _token(text: str, at: int) -> Token:
         return Token(Mark.KEYWORD if name in KEYWORDS else Mark.NAME, name, at, found.end())
     if found := _NUMBER.match(text, at):
         if rest := re.compile(r"[A-Za-z0-9_.]+").match(text, found.end()):
-            raise QueryError("this is not a number", start=at, end=rest.end())
+            whole = found[0] + rest[0]
+            hint = f"put a length of time in single quotes: '{whole}'" if is_length(whole) else ""
+            raise QueryError("this is not a number", start=at, end=rest.end(), hint=hint)
         return Token(Mark.NUMBER, found[0], at, found.end())
     if found := _TEXT.match(text, at):
         return Token(Mark.TEXT, found[0][1:-1].replace("''", "'"), at, found.end())

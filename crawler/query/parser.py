@@ -11,7 +11,7 @@ from dataclasses import replace
 from crawler.errors import QueryError
 from crawler.query import shorthand, types
 from crawler.query.caret import WIDTH
-from crawler.query.fields import TAGS, Field, Kind, clipped, nearest, unknown
+from crawler.query.fields import TAGS, Field, Kind, clipped, named, nearest, unknown
 from crawler.query.lexer import Mark, Token, TokenStream, is_sign, tokens
 from crawler.query.tree import And, Node, Or, walk
 from crawler.query.types import MAX_DEPTH, Part, column, constant, joined, mistake, number
@@ -145,8 +145,10 @@ class Parser(TokenStream):
             case Mark.KEYWORD, "true" | "false":
                 return constant(token.text == "true", Kind.BOOLEAN, token.start, token.end)
             case Mark.SHORT, name:
-                field = self._field(token, token.start + len(name))
-                return shorthand.condition(field, token.alternatives, token.start)
+                end = token.start + len(name)
+                field = self._field(token, end)
+                subject = column(field, token.start, end)
+                return shorthand.condition(field, subject, token.alternatives)
             case Mark.OPERATOR, "(":
                 inner = self._deeper(self._disjunction)
                 return replace(inner, start=token.start, end=self.expect(")").end)
@@ -164,7 +166,7 @@ class Parser(TokenStream):
         return column(field, token.start, token.end)
 
     def _field(self, token: Token, end: int) -> Field:
-        if field := self._fields.get(token.text):
+        if field := named(token.text, self._fields):
             return field
         if token.text in _STATEMENTS:
             hint = "give only what follows WHERE; `lora-crawl sql` runs statements"

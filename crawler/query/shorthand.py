@@ -2,12 +2,14 @@
 
     network_dim:64        network_dim:16,32        network_dim:16..64    65..    ..64
     optimizer:Prodigy     optimizer:Ada*,Lion      model_name:'Some, name'
-    published_at:2025     published_at:2025-01..2025-07                  v2:true
+    published_at:2025     published_at:2025-01..2025-07                  published_at:-30d
+    training_seconds:2h..                        v2:true
     model_tags:character  tags:1girl               network_alpha:*
 
 - A number may be a range, which includes its ends.
 - Text is compared without regard to the case of ASCII letters; `*` matches any text.
-- A date means the whole year, month, day … . As an end of a range it means the first instant.
+- A date means the whole year, month, day … . As an end of a range it means the first instant. A relative
+  time means everything since then.
 - A list matches if the value is a member, spelled exactly so.
 - `*` alone matches any value, for every kind of field.
 - Commas separate alternatives. A value in quotes may contain blanks and commas, and no character in
@@ -20,22 +22,21 @@ from dataclasses import replace
 from typing import Any
 
 from crawler.query import dates, types
-from crawler.query.fields import TAGS, Field, Kind
+from crawler.query.fields import SECONDS, TAGS, Field, Kind
 from crawler.query.lexer import Mark, Token
 from crawler.query.tree import And, Comparison, Is, Like, Literal, Or
-from crawler.query.types import Part, column, constant, instant, joined, mistake, number
+from crawler.query.types import Part, constant, instant, joined, mistake, number
 
 _NUMBER = re.compile(r"-?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _TRUTH = {"true": True, "false": False, "1": True, "0": False}
 
 
-def condition(field: Field, alternatives: Sequence[Token], start: int) -> Part:
-    """The meaning of a short condition; `start` is the index of the first character of the field.
+def condition(field: Field, subject: Part, alternatives: Sequence[Token]) -> Part:
+    """The meaning of a short condition; `subject` is the field where it is written.
 
     Raises:
         QueryError: A value does not fit the field.
     """
-    subject = column(field, start, start + len(field.name))
     return _any([_alternative(field, subject, token) for token in alternatives])
 
 
@@ -60,9 +61,9 @@ def _alternative(field: Field, subject: Part, token: Token) -> Part:
 def _matching(field: Field, subject: Part, value: Part, *, quoted: bool) -> Part:
     match field.kind:
         case Kind.INTEGER | Kind.NUMBER | Kind.TIME if not quoted and ".." in _value(value):
-            return _range(subject, value, instant if field.kind is Kind.TIME else _number)
+            return _range(subject, value, _reader(field))
         case Kind.INTEGER | Kind.NUMBER:
-            return types.comparison("=", subject, _number(value))
+            return types.comparison("=", subject, _reader(field)(value))
         case Kind.TIME:
             return _period(subject, value)
         case Kind.TEXT:
@@ -81,6 +82,16 @@ def _text(text: str, start: int, end: int) -> Part:
 
 def _value(literal: Part) -> Any:
     return literal.node.value if isinstance(literal.node, Literal) else None
+
+
+def _reader(field: Field) -> Callable[[Part], Part]:
+    if field.kind is Kind.TIME:
+        return instant
+    return _length if field.unit == SECONDS else _number
+
+
+def _length(value: Part) -> Part:
+    return _number(value) if _NUMBER.fullmatch(_value(value)) else types.length(value)
 
 
 def _number(value: Part) -> Part:

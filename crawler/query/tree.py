@@ -23,10 +23,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """The value of a field."""
+    """The value of a field; `unit` is that of the field."""
 
     name: str
     kind: Kind
+    unit: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

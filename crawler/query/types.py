@@ -17,7 +17,7 @@ from typing import TypeAlias
 from crawler.errors import QueryError
 from crawler.model.int64 import INT64
 from crawler.query import dates
-from crawler.query.fields import TAGS, WORDS, Field, Kind
+from crawler.query.fields import SECONDS, TAGS, WORDS, Field, Kind
 from crawler.query.lexer import Token
 from crawler.query.tree import (
     Arithmetic,
@@ -134,7 +134,7 @@ def joined(node: Node, parts: Sequence[Part]) -> Part:
 
 def column(field: Field, start: int, end: int) -> Part:
     """A field."""
-    return Part(Column(field.name, field.kind), start, end)
+    return Part(Column(field.name, field.kind, field.unit), start, end)
 
 
 def constant(value: Constant, kind: Kind, start: int, end: int) -> Part:
@@ -174,9 +174,23 @@ def instant(part: Part) -> Part:
     try:
         moment = dates.span(str(part.node.value) if isinstance(part.node, Literal) else "")[0]
     except ValueError as error:
-        hint = "write a date like 2025, 2025-01, 2025-01-31 or 2025-01-31T18:30"
+        hint = "write a date like 2025, 2025-01, 2025-01-31 or 2025-01-31T18:30, or -30d for 30 days ago"
         raise mistake(part, f"this is not a date: {error}", hint) from None
     return replace(part, node=Literal(moment, Kind.TIME))
+
+
+def length(part: Part) -> Part:
+    """The number of seconds that a text literal names.
+
+    Raises:
+        QueryError: It is not a length of time.
+    """
+    try:
+        seconds = dates.seconds(str(part.node.value) if isinstance(part.node, Literal) else "")
+    except ValueError as error:
+        hint = "write seconds as a number, or a length like 45s, 90min, 2h, 1h30min or 3d"
+        raise mistake(part, f"this is not a length of time: {error}", hint) from None
+    return replace(part, node=Literal(seconds, Kind.NUMBER))
 
 
 # --- which kinds agree ---
@@ -239,8 +253,16 @@ def _converted(part: Part, kind: Kind, parts: Sequence[Part]) -> Part:
             return replace(part, node=Literal(bool(value), kind))
         case Kind.TIME, Kind.TEXT, str():
             return instant(part)
+        case Kind.NUMBER, Kind.TEXT, str() if _in_seconds(parts):
+            return length(part)
         case _:
             raise _conflict(part, next(other for other in parts if other.kind is kind))
+
+
+def _in_seconds(parts: Sequence[Part]) -> bool:
+    """Whether all fields among the parts are in seconds."""
+    nodes = [part.node for part in parts if not _is_literal(part)]
+    return all(isinstance(node, Column) and node.unit == SECONDS for node in nodes)
 
 
 def _conflict(part: Part, other: Part) -> QueryError:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 
-from crawler.query.fields import Field
+from crawler.query.fields import SHORT_NAMES, Field
 from crawler.store.schema.fields import FIELDS
 
 PAGE = Path(__file__).parents[2] / "docs" / "fields.md"
@@ -16,6 +16,8 @@ Every column of `loras`. These are all the names that `query` knows.
 A missing value is NULL: the file does not contain it, or contains something that cannot be stored.
 In the second case a row in `problems` gives the reason.
 
+Some have a short name that `query` takes too: {short_names}.
+
 *Default* is what sd-scripts uses if the option is not given; *usual* is what people train with.
 *Keys* are the metadata keys that the column is read from, after the trainers that write them.
 Other trainers write some keys of `kohya` too: `musubi-tuner`, `traintrain` and merge tools many of them.
@@ -26,7 +28,8 @@ A column without keys comes from the site or the tensors, or is computed from ot
 
 def text() -> str:
     """The text that docs/fields.md must have."""
-    parts = [_HEAD]
+    short_names = [f"`{short}` for `{name}`" for short, name in SHORT_NAMES.items()]
+    parts = [_HEAD.format(short_names=", ".join(short_names))]
     for group, fields in groupby(FIELDS, key=lambda field: field.group):
         listed = list(fields)
         columns = [*_COLUMNS, *(_NOTED if any(map(_is_noted, listed)) else ())]

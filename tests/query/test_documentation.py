@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from crawler.query.fields import columns, grouping, order
+from crawler.query.fields import SHORT_NAMES, columns, grouping, order
 from crawler.query.parser import MAX_CONDITIONS, MAX_LENGTH, parse
 from crawler.query.types import MAX_DEPTH
 from crawler.store.read.search import Search, search, statement_text
@@ -20,7 +20,8 @@ COMMANDS = [
     line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()
 ]
 PAIRS = re.findall(r"^\| `([a-z0-9_]+:[^`]+)` \| `([^`]+)` \|$", PAGE, re.MULTILINE)
-QUOTED = [text for text in re.findall(r"`([^`\n]+)`", PAGE) if re.match(r"'\d{4}", text)]
+QUOTED = [text for text in re.findall(r"`([^`\n]+)`", PAGE) if re.match(r"'(\d{4}|[+-]\d)", text)]
+LENGTHS = [text for text in re.findall(r"`([^`\n]+)`", PAGE) if re.match(r"'\d+[a-z]", text)]
 
 
 def test_the_page_has_examples() -> None:
@@ -74,6 +75,16 @@ def test_both_columns_of_the_table_give_the_same_rows(engine: sa.Engine) -> None
 @pytest.mark.parametrize("date", QUOTED)
 def test_a_date_is_one(date: str) -> None:
     assert parse([f"published_at >= {date}"], BY_NAME) is not None
+
+
+@pytest.mark.parametrize("text", LENGTHS)
+def test_a_length_of_time_is_one(text: str) -> None:
+    assert parse([f"seconds_per_image > {text}"], BY_NAME) is not None
+
+
+def test_the_short_names_are_all_there() -> None:
+    rows = re.findall(r"^\| `([a-z_]+)` \| `([a-z_]+)`[^|]*\|$", PAGE, re.MULTILINE)
+    assert rows == list(SHORT_NAMES.items())
 
 
 def test_the_limits_are_the_true_ones() -> None:

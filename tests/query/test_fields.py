@@ -1,17 +1,30 @@
+from itertools import chain
+
 import pytest
 
 from crawler.errors import QueryError
-from crawler.query.fields import columns, grouping, nearest, order
+from crawler.query.fields import SHORT_NAMES, SYNONYMS, TAGS, columns, grouping, nearest, order
 from crawler.store.schema.fields import BY_NAME
 
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [("network_dmi", "network_dim"), ("optimiser", "optimizer"), ("rank", "tensor_rank"),
-     ("Optimizer", "optimizer"), ("images_sen", "images_seen"), ("netw", "network_module")],
+     ("Optimizer", "optimizer"), ("images_sen", "images_seen"), ("netw", "network_module"),
+     ("network_rank", "network_dim"), ("Date", "published_at"), ("duration", "training_seconds"),
+     ("lycoris", "network_algo"), ("username", "creator")],
 )  # fmt: skip
 def test_the_nearest_name_comes_first(typed: str, meant: str) -> None:
     assert nearest(typed, BY_NAME)[0] == meant
+
+
+def test_short_names_and_synonyms_stand_for_fields() -> None:
+    known = {*BY_NAME, TAGS.name}
+    assert {*SHORT_NAMES.values(), *chain(*SYNONYMS.values())} <= known
+    assert not known & {*SHORT_NAMES, *SYNONYMS}
+    assert columns("file_id,Rank,LR", BY_NAME) == ("file_id", "network_dim", "learning_rate")
+    assert order("-author", BY_NAME) == (("creator", True),)
+    assert grouping("batch", BY_NAME) == "batch_size"
 
 
 def test_far_names_are_not_offered() -> None:
@@ -40,6 +53,7 @@ def test_grouping() -> None:
     [
         ("file_id,netwrk_dim", "netwrk_dim", "no field named netwrk_dim"),
         ("file_id, file_id", "file_id", "twice"),
+        ("network_dim, rank", "rank", "network_dim is given twice"),
         ("file_id,,steps", ",", "a name is missing"),
         ("file_id,", ",", "a name is missing"),
         ("-file_id", "-file_id", "no field named"),

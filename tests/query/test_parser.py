@@ -1,7 +1,7 @@
 """What is understood, and how what is not understood is told."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from crawler.errors import QueryError
 from crawler.query.caret import caret as drawn
 from crawler.query.fields import Kind
+from crawler.query.dates import span
 from crawler.query.parser import MAX_CONDITIONS, MAX_LENGTH, parse
 from crawler.query.tree import And, Column, Comparison, Literal, Not, names
 from crawler.query.types import MAX_DEPTH
@@ -108,6 +109,35 @@ def test_dates_mean_their_first_instant(text: str, moment: datetime) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("-30d", datetime(2024, 3, 1, 12, 5, tzinfo=UTC)),
+        ("-90min", datetime(2024, 3, 31, 10, 35, tzinfo=UTC)),
+        ("+2 weeks", datetime(2024, 4, 14, 12, 5, tzinfo=UTC)),
+        ("-1mo", datetime(2024, 2, 29, 12, 5, tzinfo=UTC)),
+        ("-13mo", datetime(2023, 2, 28, 12, 5, tzinfo=UTC)),
+        ("+9 months", datetime(2024, 12, 31, 12, 5, tzinfo=UTC)),
+        ("-1Y", datetime(2023, 3, 31, 12, 5, tzinfo=UTC)),
+    ],
+)
+def test_times_can_be_relative_to_now(text: str, moment: datetime) -> None:
+    now = datetime(2024, 3, 31, 12, 5, tzinfo=UTC)
+    assert span(text, now) == (moment, None)
+    assert parse([f"published_at between '{text}' and '{text}'"], BY_NAME) is not None
+    assert isinstance(parse([f"published_at:'{text}'"], BY_NAME), Comparison)
+
+
+def test_now_is_the_time_of_the_query() -> None:
+    before = datetime.now(UTC)
+    tree = parse(["published_at >= '-1h'"], BY_NAME)
+    assert isinstance(tree, Comparison)
+    assert isinstance(tree.right, Literal)
+    assert isinstance(tree.right.value, datetime)
+    hour = timedelta(hours=1)
+    assert before - hour <= tree.right.value <= datetime.now(UTC) - hour
+
+
+@pytest.mark.parametrize(
     "text",
     ["2025-13", "2025-02-30", "25", "yesterday", "2025-1", "0000", "0001-01-01T00:00+14:00",
      "2025-06-30T25", "2025-06-30T18:05:60", "\uff12\uff10\uff12\uff15", "2025-01-01T00:00:00.1234567"],
@@ -122,7 +152,17 @@ def test_texts_that_are_no_dates(text: str) -> None:
     ("text", "at", "message", "hint"),
     [
         ("network_dmi>64", "network_dmi", "no field named network_dmi", "network_dim"),
-        ("Rank>64", "Rank", "no field named Rank", "tensor_rank"),
+        ("Network_Rank>64", "Network_Rank", "no field named Network_Rank", "network_dim"),
+        ("duration > '2h'", "duration", "no field named duration", "training_seconds"),
+        ("training_seconds > 2h", "2h", "not a number", "'2h'"),
+        ("training_seconds > 'soon'", "'soon'", "not a length of time", "90min"),
+        ("training_seconds > '2 fortnights'", "'2 fortnights'", "not fortnights", "90min"),
+        ("training_seconds / 2 > '2h'", "'2h'", "a number cannot be compared with text", ""),
+        ("training_seconds > steps and steps > '2h'", "'2h'", "steps, a whole number,", "64"),
+        ("published_at > '-3m'", "'-3m'", "write min or mo", "-30d"),
+        ("published_at > '-3 years ago'", "'-3 years ago'", "not a date", "-30d"),
+        ("published_at > '-9999y'", "'-9999y'", "out of range", ""),
+        ("rank > 'x'", "'x'", "network_dim, a whole number,", "64"),
         ("network_dim>'abc'", "'abc'", "network_dim, a whole number, cannot be compared", "64"),
         ("optimizer=64", "64", "optimizer, text, cannot", "single quotes"),
         ("optimizer=Prodigy", "Prodigy", "no field named Prodigy", "'Prodigy'"),

@@ -10,7 +10,7 @@ from crawler.cli.output.cells import count, instant, share
 from crawler.cli.output.console import Voice, answers, open_console
 from crawler.cli.output.rows import Format, chosen, write_rows
 from crawler.errors import DatabaseError
-from crawler.query.fields import TAGS, Field
+from crawler.query.fields import SHORT_NAMES, SYNONYMS, TAGS, Field
 from crawler.store.schema.fields import FIELDS
 
 #: Cells of the list for a person: before a name, of a name, and of a fill rate.
@@ -23,7 +23,7 @@ def fields(
         str | None,
         typer.Argument(
             metavar="WORD",
-            help="Show only fields with this in their name or meaning.",
+            help="Show only fields with this in their name, short name or meaning.",
             show_default=False,
             autocompletion=options.complete_field,
         ),
@@ -47,7 +47,8 @@ def fields(
     found = [
         field
         for field in (*FIELDS, TAGS)
-        if sought in field.name.casefold() or sought in field.meaning.casefold()
+        if any(sought in text for text in (field.name, field.meaning.casefold(), *_short(field)))
+        or field.name in SYNONYMS.get(sought, ())
     ]
     shares = _shares([field.name for field in found], db, voice)
     if not found:
@@ -68,11 +69,17 @@ def fields(
             field.default or None,
             field.usual or None,
             list(field.keys) or None,
+            _short(field) or None,
         )
         for field in found
     ]
-    names = ("name", "type", "unit", "group", "meaning", "share", "default", "usual", "keys")
+    described = ("name", "type", "unit", "group", "meaning", "share", "default", "usual")
+    names = (*described, "keys", "short_names")
     write_rows(names, rows, wanted, safe_csv=safe_csv)
+
+
+def _short(field: Field) -> list[str]:
+    return [short for short, name in SHORT_NAMES.items() if name == field.name]
 
 
 def _shares(names: Sequence[str], db: str | None, voice: Voice) -> Mapping[str, float]:
@@ -113,6 +120,7 @@ def _print_groups(found: Sequence[Field], shares: Mapping[str, float], *, with_k
                 part = share(shares[field.name]) if field.name in shares else ""
                 before += part.rjust(_SHARE) + " " * _INDENT
             kind = [field.kind.value, field.unit]
+            kind += [f"short name {short}" for short in _short(field)]
             kind += [f"default {field.default}"] if field.default else []
             kind += [f"usually {field.usual}"] if field.usual else []
             remark = f"({', '.join(filter(None, kind))})"

@@ -44,7 +44,8 @@ def query(
         str | None,
         typer.Option(
             metavar="-A,B",
-            help="Sort by these fields, with a minus for descending. Missing values come last.",
+            help="Sort by these fields, with a minus for descending, and show them. "
+            "Missing values come last.",
             autocompletion=options.complete_field,
         ),
     ] = None,
@@ -95,10 +96,13 @@ def query(
     shown: tuple[str, ...] = DEFAULT_COLUMNS
     if columns is not None:
         shown = tuple(BY_NAME) if columns.strip() == "all" else fields.columns(columns, BY_NAME)
+    order = () if sort is None else fields.order(sort, BY_NAME)
+    if columns is None:
+        shown = tuple(dict.fromkeys((*DEFAULT_COLUMNS, *(name for name, _ in order))))
     asked = Search(
         tree=parse(expr or [], BY_NAME),
         columns=shown,
-        sort=() if sort is None else fields.order(sort, BY_NAME),
+        sort=order,
         limit=limit,
         offset=offset,
         count=count,

@@ -23,9 +23,10 @@ def test_every_field_with_its_share(run: Run, database: str) -> None:
         "default": None,
         "usual": None,
         "keys": None,
+        "short_names": None,
     }
     dim = found["network_dim"]
-    assert (dim["default"], dim["usual"]) == ("4", "8 to 64")
+    assert (dim["default"], dim["usual"], dim["short_names"]) == ("4", "8 to 64", ["rank"])
     assert dim["keys"][0] == "kohya: ss_network_dim"
     assert "onetrainer: ot_config.lora_rank" in dim["keys"]
     assert found["file_id"]["share"] == 1.0
@@ -36,6 +37,10 @@ def test_every_field_with_its_share(run: Run, database: str) -> None:
 def test_a_word_picks_by_name_and_meaning(run: Run, database: str) -> None:
     lines = run("fields", "SNR", "--db", database).stdout.splitlines()
     assert [line.split("\t")[0] for line in lines] == ["name", "min_snr_gamma", "zero_terminal_snr"]
+    for word in ("te_lr", "lycoris"):
+        found = run("fields", word, "--db", database).stdout
+        assert ("text_encoder_lr" if word == "te_lr" else "network_algo") in found
+    assert "short name rank" in run("fields", "-f", "table", "--db", database).stdout
     by_meaning = run("fields", "regularisation", "--db", database).stdout
     assert "prior_loss_weight" in by_meaning
 

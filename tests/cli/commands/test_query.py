@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 from crawler.cli.app import app
 from crawler.cli.options import complete_field
 from crawler.cli.output.safe import visible
+from crawler.query.fields import SHORT_NAMES
+from crawler.store.read.search import DEFAULT_COLUMNS
 from crawler.store.schema.fields import FIELDS
 from tests.cli.conftest import HOSTILE_NAME
 from tests.cli.headers import Run
@@ -244,9 +246,21 @@ def test_the_shell_completes_fields(shell: str, words: list[str], expected: str)
     assert expected in completed(shell, words)
 
 
+def test_the_fields_of_the_order_are_shown_unless_columns_are_chosen(
+    run: Run, database: str
+) -> None:
+    words = ("query", "--sort", "-likes,rank", "--db", database)
+    assert run(*words).stdout.splitlines()[0].split("\t") == [*DEFAULT_COLUMNS, "likes"]
+    chosen = run(*words, "--columns", "file_id,rank")
+    assert chosen.stdout.splitlines()[0] == "file_id\tnetwork_dim"
+
+
 def test_a_condition_is_completed_at_its_end() -> None:
     assert [name for name, _ in complete_field("network_dim>64 and optimizer_p")] == [
         "network_dim>64 and optimizer_path"
     ]
     assert complete_field("network_dim>") == []
-    assert len(complete_field("")) == len(FIELDS)
+    assert len(complete_field("")) == len(FIELDS) + len(SHORT_NAMES)
+    assert complete_field("network_dim>64 and te_l") == [
+        ("network_dim>64 and te_lr", "short for text_encoder_lr")
+    ]
