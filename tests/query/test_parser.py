@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from crawler.errors import QueryError
 from crawler.query.caret import caret as drawn
-from crawler.query.fields import Kind
 from crawler.query.dates import span
+from crawler.query.fields import Kind
 from crawler.query.parser import MAX_CONDITIONS, MAX_LENGTH, parse
 from crawler.query.tree import And, Column, Comparison, Literal, Not, names
 from crawler.query.types import MAX_DEPTH
