@@ -52,7 +52,7 @@ class Fetched:
         transient: The refusal may be the site's, not the file's: the network, a server, storage.
         prefix: The first bytes of the file, at least the whole header if it has one.
         file_bytes: The file's length by Content-Range or Content-Length, None when neither was sent.
-        host: The storage host that sent the bytes; empty when unknown.
+        host: The storage host that the link leads to; empty when there was no link.
         early_access_until: With `early_access`, the date that the site names, if any.
         tries: Requests for the file.
         counted_downloads: Links that the site resolved; it counts each as a download.
@@ -82,6 +82,7 @@ class Result:
         reason: Explains the outcome, in words; empty when it needs no explanation.
         attempts: Requests for it, to be added to the stored number.
         transient: The outcome may be the site's doing, not the file's.
+        host: As in `Fetched`.
         provisional: It is not certain whose doing it is: the file is stored as `pending`.
         next_try_at: With `pending`: not to be tried before this time; None means at once.
         header: The 8 bytes of the length and the JSON, or as much of them as there is; empty when
@@ -96,6 +97,7 @@ class Result:
     reason: str = ""
     attempts: int = 1
     transient: bool = False
+    host: str = field(default="", compare=False)
     provisional: bool = False
     next_try_at: datetime | None = None
     fetched_at: datetime

@@ -1,12 +1,19 @@
 """Decide whether a failure is the file's own or the site's.
 
 Some failures may concern all files: no connection, a 403 or 404, an unknown storage host, a page in
-place of the bytes, a login. Such a failure is stored at once, but provisionally: the file is `pending`,
-with the reason. It becomes final when another file is read after it, or when the run ends in peace.
-When too many files in a row fail like this, the run stops and they stay pending. So a kill loses
-nothing, and nothing has to be undone.
+place of the bytes, a login before any file was read. Such a failure is stored at once, but
+provisionally: the file is `pending`, with the reason, and its failure stands.
+
+- A file that is read settles the failures of its own host and those of the site itself: they are the
+  files' own and become final. Failures of another storage host stand on, since that host may be down.
+- Ten standing failures stop the run, whatever their kinds and hosts; twenty if all are required
+  logins. All of them stay pending.
+- Failures that stand at the end of a run without trouble become final: they are too few.
+
+So a kill loses nothing, and nothing has to be undone.
 """
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -15,14 +22,13 @@ from crawler.errors import QuotaError, SiteError, StoppedError, UnreachableError
 from crawler.model import Outcome, Result, Target
 from crawler.model.outcome import READ
 
-#: Failed files in a row, each with all its tries used up, which mean that the site or its storage is
-#: down.
+#: Standing failures, each with all its tries used up, which mean that the site or its storage is down.
 FAILURES_IN_A_ROW = 10
 
 #: Answers in a row by which the site refuses all our requests, such as the page of its firewall.
 REFUSALS_IN_A_ROW = 3
 
-#: Files that require a login before any file was read, which mean that a key is needed.
+#: Standing failures, all of them required logins, which mean that a key is needed.
 LOGIN_SAMPLE = 20
 
 #: Tries after which a file has failed whatever happened to the others, those of four runs. If all
@@ -38,25 +44,25 @@ DEFERRED_FOR = timedelta(hours=1)
 
 @dataclass(slots=True)
 class Breaker:
-    """Counts the failures since a file was last read, and stops the run.
+    """Knows the failures that stand, and stops the run.
 
-    A file that failed in an earlier run and fails again has failed if another file could be read in
+    A file that failed in an earlier run and fails again has failed if its host gave another file in
     this run, or after TRIES_IN_DOUBT tries. So a few broken files cannot stop every run.
 
     Attributes:
         origin: The site, for the message.
-        read: A file was read in this run.
-        standing: The files that failed since then, with the outcome that each gets if the failure is
-            its own; `pending` for one to be tried again.
+        up: The hosts that gave a file in this run, and "" for the site itself.
+        standing: The failures that stand, without bytes, each with the outcome that its file gets if
+            the failure is its own; `pending` for one to be tried again.
         settled: The outcomes that became final and are not stored yet.
-        refusals: Refusals of all our requests since then.
+        refusals: Refusals of all our requests since a file was last read.
         renewed: A link was renewed before any file was read.
         trouble: Why the run stops; None while the site counts as up.
     """
 
     origin: str
-    read: bool = False
-    standing: dict[Target, Outcome] = field(default_factory=dict)
+    up: set[str] = field(default_factory=set)
+    standing: dict[Target, Result] = field(default_factory=dict)
     settled: dict[Target, Outcome] = field(default_factory=dict)
     refusals: int = 0
     renewed: bool = False
@@ -72,17 +78,17 @@ class Breaker:
         """
         # A header copied from a file with the same bytes says nothing about the site.
         if result.outcome in READ and result.attempts:
-            self._file_was_read()
+            self._file_was_read(result.host)
             return result
         if error is None and not self._is_doubtful(result):
             return result
         if self._has_failed_again(result, error):
             return result if error is None else replace(result, outcome=Outcome.FAILED)
         if error is None:
-            self.standing[result.target] = result.outcome
+            self.standing[result.target] = replace(result, header=b"")
         else:
             self.refusals += 1
-        self._stop_if_too_many(result.reason, error)
+        self._stop_if_too_many(error)
         until = now if error is None else self._next_try(result, error, now)
         return replace(result, provisional=True, next_try_at=until)
 
@@ -98,25 +104,30 @@ class Breaker:
 
     def end_in_peace(self) -> None:
         """Make the failures that still stand final, at the end of a run without trouble."""
-        self.settled |= self.standing
-        self.standing.clear()
+        self._settle(list(self.standing.values()))
 
     def may_renew(self) -> bool:
         """Whether a link that storage refuses may be renewed: once in a run until a file was read."""
         first = not self.renewed
         self.renewed = True
-        return first or self.read
+        return first or bool(self.up)
 
-    def _file_was_read(self) -> None:
-        self.read = True
+    def _file_was_read(self, host: str) -> None:
+        up = {host, ""}
+        self.up |= up
         if self.trouble is None:
-            self.end_in_peace()
+            self._settle([one for one in self.standing.values() if one.host in up])
             self.refusals = 0
+
+    def _settle(self, own: Collection[Result]) -> None:
+        for result in own:
+            self.settled[result.target] = result.outcome
+            del self.standing[result.target]
 
     def _is_doubtful(self, result: Result) -> bool:
         """Whether a failure may be the site's."""
         if result.outcome is Outcome.LOGIN_REQUIRED:
-            return not self.read
+            return not self.up
         return result.transient
 
     def _has_failed_again(self, result: Result, error: SiteError | None) -> bool:
@@ -124,7 +135,7 @@ class Breaker:
         if isinstance(error, QuotaError | UnreachableError):
             return False
         has_ended = result.outcome not in {Outcome.LOGIN_REQUIRED, Outcome.PENDING}
-        sure = self.read or _tries(result) >= TRIES_IN_DOUBT
+        sure = result.host in self.up or _tries(result) >= TRIES_IN_DOUBT
         return result.target.deferred and sure and (has_ended or error is not None)
 
     def _next_try(self, result: Result, error: SiteError, now: datetime) -> datetime | None:
@@ -134,25 +145,41 @@ class Breaker:
             return now if deferred else None
         return now + DEFERRED_FOR if deferred or _tries(result) >= REFUSED_TRIES else None
 
-    def _stop_if_too_many(self, reason: str, error: SiteError | None) -> None:
-        logins = sum(outcome is Outcome.LOGIN_REQUIRED for outcome in self.standing.values())
-        failures = len(self.standing) - logins + self.refusals
+    def _stop_if_too_many(self, error: SiteError | None) -> None:
         if self.trouble is not None:
             return
+        failures = len(self.standing) + self.refusals
+        enough = LOGIN_SAMPLE if self._logins() == failures else FAILURES_IN_A_ROW
         if isinstance(error, QuotaError) or self.refusals >= REFUSALS_IN_A_ROW:
             self.trouble = error
-        elif failures >= FAILURES_IN_A_ROW:
-            self.trouble = SiteError(
-                self.origin,
-                f"{FAILURES_IN_A_ROW} files in a row failed, so the site or its storage is down or"
-                f" refuses us ({reason})",
-                "These files stay pending. Run the same command again later; it continues there.",
+        elif failures >= enough:
+            self.trouble = self._too_many(failures, error)
+
+    def _logins(self) -> int:
+        outcomes = Counter(one.outcome for one in self.standing.values())
+        return outcomes[Outcome.LOGIN_REQUIRED]
+
+    def _too_many(self, failures: int, error: SiteError | None) -> SiteError:
+        """The error that names each host, and each kind of answer with one of its reasons."""
+        kinds = Counter((one.host, one.outcome) for one in self.standing.values())
+        reasons = {(one.host, one.outcome): one.reason for one in self.standing.values()}
+        told = []
+        for (host, outcome), n in kinds.most_common():
+            reason = reasons[host, outcome]
+            told.append(f"{n}: {reason}" if host in reason else f"{n} from {host}: {reason}")
+        if error is not None:
+            told.append(f"{self.refusals}: {error.cause}")
+        again = "Run the same command again later; it continues there."
+        if self._logins():
+            again = (
+                "Run `lora-crawl login` with your own API key, and the same command again later."
             )
-        elif logins >= LOGIN_SAMPLE:
-            self.trouble = StoppedError(
-                f"{logins} files require a login and none could be read; they stay pending.\n"
-                "Run `lora-crawl login` with your own API key, then the same command again."
-            )
+        return SiteError(
+            self.origin,
+            f"{failures} files in a row failed, so the site or its storage is down or refuses us"
+            f" ({'; '.join(told)})",
+            f"These files stay pending. {again}",
+        )
 
 
 def _tries(result: Result) -> int:

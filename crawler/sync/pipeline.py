@@ -249,7 +249,7 @@ class Pipeline:
                 for one in batch:
                     self._release(one.target)
                 state.wakeup.notify()
-        if state.trouble is None and not state.stop.is_set():
+        if not state.ending:
             breaker.end_in_peace()
             await self._store([])
 

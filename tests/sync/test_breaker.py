@@ -109,7 +109,7 @@ def test_a_login_is_wanted_of_a_file_alone_once_another_was_read() -> None:
 
 def test_twenty_wanted_logins_stop_the_run_though_the_site_gave_other_answers() -> None:
     breaker = Breaker("http://site.invalid")
-    judged(breaker, *(login(number) for number in range(1, LOGIN_SAMPLE)), failure(40))
+    judged(breaker, *(login(number) for number in range(1, LOGIN_SAMPLE)))
     judged(breaker, make_result(50, b"", outcome=Outcome.DOWNLOADS_DISABLED))
     before: StoppedError | None = breaker.trouble
     assert before is None
@@ -120,6 +120,59 @@ def test_twenty_wanted_logins_stop_the_run_though_the_site_gave_other_answers() 
     assert "stay pending" in str(breaker.trouble)
 
 
+@pytest.mark.parametrize("kinds", ["F" * 9 + "L" * 19, "L" * 9 + "F", "FL" * 5, "L" * 12 + "F"])
+def test_required_logins_and_other_failures_are_one_row(kinds: str) -> None:
+    breaker = Breaker("http://site.invalid")
+    for number, kind in enumerate(kinds, start=1):
+        judged(breaker, login(number) if kind == "L" else failure(number))
+        row = kinds[:number]
+        assert (breaker.trouble is None) is (len(row) < FAILURES_IN_A_ROW or set(row) == {"L"})
+
+    assert breaker.trouble is not None
+    assert breaker.settled == {}
+
+
+def test_a_read_file_settles_what_its_own_host_and_the_site_refused() -> None:
+    breaker = Breaker("http://site.invalid")
+    judged(breaker, failure(1, host="a"), failure(2, host="b"), failure(3), login(4))
+
+    judged(breaker, make_result(10, host="b"))
+
+    assert [target.file_id for target in breaker.settled] == [2, 3, 4]
+    assert [target.file_id for target in breaker.standing] == [1]
+
+
+def test_files_of_a_host_that_is_down_stop_the_run_though_others_are_read() -> None:
+    breaker = Breaker("http://site.invalid")
+    for number in range(1, 11):
+        assert breaker.trouble is None
+        judged(breaker, make_result(100 + number, host="up.example"))
+        # What failed in an earlier run is no more its own than what is new.
+        before = make_target(number, deferred=number % 2 == 0, attempts=3)
+        results = failure(number, target=before, host="down.example", reason="answers 503")
+        assert judged(breaker, results)[0].provisional
+
+    assert "(10 from down.example: answers 503)" in str(breaker.trouble)
+    assert breaker.settled == {}
+
+
+def test_the_message_names_each_host_and_kind_and_what_may_help() -> None:
+    breaker = Breaker("http://site.invalid")
+    unknown = "the download leads to new.example; `--storage-host new.example` allows it"
+    refusal = SiteError("http://site.invalid", "answers 403: Forbidden")
+    judged(breaker, *(failure(n, host="new.example", reason=unknown) for n in (1, 2, 3)))
+    judged(breaker, *(failure(n, host="old.example", reason="answers 503") for n in (4, 5)))
+    judged(breaker, failure(6, outcome=Outcome.NOT_FOUND, reason="the site answers 404"))
+    judged(breaker, login(7), login(8))
+    for number in (9, 10):
+        breaker.judge(make_result(number, b"", outcome=Outcome.PENDING), NOW, refusal)
+
+    told = str(breaker.trouble)
+    assert f"(3: {unknown}; 2 from old.example: answers 503; 2: " in told
+    assert "; 1: the site answers 404; 2: answers 403: Forbidden)\n" in told
+    assert "`lora-crawl login`" in told
+
+
 @pytest.mark.parametrize(
     ("read", "attempts", "final"),
     [(True, 3, True), (False, 3, False), (False, TRIES_IN_DOUBT - 3, True)],
@@ -127,7 +180,7 @@ def test_twenty_wanted_logins_stop_the_run_though_the_site_gave_other_answers() 
 def test_a_file_that_fails_in_a_second_run_has_failed_where_others_are_read(
     *, read: bool, attempts: int, final: bool
 ) -> None:
-    breaker = Breaker("http://site.invalid", read=read)
+    breaker = Breaker("http://site.invalid", up={""} if read else set())
     again = make_target(1, deferred=True, attempts=attempts)
 
     (ending,) = judged(breaker, failure(1, target=again))
@@ -350,6 +403,35 @@ def test_what_one_file_gets_is_its_own_and_can_be_retried(engine: sa.Engine, kin
 
     again = World().crawl_into(engine, retry_failed=True)
     assert again.outcomes == {Outcome.DECODED: 1}
+
+
+@ON_SQLITE
+def test_a_new_storage_host_is_the_sites_though_files_of_another_are_read(
+    engine: sa.Engine,
+) -> None:
+    def moved(_world: World, number: int, _request: Request) -> bytes | None:
+        elsewhere = {"Location": "https://shelf.example/x"}
+        return response(307, headers=elsewhere) if number % 5 else None
+
+    # Files that failed before are no more final: others are read in each run.
+    for _ in range(2):
+        with stopping("`--storage-host shelf.example`"):
+            World(download=moved).crawl_into(engine)
+        assert {outcome for outcome, _ in told(engine).values()} <= {"pending", "decoded"}
+
+    assert World().crawl_into(engine).pending == 0
+    assert {outcome for outcome, _ in told(engine).values()} == {"decoded"}
+
+
+@ON_SQLITE
+def test_a_run_without_budget_for_more_files_leaves_its_failures_pending(
+    engine: sa.Engine,
+) -> None:
+    ill = World(storage=stored(response(404))["storage"])
+    for _ in range(2):
+        assert ill.crawl_into(engine, max_downloads=3).outcomes == {}
+
+    assert World().crawl_into(engine).outcomes == {Outcome.DECODED: FILES}
 
 
 @ON_SQLITE

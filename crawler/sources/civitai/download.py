@@ -114,10 +114,7 @@ async def fetch_header(
     try:
         try:
             got = await http.retried(once, tries=FILE_TRIES)
-            host = (yarl.URL(link, encoded=True) if link else http.api_url).host or ""
-            fetched = Fetched(
-                target=target, prefix=got.prefix, file_bytes=got.file_bytes, host=host
-            )
+            fetched = Fetched(target=target, prefix=got.prefix, file_bytes=got.file_bytes)
         except RequestError as error:
             if link is None and error.unreachable:
                 raise UnreachableError(http.base, error.cause, refusals.REACH_ADVICE) from None
@@ -125,13 +122,23 @@ async def fetch_header(
     except SiteError as error:
         error.counted_downloads = meter.counted_downloads
         raise
+    sender = link or (http.base if fetched.refusal is None else "")
     return replace(
         fetched,
+        host=_host(sender),
         tries=tries,
         counted_downloads=meter.counted_downloads,
         storage_requests=meter.storage_requests,
         bytes_read=meter.bytes_read,
     )
+
+
+def _host(url: str) -> str:
+    """The host of a URL in lower case; empty if there is none."""
+    try:
+        return (yarl.URL(url, encoded=True).raw_host or "").lower()
+    except ValueError:
+        return ""
 
 
 def _not_read(target: Target, tries: int, error: RequestError) -> Fetched:
