@@ -31,6 +31,7 @@ def test_a_wheel_unpacked_elsewhere_syncs(tmp_path: Path) -> None:
         "-c", "import crawler; print(crawler.__file__)", cwd=tmp_path, PYTHONPATH=str(elsewhere)
     )
     assert Path(where.strip()).parent == elsewhere / "crawler"
+    assert (elsewhere / "crawler" / "_version.py").exists()
 
     database = str(tmp_path / "a.db")
     crawler = ("-m", "crawler")
