@@ -13,6 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 from crawler import __version__
 from crawler.cli.options import Quiet, Verbose
 from crawler.cli.output.console import BROKEN_PIPE_EXIT, print_error
+from crawler.cli.plain_values import take_plain_values
 from crawler.errors import LoraCrawlError, QueryError
 from crawler.settings import default_database
 
@@ -61,10 +62,19 @@ class _Commands(TyperGroup):
         named = {name: TyperCommand(name, help=line) for name, line in _SUMMARIES.items()}
         super().__init__(**settings | {"commands": named})
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the options before the command; return the other words."""
+        take_plain_values(self, ctx)
+        return super().parse_args(ctx, args)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The name of the command that is used, the command itself, and the rest of the words."""
         name, _named, rest = super().resolve_command(ctx, args)
-        return name, name and load(name), rest
+        if name is None:
+            return None, None, rest
+        command = load(name)
+        take_plain_values(command, ctx)
+        return name, command, rest
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; turn an error into a message on stderr and an exit code."""

@@ -14,6 +14,7 @@ NEEDLESS = (
     "crawler.http",
     "crawler.sandbox",
     "httpx",
+    "pydantic",
     "sqlalchemy.dialects.postgresql",
     "sqlalchemy.orm",
     "starlette",
