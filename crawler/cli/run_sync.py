@@ -277,15 +277,13 @@ async def _sync(job: Job, api_url: str, engine: Engine, tally: SyncTally) -> Sto
     # A signal can interrupt the event loop's own work; the loop calls `on_signal` between two steps.
     handle = partial(asyncio.get_running_loop().call_soon_threadsafe, on_signal)
     async with _source(job, api_url, engine) as source:
-        try:
-            await _first_contact(source, with_key=job.key is not None and job.plan.fetch_headers)
-        except StoppedError as error:
-            return error
+        with_key = job.key is not None and job.plan.fetch_headers
         with live_display(job.voice, lambda: picture_of(tally)):
             async with anyio.create_task_group() as group:
                 group.start_soon(print_now_and_then, tally, job.voice)
                 try:
                     with handling_signals(handle):
+                        await _first_contact(source, with_key=with_key)
                         await crawl(source, WriterThread(engine), job.plan, tally=tally, stop=stop)
                 except LoraCrawlError as error:
                     # Raised inside the group, it would come out wrapped in an ExceptionGroup.

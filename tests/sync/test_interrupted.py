@@ -34,9 +34,12 @@ KINDS = {
     ),
 }
 
+#: The answer about the API key: the first contact of a run.
+_ME = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
 
 class Endless:
-    """A site with one answer; `asked` is set once it was asked for something."""
+    """A site with one answer; `asked` is set once it was asked for more than who asks."""
 
     def __init__(self, listening: socket.socket, first: bytes, endless: bytes) -> None:
         self.asked = threading.Event()
@@ -52,7 +55,9 @@ class Endless:
 
     def _answer(self, connection: socket.socket) -> None:
         with connection, suppress(OSError):
-            connection.recv(65536)
+            if connection.recv(65536).startswith(b"GET /api/v1/me "):
+                connection.sendall(_ME)
+                return
             connection.sendall(self._first)
             self.asked.set()
             while self._endless:
