@@ -18,7 +18,7 @@ from crawler.errors import DatabaseError, StoppedError
 from crawler.redecode import redecode
 from crawler.store.connect import database
 from crawler.store.connect.database import State, open_for_writing, state
-from crawler.store.connect.engines import sqlite_writer
+from crawler.store.connect.engines import PAGE_BYTES, sqlite_writer
 from crawler.store.read.headers import stored_header
 from crawler.store.write import cut_headers
 from crawler.sync.progress import RedecodeTally
@@ -69,6 +69,18 @@ def test_a_copy_stays_as_it_was(place: Path) -> None:
     assert str(copy) in told[0]
     with closing(sqlite3.connect(place)) as connection:
         assert connection.execute("PRAGMA freelist_count").fetchone() == (0,)
+        assert connection.execute("PRAGMA page_size").fetchone() == (PAGE_BYTES,)
+
+
+def test_a_file_that_is_open_elsewhere_is_upgraded(place: Path) -> None:
+    with closing(sqlite3.connect(place)) as reader:
+        assert reader.execute("SELECT count(*) FROM loras").fetchone() == (len(FILES),)
+
+        open_for_writing(place).dispose()
+
+        assert reader.execute("SELECT count(*) FROM tensor_lists").fetchone() == (len(FILES),)
+        assert reader.execute("PRAGMA freelist_count").fetchone() == (0,)
+    assert state(place) is State.CURRENT
 
 
 def test_without_room_for_a_copy_nothing_is_changed(

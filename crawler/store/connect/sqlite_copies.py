@@ -1,5 +1,6 @@
 """Copy an SQLite file before a large change, and make it smaller afterwards."""
 
+import contextlib
 import shutil
 import sqlite3
 from contextlib import closing
@@ -38,13 +39,19 @@ def keep_copy(path: Path, revision: str) -> str:
 
 
 def shrink(engine: sa.Engine) -> None:
-    """Give the freed space of a database back, unless there is no room to do it."""
+    """Give the freed space of a database back, unless there is no room to do it.
+
+    Its pages get the size of those of a new file, unless another program has the file open.
+    """
     path = Path(str(engine.url.database))
     if shutil.disk_usage(path.parent).free < path.stat().st_size + _RESERVE:
         return
     with translated(engine.url), engine.connect() as connection:
         cursor = connection.connection.cursor()  # VACUUM works outside of transactions only
+        with contextlib.suppress(sqlite3.OperationalError):
+            cursor.execute("PRAGMA journal_mode = DELETE")
         cursor.execute("VACUUM")
+        cursor.execute("PRAGMA journal_mode = WAL")
         cursor.close()
 
 

@@ -3,6 +3,7 @@
 import shlex
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from crawler.store.connect.database import (
     state,
     upgrade,
 )
+from crawler.store.connect.engines import PAGE_BYTES
 from crawler.store.schema.tables import loras, metadata
 
 ROW = {
@@ -51,6 +53,15 @@ def test_a_writer_creates_a_missing_database(database_url: str) -> None:
         connection.execute(loras.insert(), ROW)
     engine.dispose()
     assert state(database_url) is State.CURRENT
+
+
+def test_a_new_file_has_long_pages(tmp_path: Path) -> None:
+    place = tmp_path / "loras.db"
+    open_for_writing(place).dispose()
+
+    with closing(sqlite3.connect(place)) as connection:
+        assert connection.execute("PRAGMA page_size").fetchone() == (PAGE_BYTES,)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_a_writer_makes_the_folders_above(tmp_path: Path) -> None:
