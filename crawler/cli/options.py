@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +11,7 @@ import typer
 from crawler.cli.output.console import Voice
 from crawler.cli.output.rows import Format
 from crawler.cli.output.safe import visible
+from crawler.errors import LoraCrawlError
 from crawler.settings import DEFAULT_API_URL, default_database
 
 if TYPE_CHECKING:
@@ -80,20 +81,26 @@ def db_option(where: str) -> str:
     return "" if where == place(None) or shown != where else f" --db {visible(shlex.quote(shown))}"
 
 
-def complete_field(incomplete: str) -> list[tuple[str, str]]:
+def complete_field(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Completions of the name at the end of a condition or a list, each with the field's meaning.
 
-    There are none after a sign like `>`, where a value is expected.
+    Keys of objects are completed from the database. There are no completions after a sign like `>`, where
+    a value is expected.
     """
-    from crawler.query.fields import SHORT_NAMES
+    from crawler.query.fields import SHORT_NAMES, spelled
+    from crawler.store.read.columns import key_fields
     from crawler.store.schema.fields import FIELDS
 
-    word = re.split(r"\W", incomplete, flags=re.ASCII)[-1]
+    word = re.split(r"[^\w.]", incomplete, flags=re.ASCII)[-1]
     before = incomplete.removesuffix(word)
     if not word and before and not before.endswith((",", "-")):
         return []
     meanings = {field.name: field.meaning for field in FIELDS}
     meanings |= {short: f"short for {name}" for short, name in SHORT_NAMES.items()}
+    if "." in word:
+        with suppress(LoraCrawlError), read_connection(ctx.params.get("db")) as connection:
+            keys = key_fields(connection, word.partition(".")[0])
+            meanings = {spelled(key.name): key.meaning for key, _ in keys}
     return [(before + name, said) for name, said in meanings.items() if name.startswith(word)]
 
 

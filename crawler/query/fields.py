@@ -3,6 +3,7 @@
 A field is a column of `loras`. An unknown name gets the nearest known ones as a hint.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -15,7 +16,7 @@ class Kind(StrEnum):
     """The types of values, as `lora-crawl fields` shows them.
 
     NUMBER is a 64-bit float, TIME an instant in UTC, LIST a JSON array of texts or numbers,
-    OBJECT a JSON object.
+    OBJECT a JSON object, VALUE the value of one of its keys, which takes the kind that it is compared with.
     """
 
     INTEGER = "integer"
@@ -25,6 +26,7 @@ class Kind(StrEnum):
     TIME = "time"
     LIST = "list"
     OBJECT = "object"
+    VALUE = "value"
 
 
 #: What a value of each kind is called in messages.
@@ -36,6 +38,7 @@ WORDS = {
     Kind.TIME: "a time",
     Kind.LIST: "a list",
     Kind.OBJECT: "an object",
+    Kind.VALUE: "a value",
 }
 
 
@@ -97,7 +100,8 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "hash": ("sha256", "autov2", "sd_model_hash"),
     "hours": ("training_seconds",),
     "images": ("image_count", "images_seen"),
-    "license": ("other_settings",),
+    "huber_schedule": ("other_settings.ss_huber_schedule",),
+    "license": ("other_settings.modelspec.license",),
     "locon": ("network_algo", "model_type"),
     "lora_type": ("model_type", "network_algo"),
     "lycoris": ("network_algo", "network_module"),
@@ -121,11 +125,14 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "username": ("creator",),
     "vae": ("vae_name",),
     "warmup": ("lr_warmup_steps", "lr_warmup_ratio"),
-    "weight_decay": ("optimizer_args",),
+    "weight_decay": ("optimizer_args.weight_decay",),
 }
 
 #: Most names that are suggested for an unknown one.
 MAX_OFFERED = 3
+
+#: A key that needs no quotes in a query.
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+)*")
 
 #: Fewest letters that are taken as the beginning of a part of a name.
 _BEGINNING = 3
@@ -135,9 +142,30 @@ _LONGEST = 60
 
 
 def named(name: str, fields: Mapping[str, Field]) -> Field | None:
-    """The field with this name or short name, in any case; None if there is none."""
+    """The field with this name or short name, in any case; None if there is none.
+
+    `optimizer_args.weight_decay` is a key of an object, in the spelling of the file.
+    """
+    name, dot, key = name.partition(".")
     name = name.lower()
-    return fields.get(name) or fields.get(SHORT_NAMES.get(name, ""))
+    field = fields.get(name) or fields.get(SHORT_NAMES.get(name, ""))
+    if not dot or field is None:
+        return field
+    is_key = field.kind is Kind.OBJECT and key and '"' not in key
+    return key_field(field, key) if is_key else None
+
+
+def key_field(field: Field, key: str) -> Field:
+    """The key of an object as a field of its own."""
+    return Field(f"{field.name}.{key}", Kind.VALUE, field.group, f"key of {field.name}")
+
+
+def spelled(name: str) -> str:
+    """The name of a field as a query takes it: the key of an object is in quotes where it must be."""
+    name, dot, key = name.partition(".")
+    if not dot or _PLAIN_KEY.fullmatch(key):
+        return f"{name}{dot}{key}"
+    return f"{name}.'{key.replace(chr(39), chr(39) * 2)}'"
 
 
 def nearest(name: str, names: Iterable[str]) -> tuple[str, ...]:
@@ -147,7 +175,7 @@ def nearest(name: str, names: Iterable[str]) -> tuple[str, ...]:
     """
     known = tuple(names)
     wanted = name[:_LONGEST].lower()
-    meant = [other for other in SYNONYMS.get(wanted, ()) if other in known]
+    meant = [other for other in SYNONYMS.get(wanted, ()) if other.partition(".")[0] in known]
     near = get_close_matches(wanted, known, n=MAX_OFFERED, cutoff=0.7)
     # A part of a name, such as `rank` for tensor_rank or `netw` for network_dim.
     parts = [
@@ -167,6 +195,8 @@ def unknown(name: str, known: Iterable[str], start: int, end: int) -> QueryError
     near = nearest(name, known)
     offer = f"did you mean {' or '.join(near)}? " if near else ""
     hint = f"{offer}`lora-crawl fields` lists all names"
+    if "." in name:
+        hint = "only objects have keys, as in optimizer_args.weight_decay; write other fields alone"
     return QueryError(f"there is no field named {clipped(name)}", start=start, end=end, hint=hint)
 
 

@@ -31,8 +31,8 @@ class Token:
     """The smallest unit of a condition.
 
     Attributes:
-        text: A name or keyword in lower case, a text without its quotes, the field of a short
-            condition; anything else as written.
+        text: A name or keyword in lower case and its key as written, a text without its quotes, the
+            field of a short condition; anything else as written.
         start: Index of its first character.
         end: Index after its last character.
         alternatives: Of a short condition, `Lion` and `Prodigy` in `optimizer:Lion,Prodigy`: a TEXT
@@ -47,7 +47,10 @@ class Token:
 
 
 _BLANK = re.compile(r"[ \t\r\n\f\v]+")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+#: A name, and the key of an object after a dot; a key with other characters stands in quotes.
+_NAME = re.compile(
+    r"([A-Za-z_][A-Za-z0-9_]*)(?:\.(?:([A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+)*)|'((?:[^']|'')+)'))?"
+)
 _NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _TEXT = re.compile(r"'(?:[^']|'')*'")
 _OPERATOR = re.compile(r"<=|>=|<>|!=|==|[=<>+\-*/%(),]")
@@ -61,7 +64,7 @@ _FOREIGN: tuple[tuple[str, str, str], ...] = (
     ("||", "joining texts is not supported", "use `or` for a choice"),
     ("&&", "write `and` instead", ""),
     (":", "a colon must follow the name of a field", "write network_dim:64, without spaces"),
-    (".", "names have no dots", "write the field alone: network_dim"),
+    (".", "a dot must follow the name of a field", "write a key like optimizer_args.weight_decay"),
     ("`", "names are written without quotes", ""),
     ("[", "names are written without brackets", ""),
     ("“", "this is not a straight quote", "put text in single quotes: 'Prodigy'"),
@@ -98,7 +101,9 @@ def _token(text: str, at: int) -> Token:
         if text.startswith(start, at) and not _NUMBER.match(text, at):
             raise QueryError(message, start=at, end=at + len(start), hint=hint)
     if found := _NAME.match(text, at):
-        name = found[0].lower()
+        name = found[1].lower()
+        if key := found[2] or (found[3] or "").replace("''", "'"):
+            name += f".{key}"
         if text.startswith(":", found.end()) and name not in KEYWORDS:
             found_after = _alternatives(text, found.end() + 1)
             return Token(Mark.SHORT, name, at, found_after[-1].end, found_after)

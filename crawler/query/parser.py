@@ -144,15 +144,15 @@ class Parser(TokenStream):
                 return constant(text, Kind.TEXT, token.start, token.end)
             case Mark.KEYWORD, "true" | "false":
                 return constant(token.text == "true", Kind.BOOLEAN, token.start, token.end)
-            case Mark.SHORT, name:
-                end = token.start + len(name)
+            case Mark.SHORT, _:
+                end = token.alternatives[0].start - 1
                 field = self._field(token, end)
                 subject = column(field, token.start, end)
                 return shorthand.condition(field, subject, token.alternatives)
             case Mark.OPERATOR, "(":
                 inner = self._deeper(self._disjunction)
                 return replace(inner, start=token.start, end=self.expect(")").end)
-            case Mark.NAME, name:
+            case Mark.NAME, _:
                 return self._call(token) if self.sees("(") else self._column(token)
             case Mark.KEYWORD, "null":
                 raise mistake(token, "nothing is equal to null", "write x is null or x is not null")

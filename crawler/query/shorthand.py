@@ -11,6 +11,8 @@
 - A date means the whole year, month, day … . As an end of a range it means the first instant. A relative
   time means everything since then.
 - A list matches if the value is a member, spelled exactly so.
+- The key of an object, `optimizer_args.weight_decay:0.1`, is compared as a number if the value is one or a
+  range of them, else as text.
 - `*` alone matches any value, for every kind of field.
 - Commas separate alternatives. A value in quotes may contain blanks and commas, and no character in
   it is special.
@@ -59,6 +61,11 @@ def _alternative(field: Field, subject: Part, token: Token) -> Part:
 
 
 def _matching(field: Field, subject: Part, value: Part, *, quoted: bool) -> Part:
+    if field.kind is Kind.VALUE:
+        # The key of an object may hold either.
+        is_number = not quoted and all(map(_NUMBER.fullmatch, _ends(value)))
+        kind = Kind.NUMBER if is_number else Kind.TEXT
+        subject, field = types.read_as(subject, kind), replace(field, kind=kind)
     match field.kind:
         case Kind.INTEGER | Kind.NUMBER | Kind.TIME if not quoted and ".." in _value(value):
             return _range(subject, value, _reader(field))
@@ -92,6 +99,11 @@ def _reader(field: Field) -> Callable[[Part], Part]:
 
 def _length(value: Part) -> Part:
     return _number(value) if _NUMBER.fullmatch(_value(value)) else types.length(value)
+
+
+def _ends(value: Part) -> list[str]:
+    """The ends of a range, or a single value."""
+    return [end for end in _value(value).split("..", 1) if end] or [""]
 
 
 def _number(value: Part) -> Part:

@@ -15,7 +15,7 @@ query with an error.
 """
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
@@ -71,14 +71,15 @@ class Schema:
 
     Attributes:
         is_postgresql: Whether the statement is for PostgreSQL, not for SQLite.
-        columns: By field; for `tags` any column that is NULL where the tags are unknown.
+        column: The column of a field; for `tags` any column that is NULL where the tags are unknown. The
+            key of an object is read as the kind.
         type_of: The column type of a kind.
         has: Builds the test whether the list of this name has a member. The result is NULL only if the
             column of the list is NULL.
     """
 
     is_postgresql: bool
-    columns: Mapping[str, Element]
+    column: Callable[[str, Kind], Element]
     type_of: Callable[[Kind], sa.types.TypeEngine[Any]]
     has: Callable[[str, str | int | float], Truth]
 
@@ -107,7 +108,7 @@ def _truth(node: Node, schema: Schema) -> Truth:
         case Not():
             return sa.not_(_truth(node.operand, schema))
         case Has():
-            known = schema.columns[node.name].is_not(None)
+            known = schema.column(node.name, Kind.LIST).is_not(None)
             return sa.case((known, schema.has(node.name, node.member)))
         case Comparison() | Between() | In() | Like() | Is():
             return _predicate(node, schema)
@@ -163,7 +164,7 @@ def _operand(node: Node, schema: Schema) -> Element:
 def _value(node: Node, schema: Schema) -> Element:
     match node:
         case Column():
-            return schema.columns[node.name]
+            return schema.column(node.name, node.kind)
         case Literal():
             return _literal(node, schema)
         case Negative():

@@ -8,6 +8,7 @@ parser adds the text.
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -81,7 +82,11 @@ _SAMPLES = {
     Kind.TIME: ">= '2025-01'",
     Kind.LIST: "is not null",
     Kind.OBJECT: "is not null",
+    Kind.VALUE: "= true",
 }
+
+#: A number as JSON writes it, short enough that a float holds it. Others, such as hashes, stay texts.
+NUMERAL = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?(?:[eE][+-]?[0-9]{1,2})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +206,7 @@ def _compared(parts: Sequence[Part]) -> tuple[Kind, list[Part]]:
 
     Integers and floats may be compared; a literal with a whole value then becomes an integer.
     """
+    parts = _with_keys_read(parts)
     kind, parts = _agreed(
         parts, _common([part for part in parts if not _is_literal(part)] or parts)
     )
@@ -212,8 +218,42 @@ def _compared(parts: Sequence[Part]) -> tuple[Kind, list[Part]]:
 
 def _chosen(parts: Sequence[Part]) -> tuple[Kind, list[Part]]:
     """Convert parts to one common kind, as the sides of `+` need: NUMBER if any part is a NUMBER."""
+    parts = _with_keys_read(parts)
     fields = [part for part in parts if not _is_literal(part)] or parts
     return _agreed(parts, _common(parts if {part.kind for part in parts} <= NUMBERS else fields))
+
+
+def read_as(part: Part, kind: Kind) -> Part:
+    """The key of an object read as a value of this kind; any other part as it is."""
+    readable = kind in {*NUMBERS, Kind.TEXT, Kind.BOOLEAN}
+    if not readable or not isinstance(part.node, Column) or part.kind is not Kind.VALUE:
+        return part
+    return replace(part, node=Column(part.node.name, Kind.NUMBER if kind in NUMBERS else kind))
+
+
+def _with_keys_read(parts: Sequence[Part]) -> Sequence[Part]:
+    """The parts, with each key of an object read as the kind of the parts beside it.
+
+    Only keys are read as texts. Beside texts that are all numbers, as in `= '32'`, keys are numbers: a file
+    may hold either.
+    """
+    others = [part for part in parts if part.kind is not Kind.VALUE]
+    if len(others) == len(parts):
+        return parts
+    numbers = [_number_of(part) for part in parts]
+    if others and all(part.kind in NUMBERS or part.kind is Kind.VALUE for part in numbers):
+        return [read_as(part, Kind.NUMBER) for part in numbers]
+    fields = [part for part in others if not _is_literal(part)] or others
+    kind = fields[0].kind if fields else Kind.TEXT
+    return [read_as(part, kind) for part in parts]
+
+
+def _number_of(part: Part) -> Part:
+    """A text literal that is a number, as that number; any other part as it is."""
+    text = part.node.value if isinstance(part.node, Literal) else None
+    if isinstance(text, str) and NUMERAL.fullmatch(text):
+        return replace(part, node=Literal(float(text), Kind.NUMBER))
+    return part
 
 
 def _is_literal(part: Part) -> bool:
@@ -283,6 +323,7 @@ def _require(part: Part, kinds: frozenset[Kind] | set[Kind], message: str) -> No
 
 def signed(sign: str, operand: Part, start: int) -> Part:
     """`-operand` or `+operand`. A literal becomes a literal with the other sign."""
+    operand = read_as(operand, Kind.NUMBER)
     _require(operand, NUMBERS, "a sign needs a number")
     node = operand.node
     if sign == "+":
@@ -297,6 +338,7 @@ def signed(sign: str, operand: Part, start: int) -> Part:
 
 def arithmetic(operator: str, left: Part, right: Part, text: str) -> Part:
     """`left operator right`, as written in `text`."""
+    left, right = (read_as(part, Kind.NUMBER) for part in (left, right))
     for part in (left, right):
         _require(part, NUMBERS, f"{operator} takes numbers")
     kind, (left, right) = _chosen([left, right])
@@ -310,6 +352,9 @@ def call(function: str, arguments: Sequence[Part], start: int, end: int) -> Part
     if not fewest <= len(arguments) <= (most or len(arguments)):
         whole = replace(arguments[0], start=start, end=end)
         raise mistake(whole, f"{function}() takes {allowed}")
+    if function != "coalesce":
+        kind = Kind.NUMBER if function in ("abs", "round") else Kind.TEXT
+        arguments = [read_as(argument, kind) for argument in arguments]
     first = arguments[0]
     match function:
         case "coalesce":
@@ -388,6 +433,7 @@ def membership(operand: Part, options: Sequence[Part], end: int) -> Part:
 
 def like(operand: Part, pattern: Part) -> Part:
     """`operand like 'pattern'`."""
+    operand = read_as(operand, Kind.TEXT)
     _require(operand, {Kind.TEXT}, "like takes text")
     if not isinstance(pattern.node, Literal) or pattern.kind is not Kind.TEXT:
         raise mistake(pattern, "a pattern is a text in single quotes", "write e.g. like 'adam%'")
@@ -397,6 +443,7 @@ def like(operand: Part, pattern: Part) -> Part:
 def is_(operand: Part, value: bool | None, end: int) -> Part:  # noqa: FBT001 - a value, no switch
     """`operand is value`, None for NULL."""
     if value is not None:
+        operand = read_as(operand, Kind.BOOLEAN)
         _require(operand, {Kind.BOOLEAN}, "`is true` and `is false` take a condition")
     return joined(Is(operand.node, value), [replace(operand, end=end)])
 

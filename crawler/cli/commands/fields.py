@@ -9,8 +9,9 @@ from crawler.cli import options
 from crawler.cli.output.cells import count, instant, share
 from crawler.cli.output.console import Voice, answers, open_console
 from crawler.cli.output.rows import Format, chosen, write_rows
+from crawler.cli.output.safe import visible
 from crawler.errors import DatabaseError
-from crawler.query.fields import SHORT_NAMES, SYNONYMS, TAGS, Field
+from crawler.query.fields import SHORT_NAMES, SYNONYMS, TAGS, Field, spelled
 from crawler.store.schema.fields import FIELDS
 
 #: Cells of the list for a person: before a name, of a name, and of a fill rate.
@@ -50,7 +51,9 @@ def fields(
         if any(sought in text for text in (field.name, field.meaning.casefold(), *_short(field)))
         or field.name in SYNONYMS.get(sought, ())
     ]
-    shares = _shares([field.name for field in found], db, voice)
+    shares = dict(_shares([field.name for field in (*FIELDS, TAGS)], db, voice))
+    if sought and shares:
+        found = _with_keys(found, sought, shares, db)
     if not found:
         voice.notice(
             f"no field has {word!r} in its name or meaning; `lora-crawl fields` lists all fields"
@@ -60,7 +63,7 @@ def fields(
         return
     rows = [
         (
-            field.name,
+            spelled(field.name),
             field.kind.value,
             field.unit or None,
             field.group,
@@ -101,6 +104,27 @@ def _shares(names: Sequence[str], db: str | None, voice: Voice) -> Mapping[str, 
         return {}
 
 
+def _with_keys(
+    found: Sequence[Field], sought: str, shares: dict[str, float], db: str | None
+) -> list[Field]:
+    """The fields and, after each object, those of its keys that have the word; all for its whole name.
+
+    The keys' shares of all rows are added to `shares`.
+    """
+    from crawler.store.read.columns import key_fields
+
+    shown = {field.name for field in found}
+    result = []
+    with options.read_connection(db) as connection:
+        for field in (*FIELDS, TAGS):
+            result += [field] if field.name in shown else []
+            for key, part in key_fields(connection, field.name):
+                if sought == field.name or sought in key.name.partition(".")[2].casefold():
+                    result.append(key)
+                    shares[key.name] = part * shares[field.name]
+    return result
+
+
 def _print_groups(found: Sequence[Field], shares: Mapping[str, float], *, with_keys: bool) -> None:
     from rich.text import Text
 
@@ -115,7 +139,7 @@ def _print_groups(found: Sequence[Field], shares: Mapping[str, float], *, with_k
                     print_line(console, Text())
                 group = field.group
                 print_line(console, Text(group, style="bold"))
-            before = " " * _INDENT + field.name.ljust(_NAME)
+            before = " " * _INDENT + visible(spelled(field.name)).ljust(_NAME)
             if shares:
                 part = share(shares[field.name]) if field.name in shares else ""
                 before += part.rjust(_SHARE) + " " * _INDENT

@@ -91,13 +91,13 @@ def _fields(names: Sequence[str]) -> "list[Field]":
         QueryError: One is unknown, repeated, or holds lists or objects.
     """
     from crawler.errors import QueryError
-    from crawler.query.fields import WORDS, Kind, columns
+    from crawler.query.fields import WORDS, Kind, columns, named
     from crawler.store.schema.fields import BY_NAME
 
     text = ",".join(names)
-    found = [BY_NAME[name] for name in columns(text, BY_NAME)]
+    found = [field for name in columns(text, BY_NAME) if (field := named(name, BY_NAME))]
     for one in found:
-        if one.kind in (Kind.LIST, Kind.OBJECT):
+        if one.kind in (Kind.LIST, Kind.OBJECT, Kind.VALUE):
             at = max(text.lower().find(one.name), 0)
             raise QueryError(
                 f"{one.name} is {WORDS[one.kind]} and has no statistics",

@@ -12,9 +12,10 @@ import sqlalchemy as sa
 
 from crawler.errors import QueryError, UsageError
 from crawler.model.int64 import INT64, MAX_INT64
-from crawler.query.fields import TAGS
+from crawler.query.fields import TAGS, Kind
 from crawler.query.sql import Schema, condition
 from crawler.query.tree import Arithmetic, Node, walk
+from crawler.store.read.columns import column_of, labelled, ordered_by
 from crawler.store.read.sqlite_process import rows_in_time
 from crawler.store.schema.tables import ALL, field_stats, file_tags, loras, tags
 from crawler.store.schema.types import Json, type_of
@@ -90,8 +91,8 @@ def search(connection: sa.Connection, asked: Search, *, timeout: float = 0) -> I
     statement = _statement(asked, connection.dialect.name)
     if timeout and connection.dialect.name == "sqlite":
         text, path = statement_text(connection, asked), str(connection.engine.url.database)
-        with rows_in_time(path, text, timeout=timeout) as (columns, rows):
-            yield Rows(columns, _decoded(rows, statement, connection.dialect))
+        with rows_in_time(path, text, timeout=timeout) as (_, rows):
+            yield Rows(_names(asked, statement), _decoded(rows, statement, connection.dialect))
         return
     if timeout:
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = {round(timeout * 1000)}")
@@ -101,7 +102,14 @@ def search(connection: sa.Connection, asked: Search, *, timeout: float = 0) -> I
         number_errors(asked.tree),
         contextlib.closing(connection.execute(statement, execution_options=options)) as result,
     ):
-        yield Rows(tuple(result.keys()), (tuple(row) for row in result))
+        yield Rows(_names(asked, statement), (tuple(row) for row in result))
+
+
+def _names(asked: Search, statement: sa.Select[Any]) -> tuple[str, ...]:
+    """The names of the columns; PostgreSQL itself would cut long ones."""
+    if asked.count or asked.group_by is not None:
+        return tuple(statement.selected_columns.keys())
+    return asked.columns
 
 
 def _decoded(
@@ -131,9 +139,9 @@ def condition_on(tree: Node | None, dialect: str) -> sa.ColumnElement[bool]:
     """The condition on `loras` that a checked tree states; true where it is None."""
     if tree is None:
         return sa.true()
-    columns = {**loras.c, TAGS.name: loras.c.tag_count}
+    column = partial(column_of, dialect=dialect)
     has = partial(_has, dialect=dialect)
-    return condition(tree, Schema(dialect == "postgresql", columns, type_of, has))
+    return condition(tree, Schema(dialect == "postgresql", column, type_of, has))
 
 
 @contextlib.contextmanager
@@ -169,22 +177,25 @@ def _statement(asked: Search, dialect: str) -> sa.Select[Any]:
     if asked.count:
         return sa.select(number).select_from(loras).where(*where)
     if asked.group_by is not None:
-        field = loras.c[asked.group_by]
-        statement: sa.Select[Any] = sa.select(field, number).where(*where).group_by(field)
+        field = labelled(asked.group_by, dialect)
+        shown: list[Any] = [field, number]
+        # By its name: to PostgreSQL an expression with bound values differs from itself.
+        statement: sa.Select[Any] = sa.select(*shown).where(*where).group_by(field.name)
         statement = statement.order_by(number.desc(), field.asc().nulls_last())
     else:
-        columns = (loras.c[name] for name in asked.columns)
-        statement = sa.select(*columns).where(*where).order_by(*_order(asked.sort))
+        shown = [labelled(name, dialect) for name in asked.columns]
+        statement = sa.select(*shown).where(*where).order_by(*_order(asked.sort, dialect))
     if asked.offset:
         # SQLite has no offset without a limit.
         return statement.limit(asked.limit or MAX_INT64).offset(asked.offset)
     return statement.limit(asked.limit) if asked.limit else statement
 
 
-def _order(sort: tuple[tuple[str, bool], ...]) -> list[sa.ColumnElement[Any]]:
+def _order(sort: tuple[tuple[str, bool], ...], dialect: str) -> list[sa.ColumnElement[Any]]:
     order: list[sa.ColumnElement[Any]] = [
-        (loras.c[name].desc() if descending else loras.c[name].asc()).nulls_last()
+        (column.desc() if descending else column.asc()).nulls_last()
         for name, descending in sort
+        for column in ordered_by(name, dialect)
     ]
     return order if "file_id" in dict(sort) else [*order, loras.c.file_id.asc()]
 
@@ -207,7 +218,10 @@ def sparse_fields(connection: sa.Connection, names: Sequence[str]) -> list[tuple
     """
     if not names:
         return []
-    found = fill_rates(connection, names) or _sampled(connection, names)
+    plain = [name for name in names if "." not in name]
+    keys = [name for name in names if "." in name]
+    found = fill_rates(connection, plain) or _sampled(connection, plain)
+    found |= _sampled(connection, keys)
     return [(name, found[name]) for name in names if found[name] < FEW]
 
 
@@ -222,18 +236,23 @@ def fill_rates(connection: sa.Connection, names: Iterable[str]) -> dict[str, flo
     files = counts.get("file_id", 0)
     if not files:
         return {}
-    return {name: counts.get(_column(name), 0) / files for name in names}
-
-
-def _sampled(connection: sa.Connection, names: Sequence[str]) -> dict[str, float]:
-    sample = sa.select(*(loras.c[_column(name)].label(name) for name in names)).limit(_SAMPLE)
-    rows = sample.subquery()
-    counted = [sa.func.count(), *(sa.func.count(rows.c[name]) for name in names)]
-    total, *counts = connection.execute(sa.select(*counted).select_from(rows)).one()
     return {
-        name: count / total if total else 1.0 for name, count in zip(names, counts, strict=True)
+        name: counts.get("tag_count" if name == TAGS.name else name, 0) / files for name in names
     }
 
 
-def _column(name: str) -> str:
-    return "tag_count" if name == TAGS.name else name
+def _sampled(connection: sa.Connection, names: Sequence[str]) -> dict[str, float]:
+    if not names:
+        return {}
+    dialect = connection.dialect.name
+    columns = [column_of(name, Kind.VALUE, dialect) for name in names]
+    sample = sa.select(*(column.label(f"c{at}") for at, column in enumerate(columns)))
+    rows = sample.select_from(loras).limit(_SAMPLE).subquery()
+    counted = [sa.func.count(), *map(sa.func.count, rows.c)]
+    total, *counts = connection.execute(sa.select(*counted).select_from(rows)).one()
+    # None of so many is few, but perhaps not none of all.
+    least = 0.5 if total == _SAMPLE else 0
+    return {
+        name: max(count, least) / total if total else 1.0
+        for name, count in zip(names, counts, strict=True)
+    }

@@ -90,5 +90,5 @@ def type_of(kind: Kind) -> sa.types.TypeEngine[Any]:
             return sa.Boolean()
         case Kind.TIME:
             return UtcTime()
-        case Kind.LIST | Kind.OBJECT:
+        case Kind.LIST | Kind.OBJECT | Kind.VALUE:
             return Json()

@@ -3,8 +3,13 @@
 import json
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from crawler.store.schema.fields import FIELDS
+from crawler.store.schema.tables import loras
+from crawler.store.stats.field_stats import refresh_statistics
 from tests.cli.headers import Run
+from tests.factories import NOW
 
 
 def test_every_field_with_its_share(run: Run, database: str) -> None:
@@ -43,6 +48,31 @@ def test_a_word_picks_by_name_and_meaning(run: Run, database: str) -> None:
     assert "short name rank" in run("fields", "-f", "table", "--db", database).stdout
     by_meaning = run("fields", "regularisation", "--db", database).stdout
     assert "prior_loss_weight" in by_meaning
+
+
+def test_keys_of_objects_are_listed_with_their_share(
+    run: Run, stocked: sa.Engine, database: str
+) -> None:
+    given = [{"betas": [0.9, 0.99], "d coef": 2}, {"d coef": "it's"}, {}]
+    with stocked.begin() as connection:
+        for file_id, value in enumerate(given, start=1):
+            where = loras.c.file_id == file_id
+            connection.execute(sa.update(loras).where(where).values(optimizer_args=value))
+        refresh_statistics(connection, NOW)
+
+    def listed(word: str) -> dict[str, float]:
+        rows = json.loads(run("fields", word, "--json", "--db", database).stdout)
+        return {row["name"]: row["share"] for row in rows}
+
+    assert listed("optimizer_args") == {
+        "optimizer_args": 3 / 8,
+        "optimizer_args.'d coef'": 2 / 8,
+        "optimizer_args.betas": 1 / 8,
+    }
+    assert listed("BETAS") == {"optimizer_args.betas": 1 / 8}
+    assert "optimizer_args.betas" not in listed("optimizer")
+    page = run("fields", "coef", "-f", "table", "--db", database).stdout.splitlines()
+    assert page == ["rates", "  optimizer_args.'d coef'      25%  key of optimizer_args  (value)"]
 
 
 def test_without_a_database(run: Run, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+import typer
 from typer.testing import CliRunner
 
 from crawler.cli.app import app
@@ -17,10 +19,14 @@ from crawler.cli.output.safe import visible
 from crawler.query.fields import SHORT_NAMES
 from crawler.store.read.search import DEFAULT_COLUMNS
 from crawler.store.schema.fields import FIELDS
+from crawler.store.schema.tables import loras
 from tests.cli.conftest import HOSTILE_NAME
 from tests.cli.headers import Run
 from tests.conftest import ON_SQLITE
 from tests.stored import as_user
+
+#: A command whose completion is asked for without a database.
+CONTEXT = typer.Context(typer.main.get_command(app))
 
 
 def ids(stdout: str) -> list[int]:
@@ -255,12 +261,42 @@ def test_the_fields_of_the_order_are_shown_unless_columns_are_chosen(
     assert chosen.stdout.splitlines()[0] == "file_id\tnetwork_dim"
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["query", "optimizer_args.wei"], "optimizer_args.weight_decay"),
+        (["query", "--sort", "steps,-optimizer_args.dec"], "steps,-optimizer_args.decouple"),
+        (["query", "steps:2..", "optimizer_args."], "optimizer_args.weight_decay"),
+        (["query", "optimizer.x"], ""),
+    ],
+)
+def test_the_shell_completes_keys_of_the_database(
+    stocked: sa.Engine,
+    database: str,
+    words: list[str],
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with stocked.begin() as connection:
+        keys = {"weight_decay": 0.1, "decouple": True}
+        connection.execute(sa.update(loras).values(optimizer_args=keys))
+    monkeypatch.setenv("LORA_CRAWL_DB", database)
+    found = completed("bash", words)
+    assert expected in found.splitlines() if expected else not found.strip()
+
+
+def test_keys_without_a_database_are_not_completed(tmp_path: Path) -> None:
+    context = typer.Context(typer.main.get_command(app))
+    context.params["db"] = str(tmp_path / "none.db")
+    assert complete_field(context, "optimizer_args.wei") == []
+
+
 def test_a_condition_is_completed_at_its_end() -> None:
-    assert [name for name, _ in complete_field("network_dim>64 and optimizer_p")] == [
+    assert [name for name, _ in complete_field(CONTEXT, "network_dim>64 and optimizer_p")] == [
         "network_dim>64 and optimizer_path"
     ]
-    assert complete_field("network_dim>") == []
-    assert len(complete_field("")) == len(FIELDS) + len(SHORT_NAMES)
-    assert complete_field("network_dim>64 and te_l") == [
+    assert complete_field(CONTEXT, "network_dim>") == []
+    assert len(complete_field(CONTEXT, "")) == len(FIELDS) + len(SHORT_NAMES)
+    assert complete_field(CONTEXT, "network_dim>64 and te_l") == [
         ("network_dim>64 and te_lr", "short for text_encoder_lr")
     ]
