@@ -1,6 +1,8 @@
 """Paths of the user's files, and the API key; the only module that reads the environment."""
 
 import os
+import shlex
+import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +16,24 @@ DEFAULT_API_URL = "https://civitai.com"
 
 #: Environment variables with the API key; the first one that is set is used.
 KEY_VARIABLES = ("CIVITAI_API_TOKEN", "CIVITAI_API_KEY", "CIVITAI_TOKEN")
+
+
+#: How `less` behaves unless LESS says otherwise: it ends when everything fits, keeps colours and long
+#: lines as they are, and leaves the text on the screen.
+_LESS = "FRSX"
+
+
+def pager() -> tuple[list[str], dict[str, str]] | None:
+    """The command that pages long answers, from PAGER, and its environment; None for no pager."""
+    words = shlex.split(os.environ.get("PAGER", "less"))
+    if (
+        not words
+        or words == ["cat"]
+        or os.environ.get("TERM") == "dumb"
+        or not shutil.which(words[0])
+    ):
+        return None
+    return words, {"LESS": _LESS, "LV": "-c", **os.environ}
 
 
 def default_database() -> Path:

@@ -144,6 +144,16 @@ Form = Annotated[
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
+Expanded = Annotated[
+    bool,
+    typer.Option("--expanded", "-x", help="Print one field a line (--format expanded)."),
+]
+
+NoPager = Annotated[
+    bool,
+    typer.Option("--no-pager", help="Do not page what is longer than the terminal (see PAGER)."),
+]
+
 SafeCsv = Annotated[
     bool,
     typer.Option(

@@ -40,7 +40,7 @@ _BEYOND = 100
 _LOGARITHMIC = 50
 
 #: Steps within a power of ten, the finest first.
-_STEPS = ((1, 2, 5), (1, 3), (1,))
+_STEPS = ((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,))
 
 #: Round durations in seconds, from one second to thirty days.
 CLOCK = (
@@ -114,9 +114,9 @@ def scale(values: Numbers, *, clock: bool = False) -> Scale:
     positive = values[np.searchsorted(values, 0, "right") :]
     if low >= 0 and len(positive):
         above, _ = _ends(positive)
-        if clock:
+        if clock and above >= 1:
             return Scale(_thinned(_from_to(CLOCK, above, high)))
-        if high / above >= _LOGARITHMIC:
+        if clock or high / above >= _LOGARITHMIC:
             return Scale(_growing(above, high))
     return Scale(_equal(low, high))
 

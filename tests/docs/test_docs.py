@@ -18,7 +18,7 @@ TABLES = (ROOT / "docs" / "tables.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 #: Options that every command shares, explained once at the top of the page.
-SHARED = {"--help", "--quiet", "--verbose", "--db", "--api-url"}
+SHARED = {"--help", "--quiet", "--verbose", "--db", "--api-url", "--no-pager"}
 
 NAMES = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 

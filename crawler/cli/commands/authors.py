@@ -8,7 +8,7 @@ import typer
 
 from crawler.cli import options
 from crawler.cli.output.cells import count, number, share
-from crawler.cli.output.rows import Format, chosen, write_rows
+from crawler.cli.output.rows import FOR_PEOPLE, chosen, write_rows
 
 if TYPE_CHECKING:
     from crawler.store.stats.creators import Creator
@@ -52,7 +52,9 @@ def authors(
     db: options.Db = None,
     form: options.Form = None,
     as_json: options.Json = False,
+    expanded: options.Expanded = False,
     safe_csv: options.SafeCsv = False,
+    no_pager: options.NoPager = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = 0,
 ) -> None:
@@ -62,7 +64,7 @@ def authors(
     seen, and training hours. A training run counts once, by its latest file.
     """
     voice = options.voice_of(ctx, quiet=quiet, verbose=verbose)
-    wanted = chosen(form, json=as_json, safe_csv=safe_csv)
+    wanted = chosen(form, json=as_json, safe_csv=safe_csv, expanded=expanded)
     from crawler.query.parser import parse
     from crawler.store.schema.fields import BY_NAME
     from crawler.store.stats import creators as effort
@@ -70,11 +72,12 @@ def authors(
     tree = parse(where or [], BY_NAME)
     with options.read_connection(db) as connection:
         found = effort.creators(connection, tree, sort=sort.value, limit=limit)
-    if wanted is not Format.TABLE:
+    if wanted not in FOR_PEOPLE:
         names = [field.name for field in fields(effort.Creator)]
         write_rows(names, map(astuple, found.listed), wanted, safe_csv=safe_csv)
     elif found.listed:
-        write_rows(_HEADS, map(_cells, found.listed), wanted)
+        rows = map(_cells, found.listed)
+        write_rows(_HEADS, rows, wanted, pager=not no_pager, tell=voice.notice)
     if not found.total:
         voice.notice("no matching file has a creator" if where else "no file has a creator")
     else:
@@ -93,15 +96,17 @@ def authors(
 
 def _cells(creator: "Creator") -> tuple[object, ...]:
     """The cells of the table, without meaningless digits."""
+    from crawler.cli.output.table import Figure
+
     known, hours = creator.with_metadata, creator.training_hours
     images, pixels = creator.median_images_seen, creator.megapixels_seen
     return (
         creator.creator,
         creator.loras,
         creator.files,
-        None if known is None else share(known).rjust(len("metadata")),
+        None if known is None else Figure(share(known)),
         creator.runs,
         None if images is None else round(images),
         None if pixels is None else round(pixels),
-        None if hours is None else round(hours, 1),
+        None if hours is None else Figure(f"{hours:,.1f}"),
     )

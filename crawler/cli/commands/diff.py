@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from crawler.cli.options import Db, Form, Json, Quiet, SafeCsv, Verbose, voice_of
+from crawler.cli.options import Db, Form, Json, NoPager, Quiet, SafeCsv, Verbose, voice_of
 from crawler.cli.output.console import answers, open_console
 from crawler.cli.output.rows import Format, chosen, write_rows
 from crawler.cli.reference import Ref, is_stored, read_lora
@@ -25,6 +25,7 @@ def diff(
     form: Form = None,
     as_json: Json = False,
     safe_csv: SafeCsv = False,
+    no_pager: NoPager = False,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
@@ -54,7 +55,7 @@ def diff(
     if wanted is Format.TABLE:
         from crawler.cli.pages.diff import print_pairs
 
-        with answers() as stream:
+        with answers(pager=not no_pager) as stream:
             print_pairs(open_console(stream), [view.title for view in views], names, pairs)
     else:
         shown = [pair for pair in names if everything or pair.differs]

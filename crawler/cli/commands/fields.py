@@ -34,6 +34,7 @@ def fields(
     form: options.Form = None,
     as_json: options.Json = False,
     safe_csv: options.SafeCsv = False,
+    no_pager: options.NoPager = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = 0,
 ) -> None:
@@ -59,7 +60,7 @@ def fields(
             f"no field has {word!r} in its name or meaning; `lora-crawl fields` lists all fields"
         )
     if wanted is Format.TABLE:
-        _print_groups(found, shares, with_keys=word is not None)
+        _print_groups(found, shares, with_keys=word is not None, pager=not no_pager)
         return
     rows = [
         (
@@ -125,12 +126,14 @@ def _with_keys(
     return result
 
 
-def _print_groups(found: Sequence[Field], shares: Mapping[str, float], *, with_keys: bool) -> None:
+def _print_groups(
+    found: Sequence[Field], shares: Mapping[str, float], *, with_keys: bool, pager: bool
+) -> None:
     from rich.text import Text
 
     from crawler.cli.output.table import print_line
 
-    with answers() as stream:
+    with answers(pager=pager) as stream:
         console = open_console(stream)
         group = ""
         for field in found:

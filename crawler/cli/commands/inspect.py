@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crawler.cli.options import ApiUrl, Json, Quiet, Verbose, voice_of
+from crawler.cli.options import ApiUrl, Json, NoPager, Quiet, Verbose, voice_of
 from crawler.cli.output.cells import json_text
 from crawler.cli.output.console import answers, open_console, print_error
 from crawler.cli.output.safe import visible
@@ -32,6 +32,7 @@ def inspect(
         bool, typer.Option("--raw", help="Print the metadata as stored, sorted by key.")
     ] = False,
     api_url: ApiUrl = None,
+    no_pager: NoPager = False,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
@@ -56,7 +57,7 @@ def inspect(
     elif raw:
         _write_raw(readings(), several=len(inputs) > 1)
     else:
-        _print_pages(readings())
+        _print_pages(readings(), pager=not no_pager)
     voice.detail(f"{len(inputs) - unsound} of {len(inputs)} inputs are sound")
     if unsound:
         raise typer.Exit(1)
@@ -86,11 +87,11 @@ def _write_raw(readings: Iterable["Reading"], *, several: bool) -> None:
                 print_error(visible(f"{reading.input}: {reading.outcome}: {reading.reason}"))
 
 
-def _print_pages(readings: Iterable["Reading"]) -> None:
+def _print_pages(readings: Iterable["Reading"], *, pager: bool) -> None:
     from crawler.cli.pages.lora import print_lora
     from crawler.cli.pages.lora_view import view_of_file
 
-    with answers() as stream:
+    with answers(pager=pager) as stream:
         console = open_console(stream)
         for number, reading in enumerate(readings):
             if number:

@@ -1,6 +1,7 @@
 """`lora-crawl query`: the rows of `loras` that match a condition."""
 
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,10 +10,12 @@ import typer
 from crawler.cli import options
 from crawler.cli.output import cells
 from crawler.cli.output.console import Voice, answers
-from crawler.cli.output.rows import Format, chosen, write_rows
+from crawler.cli.output.rows import FOR_PEOPLE, Format, chosen, write_rows
 from crawler.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
     from crawler.store.connect.database import Connection
     from crawler.store.read.search import Search
 
@@ -67,7 +70,9 @@ def query(
     ] = None,
     form: options.Form = None,
     as_json: options.Json = False,
+    expanded: options.Expanded = False,
     safe_csv: options.SafeCsv = False,
+    no_pager: options.NoPager = False,
     as_sql: Annotated[
         bool, typer.Option("--sql", help="Print the SQL statement instead of running it.")
     ] = False,
@@ -81,7 +86,7 @@ def query(
     Put a condition in quotes: the shell treats > and ( specially.
     """
     voice = options.voice_of(ctx, quiet=quiet, verbose=verbose)
-    wanted = chosen(form, json=as_json, safe_csv=safe_csv)
+    wanted = chosen(form, json=as_json, safe_csv=safe_csv, expanded=expanded)
     if count and group_by is not None:
         raise UsageError("--count cannot be combined with --group-by")
     from crawler.query import fields
@@ -119,7 +124,14 @@ def query(
                 ((total,),) = found.rows
             _print_line(str(total))
         else:
-            _print_rows(connection, asked, wanted, voice, safe_csv=safe_csv, timeout=timeout)
+            write = partial(
+                write_rows,
+                safe_csv=safe_csv,
+                whole=columns is not None and len(shown) < len(BY_NAME),
+                pager=not no_pager,
+                tell=voice.notice,
+            )
+            _print_rows(connection, asked, wanted, voice, write, timeout=timeout)
         _name_sparse(connection, asked, voice)
 
 
@@ -133,8 +145,8 @@ def _print_rows(
     asked: "Search",
     wanted: Format,
     voice: Voice,
+    write: "Callable[[Sequence[str], Iterable[Sequence[object]], Format], int]",
     *,
-    safe_csv: bool,
     timeout: float,
 ) -> None:
     """Write the rows, and say on stderr whether the limit left some out."""
@@ -144,7 +156,7 @@ def _print_rows(
     more = replace(asked, limit=asked.limit + 1) if asked.limit else asked
     with search(connection, more, timeout=timeout) as found:
         shown = islice(found.rows, asked.limit) if asked.limit else found.rows
-        written = write_rows(found.columns, shown, wanted, safe_csv=safe_csv)
+        written = write(found.columns, shown, wanted)
         cut = next(found.rows, None) is not None
     if cut and asked.group_by is None:
         # The total would take a second scan, which only --count does.
@@ -153,7 +165,7 @@ def _print_rows(
         )
     elif cut:
         voice.notice(f"first {cells.number(written)} values; --limit 0 shows all")
-    elif wanted is Format.TABLE:
+    elif wanted in FOR_PEOPLE:
         voice.notice(cells.count(written, "row" if asked.group_by is None else "value"))
 
 

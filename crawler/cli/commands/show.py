@@ -2,7 +2,7 @@
 
 import typer
 
-from crawler.cli.options import Db, Json, Quiet, Verbose, voice_of
+from crawler.cli.options import Db, Json, NoPager, Quiet, Verbose, voice_of
 from crawler.cli.output.cells import json_text
 from crawler.cli.output.console import answers, open_console
 from crawler.cli.reference import Ref, is_stored, read_lora
@@ -14,6 +14,7 @@ def show(
     *,
     db: Db = None,
     as_json: Json = False,
+    no_pager: NoPager = False,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
@@ -25,7 +26,7 @@ def show(
     view = read_lora(ref, db)
     if not is_stored(ref):
         voice.detail("read from the file; the database was not used")
-    with answers(machine=as_json) as stream:
+    with answers(machine=as_json, pager=not no_pager) as stream:
         if as_json:
             from crawler.cli.pages.lora_view import as_data
 

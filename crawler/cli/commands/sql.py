@@ -1,14 +1,17 @@
 """`lora-crawl sql`: one read-only statement on the database."""
 
 import sys
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from crawler.cli.options import (
     Db,
+    Expanded,
     Form,
     Json,
+    NoPager,
     Quiet,
     SafeCsv,
     Timeout,
@@ -17,7 +20,7 @@ from crawler.cli.options import (
     voice_of,
 )
 from crawler.cli.output.cells import count
-from crawler.cli.output.rows import Format, chosen, write_rows
+from crawler.cli.output.rows import FOR_PEOPLE, chosen, write_rows
 from crawler.errors import UsageError
 
 #: Longest statement read from stdin, in characters; SQLite itself takes a million bytes.
@@ -34,7 +37,9 @@ def sql(
     db: Db = None,
     form: Form = None,
     as_json: Json = False,
+    expanded: Expanded = False,
     safe_csv: SafeCsv = False,
+    no_pager: NoPager = False,
     timeout: Timeout = 30,
     quiet: Quiet = False,
     verbose: Verbose = 0,
@@ -44,14 +49,28 @@ def sql(
     The database refuses to change anything. Table `loras` has one row for each file.
     """
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
-    wanted = chosen(form, json=as_json, safe_csv=safe_csv)
+    wanted = chosen(form, json=as_json, safe_csv=safe_csv, expanded=expanded)
     text = _from_stdin() if statement == "-" else statement
     from crawler.store.read.sql import run_sql
 
     with read_engine(db) as engine, run_sql(engine, text, timeout=timeout) as found:
-        written = write_rows(found.columns, found.rows, wanted, safe_csv=safe_csv)
-    if wanted is Format.TABLE:
+        written = write_rows(
+            found.columns,
+            (tuple(map(_as_stored, row)) for row in found.rows),
+            wanted,
+            safe_csv=safe_csv,
+            pager=not no_pager,
+            tell=voice.notice,
+        )
+    if wanted in FOR_PEOPLE:
         voice.notice(count(written, "row"))
+
+
+def _as_stored(value: object) -> object:
+    """The value, with times as SQLite stores them, so that both databases answer alike."""
+    if not isinstance(value, datetime):
+        return value
+    return (value.astimezone(UTC) if value.tzinfo else value).replace(tzinfo=None).isoformat(" ")
 
 
 def _from_stdin() -> str:

@@ -50,6 +50,7 @@ def stats(
     form: options.Form = None,
     as_json: options.Json = False,
     safe_csv: options.SafeCsv = False,
+    no_pager: options.NoPager = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = 0,
 ) -> None:
@@ -75,7 +76,7 @@ def stats(
         elif among:
             from crawler.cli.pages.distribution import print_population, print_summary
 
-            with answers() as stream:
+            with answers(pager=not no_pager) as stream:
                 console = open_console(stream)
                 print_population(console, among)
                 for one in found:

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crawler.cli.options import Db, Force, Json, Output, Quiet, Verbose, read_connection, voice_of
+from crawler.cli.options import (
+    Db,
+    Force,
+    Json,
+    NoPager,
+    Output,
+    Quiet,
+    Verbose,
+    read_connection,
+    voice_of,
+)
 from crawler.cli.output.cells import count, json_text, listed
 from crawler.cli.output.console import Voice, answers, open_console
 from crawler.errors import UsageError
@@ -56,6 +66,7 @@ def suggest(
     force: Force = False,
     db: Db = None,
     as_json: Json = False,
+    no_pager: NoPager = False,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
@@ -83,7 +94,7 @@ def suggest(
     if output is not None and advice.loras:
         # Before the page, whose reader may close the pipe early.
         _write(output, advice, selection, images, voice, force=force)
-    with answers(machine=as_json) as stream:
+    with answers(machine=as_json, pager=not no_pager) as stream:
         if as_json:
             stream.write(json_text(_data(selection, coverage, advice), indent=2) + "\n")
         else:

@@ -6,12 +6,22 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from crawler.cli.output.safe import visible, visible_json
 
-#: Floats in this range are written without a power of ten like `5e-5`.
-_SMALLEST_PLAIN, _LARGEST_PLAIN = 1e-4, 1e15
+if TYPE_CHECKING:
+    from crawler.query.fields import Field
+
+#: Fractions in this range are written without a power of ten like `5e-5`.
+_SMALLEST_PLAIN, _LARGEST_PLAIN = 1e-3, 1e15
+
+#: Significant digits of a fraction. Rates are written with fewer; what comes after is the dust of binary
+#: fractions, as in 0.00010000000000000002, or of 32-bit ones.
+_DIGITS = 6
+
+#: Averages and times, which are rounded; so are all fields of the group `effort`.
+_MEASURED = frozenset({"mean_repeats", "resolution", "training_seconds"})
 
 #: Units of large numbers, the largest first.
 _LARGE = ((1e12, "T"), (1e9, "G"), (1e6, "M"))
@@ -22,19 +32,23 @@ _MANY = 100
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
-def number(value: float) -> str:
-    """An exact number with thousands separators: `1,010`, `0.0005`, `1e-5`."""
+def number(value: float | Decimal) -> str:
+    """A number with thousands separators and without binary dust: `1,010`, `32`, `0.05`, `2.5e-4`."""
     if isinstance(value, int):
         return f"{value:,}"
+    value = float(value)
     if not math.isfinite(value):
         return str(value)
+    if abs(value) < 10**_DIGITS:
+        value = float(f"{value:.{_DIGITS}g}")
     if value.is_integer() and abs(value) < _LARGEST_PLAIN:
         return f"{int(value):,}"
-    text = repr(value)
-    if "e" not in text:
-        return f"{value:,}" if abs(value) >= _SMALLEST_PLAIN else text
-    digits, _, exponent = text.partition("e")
-    return f"{digits}e{int(exponent)}"
+    if abs(value) >= _LARGEST_PLAIN or abs(value) < _SMALLEST_PLAIN:
+        digits, _, exponent = f"{value:.{_DIGITS - 1}e}".partition("e")
+        return f"{digits.rstrip('0').rstrip('.')}e{int(exponent)}"
+    places = max(_DIGITS - 1 - math.floor(math.log10(abs(value))), 0)
+    text = f"{value:,.{places}f}"
+    return text.rstrip("0").rstrip(".") if places else text
 
 
 def rounded(value: float, digits: int = 3) -> str:
@@ -43,6 +57,28 @@ def rounded(value: float, digits: int = 3) -> str:
         return number(value)
     places = digits - 1 - math.floor(math.log10(abs(value)))
     return number(round(value, max(places, 0)))
+
+
+def figure(
+    value: float | Decimal, field: "Field | None" = None, *, is_statistic: bool = False
+) -> str:
+    """A number as its field is measured.
+
+    Ids and pixels have no thousands separators; averages, times and statistics are rounded.
+
+    Args:
+        value: The number.
+        field: What it measures; None when that is unknown.
+        is_statistic: It is a median or the like, and not a value of a file.
+    """
+    if field is None:
+        return rounded(float(value), 4) if is_statistic else number(value)
+    if field.name == "seed" or field.name.endswith("_id"):
+        return str(value)
+    digits = 2 if field.name == "seconds_per_image" else 4
+    is_measured = is_statistic or field.group == "effort" or field.name in _MEASURED
+    shown = rounded(float(value), digits) if is_measured else number(value)
+    return shown.replace(",", "") if field.unit == "px" else shown
 
 
 def short(value: float) -> str:
@@ -91,10 +127,13 @@ def share(part: float) -> str:
     return f"{percent}%"
 
 
-def instant(moment: datetime, precision: str = "seconds") -> str:
-    """UTC, by default to the second: `2024-05-01 12:00:00`."""
-    moment = moment.astimezone(UTC) if moment.tzinfo else moment
-    return moment.replace(tzinfo=None).isoformat(" ", precision)
+def instant(moment: datetime) -> str:
+    """UTC to the minute, for a person: `2024-05-01 12:00`."""
+    return _utc(moment).isoformat(" ", "minutes")
+
+
+def _utc(moment: datetime) -> datetime:
+    return (moment.astimezone(UTC) if moment.tzinfo else moment).replace(tzinfo=None)
 
 
 def listed(parts: Sequence[str]) -> str:
@@ -117,16 +156,16 @@ def bar(part: float, width: int, *, plain: bool = False) -> str:
     return "█" * (eighths // 8) + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[eighths % 8]
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float | Decimal]:
     """Whether a value is a number; a truth value is not."""
     return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
 
 
 def cell(value: object) -> str:
-    """A value in one line, without control characters; NULL is empty.
+    """A value for a program in one line, without control characters; NULL is empty.
 
     Truth values are `true` and `false`, a float is the shortest text that reads back the same, times
-    are UTC as in the database, JSON is compact, bytes are hexadecimal.
+    are ISO 8601 in UTC, JSON is compact, bytes are hexadecimal.
     """
     match value:
         case None:
@@ -197,7 +236,7 @@ def _plain(value: object) -> object:
 def _text(value: object) -> str:
     match value:
         case datetime():
-            return instant(value, "auto")
+            return f"{_utc(value).isoformat()}Z"
         case bytes() | bytearray() | memoryview():
             return value.hex()
     return str(value)

@@ -2,14 +2,17 @@
 
 import io
 import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, cast
 
 import typer
 
+from crawler import settings
 from crawler.cli.output.cells import count
 from crawler.cli.output.safe import visible
 from crawler.errors import OutputError
@@ -75,8 +78,58 @@ def open_console(stream: TextIO) -> "Console":
     return PlainConsole(file=stream, markup=False, emoji=False, highlight=False)
 
 
+class _Paged(io.TextIOBase):
+    """Text for a terminal, handed to a pager as soon as it is longer than the screen."""
+
+    def __init__(self, terminal: TextIO, pager: tuple[list[str], dict[str, str]]) -> None:
+        self._terminal = terminal
+        self._pager = pager
+        self._held: list[str] = []
+        self._free = shutil.get_terminal_size().lines - 1
+        self.process: subprocess.Popen[str] | None = None
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """That of the terminal."""
+        return self._terminal.encoding
+
+    def isatty(self) -> bool:
+        """The pager shows colours as the terminal does."""
+        return True
+
+    def write(self, text: str) -> int:
+        if self.process is None:
+            self._held.append(text)
+            self._free -= text.count("\n")
+            if self._free < 0:
+                words, environment = self._pager
+                self.process = subprocess.Popen(  # noqa: S603 - the user's own choice
+                    words,
+                    stdin=subprocess.PIPE,
+                    encoding=self.encoding,
+                    errors="backslashreplace",
+                    env=environment,
+                )
+                text = "".join(self._held)
+        if self.process is not None and self.process.stdin is not None:
+            self.process.stdin.write(text)
+        return len(text)
+
+    def finish(self) -> None:
+        """Print what is short, or wait until the reader closes the pager."""
+        if self.process is None:
+            self._terminal.write("".join(self._held))
+            return
+        with suppress(BrokenPipeError):
+            if self.process.stdin is not None:
+                self.process.stdin.close()
+        while self.process.returncode is None:
+            with suppress(KeyboardInterrupt):  # which the pager handles
+                self.process.wait()
+
+
 @contextmanager
-def answers(*, machine: bool = False) -> Iterator[TextIO]:
+def answers(*, machine: bool = False, pager: bool = False) -> Iterator[TextIO]:
     """Open stdout for a result.
 
     The command ends quietly when the reader closes the pipe (`| head`). A character that the output
@@ -84,6 +137,7 @@ def answers(*, machine: bool = False) -> Iterator[TextIO]:
 
     Args:
         machine: The format is for programs: always UTF-8, line ends as written.
+        pager: Page what is longer than the terminal.
 
     Raises:
         typer.Exit: The pipe is closed.
@@ -94,10 +148,20 @@ def answers(*, machine: bool = False) -> Iterator[TextIO]:
             sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="")
         else:
             sys.stdout.reconfigure(errors="backslashreplace")
+    found = settings.pager() if pager and not machine and sys.stdout.isatty() else None
+    paged = None if found is None else _Paged(sys.stdout, found)
     try:
-        yield sys.stdout
+        if paged is None:
+            yield sys.stdout
+        else:
+            try:
+                yield cast("TextIO", paged)
+            finally:
+                paged.finish()
         sys.stdout.flush()
     except BrokenPipeError:
+        if paged is not None and paged.process is not None:
+            raise typer.Exit from None  # the reader closed the pager
         _discard_stdout()
         raise typer.Exit(BROKEN_PIPE_EXIT) from None
     except OSError as error:

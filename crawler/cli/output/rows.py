@@ -3,19 +3,26 @@
 import csv
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
-from itertools import chain, count, islice
+from itertools import chain, islice
+from itertools import count as numbers
+from typing import TYPE_CHECKING
 
-from crawler.cli.output.cells import cell, is_number, json_text
+from crawler.cli.output.cells import cell, count, is_number, json_text, listed
 from crawler.cli.output.console import answers, open_console
+from crawler.cli.output.safe import visible
 from crawler.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class Format(StrEnum):
     """How rows are written."""
 
     TABLE = "table"
+    EXPANDED = "expanded"
     JSON = "json"
     JSONL = "jsonl"
     CSV = "csv"
@@ -32,11 +39,17 @@ _NUMERAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 #: What Markdown reads as a link, an image, HTML, emphasis, code or the end of a cell.
 _MARKDOWN = re.compile(r"[\\`*\[\]<>|~]")
 
+#: The formats for a person.
+FOR_PEOPLE = frozenset({Format.TABLE, Format.EXPANDED})
+
+#: Columns that do not fit and are named.
+_MOST_NAMED = 5
+
 #: Rows that decide which columns Markdown aligns to the right.
 _MEASURED_ROWS = 100
 
 
-def chosen(form: Format | None, *, json: bool, safe_csv: bool) -> Format:
+def chosen(form: Format | None, *, json: bool, safe_csv: bool, expanded: bool = False) -> Format:
     """The format that the options select.
 
     Raises:
@@ -45,6 +58,9 @@ def chosen(form: Format | None, *, json: bool, safe_csv: bool) -> Format:
     if json and form not in (None, Format.JSON):
         raise UsageError(f"--json cannot be combined with --format {form}")
     form = Format.JSON if json else form
+    if expanded and (form not in (None, Format.TABLE, Format.EXPANDED) or safe_csv):
+        raise UsageError(f"--expanded cannot be combined with {form or 'csv'}")
+    form = Format.EXPANDED if expanded else form
     if safe_csv and form not in (None, Format.CSV, Format.TSV):
         raise UsageError(f"--safe-csv works with csv and tsv, not with {form}")
     if form is None and not safe_csv:
@@ -58,12 +74,23 @@ def write_rows(
     form: Format,
     *,
     safe_csv: bool = False,
+    whole: bool = False,
+    pager: bool = False,
+    tell: Callable[[str], None] | None = None,
 ) -> int:
     r"""Write the rows as they arrive; return their number.
 
     Nothing is written before the first row arrives, so an error of the database leaves stdout empty.
-    Every format except the table (see `print_table`) is UTF-8 in any locale; docs/commands.md
-    describes them.
+    The formats for programs are UTF-8 in any locale; docs/commands.md describes all of them.
+
+    Args:
+        names: Of the columns.
+        rows: A value for each column.
+        form: How to write them.
+        safe_csv: Disarm what a spreadsheet would run as a formula.
+        whole: Show every column in a table, even those that do not fit.
+        pager: Page what is longer than the terminal.
+        tell: Called with the names of the columns of a table that do not fit.
 
     Raises:
         typer.Exit: The reader closed the pipe.
@@ -81,12 +108,14 @@ def write_rows(
     coming = chain(list(islice(rest, 1)), rest)
     shown = _disarmed if safe_csv else cell
     cells = ([shown(value) for value in row] for row in chain([names], coming))
-    with answers(machine=form is not Format.TABLE) as stream:
+    if form in FOR_PEOPLE:
+        with answers(pager=pager) as stream:
+            left_out = _print(open_console(stream), names, coming, form, whole=whole)
+        if left_out and tell is not None:
+            tell(_missing(left_out))
+        return written
+    with answers(machine=True) as stream:
         match form:
-            case Format.TABLE:
-                from crawler.cli.output.table import print_table
-
-                print_table(open_console(stream), names, coming)
             case Format.JSON:
                 stream.writelines(_json(names, coming))
             case Format.JSONL:
@@ -98,6 +127,32 @@ def write_rows(
             case Format.MARKDOWN:
                 stream.writelines(_markdown(names, coming))
     return written
+
+
+def _print(
+    console: "Console",
+    names: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    form: Format,
+    *,
+    whole: bool,
+) -> tuple[str, ...]:
+    """Print rows for a person; return the names of columns that do not fit."""
+    from crawler.cli.output.table import print_expanded, print_table
+
+    if form is Format.TABLE:
+        return print_table(console, names, rows, whole=whole)
+    print_expanded(console, names, rows)
+    return ()
+
+
+def _missing(names: Sequence[str]) -> str:
+    some = list(names[:_MOST_NAMED])
+    if (more := len(names) - len(some)) > 0:
+        some.append(f"{more} more")
+    verb = "does" if len(names) == 1 else "do"
+    columns = f"{count(len(names), 'column')} {verb} not fit: {listed(some)}"
+    return f"{columns}; choose others, or -x for one field a line"
 
 
 def _json(names: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
@@ -117,7 +172,7 @@ def _distinct(names: Sequence[str]) -> list[str]:
     """The names with `_2`, `_3` … after repeated ones, since an object holds every name once."""
     keys: list[str] = []
     for name in names:
-        choices = chain([name], (f"{name}_{number}" for number in count(2)))
+        choices = chain([name], (f"{name}_{number}" for number in numbers(2)))
         keys.append(next(key for key in choices if key not in keys))
     return keys
 
@@ -138,11 +193,14 @@ def _markdown(names: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterato
     for at in range(len(names)):
         values = [row[at] for row in first if row[at] is not None]
         rules.append("---:" if values and all(is_number(value) for value in values) else "---")
+    from crawler.cli.output.table import said
+
     yield _markdown_line(names)
     yield f"| {' | '.join(rules)} |\n"
-    yield from map(_markdown_line, chain(first, rest))
+    for row in chain(first, rest):
+        yield _markdown_line([said(value, name) for value, name in zip(row, names, strict=True)])
 
 
-def _markdown_line(row: Sequence[object]) -> str:
-    cells = [_MARKDOWN.sub(r"\\\g<0>", cell(value)) for value in row]
+def _markdown_line(row: Sequence[str]) -> str:
+    cells = [_MARKDOWN.sub(r"\\\g<0>", visible(text)) for text in row]
     return f"| {' | '.join(cells)} |\n"

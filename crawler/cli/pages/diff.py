@@ -12,7 +12,7 @@ from crawler.cli.output.cells import cell, count, is_number, listed, number
 from crawler.cli.output.safe import visible
 from crawler.cli.output.table import cut, dash, print_line
 from crawler.cli.pages import layout
-from crawler.cli.pages.settings import HEADINGS, IDENTIFIERS, spoken_value
+from crawler.cli.pages.settings import HEADINGS, spoken_value
 from crawler.insight.diff import PARTS, Pair
 from crawler.store.schema.fields import BY_NAME
 
@@ -78,8 +78,8 @@ def _shown(console: Console, pair: Pair, value: Any) -> str:
     if pair.group == PARTS:
         return _part(value)
     known = BY_NAME.get(pair.name)
-    if known is None or pair.name in {*IDENTIFIERS, "file_id"}:
-        return cell(value)
+    if known is None:
+        return number(value) if is_number(value) else cell(value)
     return visible(spoken_value(known, value))
 
 

@@ -5,9 +5,10 @@ from typing import Any
 
 from rich.console import Console
 
-from crawler.cli.output.cells import cell, count, duration, number, rounded, share
-from crawler.cli.output.table import has_blocks, print_table
+from crawler.cli.output.cells import cell, count, duration, figure, number, rounded, share
+from crawler.cli.output.table import Figure, has_blocks, print_table
 from crawler.cli.pages import layout
+from crawler.cli.pages.settings import UNITS_SHOWN
 from crawler.insight.distribution import Bin, Part, Summary
 from crawler.query.fields import Field, Kind
 from crawler.store.stats.value_counts import Population
@@ -21,8 +22,8 @@ _MOST_COMMON = 3
 #: The cells of a sparkline from 0 to the tallest bar, with block characters and without.
 _BLOCKS, _PLAIN = " ▁▂▃▄▅▆▇█", " .:-=+*#@"
 
-#: Figures of a table from here on are whole numbers.
-_WHOLE = 100
+#: With a median of so many seconds, a table tells minutes.
+_MANY_SECONDS = 120
 
 _SECONDS_PER_MINUTE = 60
 
@@ -79,17 +80,27 @@ def _print_part(console: Console, field: Field, part: Part) -> None:
 
 
 def _print_numbers(console: Console, summary: Summary, by: str) -> None:
-    field = summary.field
-    unit = 1
-    if field.unit == "s":
-        unit = _SECONDS_PER_MINUTE
-        layout.paragraph(console, "in minutes", indent=layout.INDENT, style="dim")
+    field, scale = summary.field, 1
+    unit = field.unit if field.unit in UNITS_SHOWN else ""
+    medians = [part.spread.median for part in summary.parts if part.spread]
+    if unit == "s" and max(medians, default=0) >= _MANY_SECONDS:
+        unit, scale = "minutes", _SECONDS_PER_MINUTE
+    if unit:
+        shown = "seconds" if unit == "s" else unit
+        layout.paragraph(console, f"in {shown}", indent=layout.INDENT, style="dim")
     rows = []
     for part in summary.parts:
-        figures: list[float | None] = [None] * 3
+        figures: list[Figure | None] = [None] * 3
         if spread := part.spread:
             quartiles = (spread.quartile1, spread.median, spread.quartile3)
-            figures = [_short(value / unit) for value in quartiles]
+            figures = [
+                Figure(
+                    figure(value, field, is_statistic=True)
+                    if scale == 1
+                    else rounded(value / scale)
+                )
+                for value in quartiles
+            ]
         drawn = _sparkline(part.bins, plain=not has_blocks(console))
         rows.append((*_coverage(part), *figures, drawn))
     print_table(console, (by, *_COVERAGE, "25%", "median", "75%", "histogram"), rows)
@@ -129,23 +140,27 @@ def bin_label(field: Field, one: Bin) -> str:
         return f"{_spoken(field, one.low)} or more"
     if one.low == one.high:
         return _spoken(field, one.low)
-    return f"{_spoken(field, one.low)} to {_spoken(field, one.high)}"
+    return f"{_first(field, one.low)} to {_spoken(field, one.high)}"
 
 
 def _span(console: Console, field: Field, low: float, high: float) -> str:
-    return layout.span(console, _spoken(field, low), _spoken(field, high))
+    return layout.span(console, _first(field, low), _spoken(field, high))
+
+
+def _first(field: Field, low: float) -> str:
+    """The first number of a range, whose unit comes after the last one."""
+    shown = _spoken(field, low)
+    return shown.removesuffix(f" {field.unit}") if field.unit in UNITS_SHOWN else shown
 
 
 def _spoken(field: Field, value: float | None) -> str:
+    """A statistic with its unit, where the name of the field does not suggest it."""
     if value is None:
         return ""
-    return duration(value) if field.unit == "s" and value >= 1 else rounded(value, 4)
-
-
-def _short(value: float) -> float:
-    """A number with four digits for a table. Large and whole numbers have no decimals."""
-    whole = round(value)
-    return whole if value == whole or abs(value) >= _WHOLE else float(f"{value:.4g}")
+    if field.name == "training_seconds" and value >= 1:
+        return duration(value)
+    shown = figure(value, field, is_statistic=True)
+    return f"{shown} {field.unit}" if field.unit in UNITS_SHOWN else shown
 
 
 def _value(value: Any) -> str:

@@ -108,7 +108,7 @@ def columns(
 
 def span(console: Console, low: str, high: str) -> str:
     """A range of two numbers: with a dash, or with `to` for a negative start or a unit of time."""
-    if low.startswith("-") or " " in low + high:
+    if low.startswith("-") or " " in low:
         return f"{low} to {high}"
     return f"{low}{dash(console)}{high}"
 

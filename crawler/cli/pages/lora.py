@@ -10,10 +10,11 @@ from crawler.cli.output.cells import count, duration, instant, number, rounded, 
 from crawler.cli.output.outcomes import REMEDIES
 from crawler.cli.pages import layout
 from crawler.cli.pages.lora_view import LoraView
-from crawler.cli.pages.settings import print_settings
+from crawler.cli.pages.settings import print_settings, spoken_value
 from crawler.decode.problems import CONTRADICTED
 from crawler.model import Outcome, Trainer
 from crawler.model.outcome import READ
+from crawler.store.schema.fields import BY_NAME
 
 #: Rows of each list; `--json` has all.
 _MOST_TAGS, _MOST_SIZES, _MOST_FOLDERS, _MOST_PROBLEMS, _MOST_OTHERS = 20, 12, 12, 20, 30
@@ -252,9 +253,9 @@ def _images(row: Mapping[str, Any]) -> str:
 def _resolution(row: Mapping[str, Any]) -> str:
     width, height = row.get("resolution_width"), row.get("resolution_height")
     if width and height and width != height:
-        return f"at {number(width)} by {number(height)} px"
+        return f"at {width} by {height} px"
     side = row.get("resolution")
-    return f"at {rounded(side, 5)} px" if side else ""
+    return f"at {spoken_value(BY_NAME['resolution'], side)}" if side else ""
 
 
 def _effort(row: Mapping[str, Any]) -> str:

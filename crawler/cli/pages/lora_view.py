@@ -4,6 +4,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
 from crawler.cli.reference import Reading
@@ -33,7 +34,7 @@ class Usual:
     quartile3: float
     percentiles: Sequence[float] = ()
 
-    def rank(self, value: float) -> int | None:
+    def rank(self, value: float | Decimal) -> int | None:
         """The percentile rank from 0 to 100, where equal values count half; None if unknown."""
         if not self.percentiles:
             return None

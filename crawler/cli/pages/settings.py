@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from crawler.cli.output.cells import cell, count, instant, is_number, listed, number, rounded, short
+from crawler.cli.output.cells import cell, count, figure, instant, is_number, listed, number, short
 from crawler.cli.output.safe import visible
 from crawler.cli.pages import layout
 from crawler.cli.pages.lora_view import HEADER_FIELDS, LoraView, Usual
@@ -29,13 +29,10 @@ HEADINGS = {
 }
 
 #: Units that the name of a field does not suggest.
-_UNITS_SHOWN = {"px", "s", "MP"}
+UNITS_SHOWN = {"px", "s", "MP"}
 
-#: Numbers that are no amounts: without thousands separators or a median.
+#: Numbers that are no amounts: they have no median.
 IDENTIFIERS = {"seed"}
-
-#: Averages and times, which are rounded; so are all fields of the group `effort`.
-_MEASURED = {"mean_repeats", "resolution", "training_seconds"}
 
 #: Fields that add nothing when they equal another one.
 _SAME_AS = {
@@ -117,20 +114,19 @@ def _print_setting(console: Console, each: Field, view: LoraView) -> None:
         console,
         each.name,
         Text(visible(value), style=_style(view[each.name], usual)),
-        Text(_statistics(console, usual, view[each.name]), style="dim"),
+        Text(_statistics(console, each, usual, view[each.name]), style="dim"),
         Text(meaning, style="dim"),
         cells=cells,
     )
 
 
 def spoken_value(each: Field, value: Any) -> str:
-    """A value as text: thousands separators, yes or no, an object as `name value`."""
+    """A value as text: a number with its unit, yes or no, an object as `name value`."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if is_number(value) and each.name not in IDENTIFIERS:
-        measured = each.group == "effort" or each.name in _MEASURED
-        shown = rounded(value, 4) if measured else number(value)
-        return f"{shown} {each.unit}" if each.unit in _UNITS_SHOWN else shown
+    if is_number(value):
+        shown = figure(value, each)
+        return f"{shown} {each.unit}" if each.unit in UNITS_SHOWN else shown
     match value:
         case datetime():
             return instant(value)
@@ -146,16 +142,18 @@ def _plain(value: Any) -> str:
     return number(value) if is_number(value) else cell(value) or "null"
 
 
-def _statistics(console: Console, usual: Usual | None, value: Any) -> str:
+def _statistics(console: Console, each: Field, usual: Usual | None, value: Any) -> str:
     if usual is None:
         return ""
     rank = usual.rank(value) if is_number(value) else None
-    median = usual.median
-    iqr = layout.span(console, short(usual.quartile1), short(usual.quartile3))
+    low, median, high = (
+        short(end) if abs(end) >= _SHORT_FROM else figure(end, each, is_statistic=True)
+        for end in (usual.quartile1, usual.median, usual.quartile3)
+    )
     return _columns(
         "" if rank is None else str(rank),
-        rounded(median, 4) if abs(median) < _SHORT_FROM else short(median),
-        "" if usual.quartile1 == usual.quartile3 else iqr,
+        median,
+        "" if usual.quartile1 == usual.quartile3 else layout.span(console, low, high),
     )
 
 

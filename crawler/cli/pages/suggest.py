@@ -7,9 +7,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from crawler.cli.output.cells import count, number, rounded, share
+from crawler.cli.output.cells import count, figure, number, rounded, share
 from crawler.cli.output.safe import visible
-from crawler.cli.output.table import cut, dash, ellipsis, print_table
+from crawler.cli.output.table import Figure, cut, dash, ellipsis, print_table
 from crawler.cli.pages import layout
 from crawler.cli.pages.distribution import bin_label
 from crawler.cli.pages.settings import spoken_value
@@ -67,11 +67,11 @@ def print_advice(console: Console, title: str, coverage: Coverage, advice: Advic
         print_table(
             console,
             heads,
-            [(share(one.share), one.count, *one.value) for one in advice.combinations],
+            [(Figure(share(one.share)), one.count, *one.value) for one in advice.combinations],
         )
     layout.heading(console, "Examples (open with lora-crawl show)")
     examples = [
-        (one.file_id, round(monthly, 1), one.model_name, one.creator)
+        (one.file_id, Figure(rounded(monthly)), one.model_name, one.creator)
         for one, monthly in advice.examples
     ]
     print_table(console, ("file_id", "likes a month", "model", "creator"), examples)
@@ -113,7 +113,7 @@ def _print_finding(console: Console, finding: Finding) -> None:
     if chosen is None:
         shown = dash(console)
     elif finding.quartiles is not None:
-        shown = rounded(chosen, 4)
+        shown = figure(chosen, BY_NAME[name], is_statistic=True)
     else:
         shown = cut(console, visible(spoken_value(BY_NAME[name], chosen)), _CELLS[0] - 1)
     layout.columns(
@@ -129,7 +129,8 @@ def _print_finding(console: Console, finding: Finding) -> None:
 def _beside(console: Console, finding: Finding) -> str:
     """The used values that fit into the column. No number is cut."""
     if finding.quartiles is not None:
-        low, high = (rounded(end, 4) for end in finding.quartiles[::2])
+        field = BY_NAME[finding.setting.name]
+        low, high = (figure(end, field, is_statistic=True) for end in finding.quartiles[::2])
         return f"IQR {low if low == high else layout.span(console, low, high)}"
     field = BY_NAME[finding.setting.name]
     values = [f"{spoken_value(field, one.value)} {share(one.share)}" for one in finding.values]

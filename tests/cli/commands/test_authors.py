@@ -32,7 +32,7 @@ def test_a_table_that_fits(run: Run, database: str) -> None:
 
     assert result.stdout.splitlines() == [
         "creator      LoRAs  files  metadata  runs  median images  megapixels  hours",
-        "stonecutter      8      8      100%     6           2400        3775    6.0",
+        "stonecutter      8      8      100%     6          2,400       3,775    6.0",
     ]
 
 

@@ -40,7 +40,7 @@ def test_json_has_every_column_and_every_part(run: Run, tmp_path: Path) -> None:
     assert found["network_dim"] == 16
     assert found["tensor_rank"] == 8
     assert found["training_seconds"] == 900.5
-    assert found["training_started_at"] == "2023-11-14 22:13:20"
+    assert found["training_started_at"] == "2023-11-14T22:13:20Z"
     assert found["images_seen"] == 1200
     assert found["tags"] == {"6_lantern": {"lantern": 20, "night": 11, "\u202edark": 1}}
     assert found["metadata"] == dict(sorted(LANTERN.items()))
@@ -60,7 +60,7 @@ def test_a_page_for_a_person(run: Run, tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "600 steps of batch 2 over 20 images repeated 6 times at 512 by 768 px" in page
     assert "1,200 images seen in 15 minutes" in page
-    assert "Learning rate 0.0003 for the image model" in page
+    assert "Learning rate 3e-4 for the image model" in page
     assert "network_dim 16" in page
     assert "! the metadata says rank 16, the tensors have rank 8" in page
     assert "512 × 768 90 ████" in page  # noqa: RUF001

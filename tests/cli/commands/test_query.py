@@ -82,7 +82,7 @@ def test_all_columns(run: Run, database: str) -> None:
         assert list(row) == [field.name for field in FIELDS]
         assert row["is_primary"] is True
         assert row["model_tags"] == ["style", "stone"]
-        assert row["published_at"] == "2025-01-02 03:04:05.678000"
+        assert row["published_at"] == "2025-01-02T03:04:05.678000Z"
         assert row["learning_rate"] == 0.0001
 
 

@@ -60,7 +60,7 @@ def test_json_is_the_whole_page(run: Run, database: str) -> None:
     assert list(found) == [*(field.name for field in FIELDS), *parts]
     assert found["network_dim"] == 128
     assert found["training_seconds"] == 3600.5
-    assert found["published_at"] == "2025-01-02 03:04:05.678000"
+    assert found["published_at"] == "2025-01-02T03:04:05.678000Z"
     assert found["model_tags"] == ["style", "stone"]
     assert found["tags"] == {"5_marble": {"1girl": 40, "空": 3, "a 'quoted' tag": 1}}
     assert found["compared_with"] == "Pony"
@@ -78,7 +78,7 @@ def test_a_refused_file_says_why_and_what_to_do(run: Run, database: str) -> None
     page = " ".join(result.stdout.split())
     assert result.exit_code == 0
     assert "early_access: in early access until 2027-01-01 00:00 UTC" in page
-    assert "Early access ends on 2027-01-01 00:00:00 UTC." in page
+    assert "Early access ends on 2027-01-01 00:00 UTC." in page
     assert "Read when early access ends." in page
     assert "Network" not in page
     pending = run("show", "8", "--db", database).stdout

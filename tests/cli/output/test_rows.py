@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from crawler.cli.output.console import open_console
-from crawler.cli.output.rows import Format, chosen, write_rows
+from crawler.cli.output.rows import FOR_PEOPLE, Format, chosen, write_rows
 from crawler.cli.output.safe import visible
 from crawler.cli.output.table import print_table
 from crawler.errors import UsageError
@@ -33,7 +33,7 @@ ROWS = (
     (-22, "=1+1", 0.5, False, {"a": None}, datetime(2024, 5, 1, 1, 2, 3, 4, tzinfo=UTC)),
     (9007199254740993, None, None, None, None, None),
 )
-MACHINE = tuple(form for form in Format if form is not Format.TABLE)
+MACHINE = tuple(form for form in Format if form not in FOR_PEOPLE)
 
 
 def written(
@@ -57,10 +57,10 @@ def test_json_is_one_array_of_real_values(capfd: pytest.CaptureFixture[str]) -> 
         "learning_rate": 1e-05,
         "v2": True,
         "model_tags": ["x", "\u202e猫"],
-        "published_at": "2024-05-01 00:00:00",
+        "published_at": "2024-05-01T00:00:00Z",
     }
     assert second["model_tags"] == {"a": None}
-    assert second["published_at"] == "2024-05-01 01:02:03.000004"
+    assert second["published_at"] == "2024-05-01T01:02:03.000004Z"
     assert third["file_id"] == 9007199254740993
     assert third["model_name"] is None
     assert "\\u001b" in text
@@ -89,7 +89,7 @@ def test_csv_reads_back_by_rfc_4180(capfdbinary: pytest.CaptureFixture[bytes]) -
         "1e-05",
         "true",
         r'["x","\u202e猫"]',
-        "2024-05-01 00:00:00",
+        "2024-05-01T00:00:00Z",
     ]
     assert second[1:4] == ["=1+1", "0.5", "false"]
     assert third == ["9007199254740993", "", "", "", "", ""]
@@ -208,24 +208,61 @@ def test_a_table_fits_the_width_and_aligns() -> None:
 def test_a_table_never_cuts_numbers_and_times() -> None:
     moment = datetime(2024, 5, 1, 10, 20, 30, tzinfo=UTC)
     lines = table(50, ("n", "at", "text"), ((123456789012345678, moment, "x" * 99),))
-    assert "123456789012345678" in lines[1]
-    assert "2024-05-01 10:20:30" in lines[1]
+    assert "123,456,789,012,345,678" in lines[1]
+    assert lines[1].endswith("  2024-05-01 10:20")
 
 
-def test_too_many_columns_become_a_block_for_each_row() -> None:
-    names = tuple(f"column_{at}" for at in range(12))
-    lines = table(60, names, (tuple(range(12)), tuple("abcdefghijkl")))
-    assert lines[0] == "column_0   0"
-    assert lines[11] == "column_11  11"
-    assert lines[12] == ""
-    assert lines[13] == "column_0   a"
+def test_a_table_is_for_a_person() -> None:
+    moment = datetime(2024, 5, 1, 10, 20, 30, tzinfo=UTC)
+    names = ("file_id", "unet_lr", "network_alpha", "model_tags", "fetched_at", "gone_at")
+    row = (1234567, 0.00010000000000000002, 32.0, ["a", "b"], moment, "2024-05-01 10:20:30.5")
+    (_, line) = table(120, names, (row,))
+    assert line.replace("a, b", "a,b").replace(" 10:20", "_10:20").split() == [
+        *("1234567", "1e-4", "32", "a,b", "2024-05-01_10:20", "2024-05-01_10:20")
+    ]
+
+
+def test_the_columns_that_fit_are_chosen_by_weight_and_keep_their_order() -> None:
+    names = ("page_url", "empty", "network_dim", "other", "model_name", "last")
+    rows = ((("x" * 90), None, 16, "y" * 9, "z" * 30, "w" * 8),)
+    lines = table(50, names, rows)
+    assert lines[0].split() == ["network_dim", "other", "model_name"]
+    assert all(cell_len(line) <= 50 for line in lines)
+
+
+def test_columns_that_were_asked_for_are_shown_even_if_they_do_not_fit() -> None:
+    stream = io.StringIO()
+    console = open_console(stream)
+    console.width = 30
+    names = tuple(f"column_{at}" for at in range(9))
+    assert print_table(console, names, [tuple(range(9))], whole=True) == ()
+    assert stream.getvalue().split()[:9] == [*names]
+
+
+def test_columns_that_do_not_fit_are_named(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    names = tuple(f"column_{at}" for at in range(9))
+    told: list[str] = []
+    write_rows(names, [tuple(range(9))], Format.TABLE, tell=told.append)
+    assert capfd.readouterr().out.split()[:4] == [*names[:4]]
+    (text,) = told
+    assert text.startswith(
+        "5 columns do not fit: column_4, column_5, column_6, column_7 and column_8;"
+    )
+
+
+def test_expanded_is_one_field_a_line(capfd: pytest.CaptureFixture[str]) -> None:
+    out = written(capfd, Format.EXPANDED, ("file_id", "x"), ((1, "y" * 300), (2, None)))
+    assert out == f"file_id  1\nx        {'y' * 300}\n\nfile_id  2\nx        –\n"  # noqa: RUF001
 
 
 def test_a_table_of_more_rows_than_are_measured() -> None:
     rows = tuple((number, "x" * (number % 7)) for number in range(3_000))
     lines = table(20, ("n", "t"), rows)
     assert len(lines) == 3_001
-    assert lines[-1].split()[0] == "2999"
+    assert lines[-1].split()[0] == "2,999"
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """Numbers, times and sizes as people say them."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 
 import pytest
 
 from crawler.cli.output import cells
+from crawler.store.schema.fields import BY_NAME
 
 
 @pytest.mark.parametrize(
@@ -14,15 +16,23 @@ from crawler.cli.output import cells
         (1010, "1,010"),
         (-5, "-5"),
         (16.0, "16"),
-        (0.0005, "0.0005"),
+        (0.0005, "5e-4"),
+        (0.001, "0.001"),
         (1e-05, "1e-5"),
-        (0.00015, "0.00015"),
+        (0.00015, "1.5e-4"),
+        (0.00010000000000000002, "1e-4"),
+        (9.999999747378752e-05, "1e-4"),
+        (0.30000000000000004, "0.3"),
+        (0.0357, "0.0357"),
+        (-2.5e-4, "-2.5e-4"),
+        (1234567.25, "1,234,567"),
+        (Decimal("32.0"), "32"),
         (1234.5, "1,234.5"),
         (1e300, "1e300"),
         (float("inf"), "inf"),
     ],
 )
-def test_numbers_lose_nothing(value: float, told: str) -> None:
+def test_numbers_are_short_and_have_no_dust(value: float, told: str) -> None:
     assert cells.number(value) == told
 
 
@@ -34,7 +44,7 @@ def test_numbers_lose_nothing(value: float, told: str) -> None:
         (0.0, "0"),
         (7, "7"),
         (2.5e-06, "2.5e-6"),
-        (-0.00012345, "-0.000123"),
+        (-0.00012345, "-1.23e-4"),
     ],
 )
 def test_measured_numbers_are_cut(value: float, told: str) -> None:
@@ -85,8 +95,34 @@ def test_shares_never_say_all_or_none_when_it_is_not(part: float, told: str) -> 
 
 def test_instants_are_in_utc() -> None:
     east = timezone(timedelta(hours=2))
-    assert cells.instant(datetime(2024, 5, 1, 1, 0, tzinfo=east)) == "2024-04-30 23:00:00"
-    assert cells.instant(datetime(2024, 5, 1, microsecond=5, tzinfo=UTC)) == "2024-05-01 00:00:00"
+    assert cells.instant(datetime(2024, 5, 1, 1, 0, tzinfo=east)) == "2024-04-30 23:00"
+    assert cells.instant(datetime(2024, 5, 1, microsecond=5, tzinfo=UTC)) == "2024-05-01 00:00"
+    assert cells.cell(datetime(2024, 5, 1, 1, 0, tzinfo=east)) == "2024-04-30T23:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("file_id", 1234567, "1234567"),
+        ("seed", 1234567, "1234567"),
+        ("resolution", 1024.0, "1024"),
+        ("resolution", 886.8104, "886.8"),
+        ("min_bucket_reso", 1024, "1024"),
+        ("network_alpha", 32.0, "32"),
+        ("steps", 12000, "12,000"),
+        ("seconds_per_image", 0.5661, "0.57"),
+        ("megapixels_seen", 770.70336, "770.7"),
+        ("learning_rate", 0.00010000000000000002, "1e-4"),
+    ],
+)
+def test_a_number_is_written_as_its_field_is_measured(name: str, value: float, told: str) -> None:
+    assert cells.figure(value, BY_NAME[name]) == told
+
+
+def test_a_statistic_is_rounded() -> None:
+    assert cells.figure(1520.5123, BY_NAME["steps"], is_statistic=True) == "1,521"
+    assert cells.figure(2 / 3) == "0.666667"
+    assert cells.figure(2 / 3, is_statistic=True) == "0.6667"
 
 
 def test_lists_and_counts() -> None:
