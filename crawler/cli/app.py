@@ -1,5 +1,6 @@
 """The command line: every command, and how an error becomes a message and an exit code."""
 
+import re
 import shlex
 import sys
 import traceback
@@ -55,6 +56,9 @@ _SUMMARIES = {
 _MODULES = {"logout": "login"}
 
 
+_NEGATIVE = re.compile("-[0-9]+")
+
+
 class _Commands(TyperGroup):
     """The commands, and what happens when one fails. `load` imports one of them."""
 
@@ -74,6 +78,9 @@ class _Commands(TyperGroup):
             return None, None, rest
         command = load(name)
         take_plain_values(command, ctx)
+        if any(param.metavar == "REF" for param in command.params):
+            # The id of a local file is negative, and would be read as an option.
+            rest = [f"file:{word}" if _NEGATIVE.fullmatch(word) else word for word in rest]
         return name, command, rest
 
     def invoke(self, ctx: Any) -> Any:

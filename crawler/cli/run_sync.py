@@ -7,13 +7,14 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.util import find_spec
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import anyio
 
 from crawler.cli.options import db_option, write_engine
 from crawler.cli.output.cells import count, duration, json_text, number, size
 from crawler.cli.output.console import Voice, answers, print_error
-from crawler.cli.output.outcomes import REMEDIES, outcome_lines
+from crawler.cli.output.outcomes import REMEDIES, outcome_lines, spoken
 from crawler.cli.output.safe import visible
 from crawler.cli.progress import (
     STOPPING,
@@ -25,7 +26,9 @@ from crawler.cli.progress import (
 )
 from crawler.errors import LoraCrawlError, StoppedError
 from crawler.http import HttpSettings, Secret
-from crawler.model import Outcome
+from crawler.model import Outcome, Result
+from crawler.model.outcome import READ
+from crawler.model.site import is_site_host
 from crawler.sources.civitai.client import Civitai
 from crawler.store.connect.database import Engine, State, open_for_reading, state
 from crawler.store.connect.db_errors import translated
@@ -91,7 +94,7 @@ def sync_into(job: Job) -> int:
         StoppedError: Another sync is running on it.
         UsageError: The database was filled from another API, or the site does not know a filter.
     """
-    tally = SyncTally()
+    tally = SyncTally(tell=partial(_tell, job.voice) if job.voice.verbose else None)
 
     def interrupt() -> None:
         """Before and after the crawl; one that is already stopping is closed and reported in peace."""
@@ -108,6 +111,13 @@ def sync_into(job: Job) -> int:
         _report(job, tally, trouble)
     left = tally.pending and job.plan.fetch_headers
     return WORK_LEFT if trouble or tally.stopping or left else 0
+
+
+def _tell(voice: Voice, result: Result) -> None:
+    """Print a line about a file that was not read; with `-vv` about every file."""
+    if result.outcome not in READ or voice.verbose > 1:
+        reason = f": {result.reason}" if result.reason else ""
+        voice.detail(f"file {result.target.file_id}: {spoken(result.outcome)}{reason}")
 
 
 def _forecast(job: Job, *, complete: bool) -> Iterator[str]:
@@ -128,6 +138,8 @@ def _forecast(job: Job, *, complete: bool) -> Iterator[str]:
     ask = walk.ask
     if ask.base_models or ask.creator or ask.tag or ask.search:
         yield f"no --limit: the number of matching files is not known yet; {cost}, {speed}"
+    elif not is_site_host(urlsplit(job.api_url).hostname or ""):
+        yield f"no --limit: how many files there are is not known yet; {cost}, {speed}"
     else:
         requests = ASSUMED_FILES + ASSUMED_FILES // _PAGE_MODELS
         takes = f"about {duration(requests / job.rate)} " if job.rate else ""
@@ -155,6 +167,7 @@ def _report(job: Job, tally: SyncTally, trouble: StoppedError | None) -> None:
     job.voice.some([f"skipped: {each}" for each in tally.sentences], tally.troubles, "more item")
     if trouble is not None:
         print_error(f"error: {trouble}")
+    if trouble is not None or tally.stopping:
         print_error("All stored data is kept. Run the same command again to continue.")
 
 

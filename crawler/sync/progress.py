@@ -5,7 +5,7 @@ Each work adds to its tally while it runs. The display reads the tally, the clos
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from crawler.model import Fetched, Outcome, Result
@@ -71,6 +71,7 @@ class SyncTally(Tally):
         counted_downloads: Downloads that the site counted.
         bytes_read: From storage hosts.
         notices: Other sentences for the user.
+        tell: Called with each file that ends in this run.
     """
 
     limit: int | None = None
@@ -91,6 +92,7 @@ class SyncTally(Tally):
     storage_requests: int = 0
     bytes_read: int = 0
     notices: list[str] = field(default_factory=list)
+    tell: Callable[[Result], None] | None = None
 
     @property
     def files(self) -> int:
@@ -114,6 +116,9 @@ class SyncTally(Tally):
         A file that is still pending is not counted.
         """
         stored = [result for result in results if not result.provisional]
+        if self.tell is not None:
+            for result in stored:
+                self.tell(result)
         ended = Counter(result.outcome for result in stored)
         ended.update(settled)
         del ended[Outcome.PENDING]

@@ -45,6 +45,15 @@ def test_quiet_and_verbose_stand_before_the_command_too(run: Run, tmp_path: Path
     assert run("-q", *words, "-v").stderr == ""
 
 
+@pytest.mark.parametrize("name", ["show", "diff", "recipe", "header"])
+def test_the_id_of_a_local_file_needs_no_colon(run: Run, name: str, tmp_path: Path) -> None:
+    refs = ["-2"] * (2 if name == "diff" else 1)
+    told = run(name, *refs, "--db", str(tmp_path / "none.db"))
+
+    assert told.exit_code == 3
+    assert "there is no database" in told.stderr
+
+
 def test_the_version_is_one_line(run: Run) -> None:
     told = run("--version")
 

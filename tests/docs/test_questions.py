@@ -83,11 +83,11 @@ PROMISED = (
 
 #: What some questions mean, in Python; a missing value matches nothing.
 MEANT: dict[str, Callable[[Row], bool]] = {
-    "Characters on Illustrious with under 40 images and over 5,000 likes": lambda row: (
+    "Characters on Illustrious with under 40 images and over 100 likes": lambda row: (
         row["base_model"] == "Illustrious"
         and "character" in row["model_tags"]
         and (row["image_count"] or 40) < 40
-        and (row["likes"] or 0) > 5000
+        and (row["likes"] or 0) > 100
     ),
     "What was published since the beginning of 2026, the newest first": lambda row: (
         row["published_at"] is not None and row["published_at"] >= datetime(2026, 1, 1, tzinfo=UTC)
@@ -110,9 +110,6 @@ MEANT: dict[str, Callable[[Row], bool]] = {
         bool(row["image_count"]) and (row["images_seen"] or 0) // row["image_count"] > 100
     ),
 }
-
-#: The question whose likes no LoRA of the made-up catalogue reaches.
-UNANSWERED = "Characters on Illustrious with under 40 images and over 5,000 likes"
 
 
 def crawl(engine: sa.Engine) -> None:
@@ -206,7 +203,7 @@ def test_the_answers_are_those_that_python_finds(filled: sa.Engine) -> None:
         answer = run(*words, "--columns", "file_id", "--limit", "0", "--json")
         found = {row["file_id"] for row in json.loads(answer.stdout)}
         assert found == {row["file_id"] for row in rows if matches(row)}, heading
-        assert bool(found) == (heading != UNANSWERED), heading
+        assert found, heading
 
 
 def test_a_limit_takes_the_most_of_a_column(filled: sa.Engine) -> None:

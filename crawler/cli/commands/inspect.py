@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crawler.cli.options import ApiUrl, Json, NoPager, Quiet, Verbose, voice_of
-from crawler.cli.output.cells import json_text
+from crawler.cli.output.cells import count, json_text, number
 from crawler.cli.output.console import answers, open_console, print_error
 from crawler.cli.output.safe import visible
 from crawler.model.outcome import READ
@@ -58,7 +58,8 @@ def inspect(
         _write_raw(readings(), several=len(inputs) > 1)
     else:
         _print_pages(readings(), pager=not no_pager)
-    voice.detail(f"{len(inputs) - unsound} of {len(inputs)} inputs are sound")
+    verb = "is" if len(inputs) == 1 else "are"
+    voice.detail(f"{number(len(inputs) - unsound)} of {count(len(inputs), 'input')} {verb} sound")
     if unsound:
         raise typer.Exit(1)
 

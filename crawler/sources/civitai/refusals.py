@@ -32,10 +32,19 @@ LOGIN_ADVICE = (
 BLOCKED_ADVICE = "The site refuses this key, address or client. Wait, or try another network."
 REGION_ADVICE = "The site does not serve the region of this network."
 REACH_ADVICE = "Check the network and the URL of the API (--api-url)."
+WRONG_ADVICE = "The server is there, but has no such page. Check the URL of the API (--api-url)."
+SERVER_ADVICE = "The server has a problem. Run the same command again later."
 LATER_ADVICE = "Run the same command again later; it continues where it stopped."
 QUOTA_ADVICE = "The limit holds for a day. " + LATER_ADVICE
 
-_ADVICE = {401: LOGIN_ADVICE, 403: BLOCKED_ADVICE, 429: LATER_ADVICE, 451: REGION_ADVICE}
+_ADVICE = {
+    401: LOGIN_ADVICE,
+    403: BLOCKED_ADVICE,
+    404: WRONG_ADVICE,
+    410: WRONG_ADVICE,
+    429: LATER_ADVICE,
+    451: REGION_ADVICE,
+}
 
 
 class RefusedError(SiteError):
@@ -59,7 +68,14 @@ class RefusedError(SiteError):
         self.is_page = is_page(content_type, body)
         self.is_api = bool(fields(body))
         cause = f"answers {status}" + (f": {self.text}" if self.text else "")
-        super().__init__(url, cause, _ADVICE.get(status, REACH_ADVICE))
+        super().__init__(
+            url,
+            cause,
+            _ADVICE.get(
+                status,
+                SERVER_ADVICE if status >= HTTPStatus.INTERNAL_SERVER_ERROR else REACH_ADVICE,
+            ),
+        )
 
 
 def is_page(content_type: str, body: bytes) -> bool:

@@ -103,6 +103,12 @@ def test_raw_of_several_inputs_names_them(run: Run, tmp_path: Path) -> None:
     assert result.exit_code == 0
 
 
+def test_one_input_is_counted_as_one(run: Run, tmp_path: Path) -> None:
+    path = str(write_lora(tmp_path / "1.safetensors", LANTERN))
+    assert run("inspect", "-v", path).stderr == "1 of 1 input is sound\n"
+    assert run("inspect", "-v", path, path).stderr == "2 of 2 inputs are sound\n"
+
+
 def test_an_unsound_input_fails_and_the_others_are_shown(run: Run, tmp_path: Path) -> None:
     good = write_lora(tmp_path / "good.safetensors", LANTERN)
     head, _ = header_bytes(LANTERN)

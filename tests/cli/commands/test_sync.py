@@ -14,14 +14,20 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from crawler.cli.output.console import Voice
+from crawler.cli.run_sync import Job
+from crawler.cli.run_sync import _forecast as forecast
 from crawler.http.client import CONTACT_TRIES
 from crawler.sandbox import Catalogue, Changes, Faults, Sandbox
 from crawler.store.schema.tables import crawls
 from crawler.store.write.crawls import begin_crawl, finish_crawl
+from crawler.sync.progress import SyncTally
+from crawler.sync.state import Plan
 from tests.cli.headers import Run
 from tests.conftest import ON_SQLITE
 from tests.factories import NOW
 from tests.stored import as_user
+from tests.sync.conftest import OLDEST
 
 DONE, USAGE, NO_DATABASE, WORK_LEFT = 0, 2, 3, 4
 
@@ -102,7 +108,30 @@ def test_a_walk_without_a_limit_says_first_what_it_takes(
     assert "full list already read; checking for changes" in again
     assert costs in run(*words, "--refresh").stderr
     assert costs not in run(*words, "--limit", "3").stderr
-    assert "about 5 days 6 hours at 2 requests a second" in run(*words[:3], "--dry-run").stderr
+    assert "how many files there are is not known yet" in run(*words[:3], "--dry-run").stderr
+
+
+@pytest.mark.parametrize(
+    ("api_url", "said"),
+    [
+        ("https://civitai.com", "about 5 days 6 hours at 2 requests a second"),
+        ("https://civitai.red", "Civitai has about 900,000 LoRA files"),
+        ("http://127.0.0.1:8400", "how many files there are is not known yet"),
+    ],
+)
+def test_only_civitai_is_said_to_have_its_number_of_files(api_url: str, said: str) -> None:
+    job = Job(
+        plan=Plan(walk=OLDEST),
+        where="any.db",
+        api_url=api_url,
+        key=None,
+        rate=2,
+        storage_hosts=(),
+        max_header=1,
+        as_json=False,
+        voice=Voice(),
+    )
+    assert said in next(forecast(job, complete=False))
 
 
 def test_the_line_to_try_names_a_database_only_where_it_must(
@@ -193,6 +222,41 @@ def test_what_the_site_does_not_know_is_a_usage_error(
     assert told.exit_code == USAGE, told.output
     assert said in told.stderr
     assert told.stdout == ""
+
+
+@ON_SQLITE
+def test_an_api_without_a_list_is_not_told_of_the_network(run: Run, database_url: str) -> None:
+    with Sandbox(Catalogue(1)) as site:
+        url = f"{site.url}/nothing-here"
+        told = run("sync", "--api-url", url, "--limit", "1", "--db", database_url)
+
+    assert told.exit_code == WORK_LEFT
+    assert "answers 404" in told.stderr
+    assert "Check the URL of the API (--api-url)." in told.stderr
+    assert "network" not in told.stderr
+
+
+def test_verbose_tells_of_each_file_that_was_not_read(run: Run, home: Path) -> None:
+    faults = Faults(downloads_disabled=0.9)
+    with Sandbox(Catalogue(4, faults=faults)) as site:
+        words = ("sync", "--api-url", site.url, "--rate", "0", "--db", str(home / "v.db"))
+        told = run(*words, "-v")
+
+    assert "downloads disabled" in told.stdout
+    assert re.search(r"^file [0-9]+: downloads disabled", told.stderr, re.MULTILINE)
+
+
+def test_an_interrupted_sync_says_how_to_go_on(
+    run: Run, sandbox: Sandbox, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def interrupted(_job: Job, _url: str, _engine: sa.Engine, tally: SyncTally) -> None:
+        tally.stopping = True
+
+    monkeypatch.setattr("crawler.cli.run_sync._sync", interrupted)
+    told = run("sync", "--api-url", sandbox.url, "--db", str(home / "stopped.db"))
+
+    assert told.exit_code == WORK_LEFT
+    assert told.stderr.endswith("Run the same command again to continue.\n")
 
 
 @ON_SQLITE
