@@ -206,3 +206,55 @@ def test_any_names_and_shapes(
 @given(soup.headers() | soup.damaged(soup.headers()))
 def test_any_header(raw: bytes) -> None:
     assert_law(raw)
+
+
+#: Pieces of metadata that JSON readers judge differently.
+_PIECES = [
+    b'"k":"v"',
+    b'"k":""',
+    b'"__metadata__":"x"',
+    b'"data_offsets":"x"',
+    b"{",
+    b"}",
+    b",",
+    b'"',
+]
+_PIECES += [
+    b'"k":null',
+    b'"k":1',
+    b"\\ud800",
+    b"\\ud83d\\ude00",
+    b"\\u0000",
+    b"\\u+123",
+    b"\\/",
+    b"\\x41",
+]
+_PIECES += [
+    b"\x00",
+    b"\x1f",
+    b"\x7f",
+    b"\x0c",
+    b"\xef\xbb\xbf",
+    b"\xed\xa0\x80",
+    b"\xc0\xaf",
+    b"\xff",
+    b" ",
+]
+_PIECES += [ONE.encode(), f"}},{ONE},".encode()]
+
+
+@given(st.lists(st.sampled_from(_PIECES), max_size=6).map(b"".join), st.sampled_from(["v", "{}"]))
+def test_a_known_list_changes_nothing_of_what_is_accepted(piece: bytes, form: str) -> None:
+    inside = b'"k":"' + piece + b'"' if form == "v" else piece
+    raw = b'{"__metadata__":{' + inside + f"}},{ONE}}}".encode()
+    lists = KnownLists()
+    lists.facts(parse_header(with_length(f"{{{ONE}}}".encode())))
+    try:
+        exact = read_exactly(raw)
+    except HeaderError:
+        with pytest.raises(HeaderError):
+            parse_header(with_length(raw), known=lists.body_bytes)
+    else:
+        header = parse_header(with_length(raw), known=lists.body_bytes)
+        assert header.metadata == exact[1]
+        assert header.tensors in ({}, exact[0])
