@@ -53,6 +53,9 @@ MAX_STORAGE_HOPS = 5
 #: Statuses with a `Location`.
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
+# A printable ASCII character that JSON writes with an escape, as no encoder needs to.
+_ESCAPED = re.compile(rb"\\u00[2-7]")
+
 #: Statuses whose `Retry-After` concerns all requests, not only this one.
 _BUSY = frozenset({429, 503})
 
@@ -89,6 +92,14 @@ class Secret:
     def blanked(self, text: str) -> str:
         """A text that a server sent, with asterisks in place of the key."""
         return re.sub(re.escape(self._value), "*" * len(self._value), text, flags=re.IGNORECASE)
+
+    def blanked_body(self, body: bytes) -> bytes:
+        """The same for bytes of a body, where JSON may have escapes of the key's characters."""
+        forms = (re.escape(one) for one in self._value)
+        if _ESCAPED.search(body):
+            forms = (rf"(?:{re.escape(one)}|\\u{ord(one):04x})" for one in self._value)
+        key = re.compile("".join(forms).encode(), re.IGNORECASE)
+        return key.sub(lambda found: b"*" * len(found[0]), body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -379,8 +390,8 @@ class Http:
                 with translated(host):
                     response = await self._client.send(request, stream=True)
                 async with aclosing(response):
-                    hidden = "" if secret is None else secret.reveal()
-                    yield Response(response, meter, unpacked=span is None, hidden=hidden)
+                    blank = bytes if secret is None else secret.blanked_body
+                    yield Response(response, meter, unpacked=span is None, blank=blank)
         except TimeoutError:
             if not clock.expired():
                 raise

@@ -3,7 +3,7 @@
 import os
 import re
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -47,14 +47,19 @@ class Response:
         meter: Counts the body's bytes.
         unpacked: Whether to unpack a gzip body. Other encodings were not requested, and nested ones
             could unpack to any size.
-        hidden: A key that the server may repeat; the body has asterisks in its place.
+        blank: Puts asterisks in the place of a key that the server may repeat.
     """
 
     def __init__(
-        self, response: httpx.Response, meter: Meter, *, unpacked: bool = False, hidden: str = ""
+        self,
+        response: httpx.Response,
+        meter: Meter,
+        *,
+        unpacked: bool = False,
+        blank: Callable[[bytes], bytes] = bytes,
     ) -> None:
         self._response = response
-        self._hidden = hidden.encode()
+        self._blank = blank
         self._meter = meter
         self._ahead = bytearray()  # received, not taken yet
         packed = self.header("Content-Encoding").strip().lower() == "gzip"
@@ -107,7 +112,7 @@ class Response:
             self._ahead += piece
         taken = bytes(self._ahead[:count])
         del self._ahead[:count]
-        return taken.replace(self._hidden, b"*" * len(self._hidden)) if self._hidden else taken
+        return self._blank(taken)
 
     async def body(self, limit: int) -> bytes:
         """The whole body.

@@ -210,7 +210,8 @@ class Civitai:
         )
         if fetched.refusal is None:
             self._first_range.learn(target.base_model, len(fetched.prefix))
-        return replace(fetched, reason=self._blanked(fetched.reason))
+        reason, host = self._blanked(fetched.reason), self._blanked(fetched.host)
+        return replace(fetched, reason=reason, host=host)
 
     async def _by_id(self, path: str, number: int, read: Callable[[Any], _T]) -> _T | None:
         if not 0 < number <= MAX_ID:

@@ -20,7 +20,7 @@ from crawler.http import Http, Meter, RequestError, Response, read_header
 from crawler.http.addresses import followed
 from crawler.http.client import REDIRECTS
 from crawler.http.ranges import HeaderTooLongError, OpenRange
-from crawler.http.retry import HurriedError
+from crawler.http.retry import HurriedError, SlowError
 from crawler.model import Fetched, HeaderBytes, Outcome, Target
 from crawler.model.site import is_site_host
 from crawler.sources.civitai import refusals
@@ -28,6 +28,10 @@ from crawler.sources.civitai.payload import moment
 
 #: Requests for a file before it has failed.
 FILE_TRIES = 3
+
+#: Seconds of failed requests for a file before it has failed, without the waits between them: two
+#: answers that never end.
+FILE_PATIENCE = 60.0
 
 _SUCCESS = range(200, 300)
 
@@ -113,11 +117,12 @@ async def fetch_header(
 
     try:
         try:
-            got = await http.retried(once, tries=FILE_TRIES)
+            got = await http.retried(once, tries=FILE_TRIES, patience=FILE_PATIENCE)
             fetched = Fetched(target=target, prefix=got.prefix, file_bytes=got.file_bytes)
         except RequestError as error:
-            if link is None and error.unreachable:
-                raise UnreachableError(http.base, error.cause, refusals.REACH_ADVICE) from None
+            if link is None and (error.unreachable or isinstance(error, SlowError)):
+                about_all = UnreachableError if error.unreachable else SiteError
+                raise about_all(http.base, error.cause, refusals.REACH_ADVICE) from None
             fetched = _not_read(target, tries, error)
     except SiteError as error:
         error.counted_downloads = meter.counted_downloads
@@ -267,26 +272,31 @@ def _refusal(
     if status == HTTPStatus.UNAUTHORIZED and "disabled downloads" in text:
         return Refusal(Outcome.DOWNLOADS_DISABLED, text)
     if status in _FINAL:
-        return _final(response, text)
+        return _final(response, refused)
     if refusals.is_quota(refused):
         return QuotaError(refused.url, text, refusals.QUOTA_ADVICE)
     if status in refusals.BLOCKED:
         about_file = _forbidden(body, text) if status == HTTPStatus.FORBIDDEN else None
         return about_file or refused
     failure = response.refusal()
+    said = f"the site {refused.cause}"
     if failure.again:
-        return failure
-    return Refusal(Outcome.FAILED, f"the site answers {status}" + (f": {text}" if text else ""))
+        return RequestError(said, after=failure.after, status=status)
+    return Refusal(Outcome.FAILED, said)
 
 
-def _final(response: Response, text: str) -> Refusal:
-    """The refusal by a status that is about the file, but for a 404 that may be about all files."""
-    outcome, reason = _FINAL[response.status]
-    said = text or reason
+def _final(response: Response, refused: refusals.RefusedError) -> Refusal:
+    """The refusal by a status that is about the file.
+
+    A 404 may be about all files, and so may what is not the API's JSON, such as the page of a firewall.
+    """
+    outcome, reason = _FINAL[refused.status]
+    said = refused.text or reason
     definite = response.header("Cache-Control").strip().lower() == _DEFINITE
-    if outcome is not Outcome.NOT_FOUND or definite:
+    own = refused.is_api and (definite or outcome is not Outcome.NOT_FOUND)
+    if own or outcome is Outcome.LOGIN_REQUIRED:
         return Refusal(outcome, said)
-    return Refusal(outcome, f"the site answers 404: {said}", again=True)
+    return Refusal(outcome, f"the site answers {refused.status}: {said}", again=True)
 
 
 def _forbidden(body: bytes, text: str) -> Refusal | None:
@@ -296,6 +306,6 @@ def _forbidden(body: bytes, text: str) -> Refusal | None:
         until = moment(error.get("deadline"))
         end = f" until {until:%Y-%m-%d %H:%M} UTC" if until else "; the site names no end"
         return Refusal(Outcome.EARLY_ACCESS, f"in early access{end}", until=until)
-    if "do not have access" in text or (error and error.get("error") != "Forbidden"):
-        return Refusal(Outcome.FORBIDDEN, text)
-    return None
+    if not error or error.get("error") == "Forbidden":
+        return None
+    return Refusal(Outcome.FORBIDDEN, text, again="do not have access" not in text)

@@ -74,7 +74,8 @@ def page(value: Any) -> Page:
         raise ShapeError("JSON without a list of items")
     unreadable: list[str] = []
     models = [found for item in items if (found := _model(item, unreadable)) is not None]
-    metadata = value.get("metadata") or {}
+    metadata = value.get("metadata")
+    metadata = {} if metadata is None else metadata
     if not isinstance(metadata, dict):
         raise ShapeError(f"its metadata is {clean.quote(metadata)}, so the next page is unknown")
     cursor = _cursor(metadata.get("nextCursor"))

@@ -1,4 +1,5 @@
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -386,13 +387,18 @@ async def test_a_key_that_the_site_repeats_is_blanked_out() -> None:
         assert "no lantern for ****" in str(await error_of(always(fault)))
     away = response(302, headers={"Location": f"https://{KEY}.example/{KEY}?token={KEY}"})
     assert "redirects to https://****" in str(await error_of(always(away)))
-    async with site(always(json_answer(page))) as (civitai, _):
-        found = await civitai.page(ListQuery(order=Order.OLDEST), None)
-    assert KEY not in repr(found)
+    escaped = "".join(f"\\u{ord(one):04X}" for one in KEY[1:])
+    for written in (KEY, KEY.upper(), KEY[0] + escaped):
+        body = json.dumps(page).replace(KEY, written).encode()
+        async with site(always(response(200, body))) as (civitai, _):
+            found = await civitai.page(ListQuery(order=Order.OLDEST), None)
+        assert found.models[0].name.startswith("no lantern for ****")
+        assert KEY.lower() not in repr(found).lower()
     target = Target(file_id=1, version_id=2, file_name="a.safetensors")
     for fault in (json_answer({"error": shown}, 404), away):
         async with site(always(fault)) as (civitai, _):
-            assert KEY not in (await civitai.fetch(target)).reason
+            fetched = await civitai.fetch(target)
+            assert KEY not in fetched.reason + fetched.host
 
 
 def test_a_key_is_not_sent_without_encryption() -> None:

@@ -1,7 +1,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from crawler.errors import QuotaError, SiteError
-from crawler.http import HttpSettings, Secret, Waits
+from crawler.http import HttpSettings, Secret, Timeouts, Waits
 from crawler.model import Fetched, Outcome, Target
 from crawler.sources.civitai.client import Civitai
 from crawler.sources.civitai.download import MAX_SITE_HOPS
@@ -56,13 +56,15 @@ def link(url: str, status: int = 307) -> bytes:
 
 
 @asynccontextmanager
-async def site(api: Handler, **more: Any) -> AsyncIterator[tuple[Civitai, RawServer]]:
+async def site(
+    api: Handler, timeouts: Timeouts = PATIENT, **more: Any
+) -> AsyncIterator[tuple[Civitai, RawServer]]:
     async with RawServer(api) as server:
         settings = HttpSettings(
             api_url=server.url,
             rate=0,
             api_key=Secret(KEY),
-            timeouts=PATIENT,
+            timeouts=timeouts,
             waits=Waits(shortest=0, longest=0, longest_asked=0),
         )
         async with Civitai(settings, **more) as civitai:
@@ -229,6 +231,38 @@ async def test_a_definite_404_is_believed_at_once() -> None:
     assert not fetched.transient
 
 
+@pytest.mark.parametrize(
+    ("reply", "outcome"),
+    [
+        (response(404, HTML, {"Cache-Control": "no-store, max-age=0"}), Outcome.NOT_FOUND),
+        (response(410), Outcome.ARCHIVED),
+        (response(410, HTML), Outcome.ARCHIVED),
+        (json_answer({"error": "Request blocked"}, 403), Outcome.FORBIDDEN),
+        (json_answer({"message": "Slow down"}, 403), Outcome.FORBIDDEN),
+    ],
+)
+async def test_a_refusal_that_may_not_be_the_sites_own_is_in_doubt(
+    reply: bytes, outcome: Outcome
+) -> None:
+    fetched = await fetch(always(reply))
+    assert (fetched.refusal, fetched.transient, fetched.tries) == (outcome, True, 3)
+
+
+async def test_a_download_address_that_never_ends_its_answer_is_a_site_error() -> None:
+    async def drops(_request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 500 Text\r\n\r\n")
+        with suppress(ConnectionError):
+            while True:
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0.02)
+
+    brief = Timeouts(connect=2, stall=0.05, total=0.05)
+    async with site(drops, timeouts=brief) as (civitai, _):
+        with pytest.raises(SiteError, match="too slow"):
+            await civitai.fetch(TARGET)
+
+
 @pytest.mark.parametrize("status", [200, 401, 403, 404, 500])
 async def test_a_key_is_refused_by_a_401_alone(status: int) -> None:
     async with site(always(response(status, HTML))) as (civitai, server):
@@ -241,7 +275,7 @@ async def test_a_passing_fault_of_the_site_is_asked_again(status: int) -> None:
     busy = response(status, HTML, {"Retry-After": "2"})
     fetched = await fetch(always(busy))
     assert (fetched.refusal, fetched.tries) == (Outcome.FAILED, 3)
-    assert str(status) in fetched.reason
+    assert f"answers {status}: an HTML page, “Civitai”" in fetched.reason
     async with RawServer(ranged(FILE), "127.0.0.2") as storage:
         fetched = await fetch(always(busy, link(storage.url + PATHS["r2"])))
     assert (fetched.prefix, fetched.tries, fetched.counted_downloads) == (FILE[:5000], 2, 1)

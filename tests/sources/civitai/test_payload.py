@@ -138,7 +138,7 @@ def test_base_models_that_cannot_be_asked_for_are_left_out() -> None:
     assert payload.base_models(told) == ("Pony", "SDXL 1.0")
 
 
-@pytest.mark.parametrize("metadata", ["more", [1], 5])
+@pytest.mark.parametrize("metadata", ["more", [1], 5, "", [], 0, False])
 def test_metadata_that_hides_the_cursor_is_not_the_end_of_the_list(metadata: object) -> None:
     with pytest.raises(payload.ShapeError, match="metadata"):
         payload.page({"items": [], "metadata": metadata})
