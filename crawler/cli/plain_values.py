@@ -25,7 +25,9 @@ def _take_plain_values(param: Any) -> None:
     by_typer, kind = param.process_value, param.type_descriptor.annotation
 
     def process_value(ctx: Any, value: Any) -> Any:
-        if value is None and not param.required:
+        if value is None:
+            if param.required:
+                return by_typer(ctx, value)
             plain = None
         elif value is param.default or type(value) is kind or _are_texts(value, kind):
             plain = value

@@ -19,15 +19,12 @@ if TYPE_CHECKING:
     from crawler.cli.pages.lora_view import LoraView
     from crawler.decode.verdict import Verdict
 
-Ref = Annotated[
-    str,
-    typer.Argument(
-        metavar="REF",
-        help="A file id, file:ID, model:ID, version:ID, sha256:PREFIX, autov2:…, autov3:…, "
-        "a Civitai page or download URL, or a path.",
-        show_default=False,
-    ),
-]
+REF_HELP = (
+    "A file id, file:ID, model:ID, version:ID, sha256:PREFIX, autov2:…, autov3:…, "
+    "a Civitai page or download URL, or a path."
+)
+
+Ref = Annotated[str, typer.Argument(metavar="REF", help=REF_HELP, show_default=False)]
 
 _URL = re.compile(r"https?://", re.IGNORECASE)
 

@@ -1,10 +1,10 @@
-"""Compare two LoRAs setting by setting."""
+"""Compare LoRAs setting by setting."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import zip_longest
 from typing import Any
 
 from crawler.store.schema.fields import FIELDS
@@ -29,10 +29,44 @@ _OF_DATASET = (
     *("enable_bucket", "bucket_no_upscale", "min_bucket_reso", "max_bucket_reso"),
 )
 
+#: Columns that tell runs apart and are no settings: ids, names, hashes and dates.
+_OF_THE_RUN = frozenset(
+    {
+        *("session_id", "trainer_version", "output_name"),
+        *("sd_model_hash", "sd_model_sha256", "training_started_at", "training_finished_at"),
+    }
+)
+
+#: The same among the metadata without a column of its own.
+_KEY_OF_THE_RUN = re.compile(r"hash|sha256|date|title|session|thumbnail|_at\b", re.IGNORECASE)
+
+#: Columns that repeat or follow from another one; they are left out where that differs as well.
+REPEATED = {
+    "effective_unet_lr": "unet_lr",
+    "effective_text_encoder_lr": "text_encoder_lr",
+    "text_encoder_lrs": "text_encoder_lr",
+    "optimizer_path": "optimizer",
+    "max_train_steps": "steps",
+    "batches_per_epoch": "num_train_images",
+    "total_batch_size": "batch_size",
+    "resolution_width": "resolution",
+    "resolution_height": "resolution",
+    "seconds_per_image": "training_seconds",
+    "megapixels_seen": "images_seen",
+    "alpha_ratio": "network_alpha",
+    "network_scale": "network_alpha",
+    "tensor_rank": "network_dim",
+    "tensor_rank_min": "network_dim",
+    "tensor_rank_max": "network_dim",
+    "tensor_algo": "network_algo",
+    "tensor_count": "network_dim",
+    "parameter_count": "network_dim",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """One of the two LoRAs.
+    """One of the LoRAs.
 
     Attributes:
         row: Columns of `loras` by name; a missing one is unknown, like None.
@@ -48,65 +82,95 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """One setting of both LoRAs.
+class Compared:
+    """One setting of all LoRAs.
 
     Attributes:
         group: The group of the field, or PARTS; empty for IDENTITY.
         name: A column, or an entry of one after a dot: `network_args.conv_dim`.
-        a: The value of the first; None if it has none.
-        b: The value of the second.
+        values: One for each LoRA; None if it has none.
     """
 
     group: str
     name: str
-    a: Any
-    b: Any
+    values: tuple[Any, ...]
 
     @property
     def differs(self) -> bool:
-        """Whether the values differ; 1 and 1.0 are the same."""
-        return isinstance(self.a, bool) != isinstance(self.b, bool) or bool(self.a != self.b)
+        """Whether any two values differ; 1 and 1.0 are the same."""
+        first = self.values[0]
+        return any(
+            isinstance(first, bool) != isinstance(value, bool) or bool(first != value)
+            for value in self.values[1:]
+        )
 
 
-def identity(a: Side, b: Side) -> tuple[Pair, ...]:
-    """The IDENTITY columns that either LoRA has."""
-    pairs = (Pair("", name, a.row.get(name), b.row.get(name)) for name in IDENTITY)
-    return tuple(pair for pair in pairs if pair.a is not None or pair.b is not None)
+def identity(sides: Sequence[Side]) -> tuple[Compared, ...]:
+    """The IDENTITY columns that any LoRA has."""
+    found = (Compared("", name, _column(sides, name)) for name in IDENTITY)
+    return tuple(one for one in found if _is_known(one))
 
 
-def compare(a: Side, b: Side) -> tuple[Pair, ...]:
-    """Every setting that either LoRA has, in the order of the columns, then folders and tags.
+def compare(sides: Sequence[Side]) -> tuple[Compared, ...]:
+    """Every setting that any LoRA has, in the order of the columns, then folders and tags.
 
     Objects are compared entry by entry.
     """
-    pairs = (*_columns(a.row, b.row), *_datasets(a, b), *_directories(a, b), *_tags(a, b))
-    return tuple(pair for pair in pairs if pair.a is not None or pair.b is not None)
+    found = (*_columns(sides), *_datasets(sides), *_directories(sides), *_tags(sides))
+    return tuple(filter(_is_known, found))
 
 
-def _columns(a: Row, b: Row) -> Iterator[Pair]:
+def differences(compared: Sequence[Compared]) -> tuple[Compared, ...]:
+    """The settings that differ, without what tells runs apart, and without repetitions.
+
+    Left out are ids, hashes, dates and names of the run, and columns of REPEATED beside what they repeat.
+    """
+    differing = {one.name: one for one in compared if one.differs}
+    return tuple(
+        one
+        for name, one in differing.items()
+        if name not in _OF_THE_RUN
+        and not name.startswith("effective_")
+        and REPEATED.get(name) not in differing
+        and not (name.startswith("other_settings.") and _KEY_OF_THE_RUN.search(name))
+    )
+
+
+def _is_known(one: Compared) -> bool:
+    return any(value is not None for value in one.values)
+
+
+def _column(sides: Sequence[Side], name: str) -> tuple[Any, ...]:
+    return tuple(_plain(side.row.get(name)) for side in sides)
+
+
+def _columns(sides: Sequence[Side]) -> Iterator[Compared]:
     for each in FIELDS:
         if each.group == _FROM_THE_SITE:
             continue
-        one, other = _plain(a.get(each.name)), _plain(b.get(each.name))
-        if isinstance(one, dict) or isinstance(other, dict):
-            one, other = one or {}, other or {}
-            for key in one | other:
-                yield Pair(each.group, f"{each.name}.{key}", one.get(key), other.get(key))
+        values = _column(sides, each.name)
+        if any(isinstance(value, dict) for value in values):
+            objects = [value if isinstance(value, dict) else {} for value in values]
+            for key in dict.fromkeys(key for one in objects for key in one):
+                entries = tuple(one.get(key) for one in objects)
+                yield Compared(each.group, f"{each.name}.{key}", entries)
         else:
-            yield Pair(each.group, each.name, one, other)
+            yield Compared(each.group, each.name, values)
 
 
-def _datasets(a: Side, b: Side) -> Iterator[Pair]:
+def _datasets(sides: Sequence[Side]) -> Iterator[Compared]:
     """Each dataset by its number; a single one is already in the columns of its file."""
-    if max(len(a.datasets), len(b.datasets)) > 1:
-        yield Pair(PARTS, "datasets", len(a.datasets), len(b.datasets))
-        empty: Row = {}
-        both = zip_longest(a.datasets, b.datasets, fillvalue=empty)
-        for number, (one, other) in enumerate(both):
+    counts = tuple(len(side.datasets) for side in sides)
+    if max(counts) > 1:
+        yield Compared(PARTS, "datasets", counts)
+        for number in range(max(counts)):
             for name in _OF_DATASET:
-                yield Pair(PARTS, f"datasets.{number}.{name}", one.get(name), other.get(name))
-    yield Pair(PARTS, "buckets", _buckets(a), _buckets(b))
+                values = tuple(
+                    side.datasets[number].get(name) if number < len(side.datasets) else None
+                    for side in sides
+                )
+                yield Compared(PARTS, f"datasets.{number}.{name}", values)
+    yield Compared(PARTS, "buckets", tuple(map(_buckets, sides)))
 
 
 def _buckets(side: Side) -> int | None:
@@ -115,11 +179,11 @@ def _buckets(side: Side) -> int | None:
     return sum(counts) if counts else None
 
 
-def _directories(a: Side, b: Side) -> Iterator[Pair]:
+def _directories(sides: Sequence[Side]) -> Iterator[Compared]:
     """Each folder by its name: repeats and number of images."""
-    one, other = _folders(a), _folders(b)
-    for name in one | other:
-        yield Pair(PARTS, f"directories.{name}", one.get(name), other.get(name))
+    folders = [_folders(side) for side in sides]
+    for name in dict.fromkeys(name for one in folders for name in one):
+        yield Compared(PARTS, f"directories.{name}", tuple(one.get(name) for one in folders))
 
 
 def _folders(side: Side) -> dict[str, str]:
@@ -136,17 +200,19 @@ def _folders(side: Side) -> dict[str, str]:
     return folders
 
 
-def _tags(a: Side, b: Side) -> Iterator[Pair]:
-    """The number of common tags, and the tags of only one LoRA, the most frequent first."""
-    one, other = _counts(a), _counts(b)
-    if one is None or other is None:
-        yield Pair(PARTS, "tags_only_here", one, other)
-        return
-    shared = len(one.keys() & other.keys())
-    yield Pair(PARTS, "tags_shared", shared, shared)
-    only_one = {tag: count for tag, count in one.items() if tag not in other}
-    only_other = {tag: count for tag, count in other.items() if tag not in one}
-    yield Pair(PARTS, "tags_only_here", only_one, only_other)
+def _tags(sides: Sequence[Side]) -> Iterator[Compared]:
+    """The number of tags that all have, and the tags that only one has, the most frequent first."""
+    counts = [_counts(side) for side in sides]
+    known = [one for one in counts if one is not None]
+    if len(known) == len(counts):
+        shared = len(set.intersection(*(set(one) for one in known)))
+        yield Compared(PARTS, "tags_shared", (shared,) * len(sides))
+    owners = Counter(tag for one in known for tag in one)
+    only = (
+        None if one is None else {tag: number for tag, number in one.items() if owners[tag] == 1}
+        for one in counts
+    )
+    yield Compared(PARTS, "tags_only_here", tuple(only))
 
 
 def _counts(side: Side) -> dict[str, int] | None:

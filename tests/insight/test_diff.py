@@ -3,11 +3,14 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from crawler.insight.diff import Pair, Side, compare, identity
+from crawler.insight.diff import Compared, Side, compare, differences, identity
+
+#: Ranks of three LoRAs, and a tag of each beside the one that all have.
+DIMS = ((8, "b"), (8, "b"), (16, "c"))
 
 
-def pairs_of(a: Side, b: Side, *, differing: bool = True) -> dict[str, tuple[Any, Any]]:
-    return {pair.name: (pair.a, pair.b) for pair in compare(a, b) if pair.differs or not differing}
+def pairs_of(*sides: Side, differing: bool = True) -> dict[str, tuple[Any, ...]]:
+    return {one.name: one.values for one in compare(sides) if one.differs or not differing}
 
 
 def test_only_what_either_says_is_compared_in_the_order_of_the_columns() -> None:
@@ -58,8 +61,54 @@ def test_a_database_and_a_file_say_the_same_in_their_own_types() -> None:
 
 
 def test_a_truth_value_is_no_number() -> None:
-    assert Pair("", "x", a=True, b=1).differs
-    assert not Pair("", "x", a=1, b=1.0).differs
+    assert Compared("", "x", (True, 1)).differs
+    assert not Compared("", "x", (1, 1.0)).differs
+    assert Compared("", "x", (1, 1, 2)).differs
+
+
+def test_what_tells_runs_apart_and_repetitions_are_no_differences() -> None:
+    a = {
+        "session_id": "1",
+        "sd_model_hash": "aa",
+        "steps": 10,
+        "max_train_steps": 10,
+        "training_started_at": datetime(2024, 1, 2, tzinfo=UTC),
+        "tensor_rank": 8,
+        "unet_lr": None,
+        "effective_unet_lr": 1e-4,
+        "network_dim": 8,
+        "network_alpha": 8,
+        "network_scale": 1.0,
+        "other_settings": {"modelspec.date": "x", "ss_kept": "1"},
+    }
+    b = {
+        "session_id": "2",
+        "sd_model_hash": "bb",
+        "steps": 20,
+        "max_train_steps": 30,
+        "training_started_at": datetime(2025, 1, 2, tzinfo=UTC),
+        "tensor_rank": 16,
+        "unet_lr": None,
+        "effective_unet_lr": 2e-4,
+        "network_dim": 8,
+        "network_alpha": 8,
+        "network_scale": 0.5,
+        "other_settings": {"modelspec.date": "y", "ss_kept": "2"},
+    }
+    found = differences(compare((Side(row=a), Side(row=b))))
+    # A scale or a rank that differs alone is told: the metadata does not say why.
+    assert {one.name for one in found} == {
+        *("steps", "network_scale", "tensor_rank", "other_settings.ss_kept")
+    }
+
+
+def test_three_loras() -> None:
+    sides = [Side(row={"network_dim": dim}, tags={"x": {"a": 1, tag: 2}}) for dim, tag in DIMS]
+    assert pairs_of(*sides) == {
+        "network_dim": (8, 8, 16),
+        "tags_only_here": ({}, {}, {"c": 2}),
+    }
+    assert pairs_of(*sides, differing=False)["tags_shared"] == (1, 1, 1)
 
 
 def test_datasets_are_compared_where_there_are_several() -> None:
@@ -93,7 +142,7 @@ def test_tags_that_only_one_has() -> None:
 def test_who_they_are() -> None:
     a = Side(row={"file_id": 1, "model_name": "Marble", "creator": None})
     b = Side(row={"file_name": "night.safetensors"})
-    assert [(pair.name, pair.a, pair.b) for pair in identity(a, b)] == [
+    assert [(one.name, *one.values) for one in identity((a, b))] == [
         ("file_id", 1, None),
         ("model_name", "Marble", None),
         ("file_name", None, "night.safetensors"),

@@ -1,7 +1,8 @@
-"""`lora-crawl diff`: the settings of two LoRAs side by side."""
+"""`lora-crawl diff`: the settings of LoRAs side by side."""
 
 from dataclasses import replace
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Annotated
 
 import typer
@@ -9,17 +10,24 @@ import typer
 from crawler.cli.options import Db, Form, Json, NoPager, Quiet, SafeCsv, Verbose, voice_of
 from crawler.cli.output.console import answers, open_console
 from crawler.cli.output.rows import Format, chosen, write_rows
-from crawler.cli.reference import Ref, is_stored, read_lora
+from crawler.cli.reference import REF_HELP, is_stored, read_lora
+from crawler.errors import UsageError
 from crawler.model.outcome import READ
+
+#: Most LoRAs side by side; each has a letter.
+MOST = 8
 
 
 def diff(
     ctx: typer.Context,
-    a: Ref,
-    b: Annotated[str, typer.Argument(metavar="REF", help="The other LoRA.", show_default=False)],
+    refs: Annotated[
+        list[str],
+        typer.Argument(metavar="REF", help=REF_HELP, show_default=False),
+    ],
     *,
     everything: Annotated[
-        bool, typer.Option("--all", help="Also show settings that are the same.")
+        bool,
+        typer.Option("--all", help="Show everything: what is the same, ids, hashes and dates."),
     ] = False,
     db: Db = None,
     form: Form = None,
@@ -29,16 +37,18 @@ def diff(
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Compare the settings of two LoRAs.
+    """Compare the settings of two or more LoRAs.
 
-    Only settings that differ are shown. Two paths need no database.
+    Only settings that differ are shown. Paths need no database.
     """
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     wanted = chosen(form, json=as_json, safe_csv=safe_csv)
-    from crawler.insight.diff import Side, compare, identity
+    if not 1 < len(refs) <= MOST:
+        raise UsageError(f"diff takes 2 to {MOST} LoRAs; {len(refs)} given")
+    from crawler.insight.diff import Side, compare, differences, identity
 
     views = []
-    for ref in (a, b):
+    for ref in refs:
         view = read_lora(ref, db)
         if not is_stored(ref):
             view = replace(view, row={"file_name": Path(ref).name, **view.row})
@@ -46,20 +56,28 @@ def diff(
             reason = f": {view['reason']}" if view["reason"] else ""
             voice.notice(f"{ref}: header not read, {view['outcome']}{reason}")
         views.append(view)
-    one, other = (
+    sides = [
         Side(row=view.row, datasets=view.datasets, directories=view.directories, tags=view.tags)
         for view in views
-    )
-    names = identity(one, other)
-    pairs = [pair for pair in compare(one, other) if everything or pair.differs]
+    ]
+    names, compared = identity(sides), compare(sides)
+    found = differences(compared)
+    shown = compared if everything else found
     if wanted is Format.TABLE:
-        from crawler.cli.pages.diff import print_pairs
+        from crawler.cli.pages.diff import print_compared
 
         with answers(pager=not no_pager) as stream:
-            print_pairs(open_console(stream), [view.title for view in views], names, pairs)
+            print_compared(open_console(stream), [view.title for view in views], names, shown)
     else:
-        shown = [pair for pair in names if everything or pair.differs]
-        rows = ((pair.name, pair.a, pair.b) for pair in (*shown, *pairs))
-        write_rows(("field", "a", "b"), rows, wanted, safe_csv=safe_csv)
-    if not any(pair.differs for pair in pairs):
-        voice.notice("no setting differs")
+        if not everything:
+            names = tuple(one for one in names if one.differs)
+        rows = ((one.name, *one.values) for one in (*names, *shown))
+        letters = ascii_lowercase[: len(refs)]
+        write_rows(("field", *letters), rows, wanted, safe_csv=safe_csv, pager=not no_pager)
+    if not found:
+        more = (
+            ""
+            if everything or not any(one.differs for one in compared)
+            else "; --all shows the rest"
+        )
+        voice.notice(f"no setting differs{more}")

@@ -151,10 +151,11 @@ def _write(
     force: bool,
 ) -> None:
     from crawler.cli.commands.recipe import escaped, write_files
+    from crawler.cli.pages.suggest import evidence
     from crawler.insight.export.draft import config_text, dataset_text
     from crawler.insight.suggest.advice import recipe_of
 
-    made = recipe_of(advice, images)
+    made = recipe_of(advice, images, evidence)
     loras = count(advice.loras, "LoRA") + ("" if advice.is_enough else " (too few to rely on)")
     source = f"the settings of {loras}: {_title(selection)}"
     texts = {
@@ -204,6 +205,7 @@ def _finding(one: "Finding") -> dict[str, Any]:
         "loras": one.count,
         "of_loras": one.among,
         "share": one.share,
+        "excluded": one.excluded or None,
         "quartile1": quartile1,
         "median": median,
         "quartile3": quartile3,

@@ -16,7 +16,6 @@ from crawler.store.stats.field_stats import Age
 
 #: Headings of the groups of `loras`, in the order of the page.
 HEADINGS = {
-    "trainer": "Trainer",
     "network": "Network",
     "rates": "Learning rates and optimizer",
     "length": "Length",
@@ -25,6 +24,7 @@ HEADINGS = {
     "machine": "Machine and base model",
     "time": "Time",
     "effort": "Effort",
+    "trainer": "Trainer",
     "tensors": "Tensors",
 }
 

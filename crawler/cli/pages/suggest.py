@@ -9,7 +9,7 @@ from rich.text import Text
 
 from crawler.cli.output.cells import count, figure, number, rounded, share
 from crawler.cli.output.safe import visible
-from crawler.cli.output.table import Figure, cut, dash, ellipsis, print_table
+from crawler.cli.output.table import Figure, dash, ellipsis, print_table
 from crawler.cli.pages import layout
 from crawler.cli.pages.distribution import bin_label
 from crawler.cli.pages.settings import spoken_value
@@ -115,7 +115,11 @@ def _print_finding(console: Console, finding: Finding) -> None:
     elif finding.quartiles is not None:
         shown = figure(chosen, BY_NAME[name], is_statistic=True)
     else:
-        shown = cut(console, visible(spoken_value(BY_NAME[name], chosen)), _CELLS[0] - 1)
+        shown = visible(spoken_value(BY_NAME[name], chosen))
+    if cell_len(shown) >= _CELLS[0]:
+        # A name of a file is of use only as a whole: the numbers follow on a line of their own.
+        layout.setting(console, name, shown)
+        name, shown = "", ""
     layout.columns(
         console,
         name,
@@ -128,18 +132,34 @@ def _print_finding(console: Console, finding: Finding) -> None:
 
 def _beside(console: Console, finding: Finding) -> str:
     """The used values that fit into the column. No number is cut."""
+    field = BY_NAME[finding.setting.name]
     if finding.quartiles is not None:
-        field = BY_NAME[finding.setting.name]
         low, high = (figure(end, field, is_statistic=True) for end in finding.quartiles[::2])
         return f"IQR {low if low == high else layout.span(console, low, high)}"
-    field = BY_NAME[finding.setting.name]
-    values = [f"{spoken_value(field, one.value)} {share(one.share)}" for one in finding.values]
-    if finding.chosen is None:
-        first = f"{share(finding.share)} set it"
-        return _fitting(console, [f"{first}: {values[0]}", *values[1:]] if values else [first])
+    of = finding.share if finding.setting.is_optional else 1.0
+    values = [f"{spoken_value(field, one.value)} {share(one.share * of)}" for one in finding.values]
+    if finding.excluded:
+        return _fitting(console, [finding.excluded, *values])
+    if of < 1:
+        return _fitting(console, [f"unset {share(1 - of)}", *values])
     if len(values) > 1:
         return _fitting(console, values)
     return "all the same" if finding.count > 1 else ""
+
+
+def evidence(finding: Finding) -> str:
+    """What a chosen value rests on, in a few words for a configuration file."""
+    field = BY_NAME[finding.setting.name]
+    loras = count(finding.count, "LoRA")
+    if finding.given:
+        loras += f" with the same {' and '.join(name for name, _ in finding.given)}"
+    if finding.quartiles is None:
+        text = f"{share(finding.values[0].share)} of {loras}"
+        if finding.setting.is_optional and finding.share < 1:
+            text += f"; {share(1 - finding.share)} leave it unset"
+        return text
+    low, median, high = (figure(one, field, is_statistic=True) for one in finding.quartiles)
+    return f"median {median} of {loras}" + ("" if low == high else f", IQR {low} to {high}")
 
 
 def _fitting(console: Console, values: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ them all: the export decides where each option goes, which options a script acce
 placeholder is needed.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -23,7 +23,9 @@ from crawler.insight.export.recipe import export
 from crawler.insight.suggest.settings import (
     CHARTED,
     COMBINED,
+    EXCLUSIVE,
     MAX_VALUES,
+    ONLY_FOR,
     REQUIRED,
     SETTINGS,
     Advice,
@@ -99,6 +101,7 @@ def advise(examples: Examples, now: datetime) -> Advice:
         finding = _find(setting, votes, findings)
         if finding is not None:
             findings[setting.name] = finding
+    findings = _compatible(findings)
     top = votes.values("creator", np.arange(len(kept)))
     firsts = np.sort(np.unique(own, return_index=True)[1])[:MAX_VALUES].tolist()
     return Advice(
@@ -165,18 +168,41 @@ def _find(setting: Setting, votes: Votes, findings: Mapping[str, Finding]) -> Fi
     )
 
 
+def _compatible(findings: Mapping[str, Finding]) -> dict[str, Finding]:
+    """The findings without what excludes another setting, or means nothing for the architecture.
+
+    Of two settings that exclude each other the one is kept that more LoRAs set, by weight.
+    """
+    excluded = {}
+    on = {name: one for name, one in findings.items() if one.chosen not in (None, False, 0)}
+    for pair in EXCLUSIVE:
+        if all(name in on for name in pair):
+            loser, winner = sorted(pair, key=lambda name: on[name].share)
+            excluded[loser] = f"not together with {winner}"
+    base = findings["architecture"].chosen if "architecture" in findings else None
+    for name, only in ONLY_FOR.items():
+        if name in findings and base not in (None, only):
+            excluded[name] = f"no use for {base}"
+    return {
+        name: replace(one, chosen=None, excluded=excluded[name]) if name in excluded else one
+        for name, one in findings.items()
+        if not any(given in excluded for given in one.setting.given)
+    }
+
+
 def _half(weights: npt.NDArray[np.int64]) -> int:
     """How many weights, counted from the first, add up to half of the sum."""
     reached = np.cumsum(weights)
     return int(np.searchsorted(reached * 2, reached[-1])) + 1 if len(reached) else 0
 
 
-def recipe_of(advice: Advice, images: int | None) -> Export:
+def recipe_of(advice: Advice, images: int | None, evidence: Callable[[Finding], str]) -> Export:
     """The recipe, with a remark on each option about its evidence, and notes on what is left out.
 
     Args:
         advice: Must have a network module or a learning rate.
         images: The number of training images; None for any.
+        evidence: What a chosen value rests on, in words.
 
     Raises:
         UsageError: The LoRAs have neither a network module nor a learning rate.
@@ -189,29 +215,18 @@ def recipe_of(advice: Advice, images: int | None) -> Export:
     return replace(
         made,
         config=tuple(
-            replace(section, options=_remarked(section.options, advice)) for section in made.config
+            replace(section, options=_remarked(section.options, advice, evidence))
+            for section in made.config
         ),
         datasets=tuple(
             DatasetTable(
-                _remarked(table.options, advice),
-                tuple(_remarked(subset, advice) for subset in table.subsets),
+                _remarked(table.options, advice, evidence),
+                tuple(_remarked(subset, advice, evidence) for subset in table.subsets),
             )
             for table in made.datasets
         ),
         notes=tuple(note for note in made.notes if note.kind is Kind.CONFLICT),
     )
-
-
-def _evidence(finding: Finding) -> str:
-    """The evidence for a chosen value: how many LoRAs have it, in a few words."""
-    loras = f"{finding.count:,} LoRAs" if finding.count > 1 else "1 LoRA"
-    if finding.given:
-        loras += f" with the same {' and '.join(name for name, _ in finding.given)}"
-    if finding.quartiles is None:
-        return f"{finding.values[0].share:.0%} of {loras}"
-    low, median, high = finding.quartiles
-    spread = "" if low == high else f", IQR {low:.4g} to {high:.4g}"
-    return f"median {median:.4g} of {loras}{spread}"
 
 
 def _as_one_file(advice: Advice, images: int | None) -> Decoded:
@@ -249,11 +264,13 @@ def _settings_of(noun: type[Recipe | Weights | Dataset], advice: Advice) -> dict
     return {each.name: advice.chosen(each.name) for each in fields(noun) if each.name in COLUMNS}
 
 
-def _remarked(options: Iterable[Option], advice: Advice) -> tuple[Option, ...]:
+def _remarked(
+    options: Iterable[Option], advice: Advice, evidence: Callable[[Finding], str]
+) -> tuple[Option, ...]:
     """The options, with the evidence added to each remark."""
     found = []
     for option in options:
         finding = advice.findings.get(_SETTINGS.get(option.name, option.name))
-        said = [option.remark, "" if finding is None else _evidence(finding)]
+        said = [option.remark, "" if finding is None else evidence(finding)]
         found.append(replace(option, remark="; ".join(text for text in said if text)))
     return tuple(found)

@@ -97,8 +97,8 @@ SETTINGS = (
     _optional(_LOSS, "discrete_flow_shift", "timestep_sampling"),
     _optional(_LOSS, "weighting_scheme"),
     _one(_MACHINE, "mixed_precision"),
-    _optional(_MACHINE, "full_fp16"),
-    _optional(_MACHINE, "full_bf16"),
+    _optional(_MACHINE, "full_fp16", "mixed_precision"),
+    _optional(_MACHINE, "full_bf16", "mixed_precision"),
     _optional(_MACHINE, "fp8_base"),
     _one(_MACHINE, "gradient_checkpointing"),
     _one(_MACHINE, "cache_latents"),
@@ -106,6 +106,14 @@ SETTINGS = (
     _optional(_MACHINE, "max_token_length"),
     _one("", "tensor_dtype"),
 )
+
+#: Pairs of settings of which only one is suggested. Releases of sd-scripts before 2023-10 refuse both
+#: kinds of noise together (library/train_util.py, verify_training_args).
+EXCLUSIVE = (("noise_offset", "multires_noise_iterations"),)
+
+#: Settings that mean something for one architecture only. The scripts for Stable Diffusion 2 and XL say
+#: that clip_skip has no use there (library/sdxl_train_util.py); other models have no such layers.
+ONLY_FOR = {"clip_skip": "sd1"}
 
 #: Settings that are also counted together, as combinations.
 COMBINED = (
@@ -150,10 +158,11 @@ class Finding:
         among: Number of LoRAs that agree with `given`.
         count: LoRAs among these that have the setting; all figures here rest on them.
         share: Their share of the weight of `among`, 0 to 1.
-        chosen: The value in the recipe; None where most LoRAs leave the setting out.
+        chosen: The value in the recipe; None where most LoRAs leave the setting out, or `excluded`.
         values: The values with the largest weight first, at most MAX_VALUES.
         quartiles: By weight, existing values, for measures; else None.
         histogram: Numbers of LoRAs, for learning rates; else empty.
+        excluded: Why it is not suggested though most LoRAs set it; else empty.
     """
 
     setting: Setting
@@ -165,6 +174,7 @@ class Finding:
     values: tuple[Weighted, ...]
     quartiles: tuple[Any, Any, Any] | None
     histogram: tuple[Bin, ...]
+    excluded: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from crawler.cli.pages.suggest import evidence
 from crawler.errors import UsageError
 from crawler.insight.export.draft import PLACEHOLDER, config_text, dataset_text
 from crawler.insight.suggest.advice import COLUMNS, MONTH, advise, recipe_of
@@ -238,12 +239,12 @@ def test_nobody_to_ask() -> None:
     assert (found.loras, found.half, found.top_creator, found.findings) == (0, 0, None, {})
     assert (found.combinations, found.examples) == ((), ())
     with pytest.raises(UsageError, match="cannot make a recipe"):
-        recipe_of(found, None)
+        recipe_of(found, None, evidence)
 
 
 def test_the_recipe_is_what_was_chosen() -> None:
     found = advice_of(*(example(n, **FULL) for n in range(30)))
-    made = recipe_of(found, images=40)
+    made = recipe_of(found, 40, evidence)
     config = sd_scripts.read_config(config_text(made, "a test"), made.script)
     (dataset,) = sd_scripts.read_datasets(dataset_text(made))
 
@@ -274,18 +275,62 @@ def test_every_option_says_what_it_rests_on() -> None:
     found = advice_of(
         *(example(n, **FULL) for n in range(3)), *(example(n, **wide) for n in range(3, 6))
     )
-    lines = config_text(recipe_of(found, None), "a test").splitlines()
+    lines = config_text(recipe_of(found, None, evidence), "a test").splitlines()
 
     assert lines[0] == "# Made by lora-crawl from a test."
     assert "network_dim = 32 # 100% of 6 LoRAs with the same network_algo" in lines
-    rate = "median 0.0001 of 6 LoRAs with the same optimizer, IQR 0.0001 to 0.0003"
+    rate = "median 1e-4 of 6 LoRAs with the same optimizer, IQR 1e-4 to 3e-4"
     assert f"unet_lr = 0.0001 # {rate}" in lines
+
+
+def test_settings_that_exclude_each_other_are_not_suggested_together() -> None:
+    both = {"noise_offset": 0.05, "adaptive_noise_scale": 0.01, "multires_noise_iterations": 6}
+    only = {"multires_noise_iterations": 6, "multires_noise_discount": 0.3}
+    found = advice_of(
+        *(example(n, **FULL | both) for n in range(6)), *(example(n, **FULL | only) for n in (7, 8))
+    )
+    assert found.chosen("multires_noise_iterations") == 6
+    assert found.chosen("noise_offset") is None
+    assert found.findings["noise_offset"].excluded == "not together with multires_noise_iterations"
+    assert "adaptive_noise_scale" not in found.findings
+    config = tomllib.loads(config_text(recipe_of(found, None, evidence), "a test"))
+    assert "noise_offset" not in config
+
+    off = advice_of(*(example(n, **FULL | both | {"noise_offset": 0}) for n in range(6)))
+    assert off.chosen("noise_offset") == 0
+    assert off.chosen("multires_noise_iterations") == 6
+
+
+@pytest.mark.parametrize(("base", "layer"), [("sd1", 2), ("sdxl", None), ("flux1", None)])
+def test_clip_skip_is_for_stable_diffusion_1(base: str, layer: int | None) -> None:
+    skipping = FULL | {"architecture": base, "base_model_version": None, "clip_skip": 2}
+    found = advice_of(*(example(n, **skipping) for n in range(6)))
+    config = tomllib.loads(config_text(recipe_of(found, None, evidence), "a test"))
+    assert (found.chosen("clip_skip"), config.get("clip_skip")) == (layer, layer)
+
+
+def test_full_precision_is_that_of_the_mixed_precision() -> None:
+    half = FULL | {"mixed_precision": "fp16", "full_fp16": True, "full_bf16": None}
+    other = FULL | {"mixed_precision": "bf16", "full_fp16": None, "full_bf16": True}
+    found = advice_of(
+        *(example(n, **half) for n in range(4)), *(example(n, **other) for n in range(4, 7))
+    )
+    assert (found.chosen("full_fp16"), found.chosen("full_bf16")) == (True, None)
+
+
+def test_the_evidence_says_how_many_leave_a_setting_unset() -> None:
+    found = advice_of(
+        *(example(n, **FULL | {"min_snr_gamma": 5.0}) for n in range(3)),
+        example(3, **FULL | {"min_snr_gamma": None}),
+    )
+    text = config_text(recipe_of(found, None, evidence), "a test")
+    assert "min_snr_gamma = 5.0 # 100% of 3 LoRAs; 25% leave it unset" in text
 
 
 def test_text_from_the_net_stays_inside_its_string() -> None:
     hostile = 'cosine"\nrm = 1 # \x1b[31m'
     found = advice_of(example(1, **FULL | {"sd_model_name": hostile, "lr_scheduler": hostile}))
-    made = recipe_of(found, None)
+    made = recipe_of(found, None, evidence)
     config = tomllib.loads(config_text(made, hostile))
 
     assert config["pretrained_model_name_or_path"] == f"{PLACEHOLDER}/{hostile}"
@@ -295,7 +340,7 @@ def test_text_from_the_net_stays_inside_its_string() -> None:
 
 def test_without_a_text_encoder_only_the_image_model_is_trained() -> None:
     found = advice_of(example(1, **FULL | {"trains_text_encoder": False}))
-    config = tomllib.loads(config_text(recipe_of(found, None), "a test"))
+    config = tomllib.loads(config_text(recipe_of(found, None, evidence), "a test"))
 
     assert config["network_train_unet_only"] is True
     assert "text_encoder_lr" not in config
