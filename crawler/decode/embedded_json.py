@@ -48,6 +48,10 @@ MAX_DATASETS = 1_000
 MAX_DIRECTORIES = 10_000
 MAX_BUCKETS = 1_000
 
+#: Most tags of a file, those of each folder added up: each is a row, and 100,000 rows take a few
+#: seconds to store. Real lists of less than 2 million characters have fewer.
+MAX_TAGS = 100_000
+
 # Escapes that the fast typed decoder must not see: NUL and surrogates.
 _NEEDS_CLEANING = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,9 @@ from tests.replay import Recording, Replay, read_recordings
 from tests.sync.conftest import run_crawl
 
 CORPUS = Path(os.environ.get("LORA_CRAWL_CORPUS") or Path(__file__).parents[3] / "shared/corpus")
+
+#: Bytes of the unit in which the system tells a peak of memory.
+KILO = 1 if sys.platform == "darwin" else 1024
 
 #: Recorded models that are synced: several pages of the list.
 MODELS = 50
@@ -89,3 +94,25 @@ def test_real_recordings(engine: sa.Engine, tmp_path: Path) -> None:
     assert len(recordings) > 20
 
     check(engine, Replay(items[:MODELS], recordings), tmp_path / "file")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no process tells its memory there")
+def test_many_large_headers_take_the_memory_of_few(sqlite_template: Path, tmp_path: Path) -> None:
+    tags = json.dumps({"1_x": {f"made up tag {number}": 1 for number in range(250_000)}})
+    header = make_header_bytes({"ss_network_dim": "8", "ss_tag_frequency": tags})
+    place = tmp_path / "large.db"
+    place.write_bytes(sqlite_template.read_bytes())
+    items = [recorded(number) for number in range(1, 17)]
+    with Replay(items, [Recording("large", header, len(header) + TENSOR_BYTES)]).running() as site:
+        words = ("sync", "--api-url", site.url, "--rate", "0", "--db", str(place), "--quiet")
+        sync = subprocess.Popen([sys.executable, "-m", "crawler", *words])
+        _, status, used = os.wait4(sync.pid, 0)
+        # Popen must not wait for it once more.
+        sync.returncode = os.waitstatus_to_exitcode(status)
+
+    assert sync.returncode == 0
+    engine = sa.create_engine(f"sqlite:///{place}")
+    with engine.connect() as connection:
+        assert set(connection.scalars(sa.select(loras.c.outcome))) == {Outcome.DECODED}
+    engine.dispose()
+    assert used.ru_maxrss * KILO < 500_000_000

@@ -124,6 +124,14 @@ def test_tags_of_the_datasets_serve_when_there_is_no_summary() -> None:
     assert decoded.recipe.tag_count == 2
 
 
+def test_more_tags_than_are_kept_are_told() -> None:
+    half = embedded_json.MAX_TAGS // 2 + 1
+    decoded = read(ss_tag_frequency={folder: dict.fromkeys(range(half), 2) for folder in "ab"})
+    assert (dict(decoded.tags), decoded.recipe.tag_count) == ({}, None)
+    assert (problems.TOO_LONG, "tags") in found(decoded)
+    assert "100,002 tags; at most 100,000 are kept" in {it.detail for it in decoded.problems}
+
+
 def test_tags_are_cleaned_one_by_one_where_they_must_be() -> None:
     decoded = read(ss_tag_frequency='{"a\\u0000": {"x\\ud800": 1, "y": 2.0, "z": null, "é": 3}}')
     assert decoded.tags == {"a\ufffd": {"x\ufffd": 1, "y": 2, "é": 3}}

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 import msgspec
 
 from crawler.decode import clean, embedded_json
-from crawler.decode.dialect_result import DialectResult, held, take
+from crawler.decode.dialect_result import DialectResult, held, note, take
 from crawler.decode.embedded_json import an_object, object_or_empty, read_clean_json, read_key
-from crawler.decode.problems import OUT_OF_RANGE, WRONG_SHAPE, UnreadableError
+from crawler.decode.problems import OUT_OF_RANGE, TOO_LONG, WRONG_SHAPE, UnreadableError
 from crawler.model import Dataset, Directory, Problem
 from crawler.model.int64 import MAX_INT64
 
@@ -68,7 +68,16 @@ def read(metadata: Mapping[str, str], flat: Mapping[str, Any]) -> DialectResult:
         datasets, directories = _flat_run(metadata, flat, problems, used)
     tags = _read_tags(metadata, items or (), problems, used)
     images = _image_count(directories)
-    if _is_made_up(tags, images):
+    amount = sum(map(len, tags.values()))
+    too_many = amount > embedded_json.MAX_TAGS
+    if too_many:
+        note(
+            problems,
+            TOO_LONG,
+            "tags",
+            f"{amount:,} tags; at most {embedded_json.MAX_TAGS:,} are kept",
+        )
+    if too_many or _is_made_up(tags, images):
         tags = {}
         used.discard(_TAGS)
     values = {"image_count": images}
