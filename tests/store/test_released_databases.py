@@ -37,6 +37,9 @@ FILES = {
 }
 
 
+TAGS = 291
+
+
 @pytest.fixture(params=RELEASED, ids=lambda path: path.name.split(".")[0])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """The database as the released version left it."""
@@ -56,6 +59,27 @@ def stored_whole(place: Path) -> dict[int, bytes]:
     with sqlite3.connect(place) as connection:
         rows = connection.execute("SELECT file_id, data FROM headers").fetchall()
     return {file_id: zstandard.decompress(data) for file_id, data in rows}
+
+
+def stored_tags(place: Path) -> list[tuple[int, int, str, int]]:
+    """File, directory, tag and count, in order."""
+    with closing(sqlite3.connect(place)) as connection:
+        return connection.execute(
+            "SELECT file_id, directory_number, name, count FROM file_tags"
+            " JOIN tags ON tags.tag_id = file_tags.tag_id ORDER BY 1, 2, 3"
+        ).fetchall()
+
+
+def test_tags_stay_as_they_were(place: Path) -> None:
+    before = stored_tags(place)
+
+    open_for_writing(place).dispose()
+
+    assert len(before) == TAGS
+    assert stored_tags(place) == before
+    with closing(sqlite3.connect(place)) as connection:
+        [ids] = connection.execute("SELECT min(tag_id) >= 0, max(tag_id) < 1 << 31 FROM tags")
+        assert ids == (1, 1)
 
 
 def test_a_copy_stays_as_it_was(place: Path) -> None:
@@ -190,7 +214,7 @@ def test_every_reading_command_answers(upgraded: Path) -> None:
     )
     assert {row.pop("file_id"): tuple(row.values()) for row in rows} == FILES
     assert answer(upgraded, "query", "network_dim > 20", "--count").strip() == "2"
-    assert "file_tags               291" in answer(upgraded, "db", "info")
+    assert f"file_tags               {TAGS}" in answer(upgraded, "db", "info")
     status = json.loads(answer(upgraded, "status", "--json"))
     assert status["outcomes"] == {"decoded": 3, "no_metadata": 2}
     shown = json.loads(answer(upgraded, "show", "596900", "--json"))

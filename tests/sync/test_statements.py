@@ -88,7 +88,7 @@ def steps(engine: sa.Engine, sent: Sent) -> Iterator[tuple[str, str]]:
 
 def walks(step: str) -> bool:
     """Whether a step of a plan reads a whole table, or all rows of an outcome."""
-    if re.match(r"SCAN (?!CONSTANT ROW|\(subquery)", step):
+    if re.match(r"SCAN (?!CONSTANT ROW|\(subquery|\S+ VIRTUAL TABLE)", step):
         return True
     if "Seq Scan on" in step:
         return True

@@ -28,10 +28,13 @@ Engine = sa.Engine
 
 #: The newest revision in migrations/. Revisions are numbered with four digits, without branches.
 #: It is repeated here so that readers need not import Alembic.
-REVISION = "0009"
+REVISION = "0011"
 
 #: The revision with a table of tensor lists.
 WITH_LISTS = "0006"
+
+#: The revision that has the tags with their old ids in tables of their own.
+WITH_OLD_TAGS = "0010"
 
 #: Alembic's table. A database with this table and `loras` is ours.
 _VERSION_TABLE = "alembic_version"
@@ -212,9 +215,9 @@ def open_as_found(where: Where) -> Engine:
 def upgrade(engine: Engine, tell: Tell = lambda _: None) -> None:
     """Upgrade an empty or older database to the newest revision.
 
-    Tables change completely or not at all. Between the revisions 0006 and 0007 the stored headers are
-    cut, which takes some 3 ms for each; an interrupted upgrade goes on from there. An SQLite file is
-    copied before and gives the freed space back afterwards.
+    Tables change completely or not at all. Behind the revision 0006 the stored headers are cut, which
+    takes some 3 ms for each, and behind 0010 tags get their new ids; an interrupted upgrade goes on
+    from there. An SQLite file is copied before and gives the freed space back afterwards.
 
     Args:
         engine: Open for writing.
@@ -225,16 +228,19 @@ def upgrade(engine: Engine, tell: Tell = lambda _: None) -> None:
     """
     found = look(engine)
     is_file = engine.dialect.name == "sqlite"
-    has_whole_headers = found.state is State.OLD and found.detail <= WITH_LISTS
-    if has_whole_headers:
+    moves = found.state is State.OLD and found.detail <= WITH_OLD_TAGS
+    if moves:
         from crawler.store.write.cut_headers import cut_headers  # noqa: PLC0415
+        from crawler.store.write.move_tags import move_tags  # noqa: PLC0415
 
-        if is_file and found.detail < WITH_LISTS:
+        if is_file and found.detail not in {WITH_LISTS, WITH_OLD_TAGS}:
             tell(keep_copy(Path(str(engine.url.database)), found.detail))
-        _revise(engine, WITH_LISTS)
-        cut_headers(engine, tell)
+        for revision, move in ((WITH_LISTS, cut_headers), (WITH_OLD_TAGS, move_tags)):
+            if found.detail <= revision:
+                _revise(engine, revision)
+                move(engine, tell)
     _revise(engine, "head")
-    if is_file and has_whole_headers:
+    if is_file and moves:
         shrink(engine)
 
 

@@ -218,7 +218,7 @@ directories = sa.Table(
 tags = sa.Table(
     "tags",
     metadata,
-    # 63 bits of a hash of the name, so that every machine gives a tag the same id.
+    # Below 2**31, from a hash of the name, so that several writers need not agree on it.
     _key("tag_id"),
     sa.Column("name", text_type(), nullable=False),
     # A hash index on PostgreSQL, whose B-tree refuses texts over 2,700 bytes. Only the revision says

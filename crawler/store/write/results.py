@@ -1,6 +1,5 @@
 """Store the results of files: the outcome, the header, and what the decoder read from it."""
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
@@ -16,6 +15,7 @@ from crawler.store.schema import tables
 from crawler.store.schema.tables import headers, loras
 from crawler.store.schema.types import UtcTime
 from crawler.store.write.headers import store_headers
+from crawler.store.write.tags import store_tags
 from crawler.store.write.upserts import as_row, insert_plain, slices
 
 #: The columns that a header fills.
@@ -133,11 +133,11 @@ def _replace_parts(
         again: The files that may have parts of an earlier header. Tags that are the same stay.
     """
     parts: dict[sa.Table, list[dict[str, Any]]] = {}
-    tag_ids: dict[str, int] = {}
-    counts: dict[int, dict[_TagKey, int]] = {}
-    for file_id, decoded in read.items():
-        if decoded is None:
-            continue
+    sound = {file_id: decoded for file_id, decoded in read.items() if decoded is not None}
+    names = {name for one in sound.values() for found in one.tags.values() for name in found}
+    tag_ids = store_tags(connection, names)
+    counts = {file_id: _tag_counts(one, tag_ids) for file_id, one in sound.items()}
+    for file_id, decoded in sound.items():
         problems = (
             {"number": number} | as_row(problem) for number, problem in enumerate(decoded.problems)
         )
@@ -147,18 +147,10 @@ def _replace_parts(
             (tables.problems, problems),
         ):
             parts.setdefault(table, []).extend({"file_id": file_id} | row for row in found)
-        tag_ids |= {
-            name: tag_id(name)
-            for name in set().union(*decoded.tags.values())
-            if name not in tag_ids
-        }
-        counts[file_id] = _tag_counts(decoded, tag_ids)
     stored = _stored_tags(connection, again)
     same = {file_id for file_id in again if stored.get(file_id, {}) == counts.get(file_id, {})}
     _delete(connection, _PARTS, again)
     _delete(connection, [tables.file_tags], [one for one in again if one not in same])
-    # Always in the same order, so that two writers cannot deadlock.
-    insert_plain(connection, tables.tags, sorted((key, name) for name, key in tag_ids.items()))
     changed = {file_id: found for file_id, found in counts.items() if file_id not in same}
     new = [(file_id, *key, n) for file_id, found in changed.items() for key, n in found.items()]
     insert_plain(connection, tables.file_tags, new)
@@ -189,16 +181,6 @@ def _stored_tags(
     return found
 
 
-def tag_id(name: str) -> int:
-    """The id of a tag: 63 bits of a hash of its name, the same on every machine.
-
-    Among ten million tags the chance that two share an id is 1 in 180,000. The second tag would then
-    be counted as the first.
-    """
-    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
-
-
 def _ending(result: Result) -> dict[str, Any]:
     return {
         "ended_id": result.target.file_id,
@@ -212,10 +194,7 @@ def _ending(result: Result) -> dict[str, Any]:
 
 
 def _tag_counts(decoded: Decoded, tag_ids: Mapping[str, int]) -> dict[_TagKey, int]:
-    """Rows of `file_tags`. Directories that the file does not list get the numbers -1, -2 and so on.
-
-    A malicious header may have two tags of the same id: the first counts.
-    """
+    """Rows of `file_tags`. Directories that the file does not list get the numbers -1, -2 and so on."""
     # Of directories with the same name the first counts.
     numbers = {directory.name: directory.number for directory in reversed(decoded.directories)}
     unlisted = [name for name in decoded.tags if name not in numbers]

@@ -16,6 +16,7 @@ from alembic.script import ScriptDirectory
 from crawler.store.connect import database
 from crawler.store.connect.database import (
     REVISION,
+    WITH_OLD_TAGS,
     State,
     changing_tables,
     migrations_folder,
@@ -27,12 +28,17 @@ from crawler.store.connect.database import (
 from crawler.store.read.headers import stored_header
 from crawler.store.read.status import table_counts
 from crawler.store.schema import tables
+from crawler.store.write import move_tags
 from crawler.store.write.results import store_results
+from crawler.store.write.tags import tag_id
 from tests.factories import NOW, make_header_bytes, make_model, make_result
 from tests.stored import list_models, rows_of
 
 #: The last revision that stored the pictures of a version.
 WITH_PICTURES = "0007"
+
+#: The last revision with tag ids of 63 bits.
+WITH_LONG_IDS = "0009"
 
 
 def _config() -> Config:
@@ -144,6 +150,93 @@ def test_pictures_leave_the_stored_json(bare: sa.Engine) -> None:
     _move(bare, "head")
 
     assert [row["body"] for row in rows_of(bare, tables.models)] == [{"id": 1}, *bodies[1:]]
+
+
+#: By file, directory and tag. The ids had 63 bits.
+OLD_TAGS = {
+    (-5, 0, "1girl"): 2,
+    (1, 0, "1girl"): 3,
+    (1, -1, "1girl"): 4,
+    (1, 0, "空"): 1,
+    (3, 0, "x" * 5_000): 2**40,
+    (2**40, 1, "1girl"): 5,
+}
+ALL_TAGS = sa.text(
+    "SELECT file_id, directory_number, name, count FROM file_tags"
+    " JOIN tags ON tags.tag_id = file_tags.tag_id"
+)
+
+
+@pytest.fixture
+def with_old_tags(bare: sa.Engine) -> sa.Engine:
+    """A database with OLD_TAGS, and a file and a tag that have none."""
+    _move(bare, WITH_LONG_IDS)
+    names = {name: 2**63 - 1 - at for at, name in enumerate(["1girl", "空", "x" * 5_000, "?"])}
+    row = {"version_id": 1, "model_id": 1, "site": "x", "outcome": "decoded", "attempts": 1}
+    files = sorted({key[0] for key in OLD_TAGS} | {2})
+    with bare.begin() as connection:
+        connection.execute(sa.insert(tables.loras), [row | {"file_id": n} for n in files])
+        tags = [{"tag_id": number, "name": name} for name, number in names.items()]
+        connection.execute(sa.insert(tables.tags), tags)
+        rows = [
+            {"file_id": file, "directory_number": folder, "tag_id": names[tag], "count": n}
+            for (file, folder, tag), n in OLD_TAGS.items()
+        ]
+        connection.execute(sa.insert(tables.file_tags), rows)
+    return bare
+
+
+def _tags_of(engine: sa.Engine) -> dict[tuple[int, int, str], int]:
+    with engine.connect() as connection:
+        return {(row[0], row[1], row[2]): row[3] for row in connection.execute(ALL_TAGS)}
+
+
+@pytest.mark.parametrize("batches", [0, 2, 4])
+def test_tags_get_short_ids_though_the_upgrade_is_killed(
+    with_old_tags: sa.Engine, monkeypatch: pytest.MonkeyPatch, batches: int
+) -> None:
+    left, move_batch = iter(range(batches)), move_tags._move_batch
+
+    def killed(connection: sa.Connection, last: int) -> list[int]:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return move_batch(connection, last)
+
+    monkeypatch.setattr(move_tags, "BATCH", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(move_tags, "_move_batch", killed)
+        with pytest.raises(KeyboardInterrupt):
+            upgrade(with_old_tags)
+    with with_old_tags.connect() as connection:
+        moved = connection.scalar(sa.text("SELECT count(DISTINCT file_id) FROM file_tags"))
+    assert moved == batches
+
+    upgrade(with_old_tags)
+
+    assert _tags_of(with_old_tags) == OLD_TAGS
+    assert {row["tag_id"] for row in rows_of(with_old_tags, tables.tags)} == {
+        tag_id(name) for _, _, name in OLD_TAGS
+    }
+    assert _drift(with_old_tags) == []
+
+
+@pytest.mark.parametrize("batches", [0, 1])
+def test_tags_stay_on_the_way_down(
+    with_old_tags: sa.Engine, monkeypatch: pytest.MonkeyPatch, batches: int
+) -> None:
+    monkeypatch.setattr(move_tags, "BATCH", 2)
+    _move(with_old_tags, WITH_OLD_TAGS)
+    last = -(2**63)
+    for _ in range(batches):
+        with with_old_tags.begin() as connection:
+            last = move_tags._move_batch(connection, last)[-1]
+
+    _move(with_old_tags, "-1")
+    assert _tags_of(with_old_tags) == OLD_TAGS
+    upgrade(with_old_tags)
+    assert _tags_of(with_old_tags) == OLD_TAGS
+    _move(with_old_tags, f"-{int(REVISION) - int(WITH_LONG_IDS)}")
+    assert _tags_of(with_old_tags) == OLD_TAGS
 
 
 @pytest.fixture
