@@ -8,7 +8,6 @@ by itself. Expected failures are rows or SiteErrors; any other exception ends th
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
 
 import anyio
 from anyio import to_thread
@@ -20,7 +19,7 @@ from crawler.errors import SiteError
 from crawler.model import Fetched, Outcome, Result, Target
 from crawler.store.connect.database import Connection
 from crawler.store.write.pending import (
-    begin_attempt,
+    begin_attempts,
     copied_bytes,
     find_copies,
     take_pending,
@@ -91,6 +90,8 @@ class Pipeline:
         taking: Files that are being taken, at most.
         duplicates: Files that wait for another one with the same bytes.
         renewals: Second downloads that files in flight may use.
+        beginning: Files that wait until it is stored that they are requested.
+        begin: Held while that is stored.
         large: Held while a large header is decoded.
         lists: The tensor lists that were read in this run.
     """
@@ -101,6 +102,8 @@ class Pipeline:
     taking: int = 0
     duplicates: DuplicatesInFlight = field(default_factory=DuplicatesInFlight)
     renewals: int = 0
+    beginning: set[int] = field(default_factory=set)
+    begin: anyio.Lock = field(default_factory=anyio.Lock)
     large: anyio.Lock = field(default_factory=anyio.Lock)
     lists: KnownLists = field(default_factory=KnownLists)
 
@@ -179,8 +182,7 @@ class Pipeline:
         async with targets, results:
             async for target in targets:
                 if not state.ending:
-                    begin = partial(begin_attempt, file_id=target.file_id, now=state.clock())
-                    await state.writer.run(begin)
+                    await self._begin(target)
                     error = None
                     try:
                         fetched = await self._fetch(target)
@@ -197,6 +199,18 @@ class Pipeline:
                 else:
                     self._release(target)
                     state.wakeup.notify()
+
+    async def _begin(self, target: Target) -> None:
+        """Store that a file is being requested, in one transaction with the others that begin now."""
+        self.beginning.add(target.file_id)
+
+        def begin(connection: Connection) -> None:
+            begun, self.beginning = self.beginning, set()
+            begin_attempts(connection, file_ids=begun, now=self.state.clock())
+
+        async with self.begin:
+            if target.file_id in self.beginning:
+                await self.state.writer.run(begin)
 
     async def _fetch(self, target: Target) -> Fetched:
         """Fetch one file; renewing its link stays within the budget of downloads too."""

@@ -16,6 +16,8 @@ from tests.conftest import ON_SQLITE
         (["network_dim>=32", "network_dim<=32"], 2),
         (["--limit", "1_0"], 8),
         (["--timeout", "9"], 8),
+        (["--timeout", "9.5"], 8),
+        (["--timeout", "1e2"], 8),
         (["-vv"], 8),
     ],
 )
@@ -57,7 +59,9 @@ def test_plain_values_of_the_environment_need_no_pydantic(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LORA_CRAWL_DB", database)
-    output, imported = start("query", "-q", "--limit", "3", "network_dim>1", "--sort", "likes")
+    output, imported = start(
+        "query", "-q", "--limit", "3", "network_dim>1", "--sort", "likes", "--timeout", "60"
+    )
 
     assert output
     assert "pydantic" not in imported

@@ -78,13 +78,14 @@ def take_pending(
     return found[:limit]
 
 
-def begin_attempt(connection: sa.Connection, *, file_id: int, now: datetime) -> None:
-    """Store that a file is being requested, in the caller's transaction.
+def begin_attempts(connection: sa.Connection, *, file_ids: Collection[int], now: datetime) -> None:
+    """Store that files are about to be requested, in the caller's transaction.
 
     If the process is killed meanwhile, the next run requests new files first. So it does not pay for
     the same files again and again, and a file that ends the process does not keep it from the others.
     """
-    connection.execute(sa.update(loras).where(loras.c.file_id == file_id).values(next_try_at=now))
+    statement = sa.update(loras).where(loras.c.file_id.in_(file_ids))
+    connection.execute(statement.values(next_try_at=now))
 
 
 def count_pending(

@@ -12,7 +12,7 @@ from crawler.store.schema import tables
 from crawler.store.schema.tables import loras
 from crawler.store.write.crawls import begin_crawl, finish_crawl
 from crawler.store.write.pending import (
-    begin_attempt,
+    begin_attempts,
     count_pending,
     retry_failed,
     take_pending,
@@ -116,7 +116,7 @@ def test_the_least_tried_come_first_and_a_time_of_a_wrong_clock_does_not_count(
             make_result(3, b"", **waiting, next_try_at=NOW + timedelta(hours=1)),
         ]
         store_results(connection, results)
-        begin_attempt(connection, file_id=4, now=NOW)
+        begin_attempts(connection, file_ids=[4], now=NOW)
 
     with engine.connect() as connection:
         taken = take_pending(connection, walk="w", now=NOW, limit=9)
