@@ -6,10 +6,10 @@ A field is a column of `loras`. An unknown name gets the nearest known ones as a
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import StrEnum
 
 from crawler.errors import QueryError
+from crawler.query.near import LONGEST, nearest, offer
 
 
 class Kind(StrEnum):
@@ -44,6 +44,9 @@ WORDS = {
 
 #: The unit of fields that also take a length of time, such as '2h'.
 SECONDS = "s"
+
+#: The unit of hashes, which are compared without regard to case.
+HEX = "hex"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,61 +87,8 @@ SHORT_NAMES: Mapping[str, str] = {
     "tag": TAGS.name,
 }
 
-#: Words that people use for what a field holds, offered in place of an unknown name.
-SYNONYMS: Mapping[str, tuple[str, ...]] = {
-    "accumulation": ("gradient_accumulation_steps",),
-    "algo": ("network_algo", "tensor_algo"),
-    "algorithm": ("network_algo", "tensor_algo"),
-    "base": ("base_model", "sd_model_name", "architecture"),
-    "bucketing": ("enable_bucket",),
-    "checkpoint": ("sd_model_name", "base_model"),
-    "created_at": ("published_at",),
-    "date": ("published_at", "training_started_at"),
-    "dim": ("network_dim",),
-    "duration": ("training_seconds",),
-    "epochs": ("num_epochs", "epoch"),
-    "hash": ("sha256", "autov2", "sd_model_hash"),
-    "hours": ("training_seconds",),
-    "images": ("image_count", "images_seen"),
-    "huber_schedule": ("other_settings.ss_huber_schedule",),
-    "license": ("other_settings.modelspec.license",),
-    "locon": ("network_algo", "model_type"),
-    "lora_type": ("model_type", "network_algo"),
-    "lycoris": ("network_algo", "network_module"),
-    "name": ("model_name", "file_name"),
-    "network_rank": ("network_dim", "tensor_rank"),
-    "popularity": ("likes", "downloads"),
-    "precision": ("mixed_precision", "tensor_dtype"),
-    "published": ("published_at",),
-    "rating": ("likes",),
-    "repeats": ("mean_repeats",),
-    "scheduler": ("lr_scheduler",),
-    "size": ("size_bytes", "resolution"),
-    "snr": ("min_snr_gamma",),
-    "tenc_lr": ("text_encoder_lr",),
-    "time": ("training_seconds", "published_at"),
-    "trigger": ("trained_words",),
-    "triggers": ("trained_words",),
-    "type": ("model_type", "network_algo"),
-    "url": ("page_url",),
-    "user": ("creator",),
-    "username": ("creator",),
-    "vae": ("vae_name",),
-    "warmup": ("lr_warmup_steps", "lr_warmup_ratio"),
-    "weight_decay": ("optimizer_args.weight_decay",),
-}
-
-#: Most names that are suggested for an unknown one.
-MAX_OFFERED = 3
-
 #: A key that needs no quotes in a query.
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+)*")
-
-#: Fewest letters that are taken as the beginning of a part of a name.
-_BEGINNING = 3
-
-#: Longest name that is shown and compared, in characters; no field has 30.
-_LONGEST = 60
 
 
 def named(name: str, fields: Mapping[str, Field]) -> Field | None:
@@ -168,33 +118,10 @@ def spelled(name: str) -> str:
     return f"{name}.'{key.replace(chr(39), chr(39) * 2)}'"
 
 
-def nearest(name: str, names: Iterable[str]) -> tuple[str, ...]:
-    """The known names closest to a mistyped one, the closest first, at most MAX_OFFERED.
-
-    Fields that people call by this word come before those that are spelled alike.
-    """
-    known = tuple(names)
-    wanted = name[:_LONGEST].lower()
-    meant = [other for other in SYNONYMS.get(wanted, ()) if other.partition(".")[0] in known]
-    near = get_close_matches(wanted, known, n=MAX_OFFERED, cutoff=0.7)
-    # A part of a name, such as `rank` for tensor_rank or `netw` for network_dim.
-    parts = [
-        other
-        for other in known
-        if any(
-            part.startswith(wanted) if len(wanted) >= _BEGINNING else part == wanted
-            for part in other.split("_")
-        )
-    ]
-    far = get_close_matches(wanted, known, n=MAX_OFFERED, cutoff=0.5)
-    return tuple(dict.fromkeys([*meant, *near, *parts, *far]))[:MAX_OFFERED]
-
-
 def unknown(name: str, known: Iterable[str], start: int, end: int) -> QueryError:
     """The error for an unknown name, with the nearest known ones as a hint."""
-    near = nearest(name, known)
-    offer = f"did you mean {' or '.join(near)}? " if near else ""
-    hint = f"{offer}`lora-crawl fields` lists all names"
+    offered = offer(nearest(name, known))
+    hint = f"{offered} `lora-crawl fields` lists all names".strip()
     if "." in name:
         hint = "only objects have keys, as in optimizer_args.weight_decay; write other fields alone"
     return QueryError(f"there is no field named {clipped(name)}", start=start, end=end, hint=hint)
@@ -202,7 +129,7 @@ def unknown(name: str, known: Iterable[str], start: int, end: int) -> QueryError
 
 def clipped(name: str) -> str:
     """A name, cut to the length that messages show."""
-    return name if len(name) <= _LONGEST else name[:_LONGEST] + "…"
+    return name if len(name) <= LONGEST else name[:LONGEST] + "…"
 
 
 def columns(text: str, fields: Mapping[str, Field]) -> tuple[str, ...]:

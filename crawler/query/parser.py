@@ -11,8 +11,9 @@ from dataclasses import replace
 from crawler.errors import QueryError
 from crawler.query import shorthand, types
 from crawler.query.caret import WIDTH
-from crawler.query.fields import TAGS, Field, Kind, clipped, named, nearest, unknown
+from crawler.query.fields import TAGS, Field, Kind, clipped, named, unknown
 from crawler.query.lexer import Mark, Token, TokenStream, is_sign, tokens
+from crawler.query.near import nearest, offer
 from crawler.query.tree import And, Node, Or, walk
 from crawler.query.types import MAX_DEPTH, Part, column, constant, joined, mistake, number
 
@@ -190,11 +191,7 @@ class Parser(TokenStream):
         if name.text not in types.FUNCTIONS:
             known = (*types.FUNCTIONS, "has")
             near = nearest(name.text, known)
-            hint = (
-                f"did you mean {' or '.join(near)}?"
-                if near
-                else f"the functions are {', '.join(known)}"
-            )
+            hint = offer(near) or f"the functions are {', '.join(known)}"
             raise mistake(name, f"there is no function named {clipped(name.text)}", hint)
         arguments, end = self._arguments()
         return types.call(name.text, arguments, name.start, end)

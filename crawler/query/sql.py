@@ -23,7 +23,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import Grouping
 
 from crawler.model.int64 import MIN_INT64
-from crawler.query.fields import Kind
+from crawler.query.fields import HEX, Kind
 from crawler.query.tree import (
     And,
     Arithmetic,
@@ -100,6 +100,7 @@ def condition(tree: Node, schema: Schema) -> Truth:
 
 def _truth(node: Node, schema: Schema) -> Truth:
     """The truth of a node, NULL for unknown."""
+    node = _with_hashes_in(node)
     match node:
         case And():
             return sa.and_(*(_truth(part, schema) for part in node.parts))
@@ -125,8 +126,7 @@ def _predicate(node: Comparison | Between | In | Like | Is, schema: Schema) -> T
             operand, low, high = _sides((node.operand, node.low, node.high), schema)
             return operand.between(low, high)
         case In():
-            operand, *options = _sides((node.operand, *node.options), schema)
-            return operand.in_(options)
+            return _membership(node, schema)
         case Like():
             return _like(node, schema)
         case Is():
@@ -134,6 +134,36 @@ def _predicate(node: Comparison | Between | In | Like | Is, schema: Schema) -> T
             return _operand(node.operand, schema).is_(truths[node.value])
         case _:
             assert_never(node)
+
+
+def _is_hash(node: Node) -> bool:
+    return isinstance(node, Column) and node.unit == HEX
+
+
+def _with_hashes_in(node: Node) -> Node:
+    """An equality of a hash as the membership that `_membership` reads without regard to case."""
+    if not isinstance(node, Comparison) or node.operator not in ("=", "!="):
+        return node
+    for hash_, other in ((node.left, node.right), (node.right, node.left)):
+        if _is_hash(hash_):
+            equal = In(hash_, (other,))
+            return equal if node.operator == "=" else Not(equal)
+    return node
+
+
+def _membership(node: In, schema: Schema) -> Truth:
+    texts = [str(option.value) for option in node.options if isinstance(option, Literal)]
+    if not _is_hash(node.operand):
+        operand, *options = _sides((node.operand, *node.options), schema)
+    elif len(texts) == len(node.options):
+        # Each hash is stored in one case. So written, the test can use an index.
+        spelled = [each for text in texts for each in (text.upper(), text.lower(), text)]
+        literals = (Literal(text, Kind.TEXT) for text in dict.fromkeys(spelled))
+        operand, *options = _sides((node.operand, *literals), schema)
+    else:
+        operand, *sides = _sides((node.operand, *node.options), schema)
+        return sa.func.lower(operand).in_([sa.func.lower(side) for side in sides])
+    return operand.in_(options)
 
 
 def _sides(nodes: Sequence[Node], schema: Schema) -> list[Element]:

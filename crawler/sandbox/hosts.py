@@ -72,6 +72,7 @@ class Site:
             Route("/api/v1/models", self._models),
             Route("/api/v1/models/{id:int}", self._model),
             Route("/api/v1/me", self._me),
+            Route("/api/v1/enums", self._enums),
             Route(f"{_DOWNLOADS}{{id:int}}", self._download),
         ]
 
@@ -133,6 +134,11 @@ class Site:
         if not self._has_key(request):
             return _json({"error": "Unauthorized"}, 401)
         return _json({"id": 1, "username": "sandbox", "tier": "free", "status": "active"})
+
+    async def _enums(self, _request: Request) -> Response:
+        versions = (version for model in self.catalogue.models for version in model.versions)
+        names = {version.base_model for version in versions if version.base_model}
+        return _json({"BaseModel": sorted(names)})
 
     async def _download(self, request: Request) -> Response:
         quota = self.schedule.faults.quota

@@ -6,14 +6,11 @@ everything.
 
 from collections.abc import Iterable
 from dataclasses import replace
-from difflib import get_close_matches
 
 from crawler.errors import UsageError
 from crawler.model import ListQuery
+from crawler.query.near import nearest_values, offer
 from crawler.sources.base import Source
-
-#: Names offered in place of an unknown one.
-MAX_OFFERED = 3
 
 #: First characters of an unknown tag, by which similar tags are found.
 _TAG_START = 3
@@ -37,9 +34,9 @@ async def checked(source: Source, ask: ListQuery) -> ListQuery:
 
 async def _base_model(source: Source, ask: ListQuery, name: str, known: tuple[str, ...]) -> str:
     spelled = {one.casefold(): one for one in known}
-    if not known or name.casefold() in spelled:
-        return spelled.get(name.casefold(), name)
-    # The site's enumeration may lack a base model that some models have.
+    if name.casefold() in spelled:
+        return spelled[name.casefold()]
+    # The site's enumeration may lack a base model that some models have, or be missing.
     page = await source.page(ListQuery(order=ask.order, base_models=(name,), mature=True), None)
     if page.models or page.next_cursor is not None:
         return name
@@ -64,6 +61,5 @@ def _is_among(name: str, names: Iterable[str]) -> bool:
 
 def _offer(name: str, names: Iterable[str]) -> str:
     """`; did you mean Pony or Pony V7?`; empty when no name is similar."""
-    by_key = {one.casefold(): one for one in sorted(names)}
-    near = get_close_matches(name.casefold(), by_key, n=MAX_OFFERED, cutoff=0.5)
-    return f"; did you mean {' or '.join(by_key[key] for key in near)}?" if near else ""
+    near = offer(nearest_values(name, sorted(names)))
+    return f"; {near}" if near else ""

@@ -1,6 +1,6 @@
 """Both databases against plain Python, and SQLite's own reading against ours."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from crawler.errors import QueryError
 from crawler.query.parser import parse
 from crawler.query.tree import Node
-from crawler.store.read.search import Search, search
+from crawler.store.read.search import Search, search, statement_text
 from crawler.store.schema.fields import BY_NAME
 from crawler.store.schema.tables import loras
 from tests.query.expressions import EXTREME_ROWS, ROWS, conditions
@@ -215,3 +215,58 @@ def test_the_reference_knows_three_values(data: st.DataObject) -> None:
     trees = [tree_of(each) for each in texts]
     for row in ROWS:
         assert [evaluate(tree, row) for tree in trees].count(True) == 1
+
+
+HASHES = ("9910ef38", "9910EF38", "0123", None)
+HASH_ROWS = [
+    {"sd_model_hash": one, "sd_model_sha256": one, "sha256": other and other.upper()}
+    for one in HASHES
+    for other in HASHES
+]
+
+
+def is_same(one: str | None, other: str | None) -> bool:
+    return one is not None and other is not None and one.lower() == other.lower()
+
+
+@pytest.mark.parametrize(
+    ("text", "matches"),
+    [
+        ("sd_model_hash = '9910EF38'", lambda row: is_same(row["sd_model_hash"], "9910ef38")),
+        ("'9910eF38' = sd_model_hash", lambda row: is_same(row["sd_model_hash"], "9910ef38")),
+        ("sha256 = '9910ef38'", lambda row: is_same(row["sha256"], "9910ef38")),
+        (
+            "sha256 != '9910ef38'",
+            lambda row: row["sha256"] and not is_same(row["sha256"], "9910ef38"),
+        ),
+        ("not sha256 = '9910ef38'", lambda row: row["sha256"] == "0123"),
+        ("sha256 in ('0123', '9910ef38')", lambda row: row["sha256"]),
+        ("sha256 not in ('x', '9910ef38')", lambda row: row["sha256"] == "0123"),
+        ("sha256 = sd_model_sha256", lambda row: is_same(row["sha256"], row["sd_model_sha256"])),
+        (
+            "sha256 in (sd_model_sha256, '0123')",
+            lambda row: is_same(row["sha256"], row["sd_model_sha256"]) or row["sha256"] == "0123",
+        ),
+        ("sha256:9910ef*", lambda row: is_same(row["sha256"], "9910ef38")),
+        ("(sha256 = 'x') is null", lambda row: row["sha256"] is None),
+    ],
+)
+def test_hashes_are_compared_without_regard_to_case(
+    engine: sa.Engine, text: str, matches: Callable[[dict[str, Any]], bool]
+) -> None:
+    store(engine, HASH_ROWS)
+    expected = [at for at, row in enumerate(HASH_ROWS) if matches(row)]
+    with engine.connect() as connection:
+        assert found(connection, tree_of(text)) == expected
+    assert expected
+
+
+def test_a_hash_is_found_by_its_index(engine: sa.Engine) -> None:
+    store(engine, HASH_ROWS)
+    with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        text = statement_text(connection, Search(tree=tree_of("sha256 = 'ab'"), sort=()))
+        explain = "EXPLAIN" if engine.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
+        plan = connection.exec_driver_sql(f"{explain} {text}").all()
+    assert "ix_loras_sha256" in str(plan)

@@ -3,7 +3,8 @@ from itertools import chain
 import pytest
 
 from crawler.errors import QueryError
-from crawler.query.fields import SHORT_NAMES, SYNONYMS, TAGS, columns, grouping, nearest, order
+from crawler.query.fields import SHORT_NAMES, TAGS, columns, grouping, order
+from crawler.query.near import SYNONYMS, nearest, nearest_values, offer
 from crawler.store.schema.fields import BY_NAME
 
 
@@ -26,6 +27,37 @@ def test_short_names_and_synonyms_stand_for_fields() -> None:
     assert columns("file_id,Rank,LR", BY_NAME) == ("file_id", "network_dim", "learning_rate")
     assert order("-author", BY_NAME) == (("creator", True),)
     assert grouping("batch", BY_NAME) == "batch_size"
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "near"),
+    [
+        ("adamw8bit", ["AdamW", "AdamW8bit"], ("AdamW8bit",)),
+        ("sdxl1.0", ["Pony", "SDXL 1.0", "SDXL"], ("SDXL 1.0",)),
+        ("SDXL", ["Old SDXL", "SDXL 1.0", "SDXL Turbo"], ("SDXL 1.0", "SDXL Turbo", "Old SDXL")),
+        ("Illustrious XL", ["Pony", "Illustrious"], ("Illustrious",)),
+        ("red*", ["blue", "red hair", "infrared"], ("red hair",)),
+        ("r*d h%r", ["red", "red hair"], ("red hair",)),
+        ("red*x", ["red hair"], ()),
+        ("redhair*", ["red hair"], ("red hair",)),
+        ("a*" * 20 + "b", ["a" * 60], ()),
+        ("%hair", ["red hair", "hat"], ("red hair",)),
+        ("ilustrous", ["Pony", "Illustrious"], ("Illustrious",)),
+        ("zzz", ["Pony", "Illustrious"], ()),
+        ("***", ["Pony"], ()),
+        ("", ["Pony"], ()),
+        ("x" * 10_000, ["y", "Pony"], ()),
+        ("猫", ["黒猫", "犬"], ("黒猫",)),
+    ],
+)
+def test_the_nearest_values(text: str, values: list[str], near: tuple[str, ...]) -> None:
+    assert nearest_values(text, values) == near
+
+
+def test_an_offer_lists_what_may_be_meant() -> None:
+    assert offer([]) == ""
+    assert offer(["a"]) == "did you mean a?"
+    assert offer(["a", "b", "c"]) == "did you mean a, b or c?"
 
 
 def test_far_names_are_not_offered() -> None:

@@ -1,5 +1,7 @@
 """Unknown filters are refused before anything is listed."""
 
+from typing import Any
+
 import anyio
 import pytest
 
@@ -25,9 +27,9 @@ class Shop(Dated):
         return make_model(number, tags=("Style", "stone"))
 
 
-def check(**changes: object) -> ListQuery:
-    site = Shop(every_minute(5), base_names=("Pony", "SDXL 1.0"), tag_names=("stylish", "woods"))
-    return anyio.run(checked, site, ListQuery(order=Order.OLDEST, **changes))  # type: ignore[arg-type]
+def check(base_names: Any = ("Pony", "SDXL 1.0"), **changes: Any) -> ListQuery:
+    site = Shop(every_minute(5), base_names=base_names, tag_names=("stylish", "woods"))
+    return anyio.run(checked, site, ListQuery(order=Order.OLDEST, **changes))
 
 
 def test_known_filters_pass_and_base_models_get_the_spelling_of_the_site() -> None:
@@ -41,16 +43,18 @@ def test_known_filters_pass_and_base_models_get_the_spelling_of_the_site() -> No
     ("changes", "message"),
     [
         ({"base_models": ("Pony", "Poni")}, "no base model 'Poni'; did you mean Pony?"),
+        ({"base_models": ("SDXL",)}, "no base model 'SDXL'; did you mean SDXL 1.0?"),
+        ({"base_models": ("Pony V9",), "base_names": ()}, "no base model 'Pony V9'$"),
         (
             {"base_models": ("Pony,SDXL 1.0",)},
-            "no base model 'Pony,SDXL 1.0'; did you mean SDXL 1.0",
+            "no base model 'Pony,SDXL 1.0'; did you mean Pony or SDXL 1.0",
         ),
         ({"tag": "styl"}, "no tag 'styl'; did you mean Style or stylish"),
         ({"tag": "1234567890"}, "no tag '1234567890'$"),
     ],
 )
 def test_unknown_filters_are_refused_with_the_nearest_names(
-    changes: dict[str, object], message: str
+    changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
         check(**changes)

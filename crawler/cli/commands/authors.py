@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crawler.cli import options
+from crawler.cli.empty_answer import explain
 from crawler.cli.output.cells import count, number, share
 from crawler.cli.output.rows import FOR_PEOPLE, chosen, write_rows
 
@@ -72,6 +73,8 @@ def authors(
     tree = parse(where or [], BY_NAME)
     with options.read_connection(db) as connection:
         found = effort.creators(connection, tree, sort=sort.value, limit=limit)
+        if not found.total:
+            explain(connection, tree, voice)
     if wanted not in FOR_PEOPLE:
         names = [field.name for field in fields(effort.Creator)]
         write_rows(names, map(astuple, found.listed), wanted, safe_csv=safe_csv)

@@ -11,7 +11,8 @@ from crawler.cli.output.console import Voice, answers, open_console
 from crawler.cli.output.rows import Format, chosen, write_rows
 from crawler.cli.output.safe import visible
 from crawler.errors import DatabaseError
-from crawler.query.fields import SHORT_NAMES, SYNONYMS, TAGS, Field, spelled
+from crawler.query.fields import SHORT_NAMES, TAGS, Field, spelled
+from crawler.query.near import SYNONYMS
 from crawler.store.schema.fields import FIELDS
 
 #: Cells of the list for a person: before a name, of a name, and of a fill rate.

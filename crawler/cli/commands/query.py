@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crawler.cli import options
+from crawler.cli.empty_answer import explain, missing
 from crawler.cli.output import cells
 from crawler.cli.output.console import Voice, answers
 from crawler.cli.output.rows import FOR_PEOPLE, Format, chosen, write_rows
@@ -91,22 +92,17 @@ def query(
         raise UsageError("--count cannot be combined with --group-by")
     from crawler.query import fields
     from crawler.query.parser import parse
-    from crawler.store.read.search import DEFAULT_COLUMNS, Search, search, statement_text
+    from crawler.store.read.search import Search, statement_text
     from crawler.store.schema.fields import BY_NAME
 
     if count or group_by is not None:
         for option, value in (("--sort", sort), ("--columns", columns)):
             if value is not None:
                 voice.notice(f"{option} has no effect when rows are counted")
-    shown: tuple[str, ...] = DEFAULT_COLUMNS
-    if columns is not None:
-        shown = tuple(BY_NAME) if columns.strip() == "all" else fields.columns(columns, BY_NAME)
     order = () if sort is None else fields.order(sort, BY_NAME)
-    if columns is None:
-        shown = tuple(dict.fromkeys((*DEFAULT_COLUMNS, *(name for name, _ in order))))
     asked = Search(
         tree=parse(expr or [], BY_NAME),
-        columns=shown,
+        columns=_columns(columns, order),
         sort=order,
         limit=limit,
         offset=offset,
@@ -120,24 +116,44 @@ def query(
         if voice.verbose:
             voice.detail(statement_text(connection, asked))
         if count and form is None and not as_json and not safe_csv:
-            with search(connection, asked, timeout=timeout) as found:
-                ((total,),) = found.rows
-            _print_line(str(total))
+            found = _print_count(connection, asked, timeout)
         else:
             write = partial(
                 write_rows,
                 safe_csv=safe_csv,
-                whole=columns is not None and len(shown) < len(BY_NAME),
+                whole=columns is not None and len(asked.columns) < len(BY_NAME),
                 pager=not no_pager,
                 tell=voice.notice,
             )
-            _print_rows(connection, asked, wanted, voice, write, timeout=timeout)
+            found = _print_rows(connection, asked, wanted, voice, write, timeout=timeout)
+        if found == offset == 0:
+            explain(connection, asked.tree, voice)
         _name_sparse(connection, asked, voice)
+
+
+def _columns(text: str | None, order: tuple[tuple[str, bool], ...]) -> tuple[str, ...]:
+    """The columns to show: by default those of the order too."""
+    from crawler.query import fields
+    from crawler.store.read.search import DEFAULT_COLUMNS
+    from crawler.store.schema.fields import BY_NAME
+
+    if text is None:
+        return tuple(dict.fromkeys((*DEFAULT_COLUMNS, *(name for name, _ in order))))
+    return tuple(BY_NAME) if text.strip() == "all" else fields.columns(text, BY_NAME)
 
 
 def _print_line(text: str) -> None:
     with answers(machine=True) as stream:
         stream.write(f"{text}\n")
+
+
+def _print_count(connection: "Connection", asked: "Search", timeout: float) -> int:
+    from crawler.store.read.search import search
+
+    with search(connection, asked, timeout=timeout) as found:
+        ((total,),) = found.rows
+    _print_line(str(total))
+    return int(total)
 
 
 def _print_rows(
@@ -148,8 +164,8 @@ def _print_rows(
     write: "Callable[[Sequence[str], Iterable[Sequence[object]], Format], int]",
     *,
     timeout: float,
-) -> None:
-    """Write the rows, and say on stderr whether the limit left some out."""
+) -> int:
+    """Write the rows, say on stderr whether the limit left some out, and return how many there are."""
     from crawler.store.read.search import search
 
     # One row more than is shown says whether the limit left some out.
@@ -167,6 +183,7 @@ def _print_rows(
         voice.notice(f"first {cells.number(written)} values; --limit 0 shows all")
     elif wanted in FOR_PEOPLE:
         voice.notice(cells.count(written, "row" if asked.group_by is None else "value"))
+    return written
 
 
 def _name_sparse(connection: "Connection", asked: "Search", voice: Voice) -> None:
@@ -182,5 +199,5 @@ def _name_sparse(connection: "Connection", asked: "Search", voice: Voice) -> Non
         fields[asked.group_by] = None
     for name, part in sparse_fields(connection, list(fields)):
         voice.notice(
-            f"only {cells.share(part)} of rows have {name}" if part else f"no row has {name}"
+            f"only {cells.share(part)} of rows have {name}" if part else missing(connection, name)
         )

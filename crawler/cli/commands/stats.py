@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from crawler.cli import options
+from crawler.cli.empty_answer import explain
 from crawler.cli.output.console import answers, open_console
 from crawler.cli.output.rows import Format, chosen, write_rows
 
@@ -81,8 +82,10 @@ def stats(
                 print_population(console, among)
                 for one in found:
                     print_summary(console, one, by)
-    if not among:
-        voice.notice("no file matches" if where else "the database has no files yet")
+        if not among:
+            if where:
+                voice.notice("no file matches")
+            explain(connection, tree, voice)
 
 
 def _fields(names: Sequence[str]) -> "list[Field]":

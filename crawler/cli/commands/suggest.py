@@ -111,7 +111,8 @@ def _known(name: str, base_models: "Mapping[str, int]") -> str:
     Raises:
         UsageError: The name is unknown; the message lists the nearest ones.
     """
-    from crawler.query.fields import clipped, nearest
+    from crawler.query.fields import clipped
+    from crawler.query.near import nearest_values, offer
 
     if name in base_models:
         return name
@@ -120,11 +121,10 @@ def _known(name: str, base_models: "Mapping[str, int]") -> str:
         return alike[name.casefold()]
     if not base_models:
         raise UsageError("the database has no base models yet\nrun lora-crawl sync to fill it")
-    near = [alike[other] for other in nearest(name.casefold(), alike)]
     commonest = sorted(base_models, key=lambda other: -base_models[other])
     some = f"the database has {listed(commonest[:5])}"
-    offer = f"did you mean {' or '.join(near)}?" if near else some
-    raise UsageError(f"no LoRA has the base model {clipped(name)}\n{offer}")
+    near = offer(nearest_values(name, commonest))
+    raise UsageError(f"no LoRA has the base model {clipped(name)}\n{near or some}")
 
 
 def _title(selection: "Selection") -> str:

@@ -252,6 +252,51 @@ def test_the_shell_completes_fields(shell: str, words: list[str], expected: str)
     assert expected in completed(shell, words)
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["optimizer='adamw8bit'"], "no row has optimizer 'adamw8bit'; did you mean 'AdamW8bit'?"),
+        (["optimizer:qqqq"], "no row has optimizer 'qqqq'; the most frequent are 'AdamW8bit'"),
+        (["has(tags, 'girl')"], "no row has 'girl' in tags; did you mean '1girl'?"),
+        (["tags:1*l"], "members are compared as a whole; did you mean '1girl'?"),
+        (["optimizer:adamw"], "did you mean 'AdamW8bit'? optimizer:*adamw* finds it as a part"),
+        (["other_settings.nothing:x"], "no row has other_settings.nothing"),
+    ],
+)
+def test_an_empty_answer_says_why_on_stderr(
+    run: Run, database: str, words: list[str], said: str
+) -> None:
+    for more in ([], ["--count"], ["--json"], ["--group-by", "optimizer"]):
+        asked = run("query", *words, *more, "--db", database)
+        assert asked.exit_code == 0
+        assert said in asked.stderr, more
+    assert run("query", *words, "--db", database, "-q").stderr == ""
+    for command in ("stats", "authors"):
+        assert (
+            said.split("; ", maxsplit=1)[0]
+            in run(command, "--where", words[0], "--db", database).stderr
+        )
+
+
+def test_an_answer_with_rows_and_one_behind_the_last_row_explain_nothing(
+    run: Run, database: str
+) -> None:
+    for words in (["optimizer:adamw8bit"], ["optimizer:adamw8bit", "--offset", "100"]):
+        assert "no row" not in run("query", *words, "--db", database).stderr
+
+
+def test_a_missing_key_gets_the_nearest_one(run: Run, stocked: sa.Engine, database: str) -> None:
+    with stocked.begin() as connection:
+        keys = {"weight_decay": 0.1, "d coef": 2}
+        connection.execute(sa.update(loras).values(optimizer_args=keys))
+    asked = run("query", "optimizer_args.weight_decy > 0", "--db", database)
+    assert "no row has optimizer_args.weight_decy; did you mean optimizer_args.weight_decay?" in (
+        asked.stderr
+    )
+    asked = run("query", "optimizer_args.d_coef > 0", "--db", database)
+    assert "did you mean optimizer_args.'d coef'?" in asked.stderr
+
+
 def test_the_fields_of_the_order_are_shown_unless_columns_are_chosen(
     run: Run, database: str
 ) -> None:

@@ -96,7 +96,7 @@ def test_an_empty_database(run: Run, engine: sa.Engine, form: str) -> None:
     result = run("stats", "--format", form, "--db", place)
 
     assert result.exit_code == 0
-    assert result.stderr == "the database has no files yet\n"
+    assert result.stderr == "the database has no files yet; `lora-crawl sync` reads some\n"
 
 
 def test_what_cannot_be_understood_gets_a_caret(run: Run, database: str) -> None:

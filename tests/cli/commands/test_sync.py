@@ -210,6 +210,7 @@ def test_a_site_out_of_reach_is_told_at_the_first_contact(run: Run, words: tuple
     ("words", "said"),
     [
         (("--tag", "no-such-tag"), "the site has no tag 'no-such-tag'"),
+        (("--base-model", "SDXL"), "the site has no base model 'SDXL'; did you mean SDXL 1.0?"),
         (("--creator", "nobody-at-all"), "the site has no creator 'nobody-at-all'"),
         (("--search", "\udcff"), "UTF-8"),
     ],
