@@ -93,7 +93,7 @@ def asked(engine: sa.Engine, condition: str) -> list[Unmatched]:
         ("tag:frared", "tags", "frared", ("infrared",)),
         ("tag:solo", "tags", "solo", ("Solo",)),
         ("has(tag, 'its 100')", "tags", "its 100", ("it's 100%",)),
-        ("has(model_tags, 'charcter')", "model_tags", "charcter", ("character",)),
+        ("has(model_tags, 'kharacter')", "model_tags", "kharacter", ("character",)),
         ("other_settings.ss_huber_schedule='SNR'", "other_settings.ss_huber_schedule", "SNR", ("snr",)),
         ("sd_model_hash='1ABC'", "sd_model_hash", "1ABC", ("1abcdef0",)),
         ("network_dim:4 base_model='pony'".replace(" ", " and "), "base_model", "pony", ("Pony",)),
