@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from crawler.decode.verdict import Verdict
 
 REF_HELP = (
-    "A file id, file:ID, model:ID, version:ID, sha256:PREFIX, autov2:…, autov3:…, "
+    "A file id, model:ID, version:ID, name:WORDS, ten or more digits of a hash, "
     "a Civitai page or download URL, or a path."
 )
 
@@ -30,7 +30,7 @@ _URL = re.compile(r"https?://", re.IGNORECASE)
 
 #: A reference to the database, even if a file of that name exists.
 _STORED = re.compile(
-    r"[0-9]+|(file|model|version|sha256|autov2|autov3):.*|https?://.*",
+    r"[0-9]+|[0-9a-f]{10,64}|(file|model|version|name|sha256|autov2|autov3):.*|https?://.*",
     re.IGNORECASE | re.DOTALL,
 )
 

@@ -40,27 +40,27 @@ _OF_THE_RUN = frozenset(
 #: The same among the metadata without a column of its own.
 _KEY_OF_THE_RUN = re.compile(r"hash|sha256|date|title|session|thumbnail|_at\b", re.IGNORECASE)
 
-#: Columns that repeat or follow from another one; they are left out where that differs as well.
+#: Columns that repeat or follow from others; they are left out where one of those differs as well.
 REPEATED = {
-    "effective_unet_lr": "unet_lr",
-    "effective_text_encoder_lr": "text_encoder_lr",
-    "text_encoder_lrs": "text_encoder_lr",
-    "optimizer_path": "optimizer",
-    "max_train_steps": "steps",
-    "batches_per_epoch": "num_train_images",
-    "total_batch_size": "batch_size",
-    "resolution_width": "resolution",
-    "resolution_height": "resolution",
-    "seconds_per_image": "training_seconds",
-    "megapixels_seen": "images_seen",
-    "alpha_ratio": "network_alpha",
-    "network_scale": "network_alpha",
-    "tensor_rank": "network_dim",
-    "tensor_rank_min": "network_dim",
-    "tensor_rank_max": "network_dim",
-    "tensor_algo": "network_algo",
-    "tensor_count": "network_dim",
-    "parameter_count": "network_dim",
+    "effective_unet_lr": ("unet_lr",),
+    "effective_text_encoder_lr": ("text_encoder_lr",),
+    "text_encoder_lrs": ("text_encoder_lr",),
+    "optimizer_path": ("optimizer",),
+    "max_train_steps": ("steps",),
+    "batches_per_epoch": ("num_train_images",),
+    "total_batch_size": ("batch_size",),
+    "resolution_width": ("resolution",),
+    "resolution_height": ("resolution",),
+    "seconds_per_image": ("training_seconds", "images_seen"),
+    "megapixels_seen": ("images_seen",),
+    "alpha_ratio": ("network_alpha", "network_dim"),
+    "network_scale": ("network_alpha", "network_dim"),
+    "tensor_rank": ("network_dim",),
+    "tensor_rank_min": ("network_dim",),
+    "tensor_rank_max": ("network_dim",),
+    "tensor_algo": ("network_algo",),
+    "tensor_count": ("network_dim",),
+    "parameter_count": ("network_dim",),
 }
 
 
@@ -131,7 +131,7 @@ def differences(compared: Sequence[Compared]) -> tuple[Compared, ...]:
         for name, one in differing.items()
         if name not in _OF_THE_RUN
         and not name.startswith("effective_")
-        and REPEATED.get(name) not in differing
+        and differing.keys().isdisjoint(REPEATED.get(name, ()))
         and not (name.startswith("other_settings.") and _KEY_OF_THE_RUN.search(name))
     )
 

@@ -1,17 +1,25 @@
 """`lora-crawl show`: one LoRA on a page."""
 
+import webbrowser
+from typing import Annotated
+
 import typer
 
 from crawler.cli.options import Db, Json, NoPager, Quiet, Verbose, voice_of
 from crawler.cli.output.cells import json_text
-from crawler.cli.output.console import answers, open_console
+from crawler.cli.output.console import Voice, answers, open_console
+from crawler.cli.output.safe import visible
 from crawler.cli.reference import Ref, is_stored, read_lora
+from crawler.errors import UsageError
 
 
 def show(
     ctx: typer.Context,
     ref: Ref,
     *,
+    browse: Annotated[
+        bool, typer.Option("--open", help="Open the page of the LoRA in the browser instead.")
+    ] = False,
     db: Db = None,
     as_json: Json = False,
     no_pager: NoPager = False,
@@ -24,6 +32,9 @@ def show(
     """
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     view = read_lora(ref, db)
+    if browse:
+        _open(ref, view["page_url"], voice)
+        return
     if not is_stored(ref):
         voice.detail("read from the file; the database was not used")
     with answers(machine=as_json, pager=not no_pager) as stream:
@@ -35,3 +46,16 @@ def show(
             from crawler.cli.pages.lora import print_lora
 
             print_lora(open_console(stream), view)
+
+
+def _open(ref: str, url: str | None, voice: Voice) -> None:
+    """Open a page in the user's browser.
+
+    Raises:
+        UsageError: There is no page, or no browser.
+    """
+    if not url or not url.startswith(("https://", "http://")):
+        raise UsageError(f"{ref} has no page on the site")
+    if not webbrowser.open(url):
+        raise UsageError(f"no browser can be started; the page is {visible(url)}")
+    voice.notice(f"opened {visible(url)}")

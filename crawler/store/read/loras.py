@@ -1,7 +1,7 @@
 """Find the file that a REF of the command line names, and read everything stored about it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,22 +11,28 @@ import sqlalchemy as sa
 from crawler.errors import UsageError
 from crawler.model.int64 import INT64
 from crawler.model.site import ids_of_url, is_site_host, lacks_scheme
+from crawler.query.parser import parse
+from crawler.store.read.search import condition_on
 from crawler.store.schema import tables
+from crawler.store.schema.fields import BY_NAME
 from crawler.store.schema.tables import ALL, crawls, loras
 from crawler.store.stats.field_stats import Age, age
 
 Row = Mapping[str, Any]
 
-#: Files that the error about an ambiguous hash lists.
-_NAMED_FILES = 5
+#: Files that the error about an ambiguous hash lists, and models that the one about a name lists.
+_NAMED_FILES, _NAMED_MODELS = 5, 20
 
 _ID = re.compile(r"-?[0-9]{1,19}")
 _HASHES = {"sha256": 64, "autov2": 10, "autov3": 64}
 _HEX = re.compile("[0-9A-F]+")
 
+#: A hash without its kind, long enough that it is no word.
+_HASH_ALONE = re.compile("[0-9A-Fa-f]{10,64}")
+
 _FORMS = (
-    "a reference is a file id, file:ID, model:ID, version:ID, sha256:PREFIX, autov2:PREFIX,"
-    " autov3:PREFIX, or the URL of a model page or of a download"
+    "a reference is a file id, file:ID, model:ID, version:ID, name:WORDS, ten or more digits of a hash,"
+    " sha256:PREFIX, autov2:PREFIX, autov3:PREFIX, or the URL of a model page or of a download"
 )
 
 
@@ -91,7 +97,11 @@ def find_file(connection: sa.Connection, ref: str) -> int:
     if kind in {"file", "model", "version"} and _ID.fullmatch(value):
         return _by_id(connection, kind, int(value), text)
     if colon and kind in _HASHES:
-        return _by_hash(connection, kind, value)
+        return _by_hash(connection, (kind,), value, text)
+    if _HASH_ALONE.fullmatch(text):
+        return _by_hash(connection, tuple(_HASHES), text, text)
+    if colon and kind == "name":
+        return _by_name(connection, value, text)
     raise UsageError(f"{ref!r} is not a reference: {_FORMS}")
 
 
@@ -119,31 +129,59 @@ def _by_id(connection: sa.Connection, kind: str, number: int, ref: str) -> int:
     return int(found)
 
 
-def _by_hash(connection: sa.Connection, kind: str, value: str) -> int:
+def _by_hash(connection: sa.Connection, kinds: Sequence[str], value: str, ref: str) -> int:
     prefix = value.strip().upper()
-    if not _HEX.fullmatch(prefix) or len(prefix) > _HASHES[kind]:
-        raise UsageError(
-            f"{kind}:{value} is not a hash; write 1 to {_HASHES[kind]} of the digits 0-9 and A-F"
-        )
-    column = loras.c[kind]
+    most = max(_HASHES[kind] for kind in kinds)
+    if not _HEX.fullmatch(prefix) or len(prefix) > most:
+        raise UsageError(f"{ref} is not a hash; write 1 to {most} of the digits 0-9 and A-F")
+    columns = [loras.c[kind] for kind in kinds]
     statement = (
         sa.select(loras.c.file_id, loras.c.model_name, loras.c.file_name)
-        # A range can use the index. G sorts after every hexadecimal digit.
-        .where(column >= prefix, column < f"{prefix}G")
+        # Ranges can use the indexes. G sorts after every hexadecimal digit.
+        .where(sa.or_(*(sa.and_(column >= prefix, column < f"{prefix}G") for column in columns)))
         .order_by(loras.c.file_id)
         .limit(_NAMED_FILES + 1)
     )
     found = connection.execute(statement).all()
     if not found:
-        raise _not_found(f"{kind}:{value}", f"no file whose {kind} starts with that")
+        what = kinds[0] if len(kinds) == 1 else "hash"
+        raise _not_found(ref, f"no file whose {what} starts with that")
     if len(found) > 1:
         named = [f"{row.file_id}  {row.model_name}  {row.file_name}" for row in found]
-        if len(found) > _NAMED_FILES:
-            named[_NAMED_FILES:] = ["…"]
-        raise UsageError(
-            "\n  ".join([f"{kind}:{value} matches several files; name one by its id:", *named])
-        )
+        raise _several(f"{ref} matches several files; name one by its id:", named, _NAMED_FILES)
     return int(found[0].file_id)
+
+
+def _by_name(connection: sa.Connection, value: str, ref: str) -> int:
+    """The file of the only model whose name has all words, or of the only one that has this name."""
+    words = value.split()
+    if not words:
+        raise UsageError("name: needs words of a model's name, as in name:marble")
+    quoted = (word.replace("'", "''") for word in words)
+    tree = parse([" and ".join(f"model_name like '%{word}%'" for word in quoted)], BY_NAME)
+    likes = sa.func.max(loras.c.likes).label("likes")
+    statement = (
+        sa.select(loras.c.model_id, loras.c.model_name, sa.func.max(loras.c.creator), likes)
+        .where(condition_on(tree, connection.dialect.name))
+        .group_by(loras.c.model_id, loras.c.model_name)
+        .order_by(likes.desc().nulls_last(), loras.c.model_id)
+        .limit(_NAMED_MODELS + 1)
+    )
+    found = connection.execute(statement).all()
+    if not found:
+        raise _not_found(ref, "no model whose name has these words")
+    exact = [row for row in found if row.model_name.casefold() == " ".join(words).casefold()]
+    if len(found) > 1 and len(exact) != 1:
+        named = [f"model:{number}  {name}  by {creator}" for number, name, creator, _ in found]
+        text = f"{ref} matches several models; name one by its id, the best liked first:"
+        raise _several(text, named, _NAMED_MODELS)
+    return _by_id(connection, "model", (exact or found)[0].model_id, ref)
+
+
+def _several(text: str, named: list[str], most: int) -> UsageError:
+    if len(named) > most:
+        named[most:] = ["…"]
+    return UsageError("\n  ".join([text, *named]))
 
 
 def _by_url(connection: sa.Connection, url: str) -> int:
@@ -170,6 +208,29 @@ def _not_found(ref: str, missing: str) -> UsageError:
         f"{ref}: there is {missing} in this database\n"
         "`lora-crawl query` lists the files; `lora-crawl sync` fetches more"
     )
+
+
+def versions_of(connection: sa.Connection, file_id: int) -> list[Row]:
+    """A row of `loras` for each version of the model of a file, in the order of time.
+
+    A version is represented by the file that was asked for, its primary file, or its first one.
+    """
+    model = sa.select(loras.c.model_id).where(loras.c.file_id == file_id).scalar_subquery()
+    statement = (
+        sa.select(loras)
+        .where(loras.c.model_id == model)
+        .order_by(
+            loras.c.published_at.asc().nulls_last(),
+            loras.c.version_id,
+            (loras.c.file_id == file_id).desc(),
+            sa.func.coalesce(loras.c.is_primary, sa.false()).desc(),
+            loras.c.file_id,
+        )
+    )
+    first: dict[int, Row] = {}
+    for row in connection.execute(statement).mappings():
+        first.setdefault(row["version_id"], dict(row))
+    return list(first.values())
 
 
 def lora(connection: sa.Connection, file_id: int) -> LoraPage:

@@ -81,7 +81,7 @@ def test_the_page_of_a_person(
     assert lines[0].startswith("a  ")
     assert lines[0].endswith("one.safetensors")
     assert "Network" in lines
-    assert "  network_dim                   16                        32" in lines
+    assert "  network_dim                  16                       32" in lines
     assert f"  network_args.conv_dim        {NULL}                        8" in lines
     # What does not fit side by side stands under each other, whole.
     at = lines.index("  training_comment")

@@ -35,6 +35,8 @@ FILES = {
     f"sha256:{SHA.lower()}2": 5,
     "autov2:abcd": 3,
     "autov3:FEDCBA": 3,
+    f"{SHA}1": 3,
+    f"{SHA.lower()}2": 5,
 }
 
 
@@ -54,6 +56,13 @@ NO_FILES = {
     "model:x": "is not a reference",
     "": "is not a reference",
     "marble": "is not a reference",
+    "abcdef012": "is not a reference",
+    "abcdef0123": "no file whose hash",
+    "a" * 65: "is not a reference",
+    "name:": "needs words",
+    "name:no such": "no model whose name",
+    "name:it's": "no model whose name",
+    "name:%' or 'a' = 'a": "no model whose name",
     "sha256:12": "no file whose sha256",
     "sha256:": "is not a hash",
     "sha256:xyz": "is not a hash",
