@@ -121,7 +121,7 @@ class Timeouts:
     stall: float = 30.0
     answer: float = 35.0
     total: float = 180.0
-    slowest: float = 16 * 1024
+    slowest: float = 32 * 1024
     contact: float = 2.5
 
     def of(self, span: tuple[int, int] | None) -> float:

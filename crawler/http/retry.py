@@ -81,7 +81,7 @@ class HurriedError(RequestError):
     """A request that was given up because the run is stopping; it says nothing of the site."""
 
     def __init__(self) -> None:
-        super().__init__("the run was interrupted", again=False)
+        super().__init__("the run stopped meanwhile", again=False)
 
 
 def even_turns(rate: float) -> Turn:

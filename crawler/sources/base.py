@@ -30,6 +30,9 @@ class Source(Pages, Protocol):
     def origin(self) -> str:
         """The URL of the API, always spelled the same; the database stores it."""
 
+    def hurry(self) -> None:
+        """The run is stopping: end every wait at once, and what is in flight in some seconds."""
+
     async def models_by_id(self, model_ids: Sequence[int]) -> tuple[Model, ...]:
         """Those of at most PAGE_MODELS models that the site lists, in any order."""
 

@@ -15,7 +15,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from crawler.decode.tensors.facts import KnownLists
 from crawler.decode.verdict import result_of
-from crawler.errors import SiteError
+from crawler.errors import QuotaError, SiteError
 from crawler.model import Fetched, Outcome, Result, Target
 from crawler.store.connect.database import Connection
 from crawler.store.write.pending import (
@@ -269,8 +269,11 @@ class Pipeline:
 
     def _judged(self, result: Result, error: SiteError | None) -> Result:
         judged = self.breaker.judge(result, self.state.clock(), error)
-        # No new work starts from now on.
-        self.state.stop_for(self.breaker.trouble)
+        if (trouble := self.breaker.trouble) is not None:
+            # No new work starts from now on. Without the quota, listing continues.
+            self.state.stop_for(trouble)
+            if not isinstance(trouble, QuotaError):
+                self.state.source.hurry()
         return judged
 
     async def _store(self, results: list[Result]) -> None:

@@ -81,6 +81,9 @@ class Dated:
         wanted = (False, when, int(number) if self.exact else 0)
         return next((i for i, one in enumerate(found) if self._key(one) >= wanted), len(found))
 
+    def hurry(self) -> None:
+        raise AssertionError
+
     async def models_by_id(self, model_ids: Sequence[int]) -> tuple[Model, ...]:
         raise AssertionError(model_ids)
 

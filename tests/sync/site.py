@@ -37,6 +37,7 @@ class Site:
         answer: What becomes of a file otherwise; it may ask whether a link may be renewed.
         refused_cursor: Refused when it is the first one asked for.
         page_trouble: What every page raises.
+        hurried: The run asked to end what is in flight.
     """
 
     trouble: Callable[[int], Exception | None] = lambda _: None
@@ -44,6 +45,7 @@ class Site:
     models: Sequence[Model] = tuple(make_model(number) for number in range(1, 13))
     refused_cursor: str | None = None
     page_trouble: Exception | None = None
+    hurried: bool = False
     fetched: list[int] = field(default_factory=list)
     asked: list[str | None] = field(default_factory=list)
     origin: str = "http://site.invalid"
@@ -62,6 +64,9 @@ class Site:
 
     async def model(self, model_id: int) -> Model | None:
         raise AssertionError(model_id)
+
+    def hurry(self) -> None:
+        self.hurried = True
 
     async def models_by_id(self, model_ids: Sequence[int]) -> tuple[Model, ...]:
         raise AssertionError(model_ids)

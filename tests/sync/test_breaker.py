@@ -504,6 +504,21 @@ def test_what_is_not_found_in_a_version_is_asked_for_in_the_one_that_lists_it_no
     assert site.fetched.count(1) == 2
 
 
+@ON_SQLITE
+@pytest.mark.parametrize("quota", [True, False])
+def test_a_run_that_stops_for_the_site_does_not_wait_for_what_is_in_flight(
+    engine: sa.Engine, *, quota: bool
+) -> None:
+    """Without the quota, listing continues and needs the time that it takes."""
+    kind = QuotaError if quota else SiteError
+    site = Site(trouble=lambda _: kind("http://site.invalid", "no"))
+
+    with pytest.raises(kind):
+        run(engine, site)
+
+    assert site.hurried is not quota
+
+
 def test_a_run_that_is_killed_within_a_row_leaves_nothing_to_undo(engine: sa.Engine) -> None:
     """What the torn run stored is pending; the next run tries it last and reads it."""
 

@@ -68,6 +68,9 @@ class Shop:
     async def model(self, model_id: int) -> Model | None:
         raise AssertionError(model_id)
 
+    def hurry(self) -> None:
+        raise AssertionError
+
     async def models_by_id(self, model_ids: Sequence[int]) -> tuple[Model, ...]:
         raise AssertionError(model_ids)
 

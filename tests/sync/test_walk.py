@@ -42,6 +42,9 @@ class Shelf:
     async def model(self, model_id: int) -> Model | None:
         return next((m for page in self.general for m in page if m.model_id == model_id), None)
 
+    def hurry(self) -> None:
+        raise AssertionError
+
     async def models_by_id(self, model_ids: Sequence[int]) -> tuple[Model, ...]:
         raise AssertionError(model_ids)
 
