@@ -37,8 +37,14 @@ _POWERFUL = (
     " OR rolname IN ('pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program'))"
 )
 
-#: Functions that end the work of others of the same role.
-_ENDS_OTHERS = re.compile(r"pg_(?:terminate|cancel)_backend", re.IGNORECASE)
+#: Functions that end the work of others of the same role; functions that run a text as a statement,
+#: and names written with escapes, which could hide one of the first kind.
+_ENDS_OTHERS = re.compile(
+    r"pg_(?:terminate|cancel)_backend"
+    r"|ts_(?:stat|rewrite)|(?:query|cursor)_to_xml\w*|dblink\w*|crosstab\w*|connectby|xpath_table"
+    r'|u&"',
+    re.IGNORECASE,
+)
 
 _NO_ROWS = "this statement does not return rows, and sql is read-only"
 
@@ -100,7 +106,7 @@ def _postgres(engine: sa.Engine, statement: str, timeout: float) -> Iterator[Row
     import psycopg  # noqa: PLC0415 - an extra; here it is there, since a connection is open
 
     if found := _ENDS_OTHERS.search(statement):
-        raise UsageError(f"{found[0]} ends the work of others; lora-crawl sql only reads")
+        raise UsageError(f"{found[0]} could end the work of others; lora-crawl sql only reads")
     with engine.connect() as connection:
         driver: Any = connection.connection.driver_connection
         try:

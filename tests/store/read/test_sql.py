@@ -168,6 +168,29 @@ def test_nothing_else_is_reached(filled: sa.Engine, tmp_path: Path) -> None:
     assert count(filled) == 1200
 
 
+#: An end of others' work whose function is not written out.
+HIDDEN_ENDS = (
+    """SELECT U&"pg_t\\0065rminate_backend"(pid) FROM {others}""",
+    """SELECT u&"pg_c!0061ncel_backend" UESCAPE '!' (pid) FROM {others}""",
+    """SELECT ts_stat('SELECT to_tsvector(pg_term' || 'inate_backend(pid)::text) FROM {others}')""",
+    """SELECT * FROM TS_STAT('SELECT to_tsvector(pg_can' || 'cel_backend(pid)::text) FROM {others}')""",
+    """SELECT ts_rewrite('a'::tsquery, 'SELECT ''a''::tsquery, (pg_term' ||
+       'inate_backend(pid)::text)::tsquery FROM {others}')""",
+    """SELECT query_to_xml('SELECT pg_term' || 'inate_backend(pid) FROM {others}', true, true, '')""",
+)
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("statement", HIDDEN_ENDS)
+def test_the_work_of_others_goes_on(filled: sa.Engine, statement: str) -> None:
+    with filled.connect() as other:
+        pid = other.scalar(sa.text("SELECT pg_backend_pid()"))
+        others = f"pg_stat_activity WHERE pid = {pid}"
+        with pytest.raises(UsageError, match="the work of others"):
+            answer(filled, statement.format(others=others))
+        assert other.scalar(sa.text("SELECT 1")) == 1
+
+
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 def test_a_role_that_may_do_more_than_read_is_refused(engine: sa.Engine) -> None:
     name = f"r{uuid4().hex}"
