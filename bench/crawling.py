@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -16,6 +16,9 @@ from crawler.sandbox import Catalogue, Faults, Sandbox
 #: Requests a second to the API, and seconds before each answer of the API and of storage. A file takes
 #: two answers, so eight at a time, the default, could be 50 a second only if nothing else took time.
 RATE, LATENCY, CONCURRENCY = 50, 0.08, 16
+
+#: The tables and indexes that take most space, in bytes.
+LARGEST_TREES = "SELECT name, sum(pgsize) FROM dbstat GROUP BY name ORDER BY 2 DESC LIMIT 10"
 
 
 def sync(bench: Bench) -> list[Line]:
@@ -33,9 +36,9 @@ def sync(bench: Bench) -> list[Line]:
         sum(path.startswith(kind) for path in paths) / len(ours) / count
         for kind in ("/api/download/", "/files/")
     )
-    with sqlite3.connect(database) as connection:
+    with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.close()
+        trees = connection.execute(LARGEST_TREES).fetchall()
     speed, peer = (count / median(cost.seconds for cost in costs) for costs in (ours, peers))
     cpu = median(cost.cpu for cost in ours) / count * 1000
     return [
@@ -53,6 +56,7 @@ def sync(bench: Bench) -> list[Line]:
             [database.stat().st_size / count / 1000],
             goal=14,
             unit="KB",
+            detail=", ".join(f"{name} {size / count / 1000:.2f}" for name, size in trees) + " KB",
         ),
         Line("counted downloads a file", "1", [downloads], goal=1),
         Line("ranges a file", "1", [ranges], goal=1.05),
