@@ -284,10 +284,11 @@ class Http:
         """
         self._hurried = True
         now = asyncio.get_running_loop().time()
-        for clock in self._waits:
-            clock.reschedule(now)
-        for clock in self._exchanges:
-            clock.reschedule(min(clock.when() or now, now + GRACE_SECONDS))
+        for clock in self._waits | self._exchanges:
+            if clock.expired():
+                continue  # It ends in this turn of the event loop, and cannot be changed any more.
+            grace = 0.0 if clock in self._waits else GRACE_SECONDS
+            clock.reschedule(min(clock.when() or math.inf, now + grace))
 
     async def retried(
         self,

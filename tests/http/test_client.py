@@ -1,6 +1,7 @@
 import asyncio
 import gzip
 import socket
+import time
 import zlib
 from functools import partial
 from pathlib import Path
@@ -379,6 +380,33 @@ async def test_a_hurry_ends_waits_at_once_and_what_is_in_flight_soon(
         http.hurry()
         ended = await asyncio.gather(*stuck, return_exceptions=True)
     assert [type(error) for error in ended] == [HurriedError] * 3
+
+
+async def test_a_hurry_in_the_moment_when_an_answer_takes_too_long() -> None:
+    """Both timers are due in one turn of the event loop, that of the answer first."""
+    begun = asyncio.Event()
+
+    async def silent(_request: Request, _writer: asyncio.StreamWriter) -> None:
+        begun.set()
+        await asyncio.sleep(60)
+
+    slow = Timeouts(connect=5, stall=20, answer=0.3)
+    async with RawServer(silent) as api, Http(settings(api.url, timeouts=slow)) as http:
+
+        async def get() -> None:
+            async with http.api("/x"):
+                pass
+
+        asked = asyncio.create_task(get())
+        await begun.wait()
+        failed: list[object] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: failed.append(context))
+        loop.call_later(0.3, http.hurry)
+        time.sleep(0.4)  # noqa: ASYNC251 - neither timer may run before both are due
+        with pytest.raises(RequestError):
+            await asked
+        assert failed == []
 
 
 @pytest.mark.parametrize("begun", [b"HTTP/1.1 200 OK", b"HTTP/1.1 200 OK\r\n\r\n"])
