@@ -37,6 +37,7 @@ _SUMMARIES = {
     "show": "Show one LoRA: its training, compared with others.",
     "diff": "Compare the settings of two or more LoRAs.",
     "versions": "Show the versions of a model, and which settings changed.",
+    "similar": "List the LoRAs that are most like one, and how they differ.",
     "recipe": "Make sd-scripts files to train a LoRA with the same settings.",
     "header": "Write the header of a LoRA as it was read, byte for byte.",
     "inspect": "Show how a LoRA file or URL was trained, without a database.",
