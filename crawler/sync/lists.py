@@ -12,7 +12,7 @@ are found in the other order too.
 
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from crawler.errors import CursorError
 from crawler.model import ListQuery, Model, Order, Page
@@ -24,9 +24,12 @@ from crawler.sync.cursors import is_undated
 #: share one, and every model has one.
 _SURE_ORDER = Order.MOST_DOWNLOADED
 
-#: Empty pages in a row after which a list has no end. The site filters pages after it has cut them, so
-#: some are empty.
-MOST_EMPTY_PAGES = 200
+#: Pages in a row without a new model after which a list has no end. The site filters pages after it has
+#: cut them, so some are empty.
+MOST_BARREN_PAGES = 200
+
+#: Models of a list that are remembered, to know which are new: those of as many full pages.
+REMEMBERED_MODELS = MOST_BARREN_PAGES * PAGE_MODELS
 
 #: Characters of a cursor that a message quotes.
 _QUOTED_CURSOR = 80
@@ -48,6 +51,21 @@ class CountedSource:
         """As `Source.base_models`."""
         self.calls += 1
         return await self.source.base_models()
+
+
+@dataclass(slots=True)
+class _Seen:
+    """The latest models of a list, and the number of pages in a row without a new one."""
+
+    models: set[int] = field(default_factory=set)
+    barren: int = 0
+
+    def note(self, page: Page) -> None:
+        new = {one.model_id for one in page.models} - self.models
+        self.barren = 0 if new else self.barren + 1
+        if len(self.models) > REMEMBERED_MODELS:
+            self.models.clear()
+        self.models |= new
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +122,7 @@ async def follow(
     asked: set[str | None] = set()
     retreats = list(otherwise)
     last: str | None = None
-    empty = 0
+    seen = _Seen()
     while True:
         asked.add(cursor)
         try:
@@ -112,6 +130,7 @@ async def follow(
         except CursorError as error:
             if len(asked) == 1 or not is_undated(query, cursor):
                 cursor = _start_again(retreats, asked, cursor, error)
+                seen = _Seen()
                 continue
             async with aclosing(_undated(source, query, last, wanted=undated)) as end:
                 async for stretch in end:
@@ -128,15 +147,15 @@ async def follow(
         if page.next_cursor is None:
             yield replace(here, ended=True)
             return
-        empty = 0 if page.models else empty + 1
-        if page.next_cursor not in asked and empty < MOST_EMPTY_PAGES:
+        seen.note(page)
+        if page.next_cursor not in asked and seen.barren < MOST_BARREN_PAGES:
             yield replace(here, behind=page.next_cursor)
             if goal in {one.model_id for one in page.models}:
                 return
             cursor = page.next_cursor
             continue
         yield replace(here, detour=True)
-        _check_stuck(source, query, page.next_cursor, empty)
+        _check_stuck(source, query, page.next_cursor, seen.barren)
         async with aclosing(_around(source, query, cursor, asked, until)) as detour:
             async for stretch in detour:
                 yield stretch
@@ -161,10 +180,10 @@ def _start_again(
     raise error
 
 
-def _check_stuck(source: CountedSource, query: ListQuery, cursor: str, empty: int) -> None:
+def _check_stuck(source: CountedSource, query: ListQuery, cursor: str, barren: int) -> None:
     """Raise CursorError if there is no way around the place where a list is stuck."""
-    if empty >= MOST_EMPTY_PAGES:
-        what = f"has {empty} empty pages in a row"
+    if barren >= MOST_BARREN_PAGES:
+        what = f"has {barren} pages in a row without a new model"
     elif query.order is not Order.OLDEST:
         what = "goes in a circle"
     else:
