@@ -10,7 +10,6 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import TypeVar
 
-from aiolimiter import AsyncLimiter
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from crawler.errors import LoraCrawlError, UsageError
@@ -97,8 +96,17 @@ def even_turns(rate: float) -> Turn:
         raise UsageError(f"{rate} requests a second is not a rate; 0 means no limit")
     if rate == 0:
         return partial(asyncio.sleep, 0)
-    # A bucket of one token spaces them; a larger one lets twice as many through at first.
-    return AsyncLimiter(1, 1 / rate).acquire
+    following = -math.inf  # when the next turn begins, on the event loop's clock
+
+    async def turn() -> None:
+        nonlocal following
+        now = asyncio.get_running_loop().time()
+        # Turns have fixed times, so one that is taken late does not delay the others.
+        begins = max(now, following)
+        following = begins + 1 / rate
+        await asyncio.sleep(begins - now)
+
+    return turn
 
 
 def retry_after(text: str | None, now: datetime | None = None) -> float | None:

@@ -64,6 +64,25 @@ def test_turns_are_evenly_spaced_however_many_ask(rate: float) -> None:
     assert busiest <= rate + 1
 
 
+def test_a_turn_that_is_taken_late_does_not_delay_the_others() -> None:
+    async def scenario() -> list[float]:
+        turn = even_turns(50)
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, FastLoop)
+        times = []
+
+        async def take() -> None:
+            await turn()
+            times.append(loop.time())
+            loop.clock.passed += 0.015  # the loop is busy with other work
+
+        await asyncio.gather(*(take() for _ in range(101)))
+        return times
+
+    times = run(scenario())
+    assert times[-1] - times[0] == pytest.approx(2, abs=0.02)
+
+
 def test_a_pause_saves_up_no_turns() -> None:
     async def scenario() -> list[float]:
         turn = even_turns(10)
