@@ -106,13 +106,17 @@ def _json_text(value: object) -> str:
     Raises:
         ValueError: A number is not finite. PostgreSQL would refuse it too.
     """
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
+    return _ENCODER.encode(value)
 
 
 def _plain(value: object) -> dict[str, Any]:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"{type(value).__name__} is not a JSON value")
+
+
+#: Made once: `json.dumps` makes another one for every value.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=_plain)
 
 
 def _json_value(text: str | bytes) -> Any:

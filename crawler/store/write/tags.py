@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 from itertools import count
 
 import sqlalchemy as sa
@@ -12,7 +13,11 @@ from crawler.store.write.upserts import insert_plain
 #: Ids below this take three bytes on SQLite, others below the second limit four.
 _SHORT, _LONG = 2**23, 2**31
 
+#: Ids kept in memory: most tags of a file are those of the files before it.
+_IDS_KEPT = 20_000
 
+
+@lru_cache(_IDS_KEPT)
 def tag_id(name: str, attempt: int = 0) -> int:
     """The id of a tag: a hash of its name.
 
@@ -62,4 +67,4 @@ def _names(connection: sa.Connection, ids: Collection[int]) -> dict[int, str]:
     else:
         json = sa.func.json_each(sa.bindparam("ids", str([*ids])))
         rows = rows.where(tags.c.tag_id.in_(sa.select(json.table_valued("value"))))
-    return dict(iter(connection.execute(rows)))
+    return dict(connection.execute(rows).all())

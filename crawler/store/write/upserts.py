@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
@@ -31,18 +32,32 @@ def upsert(
     """
     if not rows:
         return
-    statement = _insert(connection, table)
+    kept = frozenset(keep)
+    connection.execute(_upserting(connection.dialect.name, table, tuple(rows[0]), kept), rows)
+
+
+@cache
+def _upserting(
+    dialect: str, table: sa.Table, columns: tuple[str, ...], keep: frozenset[str]
+) -> sa.Insert:
+    # Made once: it takes longer than to store a row.
+    statement = _insert(dialect, table)
     key = [column.name for column in table.primary_key]
     changed = {
-        name: statement.excluded[name] for name in rows[0] if name not in key and name not in keep
+        name: statement.excluded[name] for name in columns if name not in key and name not in keep
     }
-    connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changed), rows)
+    return statement.on_conflict_do_update(index_elements=key, set_=changed)
 
 
 def insert_new(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
     """Insert rows, except those whose primary key exists already. `rows` may be empty."""
     if rows:
-        connection.execute(_insert(connection, table).on_conflict_do_nothing(), rows)
+        connection.execute(_insert_new(connection.dialect.name, table), rows)
+
+
+@cache
+def _insert_new(dialect: str, table: sa.Table) -> sa.Insert:
+    return _insert(dialect, table).on_conflict_do_nothing()
 
 
 def insert_plain(
@@ -59,7 +74,6 @@ def insert_plain(
     """
     if not rows:
         return
-    insert = _insert(connection, table)
     if connection.dialect.name == "postgresql":
         json = sa.func.json_array_elements(sa.bindparam("json", rows, sa.JSON()))
         row = json.column_valued("row")
@@ -69,20 +83,28 @@ def insert_plain(
             else row.op("->>")(at)
             for at, column in enumerate(table.columns)
         ]
-        insert = insert.from_select(list(table.columns), sa.select(*values))
+        insert = _insert("postgresql", table).from_select(list(table.columns), sa.select(*values))
         connection.execute(insert.on_conflict_do_nothing())
     else:
-        compiled = insert.on_conflict_do_nothing().compile(connection)
-        connection.exec_driver_sql(str(compiled), rows)
+        connection.exec_driver_sql(_sqlite_text(table), rows)
+
+
+@cache
+def _sqlite_text(table: sa.Table) -> str:
+    from sqlalchemy.dialects import sqlite  # noqa: PLC0415
+
+    return str(_insert_new("sqlite", table).compile(dialect=sqlite.dialect()))
 
 
 def as_row(noun: "DataclassInstance", *leave_out: str) -> dict[str, Any]:
     """The attributes of a noun, which are named like columns. Their values are not copied."""
-    return {
-        field.name: getattr(noun, field.name)
-        for field in fields(noun)
-        if field.name not in leave_out
-    }
+    names = _names(type(noun), leave_out)
+    return {name: getattr(noun, name) for name in names}
+
+
+@cache
+def _names(of: "type[DataclassInstance]", leave_out: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(of) if field.name not in leave_out)
 
 
 def slices(ids: Sequence[_T]) -> Iterator[Sequence[_T]]:
@@ -91,9 +113,9 @@ def slices(ids: Sequence[_T]) -> Iterator[Sequence[_T]]:
         yield ids[start : start + IN_LIST]
 
 
-def _insert(connection: sa.Connection, table: sa.Table) -> "sqlite.Insert | postgresql.Insert":
+def _insert(dialect: str, table: sa.Table) -> "sqlite.Insert | postgresql.Insert":
     # Only the dialect in use is imported: that of PostgreSQL is slow to import.
-    if connection.dialect.name == "postgresql":
+    if dialect == "postgresql":
         from sqlalchemy.dialects import postgresql  # noqa: PLC0415
 
         return postgresql.insert(table)
