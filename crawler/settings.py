@@ -14,6 +14,9 @@ APP = "lora-crawl"
 #: The API by default.
 DEFAULT_API_URL = "https://civitai.com"
 
+#: The environment variable with the database that commands use.
+DATABASE_VARIABLE = "LORA_CRAWL_DB"
+
 #: Environment variables with the API key; the first one that is set is used.
 KEY_VARIABLES = ("CIVITAI_API_TOKEN", "CIVITAI_API_KEY", "CIVITAI_TOKEN")
 
@@ -43,6 +46,11 @@ def default_database() -> Path:
     return user_data_path(APP) / "loras.db"
 
 
+def usual_database() -> str:
+    """The database that commands use without `--db`: LORA_CRAWL_DB, else the default one."""
+    return os.environ.get(DATABASE_VARIABLE, "").strip() or str(default_database())
+
+
 def sandbox_database() -> Path:
     """The database of `sync --sandbox`, beside the default one."""
     return default_database().with_name("sandbox.db")
@@ -64,10 +72,10 @@ def api_key(environment: Mapping[str, str] | None = None) -> str | None:
     variables = os.environ if environment is None else environment
     for name in KEY_VARIABLES:
         if key := variables.get(name, "").strip():
-            return _usable(key, f"the environment variable {name}")
+            return usable_key(key, f"the environment variable {name}")
     with suppress(FileNotFoundError, NotADirectoryError):
         if key := key_file().read_text(encoding="utf-8").strip():
-            return _usable(key, str(key_file()))
+            return usable_key(key, str(key_file()))
     return None
 
 
@@ -106,7 +114,16 @@ def remove_api_key() -> bool:
     return True
 
 
-def _usable(key: str, where: str) -> str:
+def usable_key(key: str, where: str) -> str:
+    """The key.
+
+    Args:
+        key: What was given as a key.
+        where: Where it comes from, for the message.
+
+    Raises:
+        UsageError: It has characters that are invalid in an HTTP header; the message does not show it.
+    """
     if not key.isascii() or not key.isprintable() or " " in key:
         raise UsageError(
             f"the API key in {where} has spaces or other characters that no key has; "

@@ -1,7 +1,6 @@
 """The command line: every command, and how an error becomes a message and an exit code."""
 
 import re
-import shlex
 import sys
 import traceback
 from importlib import import_module
@@ -13,10 +12,10 @@ from typer.core import TyperCommand, TyperGroup
 
 from crawler import __version__
 from crawler.cli.options import Quiet, Verbose
-from crawler.cli.output.console import BROKEN_PIPE_EXIT, print_error
+from crawler.cli.output.console import BROKEN_PIPE_EXIT, FAILED, print_error
 from crawler.cli.plain_values import take_plain_values
-from crawler.errors import LoraCrawlError, QueryError
-from crawler.settings import default_database
+from crawler.errors import DatabaseError, LoraCrawlError, QueryError
+from crawler.settings import usual_database
 
 #: The exit code of an interrupted command, as shells report it: 128 + SIGINT.
 INTERRUPTED_EXIT = 130
@@ -118,7 +117,7 @@ def _reported(error: BaseException) -> int:
         case KeyboardInterrupt():
             return INTERRUPTED_EXIT
         case Exception():
-            print_error(f"error: unexpected {type(error).__name__}: {error}")
+            print_error(f"{FAILED}unexpected {type(error).__name__}: {error}")
             if {"-v", "--verbose", "-vv"} & set(sys.argv[1:]):
                 print_error("".join(traceback.format_exception(error)))
             else:
@@ -128,9 +127,14 @@ def _reported(error: BaseException) -> int:
 
 
 def _message(error: LoraCrawlError) -> str:
-    # The store does not know the default database, so the command that it suggests names it.
-    default = f" --db {shlex.quote(str(default_database()))}"
-    lines = [f"error: {str(error).removesuffix(default)}"]
+    text = str(error)
+    if isinstance(error, DatabaseError):
+        from crawler.store.connect.url import db_option
+
+        # The store does not know the usual database, so the command that it suggests names it.
+        usual = db_option(usual_database())
+        text = "\n".join(line.removesuffix(usual) for line in text.split("\n"))
+    lines = [f"{FAILED}{text}"]
     if isinstance(error, QueryError):
         from crawler.query.caret import caret
 

@@ -1,5 +1,6 @@
 """Options that several commands share, and the database that they select."""
 
+import os
 import re
 import shlex
 from contextlib import contextmanager, suppress
@@ -11,8 +12,14 @@ import typer
 from crawler.cli.output.console import Voice
 from crawler.cli.output.rows import Format
 from crawler.cli.output.safe import visible
-from crawler.errors import LoraCrawlError
-from crawler.settings import DEFAULT_API_URL, default_database
+from crawler.errors import DatabaseError, LoraCrawlError
+from crawler.settings import (
+    DATABASE_VARIABLE,
+    DEFAULT_API_URL,
+    default_database,
+    sandbox_database,
+    usual_database,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +42,10 @@ def read_engine(db: str | None) -> "Iterator[Engine]":
     """
     from crawler.store.connect.database import open_for_reading
 
-    engine = open_for_reading(place(db))
+    try:
+        engine = open_for_reading(place(db))
+    except DatabaseError as error:
+        raise DatabaseError(f"{error}{_sandbox_beside(place(db))}") from error
     try:
         yield engine
     finally:
@@ -70,15 +80,28 @@ def write_engine(where: str, voice: Voice) -> "Iterator[Engine]":
         engine.dispose()
 
 
-def db_option(where: str) -> str:
-    """The option `--db` for a suggested command, with a blank before it.
+def _sandbox_beside(where: str) -> str:
+    """How to use the database of `sync --sandbox` beside a missing one; empty if there is none."""
+    from crawler.store.connect.url import db_option, redacted, resolve
 
-    Empty for the default database, and for a URL with a password, which is never printed.
-    """
-    from crawler.store.connect.url import redacted
+    url = resolve(where)
+    if url.get_backend_name() != "sqlite" or os.path.lexists(str(url.database)):
+        return ""
+    sandbox = Path(str(url.database)).with_name(sandbox_database().name)
+    if not sandbox.is_file():
+        return ""
+    return (
+        f"\nor use the sandbox's:{db_option(sandbox)}"
+        f"\nfor all commands:     export {DATABASE_VARIABLE}={shlex.quote(redacted(sandbox))}"
+    )
 
-    shown = redacted(where)
-    return "" if where == place(None) or shown != where else f" --db {visible(shlex.quote(shown))}"
+
+def hinted(line: str, where: str) -> str:
+    """A command to try, with the `--db` that it needs; without one for the usual database."""
+    from crawler.store.connect.url import db_option
+
+    option = db_option(where)
+    return visible(line if option == db_option(usual_database()) else f"{line}{option}")
 
 
 def complete_field(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
@@ -109,7 +132,7 @@ Db = Annotated[
     typer.Option(
         "--db",
         metavar="PATH_OR_URL",
-        envvar="LORA_CRAWL_DB",
+        envvar=DATABASE_VARIABLE,
         help="Database: a path for SQLite, or postgresql://…  "
         "Default: loras.db in your data directory.",
         show_envvar=True,

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 import anyio
 
-from crawler.cli.options import db_option, write_engine
+from crawler.cli.options import hinted, write_engine
 from crawler.cli.output.cells import count, duration, json_text, number, size
-from crawler.cli.output.console import Voice, answers, print_error
+from crawler.cli.output.console import FAILED, Voice, answers, print_error
 from crawler.cli.output.outcomes import REMEDIES, outcome_lines, spoken
 from crawler.cli.output.safe import visible
 from crawler.cli.progress import (
@@ -48,6 +48,7 @@ class Job:
     Attributes:
         where: The database.
         api_url: None for a sandbox that is started for this run.
+        tells_terms: Whether to say what the site's terms ask of clients without a key.
         rate: Requests a second to the API, 0 = no limit.
         max_header: Longest header to read, in bytes.
     """
@@ -56,6 +57,7 @@ class Job:
     where: str
     api_url: str | None
     key: str | None
+    tells_terms: bool
     rate: float
     storage_hosts: tuple[str, ...]
     max_header: int
@@ -105,7 +107,7 @@ def sync_into(job: Job) -> int:
         with write_engine(job.where, job.voice) as engine, _api(job) as api_url:
             for line in _forecast(job, complete=_is_complete(job, engine)):
                 job.voice.notice(line)
-            if job.api_url is not None and job.key is None:
+            if job.tells_terms:
                 job.voice.notice(TERMS)
             trouble = _run(partial(_sync, job, api_url, engine, tally))
         _report(job, tally, trouble)
@@ -166,7 +168,7 @@ def _report(job: Job, tally: SyncTally, trouble: StoppedError | None) -> None:
         job.voice.notice(notice)
     job.voice.some([f"skipped: {each}" for each in tally.sentences], tally.troubles, "more item")
     if trouble is not None:
-        print_error(f"error: {trouble}")
+        print_error(f"{FAILED}{trouble}")
     if trouble is not None or tally.stopping:
         print_error("All stored data is kept. Run the same command again to continue.")
 
@@ -187,7 +189,7 @@ def _lines(job: Job, tally: SyncTally) -> Iterator[str]:
     yield f"cost: {downloads}, {calls}, {size(tally.bytes_read)} read"
     yield f"database: {visible(redacted(job.where))}"
     if tally.headers:
-        yield f'try: lora-crawl query "network_dim>64"{db_option(job.where)}'
+        yield hinted('try: lora-crawl query "network_dim>64"', job.where)
 
 
 def preview(job: Job) -> int:

@@ -71,4 +71,4 @@ def test_the_first_error_of_a_group_is_told_as_it_is(
     monkeypatch.setattr("crawler.store.connect.database.open_for_reading", fails)
     told = run("status")
 
-    assert (told.exit_code, told.stderr) == (4, "error: the site is gone\n")
+    assert (told.exit_code, told.stderr) == (4, "Error: the site is gone\n")

@@ -1,5 +1,7 @@
 """`lora-crawl db`: where the database is and what state it is in."""
 
+from typing import Annotated
+
 import typer
 
 from crawler.cli.options import Db, Quiet, Verbose, place, read_connection, voice_of
@@ -14,22 +16,34 @@ db = typer.Typer(
 
 
 @db.command()
-def path(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Verbose = 0) -> None:
-    """Print the database's path or URL; -v adds its state."""
+def path(
+    ctx: typer.Context,
+    *,
+    with_password: Annotated[
+        bool,
+        typer.Option(
+            "--with-password", help="Print the password too, for psql and other programs."
+        ),
+    ] = False,
+    db: Db = None,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Print the path or URL of the database; -v adds its state."""
     from crawler.store.connect.database import state
-    from crawler.store.connect.url import redacted, resolve
+    from crawler.store.connect.url import psql_url, redacted
 
-    url = resolve(place(db))
+    where = place(db)
     with answers() as out:
-        out.write(f"{url.database if url.get_backend_name() == 'sqlite' else redacted(url)}\n")
+        out.write(f"{psql_url(where) if with_password else redacted(where)}\n")
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     if voice.verbose:
-        voice.detail(state(url).value)
+        voice.detail(state(where).value)
 
 
 @db.command()
 def check(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Verbose = 0) -> None:
-    """Check that the database can be read and that its tables are whole.
+    """Check that the database can be read and is whole.
 
     If not, the message says what to do, and the exit code is 3.
     """
@@ -54,7 +68,7 @@ def upgrade(
 
 @db.command()
 def info(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Verbose = 0) -> None:
-    """Print the database's URL and the rows of each table; -v adds its revision."""
+    """Print the rows of each table; -v adds the revision."""
     from crawler.store.connect.database import REVISION
     from crawler.store.connect.url import redacted, resolve
     from crawler.store.read.status import table_counts

@@ -7,7 +7,7 @@ import typer
 from crawler.cli.options import ApiUrl, Quiet, Verbose, voice_of
 from crawler.cli.output.console import Voice
 from crawler.errors import UsageError
-from crawler.settings import DEFAULT_API_URL, keys_set, remove_api_key, store_api_key
+from crawler.settings import DEFAULT_API_URL, keys_set, remove_api_key, store_api_key, usable_key
 
 
 def login(
@@ -18,20 +18,47 @@ def login(
     The key is typed without being shown, or read from standard input. Create one at
     https://civitai.com/user/account
     """
-    import anyio
-
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
-    if sys.stdin.isatty():
-        key = str(typer.prompt("API key", hide_input=True, err=True)).strip()
-    else:
-        key = sys.stdin.readline().strip()
+    key = _typed() if sys.stdin.isatty() else sys.stdin.readline().strip()
     if not key:
         raise UsageError("no key given; nothing changed")
-    name = anyio.run(_user_of, api_url or DEFAULT_API_URL, key, voice)
-    if name is None:
+    if not _accepted(api_url or DEFAULT_API_URL, key, voice):
         raise UsageError("the site does not accept this key; nothing changed. Copy the key again.")
-    where = store_api_key(key)
-    voice.notice(f"logged in as {name}; the key is stored in {where}")
+
+
+def offered_key(api_url: str, voice: Voice) -> str | None:
+    """The API key that a person at a terminal types and the site accepts; None for Enter.
+
+    Raises:
+        UnreachableError, SiteError: The site does not answer.
+    """
+    voice.notice(
+        "No API key. Civitai's terms allow automated clients with their user's own key and\n"
+        "within its rate limits. Create one at https://civitai.com/user/account\n"
+        "Paste it here (it is not shown), or press Enter to continue without one."
+    )
+    while key := _typed():
+        if _accepted(api_url, key, voice):
+            return key
+        voice.notice("The site does not accept this key. Copy it again, or press Enter.")
+    return None
+
+
+def _typed() -> str:
+    return str(
+        typer.prompt("API key", default="", hide_input=True, show_default=False, err=True)
+    ).strip()
+
+
+def _accepted(api_url: str, key: str, voice: Voice) -> bool:
+    """Store a key that the site knows; False for one that it does not know."""
+    import anyio
+
+    name = anyio.run(_user_of, api_url, usable_key(key, "the input"), voice)
+    if name is None:
+        return False
+    voice.notice(f"logged in as {name}; the key is stored in {store_api_key(key)}")
+    return True
 
 
 def logout(ctx: typer.Context, *, quiet: Quiet = False, verbose: Verbose = 0) -> None:

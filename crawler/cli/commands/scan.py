@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crawler.cli.options import Db, Json, Quiet, Verbose, db_option, place, voice_of, write_engine
+from crawler.cli.options import Db, Json, Quiet, Verbose, hinted, place, voice_of, write_engine
 from crawler.cli.output.cells import count, duration, json_text, listed, number
-from crawler.cli.output.console import Voice, answers, print_error
+from crawler.cli.output.console import FAILED, Voice, answers, print_error
 from crawler.cli.output.outcomes import outcome_lines
 from crawler.cli.output.safe import visible
 
@@ -61,7 +61,7 @@ def scan(
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     if not any(os.path.lexists(path) for path in paths):
         for path in paths:
-            print_error(f"error: {visible(path)}: no such file or folder")
+            print_error(f"{FAILED}{visible(path)}: no such file or folder")
         raise typer.Exit(_UNSOUND)
     plan = ScanPlan(roots=tuple(paths), force=force, hashes=hashes)
     with write_engine(place(db), voice) as engine:
@@ -101,7 +101,7 @@ def _report(tally: "ScanTally", where: str, voice: Voice, *, as_json: bool) -> N
         elif not voice.quiet:
             out.write("\n".join(_lines(tally)) + f"\ndatabase: {visible(redacted(where))}\n")
             if tally.outcomes:
-                out.write(f"try: lora-crawl query \"site='local'\"{db_option(where)}\n")
+                out.write(hinted("try: lora-crawl query \"site='local'\"", where) + "\n")
     voice.some(tally.sentences, tally.troubles, "more problem")
 
 

@@ -1,6 +1,7 @@
 """`lora-crawl sync`: list LoRAs, read their headers, store both."""
 
 import shlex
+import sys
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -106,6 +107,9 @@ def sync(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what it would do and cost; store nothing.")
     ] = False,
+    anonymous: Annotated[
+        bool, typer.Option("--anonymous", help="Use no API key, and do not ask for one.")
+    ] = False,
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help="Crawl a made-up catalogue on this machine.")
     ] = False,
@@ -129,8 +133,13 @@ def sync(
     if model and (limit or order or base_model or type_ or creator or tag or search):
         raise UsageError("--model cannot be combined with --limit, --order or other filters")
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
-    key = None if sandbox else api_key()
-    if key is not None and (exposed := exposed_key_file()) is not None:
+    key = None if sandbox or anonymous else api_key()
+    is_told = sandbox
+    if key is None and not (sandbox or anonymous or dry_run or voice.quiet) and _at_a_terminal():
+        from crawler.cli.commands.login import offered_key
+
+        key, is_told = offered_key(api_url or DEFAULT_API_URL, voice), True
+    elif key is not None and (exposed := exposed_key_file()) is not None:
         voice.notice(f"other users can read {exposed}; run: chmod 600 {shlex.quote(str(exposed))}")
     ask = ListQuery(
         order=order or (Order.MOST_DOWNLOADED if limit else Order.OLDEST),
@@ -162,6 +171,7 @@ def sync(
         where=str(sandbox_database()) if sandbox and not db else place(db),
         api_url=None if sandbox else api_url or DEFAULT_API_URL,
         key=key,
+        tells_terms=key is None and not is_told,
         rate=rate if rate is not None else 0.0 if sandbox else DEFAULT_RATE,
         storage_hosts=tuple(storage_host or ()),
         max_header=max_header,
@@ -169,6 +179,11 @@ def sync(
         voice=voice,
     )
     raise typer.Exit(preview(job) if dry_run else sync_into(job))
+
+
+def _at_a_terminal() -> bool:
+    """Whether somebody sees a question and can answer it."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _trimmed(text: str) -> str:

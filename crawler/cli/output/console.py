@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 #: The exit code of a command that wrote to a closed pipe, as shells report it: 128 + SIGPIPE.
 BROKEN_PIPE_EXIT = 141
 
+#: The beginning of the message of a failure, as the parser of options writes it too.
+FAILED = "Error: "
+
 
 @dataclass(frozen=True, slots=True)
 class Voice:

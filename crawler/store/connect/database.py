@@ -6,7 +6,6 @@ Readers never change a database. Writers create and upgrade it as needed.
 import contextlib
 import os
 import re
-import shlex
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from crawler.errors import DatabaseError
 from crawler.store.connect.db_errors import translated
 from crawler.store.connect.engines import postgres, sqlite_reader, sqlite_writer
 from crawler.store.connect.sqlite_copies import keep_copy, shrink
-from crawler.store.connect.url import HIDDEN, redacted, resolve
+from crawler.store.connect.url import db_option, redacted, resolve
 
 #: For modules that may not import SQLAlchemy.
 Connection = sa.Connection
@@ -107,15 +106,13 @@ def look(engine: sa.Engine) -> Found:
 def advice(url: sa.URL, found: Found) -> str:
     """The problem with a database that is not current, and the command that solves it."""
     place = redacted(url)
-    # A URL with hidden secrets would not work if copied.
-    shown = place if url.get_backend_name() == "sqlite" or HIDDEN not in place else "URL"
-    option = f" --db {shlex.quote(shown)}"
+    option = db_option(url)
     revisions = f"(revision {found.detail}, this one uses {REVISION})"
     match found.state:
         case State.MISSING:
-            return f"{place}: there is no database\nfill one: lora-crawl sync --limit 500{option}"
+            return f"{place}: there is no database\nfill one: lora-crawl sync --limit 50{option}"
         case State.EMPTY:
-            return f"{place}: the database is empty\nfill it: lora-crawl sync --limit 500{option}"
+            return f"{place}: the database is empty\nfill it: lora-crawl sync --limit 50{option}"
         case State.OLD:
             return (
                 f"{place}: the database was made by an older lora-crawl {revisions}"

@@ -1,6 +1,7 @@
 """What `--db` accepts: the path of a SQLite file, or a database URL."""
 
 import os
+import shlex
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -48,6 +49,19 @@ def redacted(where: str | os.PathLike[str] | sa.URL) -> str:
     hidden = {name: HIDDEN for name in url.query if name in _SECRET_OPTIONS}
     url = url.set(drivername="postgresql").update_query_dict(hidden)
     return url.render_as_string(hide_password=True)
+
+
+def psql_url(where: str | os.PathLike[str] | sa.URL) -> str:
+    """A database as `psql` and libpq take it, with its password; the path of a SQLite file."""
+    url = resolve(where)
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def db_option(where: str | os.PathLike[str] | sa.URL) -> str:
+    """The option `--db` of a suggested command, with a blank before it; passwords are `***`."""
+    return f" --db {shlex.quote(redacted(where))}"
 
 
 def _checked(url: sa.URL) -> sa.URL:

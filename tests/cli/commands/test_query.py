@@ -112,7 +112,7 @@ def test_an_answer_that_finds_no_room(database: str) -> None:
             check=False,
         )
     assert done.returncode == 1
-    assert done.stderr == "error: cannot write the result: No space left on device\n"
+    assert done.stderr == "Error: cannot write the result: No space left on device\n"
 
 
 def test_count_is_a_number_alone(run: Run, database: str) -> None:
@@ -163,7 +163,7 @@ def test_what_cannot_be_understood_gets_a_caret(run: Run, database: str) -> None
     ):
         result = run("query", *words, "--db", database)
         assert (result.exit_code, result.stdout) == (2, ""), words
-        assert result.stderr.startswith("error: ")
+        assert result.stderr.startswith("Error: ")
         assert "^" in result.stderr
 
 

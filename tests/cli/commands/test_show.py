@@ -89,7 +89,7 @@ def test_nothing_of_that_name(run: Run, database: str) -> None:
     for ref in ("4711", "model:4711", "sha256:FFFF", "https://example.org/models/1"):
         result = run("show", ref, "--db", database)
         assert (result.exit_code, result.stdout) == (2, "")
-        assert result.stderr.startswith("error: ")
+        assert result.stderr.startswith("Error: ")
 
 
 def test_no_database(run: Run, tmp_path: Path) -> None:

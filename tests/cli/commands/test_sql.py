@@ -58,7 +58,7 @@ def test_writes_and_nonsense_are_refused(run: Run, database: str) -> None:
     ):
         result = run("sql", statement, "--db", database)
         assert (result.exit_code, result.stdout) == (2, ""), statement
-        assert result.stderr.startswith("error: ")
+        assert result.stderr.startswith("Error: ")
         left = run("sql", "select count(*) as n from loras", "--db", database)
         assert left.stdout == "n\n8\n"
 

@@ -125,6 +125,7 @@ def test_only_civitai_is_said_to_have_its_number_of_files(api_url: str, said: st
         where="any.db",
         api_url=api_url,
         key=None,
+        tells_terms=True,
         rate=2,
         storage_hosts=(),
         max_header=1,
@@ -351,6 +352,61 @@ def test_login_keeps_a_key_that_the_site_knows_for_the_user_alone(
     assert "removed" in run("logout").stderr
     assert not kept.exists()
     assert "no stored key" in run("logout").stderr
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody sees what is asked, and types."""
+    monkeypatch.setattr("crawler.cli.commands.sync._at_a_terminal", lambda: True)
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_sync_without_a_key_offers_to_take_one(run: Run, sandbox: Sandbox, home: Path) -> None:
+    words = ("sync", "--api-url", sandbox.url, "--rate", "0", "--limit", "1")
+    kept = home / "config" / "lora-crawl" / "token"
+
+    without = run(*words, text="\n")
+    assert without.exit_code == DONE, without.output
+    assert without.stderr.count("No API key") == 1
+    assert "anonymously" not in without.stderr
+    assert not kept.exists()
+
+    taken = run(*words, text=f"wrong-key\n{sandbox.key}\n")
+    assert taken.exit_code == DONE, taken.output
+    assert "does not accept this key" in taken.stderr
+    assert "wrong-key" not in taken.output
+    assert sandbox.key not in taken.output
+    assert kept.read_text(encoding="utf-8").strip() == sandbox.key
+
+    assert "API key" not in run(*words).stderr
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize("option", ["--anonymous", "--quiet", "--dry-run"])
+def test_a_key_is_not_asked_for_in_vain(run: Run, sandbox: Sandbox, option: str) -> None:
+    told = run("sync", "--api-url", sandbox.url, "--rate", "0", "--limit", "1", option)
+
+    assert told.exit_code == DONE, told.output
+    assert "press Enter" not in told.stderr
+    assert ("Continuing anonymously" in told.stderr) == (option == "--anonymous")
+
+
+def test_an_anonymous_sync_uses_no_stored_key(
+    run: Run, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CIVITAI_API_TOKEN", "a-wrong-key")
+    words = ("sync", "--api-url", sandbox.url, "--rate", "0", "--limit", "1")
+
+    assert run(*words).exit_code == WORK_LEFT
+    assert run(*words, "--anonymous").exit_code == DONE
+
+
+def test_a_key_that_no_header_can_hold_is_refused(run: Run, sandbox: Sandbox) -> None:
+    told = run("login", "--api-url", sandbox.url, text="a kéy\n")
+
+    assert told.exit_code == USAGE
+    assert "characters that no key has" in told.stderr
+    assert "kéy" not in told.output
 
 
 def test_a_refresh_says_what_it_found_and_status_what_is_tried_again(
