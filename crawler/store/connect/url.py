@@ -56,7 +56,8 @@ def psql_url(where: str | os.PathLike[str] | sa.URL) -> str:
     url = resolve(where)
     if url.get_backend_name() == "sqlite":
         return str(url.database)
-    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+    text = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    return text.replace(" ", "%20")  # which SQLAlchemy leaves
 
 
 def db_option(where: str | os.PathLike[str] | sa.URL) -> str:
