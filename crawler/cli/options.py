@@ -16,7 +16,9 @@ from crawler.errors import DatabaseError, LoraCrawlError
 from crawler.settings import (
     DATABASE_VARIABLE,
     DEFAULT_API_URL,
+    api_key,
     default_database,
+    exposed_key_file,
     sandbox_database,
     usual_database,
 )
@@ -219,3 +221,15 @@ def voice_of(ctx: typer.Context, *, quiet: bool, verbose: int) -> Voice:
         quiet=quiet or bool(before.get("quiet")),
         verbose=max(verbose, int(before.get("verbose") or 0)),
     )
+
+
+def told_api_key(voice: Voice) -> str | None:
+    """The API key that is set or stored, or None. Tells when other users can read its file.
+
+    Raises:
+        UsageError: The key is not usable.
+    """
+    key = api_key()
+    if key is not None and (exposed := exposed_key_file()) is not None:
+        voice.notice(f"other users can read {exposed}; run: chmod 600 {shlex.quote(str(exposed))}")
+    return key

@@ -1,8 +1,9 @@
 """Inputs of commands: a LoRA in the database, a file on this machine, or a file at a URL."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,6 @@ from crawler.errors import HeaderError, SiteError, UsageError
 from crawler.model import Decoded, Outcome
 from crawler.model.outcome import READ
 from crawler.model.site import lacks_scheme
-from crawler.settings import api_key
 
 if TYPE_CHECKING:
     from crawler.cli.pages.lora_view import LoraView
@@ -60,15 +60,22 @@ class Reading:
         return dict(sorted(self.decoded.header.metadata.items()))
 
 
-def read_inputs(inputs: Iterable[str], *, api_url: str) -> Iterator[Reading]:
+def read_inputs(
+    inputs: Iterable[str], *, api_url: str, key: Callable[[], str | None]
+) -> Iterator[Reading]:
     """Read the headers one after the other. An input that cannot be read gets an outcome too.
 
     Args:
         inputs: Paths, and URLs that start with http.
         api_url: The API for pages and downloads of the site.
+        key: Returns the API key; called once for all URLs.
     """
+    known = cache(key)
     for text in inputs:
-        yield _read_url(text, api_url=api_url) if _URL.match(text) else _read_path(text)
+        if _URL.match(text):
+            yield _read_url(text, api_url=api_url, key=known())
+        else:
+            yield _read_path(text)
 
 
 def _read_path(text: str) -> Reading:
@@ -90,7 +97,7 @@ def _read_path(text: str) -> Reading:
     return Reading(text, judged.outcome, reason, judged.decoded, beginning.file_bytes)
 
 
-def _read_url(text: str, *, api_url: str) -> Reading:
+def _read_url(text: str, *, api_url: str, key: str | None) -> Reading:
     """Read the header of a remote file; only the header is downloaded."""
     import anyio
 
@@ -98,8 +105,8 @@ def _read_url(text: str, *, api_url: str) -> Reading:
     from crawler.http import BRIEF_WAITS, HttpSettings, Secret
     from crawler.sources.urls import read_url
 
-    key = Secret(found) if (found := api_key()) else None
-    settings = HttpSettings(api_url=api_url, api_key=key, waits=BRIEF_WAITS)
+    secret = None if key is None else Secret(key)
+    settings = HttpSettings(api_url=api_url, api_key=secret, waits=BRIEF_WAITS)
     try:
         fetched = anyio.run(read_url, text, settings)
     except SiteError as error:

@@ -1,11 +1,12 @@
 """`lora-crawl inspect`: read headers without a database."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crawler.cli.options import ApiUrl, Json, NoPager, Quiet, Verbose, voice_of
+from crawler.cli.options import ApiUrl, Json, NoPager, Quiet, Verbose, told_api_key, voice_of
 from crawler.cli.output.cells import count, json_text, number
 from crawler.cli.output.console import answers, open_console, print_error
 from crawler.cli.output.safe import visible
@@ -48,7 +49,8 @@ def inspect(
 
     def readings() -> Iterator["Reading"]:
         nonlocal unsound
-        for reading in read_inputs(inputs, api_url=api_url or DEFAULT_API_URL):
+        api, key = api_url or DEFAULT_API_URL, partial(told_api_key, voice)
+        for reading in read_inputs(inputs, api_url=api, key=key):
             unsound += reading.outcome not in READ
             yield reading
 

@@ -1,16 +1,15 @@
 """`lora-crawl sync`: list LoRAs, read their headers, store both."""
 
-import shlex
 import sys
 from enum import StrEnum
 from typing import Annotated, Literal
 
 import typer
 
-from crawler.cli.options import ApiUrl, Db, Json, Quiet, Verbose, place, voice_of
+from crawler.cli.options import ApiUrl, Db, Json, Quiet, Verbose, place, told_api_key, voice_of
 from crawler.errors import UsageError
 from crawler.model import LORA_TYPES, ListQuery, Order
-from crawler.settings import DEFAULT_API_URL, api_key, exposed_key_file, sandbox_database
+from crawler.settings import DEFAULT_API_URL, sandbox_database
 
 #: Requests a second to the API by default: what a busy reader would make.
 DEFAULT_RATE = 2.0
@@ -133,14 +132,12 @@ def sync(
     if model and (limit or order or base_model or type_ or creator or tag or search):
         raise UsageError("--model cannot be combined with --limit, --order or other filters")
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
-    key = None if sandbox or anonymous else api_key()
+    key = None if sandbox or anonymous else told_api_key(voice)
     is_told = sandbox
     if key is None and not (sandbox or anonymous or dry_run or voice.quiet) and _at_a_terminal():
         from crawler.cli.commands.login import offered_key
 
         key, is_told = offered_key(api_url or DEFAULT_API_URL, voice), True
-    elif key is not None and (exposed := exposed_key_file()) is not None:
-        voice.notice(f"other users can read {exposed}; run: chmod 600 {shlex.quote(str(exposed))}")
     ask = ListQuery(
         order=order or (Order.MOST_DOWNLOADED if limit else Order.OLDEST),
         types=tuple(dict.fromkeys(map(str, type_ or LORA_TYPES))),

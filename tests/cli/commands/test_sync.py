@@ -467,9 +467,13 @@ def test_a_key_that_others_can_read_is_told(run: Run, sandbox: Sandbox, home: Pa
     token.write_text(sandbox.key)
     words = ("sync", "--api-url", sandbox.url, "--rate", "0", "--limit", "1")
     token.chmod(0o640)
-    assert f"other users can read {token}" in run(*words).stderr
+    url = f"{sandbox.url}/models/1"
+    inspecting = ("inspect", "--api-url", sandbox.url, url, url)
+    for each in (words, inspecting):
+        assert run(*each).stderr.count(f"other users can read {token}") == 1
     token.chmod(0o600)
-    assert "other users" not in run(*words).stderr
+    for each in (words, inspecting):
+        assert "other users" not in run(*each).stderr
 
 
 def test_a_check_looks_at_the_tables(run: Run, engine: sa.Engine) -> None:
