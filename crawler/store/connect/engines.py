@@ -20,8 +20,8 @@ BUSY_TIMEOUT = 30
 CONNECT_TIMEOUT = 10
 
 #: Bytes of a page of a new SQLite file. Rows of `headers` are often longer than half of SQLite's usual
-#: 4,096 bytes, so that each would leave the rest of its page empty. With 16,384 bytes a sync takes more
-#: CPU, since it writes whole pages.
+#: 4,096 bytes, so that each would leave the rest of its page empty. Pages of 16,384 bytes make a small
+#: file larger, since each table and index leaves one half empty.
 PAGE_BYTES = 8192
 
 

@@ -1,8 +1,8 @@
 """Store the names of tags, each once."""
 
 import hashlib
+import zlib
 from collections.abc import Collection, Iterable
-from functools import lru_cache
 from itertools import count
 
 import sqlalchemy as sa
@@ -13,11 +13,7 @@ from crawler.store.write.upserts import insert_plain
 #: Ids below this take three bytes on SQLite, others below the second limit four.
 _SHORT, _LONG = 2**23, 2**31
 
-#: Ids kept in memory: most tags of a file are those of the files before it.
-_IDS_KEPT = 20_000
 
-
-@lru_cache(_IDS_KEPT)
 def tag_id(name: str, attempt: int = 0) -> int:
     """The id of a tag: a hash of its name.
 
@@ -26,10 +22,10 @@ def tag_id(name: str, attempt: int = 0) -> int:
         attempt: How many other ids of this name belong to other names. With a million tags that is
             so for one in ten.
     """
-    salt = attempt.to_bytes(hashlib.blake2b.SALT_SIZE)
-    digest = hashlib.blake2b(name.encode(), digest_size=8, salt=salt).digest()
-    number = int.from_bytes(digest)
-    return number % _SHORT if attempt == 0 else _SHORT + number % (_LONG - _SHORT)
+    if attempt == 0:
+        return zlib.crc32(name.encode()) % _SHORT
+    digest = hashlib.blake2b(f"{attempt} {name}".encode(), digest_size=8).digest()
+    return _SHORT + int.from_bytes(digest) % (_LONG - _SHORT)
 
 
 def store_tags(connection: sa.Connection, names: Iterable[str]) -> dict[str, int]:
@@ -47,10 +43,11 @@ def store_tags(connection: sa.Connection, names: Iterable[str]) -> dict[str, int
         stored = _names(connection, ids.values())
         new = {number: name for name, number in reversed(ids.items()) if number not in stored}
         if new:
-            # Always in the same order, so that two writers cannot deadlock. One of them may store
-            # another name under the same id.
+            # Always in the same order, so that two writers of PostgreSQL cannot deadlock. The other
+            # one may have stored another name under the same id.
             insert_plain(connection, tags, sorted(new.items()))
-            stored |= _names(connection, new)
+            is_file = connection.dialect.name == "sqlite"
+            stored |= new if is_file else _names(connection, new)
         found |= {name: number for name, number in ids.items() if stored[number] == name}
         left = [name for name in left if name not in found]
     return found

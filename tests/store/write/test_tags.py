@@ -36,8 +36,8 @@ def put(engine: sa.Engine, *names: str) -> dict[str, int]:
 
 
 def test_ids_are_short_and_the_same_everywhere() -> None:
-    assert tag_id("1girl") == 3_795_042
-    assert tag_id("1girl", 1) == 1_345_468_316
+    assert tag_id("1girl") == 1_666_873
+    assert tag_id("1girl", 1) == 1_367_550_628
     for name in ("", "空", "x" * 100_000, "�"):
         assert 0 <= tag_id(name) < 2**23 <= tag_id(name, 1) < 2**31
         assert tag_id(name, 1) != tag_id(name, 2)
@@ -74,6 +74,7 @@ def test_any_number_of_tags_may_share_ids(
     assert put(engine, "d") == {"d": 3}
 
 
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 def test_another_writer_may_take_an_id_meanwhile(
     engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
