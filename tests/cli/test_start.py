@@ -33,12 +33,13 @@ OF_COMMANDS = (
 )
 
 _SCRIPT = """
-import sys
+import gc, sys
 from crawler.__main__ import main
 try:
     main()
 except SystemExit as end:
     assert not end.code, end
+assert gc.get_freeze_count() > 0, "the last collection takes long"
 print(*sys.modules, file=sys.stderr)
 """
 
