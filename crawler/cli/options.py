@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crawler.cli.output.cells import count
 from crawler.cli.output.console import Voice
 from crawler.cli.output.rows import Format
 from crawler.cli.output.safe import visible
@@ -26,7 +27,15 @@ from crawler.settings import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from crawler.query.tree import Node
     from crawler.store.connect.database import Connection, Engine
+
+
+#: The files that are no scanned copies: a local file with a page is a copy of that page's file.
+_ORIGINALS = "site != 'local' or page_url is null"
+
+#: A condition on one of these asks for copies, or leaves them out itself.
+_TELLS_COPIES = frozenset({"site", "page_url", "file_id"})
 
 
 def place(db: str | None) -> str:
@@ -80,6 +89,26 @@ def write_engine(where: str, voice: Voice) -> "Iterator[Engine]":
             yield engine
     finally:
         engine.dispose()
+
+
+def without_copies(
+    connection: "Connection", tree: "Node | None", voice: Voice, *, copies: bool
+) -> "Node | None":
+    """A condition without scanned copies of crawled files, which would count twice.
+
+    They are kept where `copies` asks for them, or a condition on the site, the page or the file id.
+    """
+    from crawler.query.parser import parse
+    from crawler.query.tree import And, names
+    from crawler.store.read.status import scanned_copies
+    from crawler.store.schema.fields import BY_NAME
+
+    asked = copies or (tree is not None and not _TELLS_COPIES.isdisjoint(names(tree)))
+    if asked or not (number := scanned_copies(connection)):
+        return tree
+    voice.notice(f"{count(number, 'scanned copy', 'scanned copies')} left out; --copies keeps them")
+    original = parse([_ORIGINALS], BY_NAME)
+    return original if tree is None or original is None else And((tree, original))
 
 
 def _sandbox_beside(where: str) -> str:
@@ -160,6 +189,11 @@ Where = Annotated[
         show_default=False,
         autocompletion=complete_field,
     ),
+]
+
+Copies = Annotated[
+    bool,
+    typer.Option("--copies", help="Keep scanned copies of files that a sync lists too."),
 ]
 
 Form = Annotated[

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crawler.cli.options import read_connection
-from crawler.errors import HeaderError, SiteError, UsageError
+from crawler.errors import DatabaseError, HeaderError, SiteError, UsageError
 from crawler.model import Decoded, Outcome
 from crawler.model.outcome import READ
 from crawler.model.site import lacks_scheme
@@ -122,8 +122,13 @@ def is_stored(ref: str) -> bool:
     return _STORED.fullmatch(ref) is not None or lacks_scheme(ref)
 
 
-def read_lora(ref: str, db: str | None) -> "LoraView":
+def read_lora(ref: str, db: str | None, *, beside_others: bool = False) -> "LoraView":
     """Everything that is known about the LoRA that a REF names.
+
+    Args:
+        ref: As given.
+        db: The database that `--db` names.
+        beside_others: Compare a path with the LoRAs of its base model, where there is a database.
 
     Raises:
         UsageError: The REF matches nothing, or a file whose header is not sound.
@@ -132,11 +137,28 @@ def read_lora(ref: str, db: str | None) -> "LoraView":
     from crawler.cli.pages.lora_view import view_of_file, view_of_row
 
     if not is_stored(ref):
-        return view_of_file(_read_sound(ref))
+        view = view_of_file(_read_sound(ref))
+        return _beside_others(view, db) if beside_others else view
     from crawler.store.read.loras import find_file, lora
 
     with read_connection(db) as connection:
         return view_of_row(lora(connection, find_file(connection, ref)))
+
+
+def _beside_others(view: "LoraView", db: str | None) -> "LoraView":
+    """A file beside the LoRAs of its likely base model; as it is without a database that can be read."""
+    from crawler.cli.pages.lora_view import compared
+    from crawler.store.read.loras import statistics_of
+    from crawler.store.stats.similar import likely_base_model
+
+    try:
+        with read_connection(db) as connection:
+            likely = likely_base_model(connection, view.row)
+            base, told_by = likely or (None, "")
+            view = compared(view, base or "", statistics_of(connection, base))
+    except DatabaseError:
+        return view
+    return replace(view, told_by=told_by) if view.compared_with == base else view
 
 
 def read_decoded(ref: str, db: str | None) -> tuple[str, Decoded]:

@@ -39,6 +39,7 @@ def authors(
     ctx: typer.Context,
     *,
     where: options.Where = None,
+    copies: options.Copies = False,
     sort: Annotated[
         Sort,
         typer.Option(
@@ -72,7 +73,8 @@ def authors(
 
     tree = parse(where or [], BY_NAME)
     with options.read_connection(db) as connection:
-        found = effort.creators(connection, tree, sort=sort.value, limit=limit)
+        selected = options.without_copies(connection, tree, voice, copies=copies)
+        found = effort.creators(connection, selected, sort=sort.value, limit=limit)
         if not found.total:
             explain(connection, tree, voice)
     if wanted not in FOR_PEOPLE:

@@ -69,6 +69,7 @@ def query(
             autocompletion=options.complete_field,
         ),
     ] = None,
+    copies: options.Copies = False,
     form: options.Form = None,
     as_json: options.Json = False,
     expanded: options.Expanded = False,
@@ -110,13 +111,15 @@ def query(
         group_by=None if group_by is None else fields.grouping(group_by, BY_NAME),
     )
     with options.read_connection(db) as connection:
+        tree = options.without_copies(connection, asked.tree, voice, copies=copies)
+        search = replace(asked, tree=tree)
         if as_sql:
-            _print_line(statement_text(connection, asked))
+            _print_line(statement_text(connection, search))
             return
         if voice.verbose:
-            voice.detail(statement_text(connection, asked))
+            voice.detail(statement_text(connection, search))
         if count and form is None and not as_json and not safe_csv:
-            found = _print_count(connection, asked, timeout)
+            found = _print_count(connection, search, timeout)
         else:
             write = partial(
                 write_rows,
@@ -125,7 +128,7 @@ def query(
                 pager=not no_pager,
                 tell=voice.notice,
             )
-            found = _print_rows(connection, asked, wanted, voice, write, timeout=timeout)
+            found = _print_rows(connection, search, wanted, voice, write, timeout=timeout)
         if found == offset == 0:
             explain(connection, asked.tree, voice)
         _name_sparse(connection, asked, voice)

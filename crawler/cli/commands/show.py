@@ -28,15 +28,22 @@ def show(
 ) -> None:
     """Show one LoRA: its training, compared with others.
 
-    The main numbers are compared with the median of the base model. A path needs no database.
+    The main numbers are compared with the median of the base model. A path needs no database; where
+    there is one, the file is compared with its LoRAs.
+
+    For example:
+
+      lora-crawl show name:marble
+
+      lora-crawl show mine.safetensors
     """
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
-    view = read_lora(ref, db)
+    view = read_lora(ref, db, beside_others=True)
     if browse:
         _open(ref, view["page_url"], voice)
         return
-    if not is_stored(ref):
-        voice.detail("read from the file; the database was not used")
+    if not is_stored(ref) and not view.compared_with:
+        voice.detail("read from the file; there is no database to compare it with")
     with answers(machine=as_json, pager=not no_pager) as stream:
         if as_json:
             from crawler.cli.pages.lora_view import as_data

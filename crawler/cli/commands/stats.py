@@ -47,6 +47,7 @@ def stats(
         typer.Option(help="Group by base model or by month of publication."),
     ] = None,
     where: options.Where = None,
+    copies: options.Copies = False,
     db: options.Db = None,
     form: options.Form = None,
     as_json: options.Json = False,
@@ -68,8 +69,9 @@ def stats(
     fields = _fields(field or (_MAIN if by is None else _MAIN_GROUPED))
     tree = parse(where or [], BY_NAME)
     with options.read_connection(db) as connection:
-        among = groups(connection, tree, by)
-        found = summaries(connection, fields, tree, by, among)
+        selected = options.without_copies(connection, tree, voice, copies=copies)
+        among = groups(connection, selected, by)
+        found = summaries(connection, fields, selected, by, among)
         if wanted is not Format.TABLE:
             group = () if by is None else (by,)
             rows = (_row(one, part, by) for one in found for part in one.parts)

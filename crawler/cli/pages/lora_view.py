@@ -56,6 +56,7 @@ class LoraView:
         compared_with: A base model as the site names it, or `all`.
         compared_files: The files of that base model.
         usual_age: How old these statistics are; None without them.
+        told_by: The field that told the base model of a file that the site does not know; else empty.
     """
 
     title: str
@@ -68,6 +69,7 @@ class LoraView:
     compared_with: str = ""
     compared_files: int = 0
     usual_age: Age | None = None
+    told_by: str = ""
 
     def __getitem__(self, name: str) -> Any:
         """The column of this name, None when unknown."""
@@ -100,21 +102,36 @@ def view_of_row(page: LoraPage) -> LoraView:
     names = [row["model_name"] or row["file_name"] or f"file {row['file_id']}"]
     if row["version_name"]:
         names.append(row["version_name"])
-    stats, compared_with = page.base_model_stats, row["base_model"] or ""
-    if not (usual := _usual(stats)):
-        stats, compared_with = page.all_stats, "all"
-        usual = _usual(stats)
-    return LoraView(
+    view = LoraView(
         title=" · ".join(names),
         row=row,
         datasets=page.datasets,
         directories=page.directories,
         tags=_tags(page),
         problems=[Problem(each["code"], each["field"], each["detail"]) for each in page.problems],
+    )
+    statistics = page.base_model_stats, page.all_stats, page.stats_age
+    return compared(view, row["base_model"] or "", statistics)
+
+
+def compared(
+    view: LoraView,
+    base_model: str,
+    statistics: tuple[Mapping[str, FieldStats], Mapping[str, FieldStats], Age | None],
+) -> LoraView:
+    """The LoRA beside others of its base model, or beside all if those are too few."""
+    stats, every, made = statistics
+    if not (usual := _usual(stats)):
+        stats, base_model = every, "all"
+        usual = _usual(stats)
+    if not usual:
+        return view
+    return replace(
+        view,
         usual=usual,
-        compared_with=compared_with if usual else "",
-        compared_files=stats["file_id"].count if usual else 0,
-        usual_age=page.stats_age if usual else None,
+        compared_with=base_model,
+        compared_files=stats["file_id"].count,
+        usual_age=made,
     )
 
 

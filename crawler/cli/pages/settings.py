@@ -70,6 +70,8 @@ def print_settings(console: Console, view: LoraView) -> None:
         layout.blank(console)
         files = number(max(reports)), number(view.compared_files)
         text = _COMPARED.format(view.compared_with, *files, _as_of(view.usual_age))
+        if view.told_by:
+            text += f" {view.compared_with} is a guess, to judge by {view.told_by}."
         layout.paragraph(console, text, style="dim")
     remark = _columns("pct", "median", "IQR") if reports else ""
     for group, heading in HEADINGS.items():

@@ -242,17 +242,25 @@ def lora(connection: sa.Connection, file_id: int) -> LoraPage:
     row = connection.execute(sa.select(loras).where(loras.c.file_id == file_id)).mappings().first()
     if row is None:
         raise UsageError(f"there is no file {file_id} in this database")
-    base_model = row["base_model"]
+    own, every, made = statistics_of(connection, row["base_model"])
     return LoraPage(
         row=dict(row),
         datasets=_parts(connection, tables.datasets, file_id),
         directories=_parts(connection, tables.directories, file_id),
         tags=_tags(connection, file_id),
         problems=_parts(connection, tables.problems, file_id),
-        base_model_stats=_field_stats(connection, base_model) if base_model else {},
-        all_stats=_field_stats(connection, ALL),
-        stats_age=age(connection),
+        base_model_stats=own,
+        all_stats=every,
+        stats_age=made,
     )
+
+
+def statistics_of(
+    connection: sa.Connection, base_model: str | None
+) -> tuple[Mapping[str, FieldStats], Mapping[str, FieldStats], Age | None]:
+    """The statistics of a base model (empty for None) and of all files, by field, and their age."""
+    own = _field_stats(connection, base_model) if base_model else {}
+    return own, _field_stats(connection, ALL), age(connection)
 
 
 def _parts(connection: sa.Connection, table: sa.Table, file_id: int) -> tuple[Row, ...]:

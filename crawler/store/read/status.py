@@ -9,7 +9,15 @@ import sqlalchemy as sa
 
 from crawler.errors import DatabaseError
 from crawler.model import Outcome
-from crawler.store.schema.tables import crawls, headers, loras, metadata, models, versions
+from crawler.store.schema.tables import (
+    crawls,
+    headers,
+    local_files,
+    loras,
+    metadata,
+    models,
+    versions,
+)
 from crawler.store.write.pending import count_pending
 from crawler.store.write.upserts import slices
 
@@ -80,6 +88,14 @@ class Status:
     crawls: int
     last_crawl: Crawl | None
     spent: Mapping[str, float]
+
+
+def scanned_copies(connection: sa.Connection) -> int:
+    """How many scanned files have the same bytes or weights as a crawled one."""
+    copies = local_files.c.matched_file_id.is_not(None)
+    return connection.execute(
+        sa.select(sa.func.count()).select_from(local_files).where(copies)
+    ).scalar_one()
 
 
 def status(connection: sa.Connection, now: datetime) -> Status:

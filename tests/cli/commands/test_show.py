@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from crawler.cli.output.safe import visible
 from crawler.store.schema.fields import FIELDS
+from crawler.store.schema.tables import loras
 from tests.cli.headers import LANTERN, Run, write_lora
 
 
@@ -122,3 +124,29 @@ def test_neither_a_file_nor_a_reference(run: Run, tmp_path: Path) -> None:
     result = run("show", str(tmp_path / "nothing.safetensors"))
     assert (result.exit_code, result.stdout) == (2, "")
     assert "no such file or directory" in result.stderr
+
+
+def test_a_file_is_compared_with_the_database(
+    run: Run, stocked: sa.Engine, database: str, tmp_path: Path
+) -> None:
+    path = write_lora(tmp_path / "mine.safetensors", LANTERN)
+    with stocked.begin() as connection:
+        connection.execute(sa.update(loras).values(sd_model_name=LANTERN["ss_sd_model_name"]))
+
+    page = " ".join(run("show", str(path), "--db", database).stdout.split())
+    assert "(Pony: up to" in page
+    assert "Pony is a guess, to judge by sd_model_name." in page
+
+    alone = run("show", str(path), "-v", "--db", str(tmp_path / "none.db"))
+    assert alone.exit_code == 0
+    assert "On the right" not in alone.stdout
+    assert "there is no database to compare it with" in alone.stderr
+
+
+def test_a_file_of_an_unknown_base_is_compared_with_all(
+    run: Run, database: str, tmp_path: Path
+) -> None:
+    path = write_lora(tmp_path / "mine.safetensors", {"ss_network_dim": "16"})
+    page = " ".join(run("show", str(path), "--db", database).stdout.split())
+    assert "(all: up to" in page
+    assert "guess" not in page
