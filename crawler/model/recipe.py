@@ -8,29 +8,10 @@ contain the value, or that no column can hold it; then a Problem says why.
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from crawler.model.header import Header
 from crawler.model.outcome import Outcome
-
-
-class Trainer(StrEnum):
-    """Values of the column `trainer`."""
-
-    KOHYA = "kohya"
-    MUSUBI_TUNER = "musubi-tuner"
-    AI_TOOLKIT = "ai-toolkit"
-    ONETRAINER = "onetrainer"
-    SIMPLETUNER = "simpletuner"
-    DIFFUSERS = "diffusers"
-    PEFT = "peft"
-    TRAINTRAIN = "traintrain"
-    #: Writes no metadata of its own, so no file has this value yet.
-    DIFFUSION_PIPE = "diffusion-pipe"
-    CLONEOFSIMO = "cloneofsimo"
-    #: Any tool that merges, extracts or resizes LoRAs: no single training run made the file.
-    MERGE_TOOL = "merge-tool"
 
 
 @dataclass(frozen=True, slots=True)

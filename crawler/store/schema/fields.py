@@ -7,7 +7,7 @@ needs an entry here, an attribute of `model.Recipe` or `model.Weights`, and a re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from crawler.model import Trainer
+from crawler.model.trainer import Trainer
 from crawler.query.fields import Field, Kind
 
 #: The first part of a key -> the trainers that write it. The longest match counts. musubi-tuner,
