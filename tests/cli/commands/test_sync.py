@@ -511,10 +511,25 @@ def test_a_reader_who_goes_away_does_not_end_the_crawl(sandbox: Sandbox, home: P
         [sys.executable, "-m", "crawler", *words], stdout=writing, stderr=writing, check=False
     )
     os.close(writing)
+    assert ending_of(place) == ("done", 0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no shell there closes streams")
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
+def test_a_crawl_without_streams_is_done(sandbox: Sandbox, home: Path, closed: str) -> None:
+    place = home / "loras.db"
+    words = ("sync", "--api-url", sandbox.url, "--rate", "0", "--limit", "3", "--db", str(place))
+    shell = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-m", "crawler", *words]
+    assert subprocess.run(shell, check=False).returncode == DONE
+    assert ending_of(place) == ("done", 0)
+
+
+def ending_of(place: Path) -> tuple[str, int]:
+    """How the only run ended, and how many files are pending."""
     with sqlite3.connect(place) as connection:
         (ending,) = connection.execute("select ending from crawls").fetchone()
         (pending,) = connection.execute(
             "select count(*) from loras where outcome = 'pending'"
         ).fetchone()
     connection.close()
-    assert (ending, pending) == ("done", 0)
+    return ending, pending
