@@ -4,13 +4,14 @@ import re
 import sys
 import traceback
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 import typer.main
 from typer.core import TyperCommand, TyperGroup
 
 from crawler import __version__
+from crawler.cli.help import GROUPS, Explained, write_examples, write_notes, write_overview
 from crawler.cli.options import Quiet, Verbose
 from crawler.cli.output.console import BROKEN_PIPE_EXIT, FAILED, print_error
 from crawler.cli.plain_values import take_plain_values
@@ -20,42 +21,11 @@ from crawler.settings import usual_database
 #: The exit code of an interrupted command, as shells report it: 128 + SIGINT.
 INTERRUPTED_EXIT = 130
 
-_EPILOG = (
-    "Exit codes: 0 done · 1 unexpected error, or an input was not sound · 2 wrong usage or query · "
-    "3 the database is missing or needs work · 4 stopped with work left: run the same command "
-    "again to continue."
-)
-
-
-#: The commands in the order of the help, with their first line there. A command is imported when it is
-#: used: all of them would take longer than everything else that the help needs.
-_SUMMARIES = {
-    "sync": "List LoRAs, read the header of each file, and store both.",
-    "scan": "Read the headers of local LoRAs and store them.",
-    "query": "List LoRAs that match a condition, one row for each file.",
-    "show": "Show one LoRA: its training, compared with others.",
-    "diff": "Compare the settings of two or more LoRAs.",
-    "versions": "Show the versions of a model, and which settings changed.",
-    "similar": "List the LoRAs that are most like one, and how they differ.",
-    "recipe": "Make sd-scripts files to train a LoRA with the same settings.",
-    "header": "Write the header of a LoRA as it was read, byte for byte.",
-    "inspect": "Show how a LoRA file or URL was trained, without a database.",
-    "fields": "List the fields that queries can use.",
-    "sql": "Run one read-only SQL statement.",
-    "status": "Show the outcomes of all files and the cost of all runs.",
-    "stats": "Show counts, quartiles and histograms of fields.",
-    "authors": "List creators by the work in their LoRAs.",
-    "suggest": "Suggest settings from well-liked LoRAs.",
-    "redecode": "Decode stored headers again after an upgrade.",
-    "sandbox": "Serve a made-up catalogue on this machine.",
-    "login": "Check an API key with the site and store it.",
-    "logout": "Remove the stored API key.",
-    "db": "Show, check and upgrade the database.",
-}
-
 #: Modules of `crawler.cli.commands` that are not named like their command.
 _MODULES = {"logout": "login"}
 
+#: Commands with the name of a built-in function; theirs ends with a line.
+_UNDERLINED = frozenset({"help"})
 
 _NEGATIVE = re.compile("-[0-9]+")
 
@@ -64,7 +34,8 @@ class _Commands(TyperGroup):
     """The commands, and what happens when one fails. `load` imports one of them."""
 
     def __init__(self, **settings: Any) -> None:
-        named = {name: TyperCommand(name, help=line) for name, line in _SUMMARIES.items()}
+        lines = [pair for group in GROUPS.values() for pair in group.items()]
+        named = {name: TyperCommand(name, help=line) for name, line in lines}
         super().__init__(**settings | {"commands": named})
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -84,6 +55,16 @@ class _Commands(TyperGroup):
             rest = [f"file:{word}" if _NEGATIVE.fullmatch(word) else word for word in rest]
         return name, command, rest
 
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands in groups, then the options."""
+        write_overview(formatter)
+        TyperCommand.format_options(cast("Any", self), ctx, formatter)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write examples, exit codes and where to read more."""
+        write_examples(ctx, formatter)
+        write_notes(formatter)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command; turn an error into a message on stderr and an exit code."""
         try:
@@ -96,12 +77,22 @@ class _Commands(TyperGroup):
 
 def load(name: str) -> Any:
     """The command of that name, or the group of commands, with its options."""
-    found = getattr(import_module(f"crawler.cli.commands.{_MODULES.get(name, name)}"), name)
+    module = import_module(f"crawler.cli.commands.{_MODULES.get(name, name)}")
+    found = getattr(module, f"{name}_" if name in _UNDERLINED else name)
     if not isinstance(found, typer.Typer):
         alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-        alone.command(name)(found)
+        alone.command(name, cls=Explained)(found)
         found = alone
-    return typer.main.get_command(found)
+    command = typer.main.get_command(found)
+    params: list[Any] = command.params
+    for param in params:
+        if param.param_type_name == "argument":
+            param.display_type_rich = _no_type
+    return command
+
+
+def _no_type(ctx: Any) -> None:
+    """In place of the type of an argument, like `<list[str]>`: its help says what it takes."""
 
 
 def _reported(error: BaseException) -> int:
@@ -148,7 +139,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 

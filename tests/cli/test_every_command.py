@@ -6,6 +6,7 @@ import pytest
 import typer.main
 
 from crawler.cli.app import app, load
+from crawler.cli.help import EXAMPLES, NOTES
 from crawler.errors import StoppedError
 from tests.cli.headers import Run
 
@@ -22,6 +23,40 @@ def test_every_command_takes_quiet_and_verbose_and_explains_itself(run: Run, nam
     told = run(*name.split(), "--help")
     assert told.exit_code == 0
     assert max(map(len, told.stdout.splitlines())) <= 80
+    assert "<list[" not in told.stdout
+    for words in ([*name.split(), "-h"], ["help", *name.split()]):
+        assert run(*words).stdout == told.stdout
+    before, _, examples = told.stdout.partition("\nExamples:\n")
+    assert before
+    assert any(f"lora-crawl {name}" in line for line in examples.splitlines())
+
+
+@pytest.mark.parametrize("words", [[], ["db"]])
+def test_the_help_cuts_no_line(run: Run, words: list[str]) -> None:
+    told = run(*words, "--help").stdout
+
+    assert run("help", *words).stdout == told == run(*words).output
+    assert max(map(len, told.splitlines())) <= 80
+    assert "..." not in told.replace("[ARGS]...", "")
+
+
+def test_examples_are_there_for_every_command_and_no_other() -> None:
+    assert set(EXAMPLES) == {"", "db", *COMMANDS}
+
+
+def test_the_pages_that_the_help_names_are_there() -> None:
+    pages = [line.split()[0] for line in NOTES["Learn more"] if line.startswith("docs/")]
+
+    assert pages
+    assert all((Path(__file__).parents[2] / page).is_file() for page in pages)
+
+
+@pytest.mark.parametrize("words", [["nonsense"], ["help", "nonsense"], ["sync", "--nonsense"]])
+def test_an_error_begins_alike_wherever_it_is_found(run: Run, words: list[str]) -> None:
+    told = run(*words)
+
+    assert told.exit_code == 2
+    assert "\nError: No such " in told.stderr
 
 
 @pytest.mark.parametrize("name", sorted(NAMED))

@@ -2,8 +2,10 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,13 @@ import typer.main
 from typer.testing import CliRunner, Result
 
 from crawler.cli.app import app
+from crawler.cli.help import EXAMPLES
 from crawler.model import ListQuery, Order
 from crawler.sandbox import Catalogue, Faults, Sandbox
 from crawler.store.schema.tables import loras
 from crawler.sync.walk import Walk
 from tests.cli.headers import LANTERN, write_lora
-from tests.conftest import Prepared
+from tests.conftest import ON_SQLITE, Prepared
 from tests.docs.examples import PAGES, ROOT, examples, questions
 from tests.stored import as_user
 from tests.sync.conftest import OLDEST, run_crawl
@@ -41,6 +44,7 @@ STANDS_FOR = {
     "PATH": "mine",
     "FILE_OR_URL": "mine/lantern.safetensors",
     "PATH_OR_URL": "mine/lantern.safetensors",
+    "COMMAND": "query",
     "STATEMENT": "select count(*) from loras",
     "NAME": "Pony",
 }
@@ -53,6 +57,12 @@ NOT_RUN = {
     "sandbox ": "serves until it is stopped; tests/sandbox does",
     "--install-completion": "changes the files of the shell",
 }
+
+#: Commands whose examples in the help are not run: they ask a site, or serve until they are stopped.
+HELP_NOT_RUN = {"", "sync", "login", "logout", "inspect", "sandbox"}
+
+#: What stands for files of the reader in the examples of the help.
+HELP_STANDS_FOR = {"~/loras": "mine", "my-lora.safetensors": "mine/lantern.safetensors"}
 
 #: What the public description of `query` promises, beside what docs/query.md shows.
 PROMISED = (
@@ -146,7 +156,7 @@ def meant(words: tuple[str, ...]) -> list[str]:
     return [STANDS_FOR.get(word.removesuffix("..."), word) for word in given]
 
 
-def not_run(words: tuple[str, ...]) -> str | None:
+def not_run(words: Sequence[str]) -> str | None:
     """How a line begins that is not run."""
     line = " ".join(words) + " "
     return next((begin for begin in NOT_RUN if line.startswith(begin)), None)
@@ -168,6 +178,20 @@ def test_every_line_of_the_pages_runs() -> None:
             assert result.stdout or "-o" in words, shown
             ran += 1
     assert ran > 80
+
+
+@ON_SQLITE
+@pytest.mark.usefixtures("filled")
+def test_the_examples_of_the_help_run() -> None:
+    ran = 0
+    for line in (one for name in EXAMPLES if name not in HELP_NOT_RUN for one in EXAMPLES[name]):
+        words = list(takewhile(lambda word: word not in "|<>", shlex.split(line)))
+        if words[0] != "lora-crawl" or words[-1] == "-" or not_run(words[1:]):
+            continue
+        result = run(*(HELP_STANDS_FOR.get(word, word) for word in words[1:]))
+        assert result.exit_code == 0, f"{line}\n{result.stderr}"
+        ran += 1
+    assert ran > 30
 
 
 def test_commands_named_in_a_sentence_are_there() -> None:

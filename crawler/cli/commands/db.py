@@ -4,10 +4,12 @@ from typing import Annotated
 
 import typer
 
+from crawler.cli.help import Explained, ExplainedGroup
 from crawler.cli.options import Db, Quiet, Verbose, place, read_connection, voice_of
 from crawler.cli.output.console import answers
 
 db = typer.Typer(
+    cls=ExplainedGroup,
     help="Show, check and upgrade the database.",
     no_args_is_help=True,
     add_completion=False,
@@ -15,7 +17,7 @@ db = typer.Typer(
 )
 
 
-@db.command()
+@db.command(cls=Explained)
 def path(
     ctx: typer.Context,
     *,
@@ -41,7 +43,7 @@ def path(
         voice.detail(state(where).value)
 
 
-@db.command()
+@db.command(cls=Explained)
 def check(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Verbose = 0) -> None:
     """Check that the database can be read and is whole.
 
@@ -54,7 +56,7 @@ def check(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: V
     voice_of(ctx, quiet=quiet, verbose=verbose).notice("the database is up to date")
 
 
-@db.command()
+@db.command(cls=Explained)
 def upgrade(
     ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Verbose = 0
 ) -> None:
@@ -66,7 +68,7 @@ def upgrade(
     voice.notice("the database is up to date")
 
 
-@db.command()
+@db.command(cls=Explained)
 def info(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Verbose = 0) -> None:
     """Print the rows of each table; -v adds the revision."""
     from crawler.store.connect.database import REVISION

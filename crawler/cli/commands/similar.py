@@ -59,12 +59,6 @@ def similar(
     """List the LoRAs that are most like one, and how they differ.
 
     Settings are compared within the base model, caption tags over all. Each LoRA counts once.
-
-    For example:
-
-      lora-crawl similar 726304
-
-      lora-crawl similar mine.safetensors --by tags
     """
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     wanted = chosen(form, json=as_json, safe_csv=safe_csv)

@@ -49,12 +49,6 @@ def versions(
     """Show the versions of a model, and which settings changed.
 
     They are in the order of time. Each is compared with the one before it whose header was read.
-
-    For example:
-
-      lora-crawl versions name:marble
-
-      lora-crawl versions https://civitai.com/models/3653
     """
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     wanted = chosen(form, json=as_json, safe_csv=safe_csv)
