@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
+
+#: A month, for rates over time.
+MONTH = timedelta(days=365.25 / 12)
 
 #: The site's model types that are LoRAs.
 LORA_TYPES = ("LORA", "LoCon", "DoRA")
@@ -153,3 +156,11 @@ class CursorState:
     ended: bool
     began_at: datetime | None = None
     refreshing: bool = False
+
+
+def likes_per_month(likes: int | None, age: timedelta | None) -> float | None:
+    """Likes per month of a model of this age, at least one month; None where one of them is unknown.
+
+    The likes of the first week do not predict a month.
+    """
+    return None if likes is None or age is None else likes / max(age / MONTH, 1.0)

@@ -9,7 +9,7 @@ placeholder is needed.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -35,10 +35,8 @@ from crawler.insight.suggest.settings import (
 )
 from crawler.insight.suggest.votes import Votes
 from crawler.model import Dataset, Decoded, Directory, Header, Outcome, Recipe, Weights
+from crawler.model.catalogue import likes_per_month
 from crawler.store.stats.examples import Column, Examples
-
-#: The mean length of a month.
-MONTH = timedelta(days=365.25 / 12)
 
 #: An optional setting is suggested if LoRAs with this share of the weight set it.
 _MOST = 0.5
@@ -125,10 +123,8 @@ def advise(examples: Examples, now: datetime) -> Advice:
 
 def _monthly(likes: int | None, published: datetime | None, now: datetime) -> float:
     """Likes per month; 0 where they are unknown."""
-    if not likes or likes < 0 or published is None:
-        return 0.0
-    # Likes of the first week do not predict a month.
-    return likes / max((now - published) / MONTH, 1.0)
+    age = None if published is None else now - published
+    return max(likes_per_month(likes, age) or 0.0, 0.0)
 
 
 def _find(setting: Setting, votes: Votes, findings: Mapping[str, Finding]) -> Finding | None:

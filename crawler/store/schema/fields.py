@@ -89,6 +89,8 @@ FIELDS: tuple[Field, ...] = (
         _column("published_at", _TIME, "UTC", "when the version was published"),
         _column("downloads", _INT, "", "downloads of the model, over all its versions"),
         _column("likes", _INT, "", "thumbs up of the model, over all its versions"),
+        _column("likes_per_month", _NUM, "",
+                "likes per month since the model's first version, at least one month"),
         _column("file_name", _TEXT, "", "name of the file"),
         _column("is_primary", _BOOL, "", "the file that the site offers first"),
         _column("size_bytes", _INT, "bytes", "size of the file"),

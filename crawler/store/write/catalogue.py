@@ -4,13 +4,13 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from crawler.model import File, Model, Outcome, Version
-from crawler.model.catalogue import CursorState
+from crawler.model.catalogue import CursorState, likes_per_month
 from crawler.model.outcome import FROM_BYTES
 from crawler.model.site import page_url
 from crawler.safetensors.sniff import why_not_safetensors
@@ -82,11 +82,12 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class _Listed:
-    """A file with the version and model that list it."""
+    """A file with the version and model that list it, and the likes per month of the model."""
 
     model: Model
     version: Version
     file: File
+    monthly: float | None
 
 
 def store_page(
@@ -134,7 +135,8 @@ def store_page(
         for version in model.versions
     }
     upsert(connection, tables.versions, list(version_rows.values()), keep=("first_seen_at",))
-    stored = _store_files(connection, distinct, site, origin, primary_only=primary_only)
+    monthly = _likes_per_month(connection, distinct, now)
+    stored = _store_files(connection, distinct, monthly, site, origin, primary_only=primary_only)
     dropped, doubted = _mark_dropped_files(connection, distinct, now)
     listed = [{"walk": walk, "model_id": model.model_id, "lap": pass_number} for model in distinct]
     upsert(connection, tables.walk_models, listed)
@@ -167,9 +169,31 @@ def _moved_statistics(
     ]
 
 
+def _likes_per_month(
+    connection: sa.Connection, models: Sequence[Model], now: datetime
+) -> dict[int, float | None]:
+    """The likes per month of each model, from the first of its stored versions to `now`.
+
+    Days are counted by their dates, so that two listings on one day give the same.
+    """
+    table = tables.versions
+    first = sa.select(table.c.model_id, sa.func.min(table.c.published_at)).group_by(
+        table.c.model_id
+    )
+    ages: dict[int, timedelta] = {}
+    for ids in slices([model.model_id for model in models]):
+        for model_id, since in connection.execute(first.where(table.c.model_id.in_(ids))):
+            if since is not None:
+                ages[model_id] = now.date() - since.date()
+    return {
+        model.model_id: likes_per_month(model.likes, ages.get(model.model_id)) for model in models
+    }
+
+
 def _store_files(
     connection: sa.Connection,
     models: Sequence[Model],
+    monthly: Mapping[int, float | None],
     site: str,
     origin: str,
     *,
@@ -183,7 +207,8 @@ def _store_files(
     versions = [(model, version) for model in models for version in model.versions]
     for model, version in versions:
         for file in version.files:
-            by_file.setdefault(file.file_id, []).append(_Listed(model, version, file))
+            place = _Listed(model, version, file, monthly[model.model_id])
+            by_file.setdefault(file.file_id, []).append(place)
     before = _stored(connection, list(by_file))
     offered = _offered_first(models)
     new: list[dict[str, Any]] = []
@@ -192,15 +217,15 @@ def _store_files(
     pending: Counter[bool] = Counter()
     for file_id, places in by_file.items():
         stored = before.get(file_id)
-        place = _home(places, stored)
-        if stored is None or place is None:
-            if place is not None and (not primary_only or file_id in offered):
-                new.append(_new_row(place, site, origin))
+        home = _home(places, stored)
+        if stored is None or home is None:
+            if home is not None and (not primary_only or file_id in offered):
+                new.append(_new_row(home, site, origin))
             continue
-        known.append({"known_id": file_id} | _description(place, origin))
-        is_replaced = _is_replaced(stored, place.file)
-        if is_replaced or _has_hope(stored, place):
-            beginning = _beginning(place.file)
+        known.append({"known_id": file_id} | _description(home, origin))
+        is_replaced = _is_replaced(stored, home.file)
+        if is_replaced or _has_hope(stored, home):
+            beginning = _beginning(home.file)
             again.append({"again_id": file_id} | beginning)
             pending[is_replaced] += beginning["outcome"] is Outcome.PENDING
     insert_new(connection, loras, new)
@@ -347,6 +372,7 @@ def _description(place: _Listed, origin: str) -> dict[str, Any]:
         "listed_early_access": version.early_access_until,
         "downloads": model.downloads,
         "likes": model.likes,
+        "likes_per_month": place.monthly,
         "file_name": file.name,
         "is_primary": file.is_primary,
         "size_bytes": file.size_bytes,

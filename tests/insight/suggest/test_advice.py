@@ -10,7 +10,7 @@ import pytest
 from crawler.cli.pages.suggest import evidence
 from crawler.errors import UsageError
 from crawler.insight.export.draft import PLACEHOLDER, config_text, dataset_text
-from crawler.insight.suggest.advice import COLUMNS, MONTH, advise, recipe_of
+from crawler.insight.suggest.advice import COLUMNS, advise, recipe_of
 from crawler.insight.suggest.settings import (
     COMBINED,
     ENOUGH,
@@ -19,6 +19,7 @@ from crawler.insight.suggest.settings import (
     SETTINGS,
     Advice,
 )
+from crawler.model.catalogue import MONTH
 from crawler.store.schema.fields import BY_NAME
 from crawler.store.stats.examples import examples_of
 from tests.insight.export import sd_scripts

@@ -32,6 +32,7 @@ from crawler.store.write import move_tags
 from crawler.store.write.results import store_results
 from crawler.store.write.tags import tag_id
 from tests.factories import NOW, make_header_bytes, make_model, make_result
+from tests.store.write.test_catalogue import LIKES, liked, monthly
 from tests.stored import list_models, rows_of
 
 #: The last revision that stored the pictures of a version.
@@ -137,6 +138,19 @@ def test_narrow_tables_of_sqlite_have_one_tree(engine: sa.Engine) -> None:
         with engine.connect() as connection:
             listed = connection.exec_driver_sql("SELECT name FROM pragma_table_list WHERE wr")
             assert set(listed.scalars()) == narrow
+
+
+def test_likes_per_month_are_computed_from_what_is_there(engine: sa.Engine) -> None:
+    """As if the models had been listed again when they were last seen."""
+    for at, (likes, months, _) in enumerate(LIKES, start=1):
+        with engine.begin() as connection:
+            list_models(connection, liked(at, likes, months))
+    before = monthly(engine)
+
+    _move(engine, "-1")
+    _move(engine, "head")
+
+    assert monthly(engine) == before
 
 
 def test_pictures_leave_the_stored_json(bare: sa.Engine) -> None:

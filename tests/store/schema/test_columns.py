@@ -16,7 +16,7 @@ from crawler.store.schema import tables
 from crawler.store.schema.fields import BY_NAME, FIELDS
 
 #: Columns of later revisions, which a database appends to the others.
-ADDED = ["network_scale"]
+ADDED = ["network_scale", "likes_per_month"]
 
 
 def test_columns_of_loras_are_the_fields(engine: sa.Engine) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from crawler.insight.suggest.advice import COLUMNS, MONTH, advise
+from crawler.insight.suggest.advice import COLUMNS, advise
+from crawler.model.catalogue import MONTH
 from crawler.store.stats.creators import creators
 from crawler.store.stats.examples import Selection, find_examples
 from tests.store.stats.test_value_counts import insert

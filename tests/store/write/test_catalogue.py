@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from crawler.model import Model, Outcome
-from crawler.model.catalogue import CursorState
+from crawler.model.catalogue import MONTH, CursorState
 from crawler.model.site import page_url
 from crawler.safetensors.sniff import why_not_safetensors
 from crawler.store.schema import tables
@@ -88,8 +88,10 @@ def test_seeing_it_again_keeps_the_first_time_and_what_was_read(engine: sa.Engin
         "model_name": "Granite",
         "version_name": "v2",
         "downloads": 101,
+        "likes_per_month": after["likes_per_month"],  # it falls from day to day
         "gone_at": None,
     }
+    assert after["likes_per_month"] < before["likes_per_month"]
     [model] = rows_of(engine, tables.models)
     assert (model["first_seen_at"], model["last_seen_at"]) == (NOW, LATER)
     assert model["gone_at"] is None
@@ -244,6 +246,51 @@ def test_history_has_a_row_for_each_change(engine: sa.Engine) -> None:
         ((row["seen_at"] - NOW).days, row["downloads"], row["likes"])
         for row in rows_of(engine, tables.stat_history)
     ] == [(0, 100, 10), (2, 150, 10), (3, None, None), (5, 150, 11)]
+
+
+#: Likes, months since the versions were published, and the likes per month.
+LIKES: tuple[tuple[int | None, tuple[float | None, ...], float | None], ...] = (
+    (24, (12,), 2),
+    (24, (3, 12, 0.1), 2),
+    (24, (0.1,), 24),
+    (24, (-5,), 24),
+    (24, (None, 6), 4),
+    (0, (6,), 0),
+    (None, (6,), None),
+    (24, (None,), None),
+)
+
+
+def liked(model_id: int, likes: int | None, months: tuple[float | None, ...]) -> Model:
+    return make_model(
+        model_id,
+        likes=likes,
+        versions=tuple(
+            make_version(
+                model_id * 10 + at, published_at=None if ago is None else NOW - ago * MONTH
+            )
+            for at, ago in enumerate(months)
+        ),
+    )
+
+
+def monthly(engine: sa.Engine) -> dict[int, set[float | None]]:
+    found: dict[int, set[float | None]] = {}
+    for row in rows_of(engine, loras):
+        rate = row["likes_per_month"]
+        found.setdefault(row["model_id"], set()).add(rate and round(rate, 1))
+    return found
+
+
+def test_likes_per_month_count_from_the_first_version(engine: sa.Engine) -> None:
+    models = [liked(at, likes, months) for at, (likes, months, _) in enumerate(LIKES, start=1)]
+    store_models(engine, *models)
+
+    assert monthly(engine) == {at: {rate} for at, (_, _, rate) in enumerate(LIKES, start=1)}
+
+    newest = replace(models[1], likes=26, versions=models[1].versions[:1])
+    store_models(engine, newest, now=NOW + MONTH)
+    assert monthly(engine)[2] == {2}
 
 
 def test_only_what_may_be_safetensors_is_pending(engine: sa.Engine) -> None:
