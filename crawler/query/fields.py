@@ -156,18 +156,32 @@ def order(text: str, fields: Mapping[str, Field]) -> tuple[tuple[str, bool], ...
     return tuple(result)
 
 
-def grouping(text: str, fields: Mapping[str, Field]) -> str:
-    """The field to group by.
+def grouping(text: str, fields: Mapping[str, Field]) -> tuple[str, ...]:
+    """The fields to group by.
 
     Raises:
-        QueryError: The name is unknown, or its values are lists or objects.
+        QueryError: A name is unknown or given twice, or its values are lists or objects.
     """
-    ((field, _, start, end), *more) = _listed(text, fields, signed=False)
-    if more:
-        _, _, start, end = more[0]
-        raise QueryError("rows can be grouped by one field only", text=text, start=start, end=end)
-    _refuse_nested(field, "cannot be grouped by", text, start, end)
-    return field.name
+    result = []
+    for field, _, start, end in _listed(text, fields, signed=False):
+        _refuse_nested(field, "cannot be grouped by", text, start, end)
+        result.append(field.name)
+    return tuple(result)
+
+
+def measures(text: str, fields: Mapping[str, Field]) -> tuple[str, ...]:
+    """The fields whose medians are shown for groups.
+
+    Raises:
+        QueryError: A name is unknown or given twice, or its values are no numbers.
+    """
+    result = []
+    for field, _, start, end in _listed(text, fields, signed=False):
+        if field.kind not in (Kind.INTEGER, Kind.NUMBER, Kind.VALUE):
+            message = f"{field.name} is {WORDS[field.kind]} and has no median"
+            raise QueryError(message, text=text, start=start, end=end)
+        result.append(field.name)
+    return tuple(result)
 
 
 def _listed(

@@ -34,13 +34,23 @@ FILL_SQLITE = """
     WHERE likes IS NOT NULL
 """
 
+#: How many rows have it, beside the counts of the other fields.
+COUNT = """
+    INSERT INTO field_stats (base_model, field, count, made_at)
+    SELECT base_model, 'likes_per_month', number, made_at
+    FROM field_stats, (SELECT count(likes_per_month) AS number FROM loras) AS counted
+    WHERE base_model = '' AND field = 'file_id' AND number > 0
+"""
+
 
 def upgrade() -> None:
     op.add_column("loras", sa.Column("likes_per_month", sa.Double()))
     is_postgresql = op.get_bind().dialect.name == "postgresql"
     op.execute(FILL_POSTGRESQL if is_postgresql else FILL_SQLITE)
+    op.execute(COUNT)
 
 
 def downgrade() -> None:
+    op.execute("DELETE FROM field_stats WHERE field = 'likes_per_month'")
     with op.batch_alter_table("loras") as batch:
         batch.drop_column("likes_per_month")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from crawler.query.fields import SHORT_NAMES, columns, grouping, order
+from crawler.query.fields import SHORT_NAMES, columns, grouping, measures, order
 from crawler.query.parser import MAX_CONDITIONS, MAX_LENGTH, parse
 from crawler.query.types import MAX_DEPTH
 from crawler.store.read.search import Search, search, statement_text
@@ -56,11 +56,14 @@ def meant(command: str) -> Search:
     return Search(
         tree=parse(expression, BY_NAME),
         columns=columns(options.get("--columns", "file_id"), BY_NAME),
+        medians=measures(options["--columns"], BY_NAME)
+        if {"--columns", "--group-by"} <= {*options}
+        else (),
         sort=order(options["--sort"], BY_NAME) if "--sort" in options else (),
         limit=int(options.get("--limit", 0)),
         offset=int(options.get("--offset", 0)),
         count=bool(options["--count"]),
-        group_by=grouping(options["--group-by"], BY_NAME) if "--group-by" in options else None,
+        group_by=grouping(options["--group-by"], BY_NAME) if "--group-by" in options else (),
     )
 
 

@@ -3,7 +3,7 @@ from itertools import chain
 import pytest
 
 from crawler.errors import QueryError
-from crawler.query.fields import SHORT_NAMES, TAGS, columns, grouping, order
+from crawler.query.fields import SHORT_NAMES, TAGS, columns, grouping, measures, order
 from crawler.query.near import SYNONYMS, nearest, nearest_values, offer
 from crawler.store.schema.fields import BY_NAME
 
@@ -26,7 +26,7 @@ def test_short_names_and_synonyms_stand_for_fields() -> None:
     assert not known & {*SHORT_NAMES, *SYNONYMS}
     assert columns("file_id,Rank,LR", BY_NAME) == ("file_id", "network_dim", "learning_rate")
     assert order("-author", BY_NAME) == (("creator", True),)
-    assert grouping("batch", BY_NAME) == "batch_size"
+    assert grouping("batch", BY_NAME) == ("batch_size",)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,18 @@ def test_order() -> None:
 
 
 def test_grouping() -> None:
-    assert grouping("optimizer", BY_NAME) == "optimizer"
+    assert grouping("optimizer", BY_NAME) == ("optimizer",)
+    assert grouping("Rank, optimizer_args.d_coef", BY_NAME) == (
+        "network_dim",
+        "optimizer_args.d_coef",
+    )
+
+
+def test_measures() -> None:
+    assert measures("steps,lr", BY_NAME) == ("steps", "learning_rate")
+    for text, message in (("optimizer", "text and has no median"), ("x", "no field named x")):
+        with pytest.raises(QueryError, match=message):
+            measures(text, BY_NAME)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +117,9 @@ def test_wrong_orders(text: str) -> None:
         order(text, BY_NAME)
 
 
-@pytest.mark.parametrize("text", ["", "x", "optimizer,steps", "model_tags", "network_args"])
+@pytest.mark.parametrize(
+    "text", ["", "x", "optimizer,x", "steps,steps", "model_tags", "network_args"]
+)
 def test_wrong_groupings(text: str) -> None:
     with pytest.raises(QueryError):
         grouping(text, BY_NAME)

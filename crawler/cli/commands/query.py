@@ -3,7 +3,7 @@
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,7 +15,7 @@ from crawler.cli.output.rows import FOR_PEOPLE, Format, chosen, write_rows
 from crawler.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from crawler.store.connect.database import Connection
     from crawler.store.read.search import Search
@@ -64,8 +64,9 @@ def query(
     group_by: Annotated[
         str | None,
         typer.Option(
-            metavar="FIELD",
-            help="Count the rows for each value of a field.",
+            metavar="A,B",
+            help="Count the rows for each value of these fields, with the median of the likes and of "
+            "the fields in --columns.",
             autocompletion=options.complete_field,
         ),
     ] = None,
@@ -96,19 +97,19 @@ def query(
     from crawler.store.read.search import Search, statement_text
     from crawler.store.schema.fields import BY_NAME
 
-    if count or group_by is not None:
-        for option, value in (("--sort", sort), ("--columns", columns)):
-            if value is not None:
-                voice.notice(f"{option} has no effect when rows are counted")
+    for option, value in (("--sort", sort), ("--columns", columns)):
+        if value is not None and (count or (group_by is not None and option == "--sort")):
+            voice.notice(f"{option} has no effect when rows are counted")
     order = () if sort is None else fields.order(sort, BY_NAME)
     asked = Search(
         tree=parse(expr or [], BY_NAME),
-        columns=_columns(columns, order),
+        columns=_columns(None if group_by is not None else columns, order),
         sort=order,
         limit=limit,
         offset=offset,
         count=count,
-        group_by=None if group_by is None else fields.grouping(group_by, BY_NAME),
+        group_by=() if group_by is None else fields.grouping(group_by, BY_NAME),
+        medians=() if None in (group_by, columns) else fields.measures(columns or "", BY_NAME),
     )
     with options.read_connection(db) as connection:
         tree = options.without_copies(connection, asked.tree, voice, copies=copies)
@@ -175,18 +176,28 @@ def _print_rows(
     more = replace(asked, limit=asked.limit + 1) if asked.limit else asked
     with search(connection, more, timeout=timeout) as found:
         shown = islice(found.rows, asked.limit) if asked.limit else found.rows
+        if asked.group_by and wanted in FOR_PEOPLE:
+            shown = _with_percent(shown, len(asked.group_by) + 1)
         written = write(found.columns, shown, wanted)
         cut = next(found.rows, None) is not None
-    if cut and asked.group_by is None:
+    if cut and not asked.group_by:
         # The total would take a second scan, which only --count does.
         voice.notice(
             f"first {cells.count(written, 'row')}; --limit 0 shows all, --count counts the matches"
         )
     elif cut:
-        voice.notice(f"first {cells.number(written)} values; --limit 0 shows all")
+        voice.notice(f"first {cells.number(written)} groups; --limit 0 shows all")
     elif wanted in FOR_PEOPLE:
-        voice.notice(cells.count(written, "row" if asked.group_by is None else "value"))
+        voice.notice(cells.count(written, "group" if asked.group_by else "row"))
     return written
+
+
+def _with_percent(rows: "Iterator[tuple[Any, ...]]", at: int) -> "Iterator[tuple[object, ...]]":
+    """Rows with the share in the column `at` written for a person."""
+    from crawler.cli.output.table import Figure
+
+    for row in rows:
+        yield (*row[:at], Figure(cells.share(row[at])), *row[at + 1 :])
 
 
 def _name_sparse(connection: "Connection", asked: "Search", voice: Voice) -> None:
@@ -198,8 +209,7 @@ def _name_sparse(connection: "Connection", asked: "Search", voice: Voice) -> Non
 
     fields = dict.fromkeys(names(asked.tree) if asked.tree else ())
     fields |= dict.fromkeys(name for name, _ in asked.sort)
-    if asked.group_by is not None:
-        fields[asked.group_by] = None
+    fields |= dict.fromkeys((*asked.group_by, *asked.medians))
     for name, part in sparse_fields(connection, list(fields)):
         voice.notice(
             f"only {cells.share(part)} of rows have {name}" if part else missing(connection, name)

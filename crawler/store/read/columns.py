@@ -33,7 +33,7 @@ _SAMPLE, _MOST_KEYS = 10_000, 200
 _SAMPLE, _MOST_KEYS = 10_000, 200
 
 #: Longest name of a result column that PostgreSQL keeps, in bytes.
-_MAX_LABEL = 63
+MAX_LABEL = 63
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ def column_of(name: str, kind: Kind, dialect: str) -> Element:
 def labelled(name: str, dialect: str) -> Element:
     """The column as a result column with this name."""
     found = column_of(name, Kind.VALUE, dialect)
-    return found.label(name[:_MAX_LABEL]) if "." in name else found
+    return found.label(name[:MAX_LABEL]) if "." in name else found
 
 
 def ordered_by(name: str, dialect: str) -> tuple[Element, ...]:

@@ -16,6 +16,7 @@ from crawler.query.fields import TAGS, Kind
 from crawler.query.sql import Schema, condition
 from crawler.query.tree import Arithmetic, Node, walk
 from crawler.store.read.columns import column_of, labelled, ordered_by
+from crawler.store.read.groups import grouped
 from crawler.store.read.sqlite_process import rows_in_time
 from crawler.store.schema.tables import ALL, field_stats, file_tags, loras, tags
 from crawler.store.schema.types import Json, type_of
@@ -47,7 +48,9 @@ class Search:
         limit: Most rows, 0 for all.
         offset: Number of rows to skip.
         count: Return only the number of rows.
-        group_by: Return the number of rows with each value of this field, the most frequent first.
+        group_by: Return one row for each combination of values of these fields, the most frequent
+            first: how many rows have it, their share, and their medians of likes and `medians`.
+        medians: Fields with numbers.
     """
 
     tree: Node | None = None
@@ -56,7 +59,8 @@ class Search:
     limit: int = 50
     offset: int = 0
     count: bool = False
-    group_by: str | None = None
+    group_by: tuple[str, ...] = ()
+    medians: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +111,11 @@ def search(connection: sa.Connection, asked: Search, *, timeout: float = 0) -> I
 
 def _names(asked: Search, statement: sa.Select[Any]) -> tuple[str, ...]:
     """The names of the columns; PostgreSQL itself would cut long ones."""
-    if asked.count or asked.group_by is not None:
+    if asked.count:
         return tuple(statement.selected_columns.keys())
+    if asked.group_by:
+        medians = (f"median_{name}" for name in _measured(asked))
+        return (*asked.group_by, "count", "share", *medians)
     return asked.columns
 
 
@@ -173,22 +180,22 @@ def _statement(asked: Search, dialect: str) -> sa.Select[Any]:
     if asked.limit not in INT64 or asked.offset not in INT64 or min(asked.limit, asked.offset) < 0:
         raise UsageError("--limit and --offset take whole numbers from 0")
     where = () if asked.tree is None else (condition_on(asked.tree, dialect),)
-    number = sa.func.count().label("count")
     if asked.count:
-        return sa.select(number).select_from(loras).where(*where)
-    if asked.group_by is not None:
-        field = labelled(asked.group_by, dialect)
-        shown: list[Any] = [field, number]
-        # By its name: to PostgreSQL an expression with bound values differs from itself.
-        statement: sa.Select[Any] = sa.select(*shown).where(*where).group_by(field.name)
-        statement = statement.order_by(number.desc(), field.asc().nulls_last())
+        return sa.select(sa.func.count().label("count")).select_from(loras).where(*where)
+    if asked.group_by:
+        statement = grouped(asked.group_by, _measured(asked), where, dialect)
     else:
-        shown = [labelled(name, dialect) for name in asked.columns]
+        shown: list[Any] = [labelled(name, dialect) for name in asked.columns]
         statement = sa.select(*shown).where(*where).order_by(*_order(asked.sort, dialect))
     if asked.offset:
         # SQLite has no offset without a limit.
         return statement.limit(asked.limit or MAX_INT64).offset(asked.offset)
     return statement.limit(asked.limit) if asked.limit else statement
+
+
+def _measured(asked: Search) -> tuple[str, ...]:
+    """The fields whose medians each group has."""
+    return tuple(dict.fromkeys(("likes", *asked.medians)))
 
 
 def _order(sort: tuple[tuple[str, bool], ...], dialect: str) -> list[sa.ColumnElement[Any]]:

@@ -124,8 +124,18 @@ def test_count_is_a_number_alone(run: Run, database: str) -> None:
 
 def test_groups(run: Run, database: str) -> None:
     result = run("query", "--group-by", "network_dim", "--limit", "2", "--db", database)
-    assert result.stdout.splitlines() == ["network_dim\tcount", "32\t2", "\t2"]
-    assert "first 2 values; --limit 0 shows all" in result.stderr
+    assert result.stdout.splitlines() == [
+        "network_dim\tcount\tshare\tmedian_likes",
+        "32\t2\t0.25\t10.0",
+        "\t2\t0.25\t10.0",
+    ]
+    assert "first 2 groups; --limit 0 shows all" in result.stderr
+    words = ("query", "--group-by", "base_model,rank", "--columns", "steps", "--db", database)
+    lines = run(*words, "-f", "table").stdout.splitlines()
+    assert lines[0].split() == [
+        *("base_model", "network_dim", "count", "share", "median_likes", "median_steps"),
+    ]
+    assert lines[1].split() == ["Pony", "32", "2", "25%", "10", "1,200"]
 
 
 def test_options_that_change_nothing_are_told(run: Run, database: str) -> None:

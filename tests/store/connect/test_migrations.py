@@ -26,8 +26,10 @@ from crawler.store.connect.database import (
     upgrade,
 )
 from crawler.store.read.headers import stored_header
+from crawler.store.read.search import fill_rates
 from crawler.store.read.status import table_counts
 from crawler.store.schema import tables
+from crawler.store.stats.field_stats import refresh_statistics
 from crawler.store.write import move_tags
 from crawler.store.write.results import store_results
 from crawler.store.write.tags import tag_id
@@ -145,12 +147,18 @@ def test_likes_per_month_are_computed_from_what_is_there(engine: sa.Engine) -> N
     for at, (likes, months, _) in enumerate(LIKES, start=1):
         with engine.begin() as connection:
             list_models(connection, liked(at, likes, months))
+    with engine.begin() as connection:
+        refresh_statistics(connection, NOW)
+        shares = fill_rates(connection, ["likes_per_month", "likes"])
     before = monthly(engine)
 
     _move(engine, "-1")
     _move(engine, "head")
 
     assert monthly(engine) == before
+    with engine.connect() as connection:
+        assert fill_rates(connection, ["likes_per_month", "likes"]) == shares
+    assert 0 < shares["likes_per_month"] < shares["likes"]
 
 
 def test_pictures_leave_the_stored_json(bare: sa.Engine) -> None:

@@ -22,6 +22,7 @@ from crawler.store.read.search import (
 )
 from crawler.store.schema.fields import BY_NAME
 from crawler.store.schema.tables import field_stats, file_tags, loras, tags
+from tests.query.test_alike import store
 
 SPRING = datetime(2025, 3, 1, 12, 30, 0, 250_000, tzinfo=UTC)
 
@@ -167,14 +168,55 @@ def test_counting(filled: sa.Engine) -> None:
 
 
 def test_groups_are_the_most_frequent_first(filled: sa.Engine) -> None:
-    assert rows(filled, group_by="network_dim") == [
-        (64, 2), (16, 1), (65, 1), (128, 1), (None, 1),
-    ]  # fmt: skip
-    assert rows(filled, "v2 or not v2", group_by="v2") == [(False, 1), (True, 1)]
-    assert rows(filled, group_by="network_dim", limit=1, offset=1) == [(16, 1)]
-    asked = Search(group_by="optimizer")
+    found = rows(filled, group_by=("network_dim",))
+    assert [row[:2] for row in found] == [(64, 2), (16, 1), (65, 1), (128, 1), (None, 1)]
+    assert [row[2] for row in found] == pytest.approx([2 / 6, 1 / 6, 1 / 6, 1 / 6, 1 / 6])
+    found = rows(filled, "v2 or not v2", group_by=("v2",))
+    assert [row[:3] for row in found] == [(False, 1, 0.5), (True, 1, 0.5)]
+    found = rows(filled, group_by=("network_dim",), limit=1, offset=1)
+    assert [row[:2] for row in found] == [(16, 1)]
+    asked = Search(group_by=("optimizer",), medians=("steps",))
     with filled.connect() as connection, search(connection, asked) as answer:
-        assert answer.columns == ("optimizer", "count")
+        assert answer.columns == ("optimizer", "count", "share", "median_likes", "median_steps")
+
+
+#: Likes and steps of rows by optimizer and v2.
+MEASURED = (
+    ("Lion", True, 1, 10),
+    ("Lion", True, 5, 20),
+    ("Lion", True, 100, None),
+    ("Lion", False, None, 7),
+    ("Lion", False, None, 8),
+    ("AdamW", None, 4, 2**60),
+    (None, None, 0, None),
+)
+
+
+def test_groups_have_the_medians_of_numbers(engine: sa.Engine) -> None:
+    """Of several fields together, with values that are missing; numbers of keys too."""
+    store(
+        engine,
+        [
+            {
+                "optimizer": optimizer,
+                "v2": v2,
+                "likes": likes,
+                "steps": steps,
+                "optimizer_args": {"d_coef": str(steps) if v2 else steps},
+            }
+            for optimizer, v2, likes, steps in MEASURED
+        ],
+    )
+    medians = ("steps", "likes", "optimizer_args.d_coef")
+    assert rows(engine, group_by=("optimizer", "v2"), medians=medians) == [
+        ("Lion", True, 3, 3 / 7, 5.0, 15.0, 15.0),
+        ("Lion", False, 2, 2 / 7, None, 7.5, 7.5),
+        ("AdamW", None, 1, 1 / 7, 4.0, 2.0**60, 2.0**60),
+        (None, None, 1, 1 / 7, 0.0, None, None),
+    ]
+    found = rows(engine, "likes >= 1", group_by=("optimizer_args.d_coef",))
+    assert [row[:2] for row in found] == [("10", 1), ("20", 1), (2**60, 1), ("None", 1)]
+    assert rows(engine, "likes > 1000", group_by=("optimizer",)) == []
 
 
 def test_two_answers_at_once(filled: sa.Engine) -> None:
@@ -226,7 +268,14 @@ STATEMENTS = [
     )
 ] + [
     Search(tree=parse(["network_dim:16.."], BY_NAME), count=True),
-    Search(group_by="optimizer", limit=3, offset=1),
+    # Two groups: their share of 0.5 has one spelling.
+    Search(
+        tree=parse(["v2:*"], BY_NAME),
+        group_by=("optimizer", "v2"),
+        medians=("images_seen",),
+        limit=3,
+        offset=1,
+    ),
     Search(columns=("file_id",), sort=(("images_seen", True),), limit=0, offset=2),
 ]
 
