@@ -131,7 +131,7 @@ def query(
             )
             found = _print_rows(connection, search, wanted, voice, write, timeout=timeout)
         if found == offset == 0:
-            explain(connection, asked.tree, voice)
+            explain(connection, search.tree, voice)
         _name_sparse(connection, asked, voice)
 
 
