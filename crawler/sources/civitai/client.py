@@ -20,7 +20,7 @@ from crawler.http import FirstRange, Http, HttpSettings, RequestError, Response
 from crawler.http.addresses import api_address, followed
 from crawler.http.client import REDIRECTS
 from crawler.http.retry import HurriedError, SlowError
-from crawler.model import Fetched, ListQuery, Model, Order, Page, Target
+from crawler.model import Fetched, ListQuery, Model, Order, Outcome, Page, Target
 from crawler.model.site import SITE_URL, is_site_host
 from crawler.sources.base import PAGE_MODELS
 from crawler.sources.civitai import payload, refusals
@@ -210,6 +210,13 @@ class Civitai:
         )
         if fetched.refusal is None:
             self._first_range.learn(target.base_model, len(fetched.prefix))
+        wants_login = fetched.refusal is Outcome.LOGIN_REQUIRED
+        if wants_login and self._http.settings.api_key is not None and await self.refuses_key():
+            # The site takes a key that has expired for none.
+            cause = "no longer knows this API key: it may have expired or been revoked"
+            error = SiteError(self.origin, cause, refusals.LOGIN_ADVICE)
+            error.counted_downloads = fetched.counted_downloads
+            raise error
         reason, host = self._blanked(fetched.reason), self._blanked(fetched.host)
         return replace(fetched, reason=reason, host=host)
 

@@ -142,6 +142,31 @@ def other_base() -> Target:
     return Target(file_id=92, version_id=82, file_name="x.safetensors", base_model="SDXL 1.0")
 
 
+def knowing_the_key(reply: bytes) -> Handler:
+    """Gives a reply to every download."""
+
+    async def handler(request: Request, _writer: asyncio.StreamWriter) -> bytes:
+        return json_answer({"username": "me"}) if request.target == "/api/v1/me" else reply
+
+    return handler
+
+
+LOGIN = {
+    "error": "Unauthorized",
+    "message": "The creator of this asset requires you to be logged in to download it",
+}
+
+
+async def test_a_key_that_expires_during_a_run_is_a_site_error() -> None:
+    """The site takes such a key for none: files then require a login."""
+    for login in (json_answer(LOGIN, 401), response(401)):
+        async with site(always(login)) as (civitai, server):
+            with pytest.raises(SiteError, match="no longer knows this API key") as caught:
+                await civitai.fetch(TARGET)
+            assert "lora-crawl login" in caught.value.advice
+            assert [request.target for request in server.requests][1:] == ["/api/v1/me"]
+
+
 EARLY = {
     "error": "Early Access",
     "deadline": "2026-09-01T00:00:00.000Z",
@@ -164,13 +189,7 @@ EARLY = {
             "disabled downloads",
         ),
         (
-            json_answer(
-                {
-                    "error": "Unauthorized",
-                    "message": "The creator of this asset requires you to be logged in to download it",
-                },
-                401,
-            ),
+            json_answer(LOGIN, 401),
             Outcome.LOGIN_REQUIRED,
             "logged in",
         ),
@@ -201,7 +220,7 @@ EARLY = {
     ],
 )
 async def test_a_refusal_has_its_outcome_at_once(reply: bytes, outcome: Outcome, word: str) -> None:
-    fetched = await fetch(always(reply))
+    fetched = await fetch(knowing_the_key(reply))
     assert (fetched.refusal, fetched.tries, fetched.storage_requests) == (outcome, 1, 0)
     assert word in fetched.reason
     assert fetched.prefix == b""
