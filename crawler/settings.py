@@ -46,6 +46,11 @@ def default_database() -> Path:
     return user_data_path(APP) / "loras.db"
 
 
+def completes_in_bash() -> bool:
+    """Whether bash asks for completions. It inserts them as they are; other shells escape them."""
+    return os.environ.get("_LORA_CRAWL_COMPLETE") == "complete_bash"
+
+
 def usual_database() -> str:
     """The database that commands use without `--db`: LORA_CRAWL_DB, else the default one."""
     return os.environ.get(DATABASE_VARIABLE, "").strip() or str(default_database())

@@ -3,7 +3,9 @@
 import re
 import sys
 import traceback
+from functools import partial
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Annotated, Any, cast
 
 import typer
@@ -53,6 +55,9 @@ class _Commands(TyperGroup):
         if any(param.metavar == "REF" for param in command.params):
             # The id of a local file is negative, and would be read as an option.
             rest = [f"file:{word}" if _NEGATIVE.fullmatch(word) else word for word in rest]
+        if ctx.resilient_parsing and (option := _awaits_value(command, rest)) is not None:
+            # Of completions: a value may begin with a minus, like that of --sort.
+            command.shell_complete = option.shell_complete
         return name, command, rest
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
@@ -75,6 +80,15 @@ class _Commands(TyperGroup):
             raise typer.Exit(_reported(error)) from None
 
 
+def _awaits_value(command: Any, words: list[str]) -> Any:
+    """The option of the command whose value comes after the words; None if there is none."""
+    last = next((word for word in reversed(words) if word != "="), None)
+    options = (param for param in command.params if param.param_type_name == "option")
+    return next(
+        (one for one in options if last in one.opts and not one.is_flag and not one.count), None
+    )
+
+
 def load(name: str) -> Any:
     """The command of that name, or the group of commands, with its options."""
     module = import_module(f"crawler.cli.commands.{_MODULES.get(name, name)}")
@@ -88,7 +102,15 @@ def load(name: str) -> Any:
     for param in params:
         if param.param_type_name == "argument":
             param.display_type_rich = _no_type
+        if (offers := param.type_descriptor.parameter_info.autocompletion) is not None:
+            param.shell_complete = partial(_completions, offers)
     return command
+
+
+def _completions(offers: Any, ctx: Any, incomplete: str) -> list[SimpleNamespace]:
+    """All that is offered. Typer drops what does not begin as typed: other case, or behind a colon."""
+    pairs = (one if isinstance(one, tuple) else (one, None) for one in offers(ctx, incomplete))
+    return [SimpleNamespace(type="plain", value=value, help=told) for value, told in pairs]
 
 
 def _no_type(ctx: Any) -> None:

@@ -18,7 +18,7 @@ from crawler.settings import (
     DATABASE_VARIABLE,
     DEFAULT_API_URL,
     api_key,
-    default_database,
+    completes_in_bash,
     exposed_key_file,
     sandbox_database,
     usual_database,
@@ -39,8 +39,8 @@ _TELLS_COPIES = frozenset({"site", "page_url", "file_id"})
 
 
 def place(db: str | None) -> str:
-    """The database that `--db` names, else the default one in the user's data directory."""
-    return db or str(default_database())
+    """The database that `--db` names, else the usual one."""
+    return db or usual_database()
 
 
 @contextmanager
@@ -135,12 +135,58 @@ def hinted(line: str, where: str) -> str:
     return visible(line if option == db_option(usual_database()) else f"{line}{option}")
 
 
+#: A field, a colon and the beginning of a value, which may follow others.
+_VALUE = re.compile(r"(?P<before>(?P<name>\w+):(?:.*,)?)'?(?P<value>[^,:]*)", re.ASCII)
+
+#: The values that are offered: shells evaluate what they are handed, and most texts come from the net.
+_HARMLESS = re.compile(r"[\w.+-][\w .+-]*")
+
+#: Most values that are offered.
+_MOST_VALUES = 100
+
+
+def _joined(ctx: typer.Context, incomplete: str) -> str:
+    """The condition that is being typed; bash hands over its colon as a word of its own."""
+    typed = [*(ctx.params.get("expr") or ()), incomplete]
+    if len(typed) > 1 and typed[-1] == ":":
+        return f"{typed[-2]}:"
+    return "".join(typed[-3:]) if typed[-2:-1] == [":"] else incomplete
+
+
+def _values(ctx: typer.Context, name: str, begin: str, *, quoted: bool) -> list[str]:
+    """The values of a text field in the database that begin so; `quoted` as a condition needs them."""
+    from crawler.query.fields import Kind, named
+    from crawler.store.read.columns import frequent_values
+    from crawler.store.schema.fields import BY_NAME
+
+    field = named(name, BY_NAME)
+    if field is None or field.kind is not Kind.TEXT:
+        return []
+    with suppress(LoraCrawlError), read_connection(ctx.params.get("db")) as connection:
+        found = frequent_values(connection, field.name, begin, _MOST_VALUES)
+        found = [one for one in found if _HARMLESS.fullmatch(one)]
+        if quoted:
+            found = [f"'{one}'" if " " in one or "+" in one else one for one in found]
+        return [re.sub("[ ']", r"\\\g<0>", one) for one in found] if completes_in_bash() else found
+    return []
+
+
+def complete_base_model(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The base models in the database that begin so."""
+    return _values(ctx, "base_model", incomplete, quoted=False)
+
+
 def complete_field(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """Completions of the name at the end of a condition or a list, each with the field's meaning.
 
-    Keys of objects are completed from the database. There are no completions after a sign like `>`, where
-    a value is expected.
+    Keys of objects, and values after a colon, are completed from the database. There are no completions
+    after a sign like `>`, where a value is expected.
     """
+    if (value := _VALUE.fullmatch(_joined(ctx, incomplete))) is not None:
+        before = "" if completes_in_bash() else value["before"]
+        return [
+            (before + one, "") for one in _values(ctx, value["name"], value["value"], quoted=True)
+        ]
     from crawler.query.fields import SHORT_NAMES, spelled
     from crawler.store.read.columns import key_fields
     from crawler.store.schema.fields import FIELDS

@@ -15,6 +15,7 @@ from crawler.cli.options import (
     Output,
     Quiet,
     Verbose,
+    complete_base_model,
     read_connection,
     voice_of,
 )
@@ -42,6 +43,7 @@ def suggest(
             metavar="NAME",
             help="Base model as the site names it, e.g. Pony.",
             show_default=False,
+            autocompletion=complete_base_model,
         ),
     ],
     images: Annotated[

@@ -6,7 +6,17 @@ from typing import Annotated, Literal
 
 import typer
 
-from crawler.cli.options import ApiUrl, Db, Json, Quiet, Verbose, place, told_api_key, voice_of
+from crawler.cli.options import (
+    ApiUrl,
+    Db,
+    Json,
+    Quiet,
+    Verbose,
+    complete_base_model,
+    place,
+    told_api_key,
+    voice_of,
+)
 from crawler.errors import UsageError
 from crawler.model import LORA_TYPES, ListQuery, Order
 from crawler.settings import DEFAULT_API_URL, sandbox_database
@@ -41,7 +51,11 @@ def sync(
     ] = None,
     base_model: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Only this base model, e.g. Pony; repeatable."),
+        typer.Option(
+            metavar="NAME",
+            help="Only this base model, e.g. Pony; repeatable.",
+            autocompletion=complete_base_model,
+        ),
     ] = None,
     type_: Annotated[
         list[TypeName] | None,

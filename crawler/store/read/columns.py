@@ -74,6 +74,19 @@ def ordered_by(name: str, dialect: str) -> tuple[Element, ...]:
     return tuple(column_of(name, kind, dialect) for kind in kinds)
 
 
+def frequent_values(connection: sa.Connection, name: str, begin: str, most: int) -> list[str]:
+    """The values of a text column that begin so without regard to ASCII case, the most frequent first."""
+    column = loras.c[name]
+    statement = (
+        sa.select(column)
+        .where(sa.func.lower(column).startswith(begin.lower(), autoescape=True))
+        .group_by(column)
+        .order_by(sa.func.count().desc(), column)
+        .limit(most)
+    )
+    return list(connection.scalars(statement))
+
+
 def key_fields(connection: sa.Connection, name: str) -> list[tuple[Field, float]]:
     """The keys of an object as fields, each with its share of the rows that have the object.
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -344,6 +345,36 @@ def test_keys_without_a_database_are_not_completed(tmp_path: Path) -> None:
     context = typer.Context(typer.main.get_command(app))
     context.params["db"] = str(tmp_path / "none.db")
     assert complete_field(context, "optimizer_args.wei") == []
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("shell", "words", "offered"),
+    [
+        ("bash", ["query", "--sort", "-images_seen_"], ["-images_seen_is_lower_bound"]),
+        ("bash", ["query", "optimizer", ":"], ["AdamW8bit"]),
+        ("bash", ["query", "optimizer", ":", "ad"], ["AdamW8bit"]),
+        ("bash", ["query", "model_name", ":"], ["Marble"]),  # and not HOSTILE_NAME
+        ("bash", ["suggest", "--base-model", "p"], ["Pony"]),
+        ("bash", ["query", "steps", ":", "1"], [""]),
+        ("bash", ["help", "db", "ch"], ["check"]),
+        ("fish", ["query", "optimizer:Lion,Ad"], ["optimizer:Lion,AdamW8bit"]),
+        ("fish", ["sync", "--base-model", "Po"], ["Pony"]),
+    ],
+)
+def test_values_and_columns_are_completed(
+    database: str, monkeypatch: pytest.MonkeyPatch, shell: str, words: list[str], offered: list[str]
+) -> None:
+    monkeypatch.setenv("LORA_CRAWL_DB", database)
+    monkeypatch.setenv("_LORA_CRAWL_COMPLETE", f"complete_{shell}")
+    monkeypatch.setenv("COMP_WORDS", shlex.join(["lora-crawl", *words]))
+    monkeypatch.setenv("COMP_CWORD", str(len(words)))
+    monkeypatch.setenv("_TYPER_COMPLETE_ARGS", shlex.join(["lora-crawl", *words]))
+    monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
+
+    told = CliRunner().invoke(app, [], prog_name="lora-crawl").stdout
+
+    assert [line.split("\t")[0] for line in told.splitlines()] == offered
 
 
 def test_a_condition_is_completed_at_its_end() -> None:
