@@ -1,4 +1,4 @@
-"""The help: commands in groups, their first lines and examples, and the manual page made of them."""
+"""The help: commands in groups, their first lines and examples, and the manual page that is made of them."""
 
 from typing import Any
 
@@ -122,7 +122,11 @@ EXAMPLES = {
         "lora-crawl sandbox",
         "lora-crawl sandbox --size 100 --faults full --fault quota=20",
     ),
-    "help": ("lora-crawl help query", "lora-crawl help db path"),
+    "help": (
+        "lora-crawl help query",
+        "lora-crawl help db path",
+        "lora-crawl help --man | man -l -",
+    ),
 }
 
 #: What follows the examples of the help without a command.
@@ -135,7 +139,7 @@ NOTES = {
         "4  stopped with work left: run the same command again to continue",
     ),
     "Learn more": (
-        "lora-crawl help COMMAND, or man lora-crawl",
+        "lora-crawl help COMMAND; lora-crawl help --man prints a manual page",
         "docs/questions.md  thirty questions and their commands",
         "docs/query.md      how to write conditions",
         "docs/commands.md   every command and option",
@@ -187,3 +191,53 @@ class ExplainedGroup(TyperGroup):
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """Write the examples."""
         write_examples(ctx, formatter)
+
+
+def manual(root: Any) -> str:
+    """The manual page of the program in roff, made of the help of all commands.
+
+    Args:
+        root: The context of the program.
+    """
+    from crawler import __version__
+    from crawler.cli.app import load
+
+    named = {name: load(name) for group in GROUPS.values() for name in group}
+    for name, group in tuple(named.items()):
+        inner = getattr(group, "commands", {})
+        named |= {f"{name} {one}": command for one, command in inner.items()}
+    lines = [
+        f'.TH LORA-CRAWL 1 "" "lora-crawl {_roff(__version__)}"',
+        ".SH NAME",
+        f"lora-crawl \\- {_roff(root.command.help)}",
+        ".SH SYNOPSIS",
+        ".B lora-crawl",
+        "[OPTIONS] COMMAND [ARGS]...",
+        ".SH OPTIONS",
+        *_options_of(root.command, root),
+        ".SH COMMANDS",
+    ]
+    for name, command in sorted(named.items(), key=lambda pair: [*named].index(pair[0].split()[0])):
+        inside = command.make_context(name, [], parent=root, resilient_parsing=True)
+        lines.append(f".SS lora-crawl {_roff(name)}")
+        for number, part in enumerate(command.help.split("\n\n")):
+            lines += [".PP"] * bool(number) + [_roff(" ".join(part.split()))]
+        lines += _options_of(command, inside)
+        lines += [".PP", "Examples:", ".PP", ".nf", *map(_roff, EXAMPLES[name]), ".fi"]
+    for title, notes in NOTES.items():
+        lines += [f".SH {title.upper()}", ".nf", *map(_roff, notes), ".fi"]
+    return "\n".join(lines) + "\n"
+
+
+def _options_of(command: Any, ctx: Any) -> list[str]:
+    """The arguments and options of a command, a paragraph each."""
+    records = filter(None, (param.get_help_record(ctx) for param in command.get_params(ctx)))
+    return [line for name, told in records for line in (".TP", f".B {_roff(name)}", _roff(told))]
+
+
+def _roff(text: str) -> str:
+    """Text as roff takes it: no escapes, no requests."""
+    escaped = (
+        text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq").replace("`", "\\(ga")
+    )
+    return f"\\&{escaped}" if escaped.startswith(".") else escaped

@@ -1,5 +1,7 @@
 """What every command has in common."""
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,31 @@ def test_the_help_cuts_no_line(run: Run, words: list[str]) -> None:
     assert run("help", *words).stdout == told == run(*words).output
     assert max(map(len, told.splitlines())) <= 80
     assert "..." not in told.replace("[ARGS]...", "")
+
+
+def test_the_manual_page_has_every_command_option_and_example(run: Run) -> None:
+    text = run("help", "--man").stdout
+    plain = text.replace("\\-", "-").replace("\\(aq", "'").replace("\\(ga", "`")
+
+    for name, command in COMMANDS.items():
+        assert f"\n.SS lora-crawl {name}\n" in plain
+        for param in command.params:
+            assert all(one in plain for one in getattr(param, "opts", ()) if one.startswith("-"))
+    assert all(
+        f"\n{line}\n" in plain
+        for lines in EXAMPLES.values()
+        for line in lines
+        if lines is not EXAMPLES[""]
+    )
+    if groff := shutil.which("groff"):
+        done = subprocess.run(
+            [groff, "-man", "-ww", "-Kutf8", "-Tutf8"],
+            input=text,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stderr == ""
 
 
 def test_examples_are_there_for_every_command_and_no_other() -> None:

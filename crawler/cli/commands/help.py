@@ -31,9 +31,19 @@ def help_(
         ),
     ] = None,
     *,
+    man: Annotated[
+        bool, typer.Option("--man", help="Print the manual page of all commands, for man.")
+    ] = False,
     quiet: Quiet = False,  # noqa: ARG001 - every command takes it
     verbose: Verbose = 0,  # noqa: ARG001
 ) -> None:
     """Show the help of a command."""
     root = ctx.find_root()
+    if man:
+        from crawler.cli.help import manual
+        from crawler.cli.output.console import answers
+
+        with answers(machine=True) as out:
+            out.write(manual(root))
+        return
     root.command.main([*(command or ()), "--help"], prog_name=root.info_name)
