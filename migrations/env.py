@@ -13,7 +13,7 @@ from alembic.autogenerate.api import AutogenContext
 
 from crawler.errors import UsageError
 from crawler.store.connect import database
-from crawler.store.schema import tables
+from crawler.store.schema import tables, views
 from crawler.store.schema.types import Json, UtcTime
 
 POSTGRES_TYPES = "from sqlalchemy.dialects import postgresql"
@@ -50,7 +50,7 @@ def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[
 
 
 def run(connection: sa.Connection) -> None:
-    """Run the requested revisions in one transaction."""
+    """Run the requested revisions in one transaction. The newest one gets its views and notes."""
     context.configure(
         connection=connection,
         target_metadata=tables.metadata,
@@ -61,7 +61,10 @@ def run(connection: sa.Connection) -> None:
         compare_type=True,
     )
     with context.begin_transaction():
+        views.drop_views(connection)
         context.run_migrations()
+        if context.get_context().get_current_revision() == database.REVISION:
+            views.describe(connection)
 
 
 def run_from_command_line() -> None:

@@ -10,6 +10,7 @@ from crawler.cli.app import app, load
 from crawler.decode.problems import CODES
 from crawler.model import Outcome
 from crawler.store.schema import tables
+from crawler.store.schema.views import VIEWS
 from tests.docs import fields_page
 
 ROOT = Path(__file__).parents[2]
@@ -68,9 +69,10 @@ def test_every_problem_code_is_documented_with_its_meaning() -> None:
 def test_every_table_is_documented() -> None:
     listed = TABLES.partition("## Outcomes")[0]
 
-    assert set(re.findall(r"^\| `(\w+)` \|", listed, flags=re.MULTILINE)) == set(
-        tables.metadata.tables
-    )
+    assert set(re.findall(r"^\| `(\w+)` \|", listed, flags=re.MULTILINE)) == {
+        *tables.metadata.tables,
+        *(view.name for view in VIEWS),
+    }
 
 
 def test_the_page_of_fields_is_made_from_the_registry() -> None:

@@ -18,6 +18,7 @@ from crawler.store.schema.tables import (
     models,
     versions,
 )
+from crawler.store.schema.views import VIEWS
 from crawler.store.write.pending import count_pending
 from crawler.store.write.upserts import slices
 
@@ -138,14 +139,16 @@ def outcomes_of(connection: sa.Connection, file_ids: Sequence[int]) -> dict[int,
 
 
 def check_tables(connection: sa.Connection) -> None:
-    """Make sure that every table and column is there, and on SQLite that every page is sound.
+    """Make sure that every table, view and column is there, and on SQLite that every page is sound.
 
     Raises:
         DatabaseError: Something is missing or damaged; the message names it.
     """
     inspector = sa.inspect(connection)
     here = set(inspector.get_table_names())
+    views = inspector.get_view_names()
     missing = [name for name in metadata.tables if name not in here]
+    missing += [view.name for view in VIEWS if view.name not in views]
     for name in here & set(metadata.tables):
         columns = {column["name"] for column in inspector.get_columns(name)}
         missing += [f"{name}.{one}" for one in set(metadata.tables[name].c.keys()) - columns]

@@ -3,11 +3,16 @@
 They are in the order of the data: the lists of a site, the files, the contents of headers, statistics,
 and the crawls themselves. Tables of short rows whose key has several columns are WITHOUT ROWID on
 SQLite, which otherwise keeps the key in a tree of its own.
+
+Every table and column has a comment. A column without words of its own has those of the field of the
+same name.
 """
+
+from typing import Any
 
 import sqlalchemy as sa
 
-from crawler.store.schema.fields import FIELDS
+from crawler.store.schema.fields import BY_NAME, FIELDS
 from crawler.store.schema.types import Json, UtcTime, integer_type, text_type, type_of
 
 #: The value of `field_stats.base_model` for all base models together.
@@ -24,10 +29,32 @@ metadata = sa.MetaData(
 )
 
 
-def _key(name: str, foreign: sa.ForeignKey | None = None) -> sa.Column[int]:
+def commented(meaning: str, unit: str | None) -> str:
+    """The comment on a column in PostgreSQL."""
+    return f"{meaning} ({unit})" if unit else meaning
+
+
+def _column(
+    name: str,
+    kind: sa.types.TypeEngine[Any],
+    *rules: sa.ForeignKey,
+    meaning: str = "",
+    unit: str = "",
+    **options: Any,
+) -> sa.Column[Any]:
+    """A column with its comment; `meaning` is written as in the registry of fields."""
+    if not meaning:
+        meaning, unit = BY_NAME[name].meaning, BY_NAME[name].unit
+    info = {"meaning": meaning, "unit": unit}
+    return sa.Column(name, kind, *rules, comment=commented(meaning, unit), info=info, **options)
+
+
+def _key(name: str, foreign: sa.ForeignKey | None = None, meaning: str = "") -> sa.Column[int]:
     """A primary key, or a part of one, whose value the program supplies."""
     rules = () if foreign is None else (foreign,)
-    return sa.Column(name, integer_type(), *rules, primary_key=True, autoincrement=False)
+    return _column(
+        name, integer_type(), *rules, meaning=meaning, primary_key=True, autoincrement=False
+    )
 
 
 def _file_key() -> sa.Column[int]:
@@ -40,47 +67,54 @@ def _model_key() -> sa.Column[int]:
     return _key("model_id", sa.ForeignKey("models.model_id"))
 
 
+def _time(name: str, meaning: str = "", **options: Any) -> sa.Column[Any]:
+    """An instant."""
+    return _column(name, UtcTime(), meaning=meaning, unit="UTC" if meaning else "", **options)
+
+
 models = sa.Table(
     "models",
     metadata,
     _key("model_id"),
-    sa.Column("site", text_type(), nullable=False),
-    sa.Column("name", text_type()),
-    sa.Column("type", text_type()),
-    sa.Column("creator", text_type()),
-    sa.Column("tags", Json()),
-    sa.Column("nsfw", sa.Boolean()),
-    sa.Column("nsfw_level", integer_type()),
-    sa.Column("downloads", integer_type()),
-    sa.Column("likes", integer_type()),
-    sa.Column("mode", text_type()),
-    sa.Column("body", Json()),
-    sa.Column("first_seen_at", UtcTime(), nullable=False),
-    sa.Column("last_seen_at", UtcTime(), nullable=False),
-    sa.Column("gone_at", UtcTime()),
+    _column("site", text_type(), meaning="where it was found: civitai or local", nullable=False),
+    _column("name", text_type(), meaning="name of the model"),
+    _column("type", text_type(), meaning=BY_NAME["model_type"].meaning),
+    _column("creator", text_type()),
+    _column("tags", Json(), meaning=BY_NAME["model_tags"].meaning),
+    _column("nsfw", sa.Boolean()),
+    _column("nsfw_level", integer_type()),
+    _column("downloads", integer_type()),
+    _column("likes", integer_type()),
+    _column("mode", text_type(), meaning="what the site restricts, e.g. Archived"),
+    _column("body", Json(), meaning="the site's JSON without versions and pictures"),
+    _time("first_seen_at", "when it was listed first", nullable=False),
+    _time("last_seen_at", "when it was listed last", nullable=False),
+    _time("gone_at", "when it was found to be no longer listed"),
     # Counts the models too: SQLite would read every `body`.
     sa.Index(None, "gone_at"),
+    comment="a model of the site",
 )
 
 versions = sa.Table(
     "versions",
     metadata,
     _key("version_id"),
-    sa.Column("model_id", integer_type(), sa.ForeignKey("models.model_id"), nullable=False),
-    sa.Column("name", text_type()),
-    sa.Column("base_model", text_type()),
-    sa.Column("published_at", UtcTime()),
-    sa.Column("early_access_until", UtcTime()),
-    sa.Column("trained_words", Json()),
-    sa.Column("nsfw_level", integer_type()),
-    sa.Column("downloads", integer_type()),
-    sa.Column("likes", integer_type()),
-    sa.Column("body", Json()),
-    sa.Column("first_seen_at", UtcTime(), nullable=False),
-    sa.Column("last_seen_at", UtcTime(), nullable=False),
-    sa.Column("gone_at", UtcTime()),
+    _column("model_id", integer_type(), sa.ForeignKey("models.model_id"), nullable=False),
+    _column("name", text_type(), meaning="name of the version"),
+    _column("base_model", text_type()),
+    _time("published_at"),
+    _time("early_access_until"),
+    _column("trained_words", Json()),
+    _column("nsfw_level", integer_type()),
+    _column("downloads", integer_type(), meaning="downloads of this version"),
+    _column("likes", integer_type(), meaning="thumbs up of this version"),
+    _column("body", Json(), meaning="the site's JSON without pictures"),
+    _time("first_seen_at", "when it was listed first", nullable=False),
+    _time("last_seen_at", "when it was listed last", nullable=False),
+    _time("gone_at", "when it was found to be no longer listed"),
     # With the date, since the first version of each model is asked for.
     sa.Index(None, "model_id", "published_at"),
+    comment="a version of a model",
 )
 
 _REQUIRED = {"file_id", "version_id", "model_id", "site", "outcome", "attempts"}
@@ -89,7 +123,7 @@ loras = sa.Table(
     "loras",
     metadata,
     *(
-        sa.Column(
+        _column(
             field.name,
             type_of(field.kind),
             primary_key=field.name == "file_id",
@@ -116,102 +150,147 @@ loras = sa.Table(
     sa.Index(None, "gone_at"),
     # For the pending files in order, and for counts by outcome.
     sa.Index(None, "outcome", "file_id"),
+    comment="a file, with everything known about it",
 )
+
+_JSON_LENGTH = (
+    "length of the JSON, from the length prefix; NULL if the file is shorter than 8 bytes"
+)
+_FILE_LENGTH = "length of the whole file, according to the server"
 
 headers = sa.Table(
     "headers",
     metadata,
     _file_key(),
-    # Length of the JSON in bytes, from the length prefix; NULL if the file has fewer than 8 bytes.
-    sa.Column("length", integer_type()),
-    # The length prefix and the JSON, as read, without the tensor list, compressed with zstd.
-    sa.Column("data", sa.LargeBinary(), nullable=False),
-    # Length of the whole file, from the server. The tensors of a sound header fill it exactly.
-    sa.Column("file_bytes", integer_type()),
-    sa.Column("decoder_version", integer_type(), nullable=False),
-    # The tensor list, and where in `data` it belongs, in bytes. NULL if `data` is the whole header,
-    # which then is not sound or not written as usual.
-    sa.Column("list_digest", sa.LargeBinary()),
-    sa.Column("list_start", integer_type()),
+    _column("length", integer_type(), meaning=_JSON_LENGTH, unit="bytes"),
+    _column(
+        "data",
+        sa.LargeBinary(),
+        meaning="the length prefix and the JSON, as read, without the tensor list, compressed with zstd",
+        nullable=False,
+    ),
+    # The tensors of a sound header fill it exactly.
+    _column("file_bytes", integer_type(), meaning=_FILE_LENGTH, unit="bytes"),
+    _column(
+        "decoder_version",
+        integer_type(),
+        meaning="version of the decoder that read the header",
+        nullable=False,
+    ),
+    # A header that is not sound or not written as usual is whole.
+    _column(
+        "list_digest",
+        sa.LargeBinary(),
+        meaning="the tensor list in tensor_lists; NULL if data is the whole header",
+    ),
+    _column(
+        "list_start",
+        integer_type(),
+        meaning="where in data the tensor list belongs",
+        unit="bytes",
+    ),
     # Finds old headers. Without it SQLite would read `data`, which comes before this column.
     sa.Index(None, "decoder_version"),
     # Headers in the order of their lists, so that each list is decoded once.
     sa.Index(None, "list_digest", "file_id"),
+    comment="the header of a file as it was read",
 )
 
-# The tensors of a header, as written: from the first name to the end of the last entry. LoRAs of one base
-# model, rank and trainer share a list.
+# LoRAs of one base model, rank and trainer share a list.
 tensor_lists = sa.Table(
     "tensor_lists",
     metadata,
-    # SHA-256 of the bytes.
-    sa.Column("digest", sa.LargeBinary(), primary_key=True),
-    sa.Column("length", integer_type(), nullable=False),
-    # Compressed with zstd.
-    sa.Column("data", sa.LargeBinary(), nullable=False),
+    _column("digest", sa.LargeBinary(), meaning="SHA-256 of the list", primary_key=True),
+    _column("length", integer_type(), meaning="length of the list", unit="bytes", nullable=False),
+    _column(
+        "data",
+        sa.LargeBinary(),
+        meaning="from the first name to the end of the last entry, compressed with zstd",
+        nullable=False,
+    ),
+    comment="the entries of the tensors in a header, as written",
 )
 
-# Earlier headers of files that were replaced, numbered from 1.
 old_headers = sa.Table(
     "old_headers",
     metadata,
     _file_key(),
-    _key("number"),
-    # As in `headers`; `data` is the whole header.
-    sa.Column("length", integer_type()),
-    sa.Column("data", sa.LargeBinary(), nullable=False),
-    sa.Column("file_bytes", integer_type()),
-    sa.Column("replaced_at", UtcTime(), nullable=False),
+    _key("number", meaning="counted from 1 for each file"),
+    _column("length", integer_type(), meaning=_JSON_LENGTH, unit="bytes"),
+    _column(
+        "data",
+        sa.LargeBinary(),
+        meaning="the whole header, as read, compressed with zstd",
+        nullable=False,
+    ),
+    _column("file_bytes", integer_type(), meaning=_FILE_LENGTH, unit="bytes"),
+    _time("replaced_at", "when another header took its place", nullable=False),
+    comment="an earlier header of a file that was replaced",
 )
 
-# The paths of the files with site='local'.
 local_files = sa.Table(
     "local_files",
     metadata,
     _file_key(),
     # No index: a B-tree of PostgreSQL refuses long paths, and a scan reads all rows anyway.
-    sa.Column("path", text_type(), nullable=False),
-    # As they were before the file was read. A file with the same values has not changed.
-    sa.Column("size_bytes", integer_type(), nullable=False),
-    sa.Column("mtime_ns", integer_type()),
-    # SHA-256 of the weights as the header claims it; NULL without a credible claim.
-    sa.Column("claimed_weights", text_type()),
-    # The crawled file with the same weights, and the kind of proof.
-    sa.Column("matched_file_id", integer_type()),
-    sa.Column("matched_by", text_type()),
+    _column("path", text_type(), meaning="path of the file", nullable=False),
+    # A file with the same size and time has not changed.
+    _column(
+        "size_bytes",
+        integer_type(),
+        meaning="size before it was read",
+        unit="bytes",
+        nullable=False,
+    ),
+    _column(
+        "mtime_ns", integer_type(), meaning="change time before it was read, since 1970", unit="ns"
+    ),
+    _column(
+        "claimed_weights",
+        text_type(),
+        meaning="SHA-256 of the weights that the header claims",
+        unit="hex",
+    ),
+    _column("matched_file_id", integer_type(), meaning="the crawled file with the same weights"),
+    _column(
+        "matched_by", text_type(), meaning="proof that they are the same: sha256, autov3 or header"
+    ),
+    comment="a file of this machine",
 )
 
 datasets = sa.Table(
     "datasets",
     metadata,
     _file_key(),
-    _key("number"),
-    sa.Column("resolution_width", integer_type()),
-    sa.Column("resolution_height", integer_type()),
-    sa.Column("batch_size", integer_type()),
-    sa.Column("num_train_images", integer_type()),
-    sa.Column("num_reg_images", integer_type()),
-    sa.Column("enable_bucket", sa.Boolean()),
-    sa.Column("bucket_no_upscale", sa.Boolean()),
-    sa.Column("min_bucket_reso", integer_type()),
-    sa.Column("max_bucket_reso", integer_type()),
-    sa.Column("mean_img_ar_error", sa.Double()),
-    sa.Column("buckets", Json()),
-    sa.Column("settings", Json()),
+    _key("number", meaning="counted from 0 for each file"),
+    _column("resolution_width", integer_type()),
+    _column("resolution_height", integer_type()),
+    _column("batch_size", integer_type()),
+    _column("num_train_images", integer_type()),
+    _column("num_reg_images", integer_type()),
+    _column("enable_bucket", sa.Boolean()),
+    _column("bucket_no_upscale", sa.Boolean()),
+    _column("min_bucket_reso", integer_type()),
+    _column("max_bucket_reso", integer_type()),
+    _column("mean_img_ar_error", sa.Double(), meaning="mean error of the aspect ratio by cropping"),
+    _column("buckets", Json(), meaning="the buckets: width, height and number of images"),
+    _column("settings", Json(), meaning="what the metadata says besides"),
+    comment="a dataset of a training run",
 )
 
 directories = sa.Table(
     "directories",
     metadata,
     _file_key(),
-    _key("number"),
-    sa.Column("dataset_number", integer_type()),
-    sa.Column("name", text_type(), nullable=False),
-    sa.Column("repeats", integer_type()),
-    sa.Column("image_count", integer_type()),
-    sa.Column("is_reg", sa.Boolean()),
-    sa.Column("class_tokens", text_type()),
-    sa.Column("settings", Json()),
+    _key("number", meaning="counted from 0 for each file"),
+    _column("dataset_number", integer_type(), meaning="its dataset; NULL if the file does not say"),
+    _column("name", text_type(), meaning="name of the folder", nullable=False),
+    _column("repeats", integer_type(), meaning="how often each image is used in an epoch"),
+    _column("image_count", integer_type(), meaning="images in the folder", unit="images"),
+    _column("is_reg", sa.Boolean(), meaning="the images are regularisation images"),
+    _column("class_tokens", text_type(), meaning="caption of images without one"),
+    _column("settings", Json(), meaning="what the metadata says besides"),
+    comment="a training folder",
     sqlite_with_rowid=False,
 )
 
@@ -219,22 +298,28 @@ tags = sa.Table(
     "tags",
     metadata,
     # Below 2**31, from a hash of the name, so that several writers need not agree on it.
-    _key("tag_id"),
-    sa.Column("name", text_type(), nullable=False),
+    _key("tag_id", meaning="from a hash of the name"),
+    _column("name", text_type(), meaning="the tag as written in captions", nullable=False),
     # A hash index on PostgreSQL, whose B-tree refuses texts over 2,700 bytes. Only the revision says
     # so: here it would make every command import that dialect.
     sa.Index(None, "name"),
+    comment="a caption tag",
 )
+
+TAG_COUNT = "captions in the folder that have the tag"
 
 file_tags = sa.Table(
     "file_tags",
     metadata,
     _file_key(),
-    # As in `directories`; -1, -2 … for directories that only the tag counts name.
-    _key("directory_number"),
-    _key("tag_id", sa.ForeignKey("tags.tag_id")),
-    sa.Column("count", integer_type(), nullable=False),
+    _key(
+        "directory_number",
+        meaning="number in directories; -1, -2 … for folders that only the tag counts name",
+    ),
+    _key("tag_id", sa.ForeignKey("tags.tag_id"), "the tag, in tags"),
+    _column("count", integer_type(), meaning=TAG_COUNT, nullable=False),
     sa.Index(None, "tag_id"),
+    comment="how often a tag occurs in the captions of a training folder",
     sqlite_with_rowid=False,
 )
 
@@ -242,79 +327,122 @@ problems = sa.Table(
     "problems",
     metadata,
     _file_key(),
-    _key("number"),
-    sa.Column("code", text_type(), nullable=False),
-    sa.Column("field", text_type(), nullable=False),
-    sa.Column("detail", text_type(), nullable=False),
+    _key("number", meaning="counted from 0 for each file"),
+    _column("code", text_type(), meaning="kind of the problem, e.g. not_a_number", nullable=False),
+    _column(
+        "field", text_type(), meaning="the column, or the part of the metadata", nullable=False
+    ),
+    _column("detail", text_type(), meaning="what is wrong, with the value", nullable=False),
+    comment="a value in a header that could not be read, or a contradiction",
     sqlite_with_rowid=False,
 )
 
 field_stats = sa.Table(
     "field_stats",
     metadata,
-    sa.Column("base_model", text_type(), primary_key=True),
-    sa.Column("field", text_type(), primary_key=True),
-    # Rows with a value; for numbers their quartiles.
-    sa.Column("count", integer_type(), nullable=False),
-    sa.Column("quartile1", sa.Double()),
-    sa.Column("median", sa.Double()),
-    sa.Column("quartile3", sa.Double()),
-    # 101 values: those at 0 %, 1 % … 100 % of the sorted numbers.
-    sa.Column("percentiles", Json()),
-    sa.Column("made_at", UtcTime()),
-    # Rows that were added or changed since; only beside the number of all files.
-    sa.Column("changed", integer_type()),
+    _column("base_model", text_type(), meaning="base model; empty for all", primary_key=True),
+    _column("field", text_type(), meaning="column of loras", primary_key=True),
+    _column("count", integer_type(), meaning="rows that have a value", nullable=False),
+    _column("quartile1", sa.Double(), meaning="a quarter of the numbers are lower"),
+    _column("median", sa.Double(), meaning="half of the numbers are lower"),
+    _column("quartile3", sa.Double(), meaning="three quarters of the numbers are lower"),
+    _column(
+        "percentiles", Json(), meaning="101 values: those at 0%, 1% … 100% of the sorted numbers"
+    ),
+    _time("made_at", "when the statistics were made"),
+    _column(
+        "changed",
+        integer_type(),
+        meaning="rows added or changed since; only beside the number of all files",
+    ),
+    comment="statistics of a field for a base model",
 )
 
 stat_history = sa.Table(
     "stat_history",
     metadata,
     _model_key(),
-    sa.Column("seen_at", UtcTime(), primary_key=True),
-    sa.Column("downloads", integer_type()),
-    sa.Column("likes", integer_type()),
+    _time("seen_at", "when the site showed these numbers", primary_key=True),
+    _column("downloads", integer_type()),
+    _column("likes", integer_type()),
+    comment="downloads and likes of a model, one row for each change",
     sqlite_with_rowid=False,
 )
+
+_WALK = "the list query: its order and filters"
+_LAP = "how often the walk was begun"
 
 crawls = sa.Table(
     "crawls",
     metadata,
-    sa.Column("crawl_id", integer_type(), primary_key=True, autoincrement=True),
-    # URL of the API, the same for all crawls of a database, or `local`.
-    sa.Column("origin", text_type(), nullable=False),
-    sa.Column("walk", text_type(), nullable=False),
-    sa.Column("started_at", UtcTime(), nullable=False),
-    sa.Column("finished_at", UtcTime()),
-    # `done` or why it stopped, and the counts; NULL while it runs or if it was killed.
-    sa.Column("ending", text_type()),
-    sa.Column("summary", Json()),
-    # Whether an API key was sent; NULL when there is no API.
-    sa.Column("keyed", sa.Boolean()),
-    # When the site accepts requests again; NULL if it did not say.
-    sa.Column("go_on_at", UtcTime()),
+    _column(
+        "crawl_id",
+        integer_type(),
+        meaning="number of the run",
+        primary_key=True,
+        autoincrement=True,
+    ),
+    # The same URL for all crawls of a database.
+    _column("origin", text_type(), meaning="URL of the API, or local", nullable=False),
+    _column("walk", text_type(), meaning=_WALK, nullable=False),
+    _time("started_at", "when the run started", nullable=False),
+    _time("finished_at", "when the run ended; NULL while it runs or if it was killed"),
+    _column("ending", text_type(), meaning="done, or why it stopped"),
+    _column("summary", Json(), meaning="what was listed and read, and what it cost"),
+    _column("keyed", sa.Boolean(), meaning="an API key was sent; NULL without an API"),
+    _time("go_on_at", "when the site accepts requests again; NULL if it did not say"),
+    comment="a run of sync or scan",
 )
 
-# A walk is a list query: an order and filters. Each of its maturity passes has a cursor, as
-# `model.catalogue.CursorState` describes. `lap` counts how often the walk was begun.
+# Each maturity pass of a walk has a cursor, as `model.catalogue.CursorState` describes.
 cursors = sa.Table(
     "cursors",
     metadata,
-    sa.Column("walk", text_type(), primary_key=True),
-    sa.Column("maturity", text_type(), primary_key=True),
-    sa.Column("cursor", text_type()),
-    sa.Column("lap", integer_type(), nullable=False),
-    sa.Column("ended", sa.Boolean(), nullable=False),
-    sa.Column("updated_at", UtcTime(), nullable=False),
-    sa.Column("lap_began_at", UtcTime()),
-    sa.Column("refreshing", sa.Boolean()),
+    _column("walk", text_type(), meaning=_WALK, primary_key=True),
+    _column(
+        "maturity",
+        text_type(),
+        meaning="the maturity pass: with or without mature models",
+        primary_key=True,
+    ),
+    _column("cursor", text_type(), meaning="where the site continues the list"),
+    _column("lap", integer_type(), meaning=_LAP, nullable=False),
+    _column("ended", sa.Boolean(), meaning="the list was read to its end", nullable=False),
+    _time("updated_at", "when the cursor was stored", nullable=False),
+    _time("lap_began_at", "when the walk was begun last"),
+    _column("refreshing", sa.Boolean(), meaning="known models are read again"),
+    comment="where a walk through the catalogue continues",
 )
 
-# The models that a walk has listed. `--limit` counts them over all runs, and a run reads only their files.
+# `--limit` counts them over all runs, and a run reads only their files.
 walk_models = sa.Table(
     "walk_models",
     metadata,
-    sa.Column("walk", text_type(), primary_key=True),
+    _column("walk", text_type(), meaning=_WALK, primary_key=True),
     _model_key(),
-    sa.Column("lap", integer_type(), nullable=False),
+    _column("lap", integer_type(), meaning=_LAP, nullable=False),
+    comment="a model that a walk has listed",
+    sqlite_with_rowid=False,
+)
+
+field_notes = sa.Table(
+    "field_notes",
+    metadata,
+    _column("table_name", text_type(), meaning="name of the table or view", primary_key=True),
+    _column(
+        "column_name",
+        text_type(),
+        meaning="name of the column; empty for the table",
+        primary_key=True,
+    ),
+    _column("meaning", text_type(), meaning="what it is", nullable=False),
+    _column("unit", text_type(), meaning="unit of the values"),
+    _column("field_group", text_type(), meaning="heading in lora-crawl fields"),
+    _column("sd_scripts_default", text_type(), meaning="default of sd-scripts"),
+    _column("usual", text_type(), meaning="what people train with"),
+    _column(
+        "metadata_keys", Json(), meaning="trainers and the metadata keys that they write it in"
+    ),
+    comment="what each table and column means",
     sqlite_with_rowid=False,
 )
