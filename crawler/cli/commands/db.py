@@ -82,3 +82,25 @@ def info(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Ve
         for name, count in rows.items():
             out.write(f"{name:14} {count:>12,}\n")
     voice_of(ctx, quiet=quiet, verbose=verbose).detail(f"revision {REVISION}")
+
+
+@db.command()
+def datasette(
+    ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Verbose = 0
+) -> None:
+    """Print a datasette.yaml: descriptions, facets, and questions as ready queries.
+
+    Datasette 0.65 takes it with --metadata, and 1.0 with --metadata and --config.
+    """
+    from pathlib import Path
+
+    from crawler.cli.output.datasette import datasette_yaml
+    from crawler.errors import UsageError
+    from crawler.store.connect.url import resolve
+
+    voice_of(ctx, quiet=quiet, verbose=verbose)
+    url = resolve(place(db))
+    if url.get_backend_name() != "sqlite":
+        raise UsageError("Datasette reads SQLite files; name one with --db")
+    with answers(machine=True) as out:
+        out.write(datasette_yaml(Path(str(url.database)).stem))

@@ -92,24 +92,20 @@ def query(
     wanted = chosen(form, json=as_json, safe_csv=safe_csv, expanded=expanded)
     if count and group_by is not None:
         raise UsageError("--count cannot be combined with --group-by")
-    from crawler.query import fields
-    from crawler.query.parser import parse
-    from crawler.store.read.search import Search, statement_text
+    from crawler.store.read.search import statement_text
     from crawler.store.schema.fields import BY_NAME
 
     for option, value in (("--sort", sort), ("--columns", columns)):
         if value is not None and (count or (group_by is not None and option == "--sort")):
             voice.notice(f"{option} has no effect when rows are counted")
-    order = () if sort is None else fields.order(sort, BY_NAME)
-    asked = Search(
-        tree=parse(expr or [], BY_NAME),
-        columns=_columns(None if group_by is not None else columns, order),
-        sort=order,
+    asked = asked_by(
+        expr,
+        columns=columns,
+        sort=sort,
         limit=limit,
         offset=offset,
         count=count,
-        group_by=() if group_by is None else fields.grouping(group_by, BY_NAME),
-        medians=() if None in (group_by, columns) else fields.measures(columns or "", BY_NAME),
+        group_by=group_by,
     )
     with options.read_connection(db) as connection:
         tree = options.without_copies(connection, asked.tree, voice, copies=copies)
@@ -133,6 +129,39 @@ def query(
         if found == offset == 0:
             explain(connection, search.tree, voice)
         _name_sparse(connection, asked, voice)
+
+
+def asked_by(
+    expr: list[str] | None,
+    *,
+    columns: str | None,
+    sort: str | None,
+    limit: int,
+    offset: int,
+    count: bool,
+    group_by: str | None,
+) -> "Search":
+    """The search that the options of `query` describe.
+
+    Raises:
+        QueryError: The condition or a name is not known.
+    """
+    from crawler.query import fields
+    from crawler.query.parser import parse
+    from crawler.store.read.search import Search
+    from crawler.store.schema.fields import BY_NAME
+
+    order = () if sort is None else fields.order(sort, BY_NAME)
+    return Search(
+        tree=parse(expr or [], BY_NAME),
+        columns=_columns(None if group_by is not None else columns, order),
+        sort=order,
+        limit=limit,
+        offset=offset,
+        count=count,
+        group_by=() if group_by is None else fields.grouping(group_by, BY_NAME),
+        medians=() if None in (group_by, columns) else fields.measures(columns or "", BY_NAME),
+    )
 
 
 def _columns(text: str | None, order: tuple[tuple[str, bool], ...]) -> tuple[str, ...]:

@@ -135,7 +135,11 @@ def statement_text(connection: sa.Connection, asked: Search) -> str:
     Raises:
         UsageError: The limit or the offset is negative or beyond 64 bits.
     """
-    name = connection.dialect.name
+    return statement_on(connection.dialect.name, asked)
+
+
+def statement_on(name: str, asked: Search) -> str:
+    """`statement_text` for `sqlite` or `postgresql`, without a database."""
     # The driver's own dialect would double every %.
     dialect = import_module(f"sqlalchemy.dialects.{name}").dialect(paramstyle="named")
     literal = {"literal_binds": True}
