@@ -222,7 +222,7 @@ def moment(value: object) -> datetime | None:
 
 
 def hexadecimal(value: object) -> str | None:
-    """Hexadecimal digits as written; trainers write words such as `NOFILE` in their place.
+    """Hexadecimal digits, in upper case as sites write them. Trainers write words such as `NOFILE` too.
 
     Raises:
         UnreadableError: `not_a_hash`, `not_text` or `too_long`.
@@ -230,7 +230,7 @@ def hexadecimal(value: object) -> str | None:
     spelt = string(value)
     if spelt is not None and not _HEX.fullmatch(spelt):
         raise UnreadableError(problems.NOT_A_HASH, f"{quote(value)} is not a hash")
-    return spelt
+    return spelt and spelt.upper()
 
 
 # Starts that only paths have: a drive, a share, the root, a home, `.` or `..`, a URL.

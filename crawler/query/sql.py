@@ -156,13 +156,12 @@ def _membership(node: In, schema: Schema) -> Truth:
     if not _is_hash(node.operand):
         operand, *options = _sides((node.operand, *node.options), schema)
     elif len(texts) == len(node.options):
-        # Each hash is stored in one case. So written, the test can use an index.
-        spelled = [each for text in texts for each in (text.upper(), text.lower(), text)]
-        literals = (Literal(text, Kind.TEXT) for text in dict.fromkeys(spelled))
+        # Hashes are stored in upper case. So written, the test can use an index.
+        literals = (Literal(text.upper(), Kind.TEXT) for text in texts)
         operand, *options = _sides((node.operand, *literals), schema)
     else:
         operand, *sides = _sides((node.operand, *node.options), schema)
-        return sa.func.lower(operand).in_([sa.func.lower(side) for side in sides])
+        return operand.in_([sa.func.upper(side) for side in sides])
     return operand.in_(options)
 
 

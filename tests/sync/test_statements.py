@@ -41,6 +41,13 @@ def _store_rows(engine: sa.Engine) -> None:
     )
     columns = "file_id, version_id, model_id, site, outcome, attempts, sha256, size_bytes"
     with engine.begin() as connection:
+        seen = "'2026-01-01 00:00:00', '2026-01-01 00:00:00'"
+        for parent, key in (("models", "model_id, site"), ("versions", "version_id, model_id")):
+            value = "'x'" if parent == "models" else "n"
+            connection.exec_driver_sql(
+                f"INSERT INTO {parent} ({key}, first_seen_at, last_seen_at)"
+                f" SELECT n, {value}, {seen} FROM ({numbers}) AS numbers"
+            )
         connection.exec_driver_sql(
             f"INSERT INTO loras ({columns})"
             f" SELECT n, n, n, 'x', 'decoded', 1, CAST(n AS TEXT), n FROM ({numbers}) AS numbers"

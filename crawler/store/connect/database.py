@@ -27,7 +27,7 @@ Engine = sa.Engine
 
 #: The newest revision in migrations/. Revisions are numbered with four digits, without branches.
 #: It is repeated here so that readers need not import Alembic.
-REVISION = "0013"
+REVISION = "0014"
 
 #: The revision with a table of tensor lists.
 WITH_LISTS = "0006"

@@ -117,6 +117,10 @@ versions = sa.Table(
     comment="a version of a model",
 )
 
+_PARENTS = {
+    "version_id": (sa.ForeignKey("versions.version_id"),),
+    "model_id": (sa.ForeignKey("models.model_id"),),
+}
 _REQUIRED = {"file_id", "version_id", "model_id", "site", "outcome", "attempts"}
 
 loras = sa.Table(
@@ -126,6 +130,7 @@ loras = sa.Table(
         _column(
             field.name,
             type_of(field.kind),
+            *_PARENTS.get(field.name, ()),
             primary_key=field.name == "file_id",
             autoincrement=False,
             nullable=field.name not in _REQUIRED,

@@ -21,6 +21,7 @@ from crawler.store.connect.database import (
 )
 from crawler.store.connect.engines import PAGE_BYTES
 from crawler.store.schema.tables import loras, metadata
+from tests.stored import insert_loras
 
 ROW = {
     "file_id": 1,
@@ -50,7 +51,7 @@ def test_a_writer_creates_a_missing_database(database_url: str) -> None:
     engine = open_for_writing(database_url)
 
     with engine.begin() as connection:
-        connection.execute(loras.insert(), ROW)
+        insert_loras(connection, [ROW])
     engine.dispose()
     assert state(database_url) is State.CURRENT
 
@@ -168,7 +169,7 @@ def test_a_foreign_file_keeps_every_byte(tmp_path: Path) -> None:
 
 def test_upgrading_twice_changes_nothing(engine: sa.Engine) -> None:
     with engine.begin() as connection:
-        connection.execute(loras.insert(), ROW)
+        insert_loras(connection, [ROW])
 
     upgrade(engine)
 

@@ -40,6 +40,9 @@ from tests.stored import list_models, rows_of
 #: The last revision that stored the pictures of a version.
 WITH_PICTURES = "0007"
 
+#: The last revision without foreign keys from `loras`.
+WITHOUT_KEYS = "0013"
+
 #: The last revision with tag ids of 63 bits.
 WITH_LONG_IDS = "0009"
 
@@ -172,6 +175,27 @@ def test_pictures_leave_the_stored_json(bare: sa.Engine) -> None:
     _move(bare, "head")
 
     assert [row["body"] for row in rows_of(bare, tables.models)] == [{"id": 1}, *bodies[1:]]
+
+
+def test_files_get_models_and_versions_and_hashes_one_case(bare: sa.Engine) -> None:
+    _move(bare, WITHOUT_KEYS)
+    row = {"site": "local", "outcome": "decoded", "attempts": 1}
+    rows = [
+        row | {"file_id": -1, "version_id": -2, "model_id": -3, "sd_model_hash": "9910ef38"},
+        row | {"file_id": 1, "version_id": 2, "model_id": 3, "sd_model_hash": "9910EF38"},
+        row | {"file_id": 2, "version_id": 2, "model_id": 3, "sd_model_hash": None},
+    ]
+    with bare.begin() as connection:
+        connection.execute(sa.insert(tables.loras), rows)
+
+    _move(bare, "head")
+
+    found = [(row["version_id"], row["model_id"]) for row in rows_of(bare, tables.versions)]
+    assert found == [(-2, -3), (2, 3)]
+    hashes = [row["sd_model_hash"] for row in rows_of(bare, tables.loras)]
+    assert hashes == ["9910EF38", "9910EF38", None]
+    with pytest.raises(sa.exc.IntegrityError), bare.begin() as connection:
+        connection.execute(sa.insert(tables.loras), rows[1] | {"file_id": 5, "model_id": 9})
 
 
 #: By file, directory and tag. The ids had 63 bits.

@@ -14,6 +14,7 @@ from crawler.errors import DatabaseError
 from crawler.store.connect.database import open_for_reading
 from crawler.store.connect.db_errors import translated
 from crawler.store.schema.tables import loras
+from tests.stored import insert_loras
 
 ROW = {
     "file_id": 1,
@@ -43,7 +44,7 @@ def test_a_reader_sees_one_snapshot_while_a_writer_writes(engine: sa.Engine) -> 
     with reader.connect().execution_options(**isolation) as connection:
         assert connection.execute(counted).scalar() == 0
         with engine.begin() as writing:
-            writing.execute(loras.insert(), ROW)
+            insert_loras(writing, [ROW])
 
         assert connection.execute(counted).scalar() == 0
     with reader.connect() as connection:

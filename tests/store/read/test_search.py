@@ -23,6 +23,7 @@ from crawler.store.read.search import (
 from crawler.store.schema.fields import BY_NAME
 from crawler.store.schema.tables import field_stats, file_tags, loras, tags
 from tests.query.test_alike import store
+from tests.stored import insert_loras
 
 SPRING = datetime(2025, 3, 1, 12, 30, 0, 250_000, tzinfo=UTC)
 
@@ -43,7 +44,7 @@ def filled(engine: sa.Engine) -> sa.Engine:
     with engine.begin() as connection:
         for file_id, row in ROWS.items():
             values = {"file_id": file_id, "attempts": 1, **required, **row}
-            connection.execute(loras.insert().values(values))
+            insert_loras(connection, [values])
         connection.execute(tags.insert(), [{"tag_id": 7, "name": "1girl"}])
         connection.execute(
             file_tags.insert(),

@@ -20,7 +20,7 @@ from crawler.store.read.search import Search, search
 from crawler.store.read.sql import run_sql
 from crawler.store.schema.fields import BY_NAME
 from crawler.store.schema.tables import loras
-from tests.stored import as_user
+from tests.stored import as_user, insert_loras
 
 #: Runs for ever on both databases.
 ENDLESS = (
@@ -34,7 +34,7 @@ def filled(engine: sa.Engine) -> Iterator[sa.Engine]:
     values = {"version_id": 1, "model_id": 1, "site": "civitai", "outcome": "decoded"}
     with engine.begin() as connection:
         row = {"attempts": 1, "optimizer": "100% ä", **values}
-        connection.execute(loras.insert(), [{"file_id": number, **row} for number in range(1200)])
+        insert_loras(connection, [{"file_id": number, **row} for number in range(1200)])
     opened = open_for_writing(place(engine, "writer"))
     yield opened
     opened.dispose()

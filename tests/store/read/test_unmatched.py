@@ -15,6 +15,7 @@ from crawler.store.schema.fields import BY_NAME
 from crawler.store.schema.tables import file_tags, loras, tags
 from tests.conftest import Prepared
 from tests.query.test_alike import store
+from tests.stored import insert_loras
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ def _rows() -> list[dict[str, Any]]:
             "network_dim": 2 ** (at + 2),
             "model_name": f"Some Style {at}",
             "sha256": f"{at:x}".rjust(64, "A"),
-            "sd_model_hash": f"{at}abcdef0",
+            "sd_model_hash": f"{at}ABCDEF0",
             "model_tags": ["character", "Style"] if at % 2 else ["style", 5],
             "other_settings": {"ss_huber_schedule": "snr"} if at < 2 else None,
             "creator": "mira_o",
@@ -95,7 +96,7 @@ def asked(engine: sa.Engine, condition: str) -> list[Unmatched]:
         ("has(tag, 'its 100')", "tags", "its 100", ("it's 100%",)),
         ("has(model_tags, 'kharacter')", "model_tags", "kharacter", ("character",)),
         ("other_settings.ss_huber_schedule='SNR'", "other_settings.ss_huber_schedule", "SNR", ("snr",)),
-        ("sd_model_hash='1ABC'", "sd_model_hash", "1ABC", ("1abcdef0",)),
+        ("sd_model_hash='1abc'", "sd_model_hash", "1abc", ("1ABCDEF0",)),
         ("network_dim:4 base_model='pony'".replace(" ", " and "), "base_model", "pony", ("Pony",)),
         ("optimizer in ('prodigy') or network_dim=5", "optimizer", "prodigy", ("Prodigy",)),
         ("optimizer='adam' and (v2 or base_model='Pony')", "optimizer", "adam", ("AdamW8bit", "AdamW")),
@@ -154,9 +155,8 @@ def test_values_come_from_all_over_a_large_table(
     store(engine, rows)
     with engine.begin() as connection:
         local = {"file_id": -3, "version_id": -1, "model_id": -1, "site": "local"}
-        connection.execute(
-            loras.insert(), {**local, "outcome": "decoded", "attempts": 1, "optimizer": "Mine"}
-        )
+        mine = {**local, "outcome": "decoded", "attempts": 1, "optimizer": "Mine"}
+        insert_loras(connection, [mine])
         rare = sa.update(loras).where(loras.c.file_id == 5)
         connection.execute(rare.values(optimizer="Very rare one"))
     for text, near in (("newst", "Newest"), ("mine", "Mine"), ("rare", "Very rare one")):

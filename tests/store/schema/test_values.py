@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from crawler.query.fields import Kind
 from crawler.store.schema.fields import FIELDS
 from crawler.store.schema.tables import loras
+from tests.stored import insert_loras
 
 INT64 = st.integers(min_value=-(2**63), max_value=2**63 - 1)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
@@ -68,7 +69,7 @@ def rows(draw: st.DrawFn) -> dict[str, Any]:
 
 def _comes_back(engine: sa.Engine, row: dict[str, Any]) -> dict[str, Any]:
     with engine.connect() as connection, connection.begin() as transaction:
-        connection.execute(loras.insert(), row)
+        insert_loras(connection, [row])
         back = connection.execute(sa.select(loras)).mappings().one()
         transaction.rollback()
     return dict(back)
@@ -134,20 +135,18 @@ def test_nasty_values_come_back_equal(engine: sa.Engine) -> None:
 def scratch(engine: sa.Engine) -> Iterator[sa.Connection]:
     """A connection with one row in `loras`, which goes away again."""
     with engine.connect() as connection, connection.begin() as transaction:
-        connection.execute(
-            loras.insert(),
-            {
-                "file_id": 1,
-                "version_id": 1,
-                "model_id": 1,
-                "site": "x",
-                "outcome": "x",
-                "attempts": 0,
-                "trained_words": ("猫", "🧱"),
-                "other_settings": MappingProxyType({"a": MappingProxyType({"猫": (1, 2)})}),
-                "fetched_at": datetime(2026, 1, 2, 3, tzinfo=timezone(timedelta(hours=2))),
-            },
-        )
+        row = {
+            "file_id": 1,
+            "version_id": 1,
+            "model_id": 1,
+            "site": "x",
+            "outcome": "x",
+            "attempts": 0,
+            "trained_words": ("猫", "🧱"),
+            "other_settings": MappingProxyType({"a": MappingProxyType({"猫": (1, 2)})}),
+            "fetched_at": datetime(2026, 1, 2, 3, tzinfo=timezone(timedelta(hours=2))),
+        }
+        insert_loras(connection, [row])
         yield connection
         transaction.rollback()
 
@@ -191,20 +190,20 @@ def test_times_and_texts_sort_alike(engine: sa.Engine) -> None:
     moments = [base, base + timedelta(microseconds=1), base + timedelta(seconds=1)]
     words = ["", "A", "Z", "a", "é", "猫", "🧱"]
     with engine.begin() as connection:
-        for number in range(len(words)):
-            connection.execute(
-                loras.insert(),
-                {
-                    "file_id": number,
-                    "version_id": 1,
-                    "model_id": 1,
-                    "site": "x",
-                    "outcome": "x",
-                    "attempts": 0,
-                    "model_name": words[-1 - number],
-                    "fetched_at": moments[-1 - number % 3],
-                },
-            )
+        rows = [
+            {
+                "file_id": number,
+                "version_id": 1,
+                "model_id": 1,
+                "site": "x",
+                "outcome": "x",
+                "attempts": 0,
+                "model_name": words[-1 - number],
+                "fetched_at": moments[-1 - number % 3],
+            }
+            for number in range(len(words))
+        ]
+        insert_loras(connection, rows)
         by_name = connection.execute(sa.select(loras.c.model_name).order_by(loras.c.model_name))
         assert by_name.scalars().all() == words
         after = sa.select(sa.func.count()).where(loras.c.fetched_at > moments[1])

@@ -24,6 +24,7 @@ from crawler.store.stats.field_stats import (
 from crawler.store.stats.numbers import quartiles
 from crawler.store.write.crawls import begin_crawl
 from tests.factories import NOW
+from tests.stored import insert_loras
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -42,7 +43,7 @@ def _insert(engine: sa.Engine, rows: list[dict[str, Any]]) -> None:
         "other_settings": None,
     }
     with engine.begin() as connection:
-        connection.execute(loras.insert(), [{"file_id": n} | row | r for n, r in enumerate(rows)])
+        insert_loras(connection, [{"file_id": n} | row | r for n, r in enumerate(rows)])
 
 
 def _stats(engine: sa.Engine) -> dict[tuple[str, str], tuple[Any, ...]]:
