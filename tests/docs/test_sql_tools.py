@@ -44,7 +44,11 @@ def is_here(tool: str) -> bool:
     return bool(shutil.which(tool) or importlib.util.find_spec(tool))
 
 
-@pytest.mark.parametrize(("tool", "language", "text"), BLOCKS)
+@pytest.mark.parametrize(
+    ("tool", "language", "text"),
+    BLOCKS,
+    ids=[f"{tool}-{at}" for at, (tool, *_) in enumerate(BLOCKS)],
+)
 def test_the_commands_of_the_page_run(
     filled: sa.Engine, tool: str, language: str, text: str
 ) -> None:
@@ -104,7 +108,7 @@ def test_datasette_shows_the_descriptions_and_answers_the_questions(
     assert len(asked) > 15
 
     pages = fetched(
-        "/questions",
+        "/questions/lora_tags",
         "/questions/loras",
         "/questions/loras.json?_extra=facet_results",
         "/questions/lora_tags.json?_shape=array&tag=1girl",
@@ -113,7 +117,10 @@ def test_datasette_shows_the_descriptions_and_answers_the_questions(
         metadata=metadata,
     )
 
-    assert "how often a caption tag occurs in a training folder of a file" in pages["/questions"]
+    assert (
+        "how often a caption tag occurs in a training folder of a file"
+        in pages["/questions/lora_tags"]
+    )
     assert "shortest side of a bucket (px)" in pages["/questions/loras"]
     facets = json.loads(pages["/questions/loras.json?_extra=facet_results"])["facet_results"]
     assert {"base_model", "outcome", "trainer"} <= set(facets.get("results", facets))
