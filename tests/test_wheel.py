@@ -45,3 +45,6 @@ def test_a_wheel_unpacked_elsewhere_syncs(tmp_path: Path) -> None:
         PYTHONPATH=str(elsewhere),
     )
     assert counted == "n\n3\n"
+    settings = ("db", "datasette", "--db", database)
+    printed = run(*crawler, *settings, cwd=tmp_path, PYTHONPATH=str(elsewhere))
+    assert "everything-by-one-creator:" in printed
