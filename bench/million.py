@@ -208,7 +208,7 @@ def trained(dice: random.Random, numbers: range) -> Columns:
         "sd_model_name": [
             f"model{int(dice.paretovariate(0.8)) % 3_000}.safetensors" for _ in numbers
         ],
-        "sd_model_hash": [f"{int(dice.paretovariate(0.8)) % 3_000:08x}" for _ in numbers],
+        "sd_model_hash": [f"{int(dice.paretovariate(0.8)) % 3_000:08X}" for _ in numbers],
         "training_started_at": [stamp(dice.randrange(DAYS * 86_400)) for _ in numbers],
         "training_seconds": [step * dice.uniform(0.5, 3) for step in steps],
         "images_seen": seen,

@@ -23,7 +23,7 @@ from crawler.model.header import LENGTH_BYTES
 from crawler.model.site import SITE_URL
 from crawler.sources.civitai import payload
 from crawler.store.connect.database import open_for_writing
-from crawler.store.schema.tables import metadata
+from crawler.store.schema.tables import field_notes, metadata
 from crawler.store.write.catalogue import store_page
 from crawler.store.write.results import store_results
 from crawler.sync.pipeline import RECORD_BATCH
@@ -136,6 +136,8 @@ def _in_bulk(source: sa.Engine, target: sa.Engine) -> tuple[int, float]:
         if on_sqlite:
             writer.execute("BEGIN IMMEDIATE")
         for table in metadata.sorted_tables:
+            if table is field_notes:  # every database has them from its beginning
+                continue
             cursor.execute(f"SELECT * FROM {table.name}")
             found = cursor.fetchall()
             begun = time.perf_counter()

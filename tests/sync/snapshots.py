@@ -19,8 +19,8 @@ OF_THE_RUN = {
     "updated_at",
 }
 
-#: A new row for every run, or for every change of a statistic.
-NOT_COMPARED = {"crawls", "stat_history"}
+#: A new row for every run, or for every change of a statistic; or nothing of a crawl.
+NOT_COMPARED = {"crawls", "stat_history", "field_notes"}
 
 
 def snapshot(engine: sa.Engine) -> dict[str, list[Any]]:

@@ -114,7 +114,7 @@ def test_placeholders_end_in_what_is_known() -> None:
     )
     assert made.config["pretrained_model_name_or_path"] == "REPLACE_ME/harbour.ckpt"
     assert made.config["vae"] == "REPLACE_ME/v.pt"
-    assert "AutoV1 0a1b2c3d" in made.notes(Kind.MISSING)["pretrained_model_name_or_path"]
+    assert "AutoV1 0A1B2C3D" in made.notes(Kind.MISSING)["pretrained_model_name_or_path"]
 
 
 def test_a_model_on_the_hub_needs_no_placeholder() -> None:
