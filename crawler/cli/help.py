@@ -115,6 +115,10 @@ EXAMPLES = {
         'psql "$(lora-crawl db path --with-password)"',
     ),
     "db check": ("lora-crawl db check",),
+    "db datasette": (
+        "lora-crawl db datasette > datasette.yaml",
+        'datasette "$(lora-crawl db path)" --metadata datasette.yaml',
+    ),
     "db upgrade": ("lora-crawl db upgrade",),
     "db info": ("lora-crawl db info",),
     "redecode": ("lora-crawl redecode",),

@@ -84,13 +84,14 @@ def info(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Ve
     voice_of(ctx, quiet=quiet, verbose=verbose).detail(f"revision {REVISION}")
 
 
-@db.command()
+@db.command(cls=Explained)
 def datasette(
     ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Verbose = 0
 ) -> None:
-    """Print a datasette.yaml: descriptions, facets, and questions as ready queries.
+    """Print settings for Datasette, with the questions as queries.
 
-    Datasette 0.65 takes it with --metadata, and 1.0 with --metadata and --config.
+    It is a datasette.yaml with descriptions, facets and canned queries. Datasette 0.65 takes
+    it with --metadata, and 1.0 with --metadata and --config.
     """
     from pathlib import Path
 
