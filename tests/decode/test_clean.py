@@ -195,8 +195,8 @@ def test_moment_refuses_the_rest(value: object, code: str) -> None:
     assert code_of(clean.moment, value) == code
 
 
-def test_hexadecimal_keeps_the_digits_as_they_stand() -> None:
-    assert clean.hexadecimal("0A1b2c3d") == "0A1b2c3d"
+def test_hexadecimal_is_written_in_upper_case() -> None:
+    assert clean.hexadecimal("0A1b2c3d") == "0A1B2C3D"
 
 
 @pytest.mark.parametrize("value", ["NOFILE", "IsADirectory", "0x12345678", "a" * 129])
