@@ -95,7 +95,7 @@ def datasette(
     """
     from pathlib import Path
 
-    from crawler.cli.output.datasette import datasette_yaml
+    from crawler.cli.datasette import datasette_yaml
     from crawler.errors import UsageError
     from crawler.store.connect.url import resolve
 
