@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from crawler.store.connect.database import Connection, Engine
 
 
-#: The files that are no scanned copies: a local file with a page is a copy of that page's file.
-_ORIGINALS = "site != 'local' or page_url is null"
-
 #: A condition on one of these asks for copies, or leaves them out itself.
 _TELLS_COPIES = frozenset({"site", "page_url", "file_id"})
 
@@ -100,14 +97,14 @@ def without_copies(
     """
     from crawler.query.parser import parse
     from crawler.query.tree import And, names
-    from crawler.store.read.status import scanned_copies
+    from crawler.store.read.status import ORIGINALS, scanned_copies
     from crawler.store.schema.fields import BY_NAME
 
     asked = copies or (tree is not None and not _TELLS_COPIES.isdisjoint(names(tree)))
     if asked or not (number := scanned_copies(connection)):
         return tree
     voice.notice(f"{count(number, 'scanned copy', 'scanned copies')} left out; --copies keeps them")
-    original = parse([_ORIGINALS], BY_NAME)
+    original = parse([ORIGINALS], BY_NAME)
     return original if tree is None or original is None else And((tree, original))
 
 

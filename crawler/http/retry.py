@@ -3,6 +3,7 @@
 import asyncio
 import math
 import random
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -97,14 +98,21 @@ def even_turns(rate: float) -> Turn:
     if rate == 0:
         return partial(asyncio.sleep, 0)
     following = -math.inf  # when the next turn begins, on the event loop's clock
+    taken = deque[float](maxlen=max(int(rate), 1))  # when the latest turns were taken
 
     async def turn() -> None:
         nonlocal following
-        now = asyncio.get_running_loop().time()
+        clock = asyncio.get_running_loop().time
         # Turns have fixed times, so one that is taken late does not delay the others.
-        begins = max(now, following)
+        begins = max(clock(), following)
         following = begins + 1 / rate
-        await asyncio.sleep(begins - now)
+        await asyncio.sleep(begins - clock())
+        # A busy event loop makes several turns late, which would then come at once.
+        while (  # noqa: ASYNC110 - it waits for a time
+            len(taken) == taken.maxlen and (early := taken[0] + 1 - clock()) > 0
+        ):
+            await asyncio.sleep(early)
+        taken.append(clock())
 
     return turn
 

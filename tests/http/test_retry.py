@@ -83,6 +83,28 @@ def test_a_turn_that_is_taken_late_does_not_delay_the_others() -> None:
     assert times[-1] - times[0] == pytest.approx(2, abs=0.02)
 
 
+@pytest.mark.parametrize("rate", [0.5, 2, 7, 50])
+def test_turns_that_a_busy_loop_makes_late_do_not_come_at_once(rate: float) -> None:
+    async def scenario() -> list[float]:
+        turn = even_turns(rate)
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, FastLoop)
+        times = []
+
+        async def take() -> None:
+            await turn()
+            times.append(loop.time())
+            if len(times) % 40 == 0:
+                loop.clock.passed += 1.7
+
+        await asyncio.gather(*(take() for _ in range(200)))
+        return times
+
+    times = run(scenario())
+    busiest = max(sum(start <= at < start + 1 for at in times) for start in times)
+    assert busiest <= rate + 1
+
+
 def test_a_pause_saves_up_no_turns() -> None:
     async def scenario() -> list[float]:
         turn = even_turns(10)

@@ -40,10 +40,6 @@ def diff(
     """Compare the settings of two or more LoRAs.
 
     Only settings that differ are shown. Paths need no database.
-
-    For example:
-
-      lora-crawl diff 726304 mine.safetensors
     """
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     wanted = chosen(form, json=as_json, safe_csv=safe_csv)

@@ -30,12 +30,6 @@ def show(
 
     The main numbers are compared with the median of the base model. A path needs no database; where
     there is one, the file is compared with its LoRAs.
-
-    For example:
-
-      lora-crawl show name:marble
-
-      lora-crawl show mine.safetensors
     """
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     view = read_lora(ref, db, beside_others=True)

@@ -76,10 +76,6 @@ def suggest(
 
     Each LoRA counts once, weighted by its likes per month. Each setting shows how many LoRAs are
     behind it. With --output, config.toml and dataset.toml for sd-scripts are written.
-
-    For example:
-
-      lora-crawl suggest --base-model Pony --images 40 --tag character -o recipe
     """
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     if force and output is None:

@@ -10,6 +10,9 @@ import sqlalchemy as sa
 from crawler.errors import DatabaseError, StoppedError, UsageError
 from crawler.store.connect.url import redacted
 
+#: PostgreSQL's SQLSTATE for a statement that was ended, mostly because it took too long.
+ENDED = "57014"
+
 _Translation = tuple[type[DatabaseError] | type[StoppedError] | type[UsageError], str]
 
 #: By the start of SQLite's name for the error; the first match counts.
@@ -43,7 +46,10 @@ _POSTGRES: dict[str, _Translation] = {
     "53100": (StoppedError, "its disk is full; free some space and run the command again"),
     "53": (StoppedError, "the server is short of resources; run the command again later"),
     "55P03": (StoppedError, "another program has locked it; run the command again later"),
-    "57014": (UsageError, "no answer in time; simplify it or give a longer --timeout"),
+    ENDED: (
+        StoppedError,
+        "the server ended a statement that took long; run the command again later",
+    ),
     "54": (UsageError, "this is too much for the server; simplify it"),
     "57P0": (StoppedError, "the server is stopping or starting; run the command again later"),
     "40": (StoppedError, "it conflicted with another program; run the command again"),
@@ -62,8 +68,8 @@ def translated(where: str | sa.URL | None = None) -> Iterator[None]:
 
     Raises:
         DatabaseError: The database cannot be used as it is: missing, damaged, no permission.
-        StoppedError: It cannot be used now: locked, disk full, connection lost.
-        UsageError: A statement takes too long, or is beyond the limits of the server.
+        StoppedError: It cannot be used now: locked, disk full, connection lost, too slow.
+        UsageError: A statement is beyond the limits of the server.
     """
     try:
         yield
@@ -73,6 +79,11 @@ def translated(where: str | sa.URL | None = None) -> Iterator[None]:
             raise
         kind, words = translation
         raise kind(f"{'the database' if where is None else redacted(where)}: {words}") from error
+
+
+def too_late(timeout: float) -> UsageError:
+    """The error for a question that has no answer after `timeout` seconds."""
+    return UsageError(f"no answer within {timeout:g} s; simplify it or give a longer --timeout")
 
 
 def _translation(error: sa.exc.DBAPIError | sqlite3.Error) -> _Translation | None:

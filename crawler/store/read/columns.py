@@ -28,10 +28,6 @@ _NUMERAL = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?$"
 #: keys that no other has.
 _SAMPLE, _MOST_KEYS = 10_000, 200
 
-#: Rows whose keys are listed, which takes some hundredths of a second, and most keys listed. Some files have
-#: keys that no other has.
-_SAMPLE, _MOST_KEYS = 10_000, 200
-
 #: Longest name of a result column that PostgreSQL keeps, in bytes.
 MAX_LABEL = 63
 

@@ -15,6 +15,7 @@ from crawler.model.int64 import INT64, MAX_INT64
 from crawler.query.fields import TAGS, Kind
 from crawler.query.sql import Schema, condition
 from crawler.query.tree import Arithmetic, Node, walk
+from crawler.store.connect.db_errors import ENDED, too_late
 from crawler.store.read.columns import column_of, labelled, ordered_by
 from crawler.store.read.groups import grouped
 from crawler.store.read.sqlite_process import rows_in_time
@@ -103,10 +104,22 @@ def search(connection: sa.Connection, asked: Search, *, timeout: float = 0) -> I
     many = asked.limit == 0 or asked.limit > _BATCH
     options = {"yield_per": _BATCH} if many and not asked.count else {}
     with (
+        _in_time(timeout),
         number_errors(asked.tree),
         contextlib.closing(connection.execute(statement, execution_options=options)) as result,
     ):
         yield Rows(_names(asked, statement), (tuple(row) for row in result))
+
+
+@contextlib.contextmanager
+def _in_time(timeout: float) -> Iterator[None]:
+    """Turn PostgreSQL's error about a statement that took longer than `timeout` into a UsageError."""
+    try:
+        yield
+    except sa.exc.OperationalError as error:
+        if not timeout or getattr(error.orig, "sqlstate", None) != ENDED:
+            raise
+        raise too_late(timeout) from error
 
 
 def _names(asked: Search, statement: sa.Select[Any]) -> tuple[str, ...]:

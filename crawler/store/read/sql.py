@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from crawler.errors import QueryError, UsageError
-from crawler.store.connect.db_errors import translated
+from crawler.store.connect.db_errors import ENDED, too_late, translated
 from crawler.store.read.search import Rows
 from crawler.store.read.sqlite_process import rows_in_time
 
@@ -24,7 +24,6 @@ _SQLITE_MISTAKEN = ("SQLITE_ERROR", "SQLITE_MISMATCH", "SQLITE_RANGE", "SQLITE_T
 
 #: PostgreSQL's SQLSTATEs: a write, a missing permission, a change of the transaction mode.
 _POSTGRES_REFUSED = ("25006", "42501", "25001")
-_POSTGRES_TIMEOUT = "57014"
 
 #: SQLSTATEs and their beginnings that other errors of operation have in common with mistakes: a
 #: parameter such as $1 without a value, a statement beyond the server's limits, too little memory.
@@ -167,8 +166,8 @@ def _postgres_error(error: Any, statement: str, timeout: float) -> Exception:
     state = error.sqlstate or ""
     if state in _POSTGRES_REFUSED:
         return _refused(error)
-    if state == _POSTGRES_TIMEOUT:
-        return UsageError(f"no answer within {timeout:g} s; simplify it or give a longer --timeout")
+    if state == ENDED:
+        return too_late(timeout)
     mistaken = state.startswith(_POSTGRES_MISTAKEN)
     if isinstance(error, psycopg.OperationalError) and not mistaken:
         return sa.exc.DBAPIError(statement, None, error)

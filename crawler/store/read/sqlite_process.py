@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import crawler
-from crawler.errors import StoppedError, UsageError
+from crawler.errors import StoppedError
+from crawler.store.connect.db_errors import too_late
 from crawler.store.connect.engines import BUSY_TIMEOUT
 
 #: Seconds between two looks at the time.
@@ -106,9 +107,7 @@ def _frames(stream: IO[bytes], watch: _Watch) -> Iterator[tuple[Any, ...]]:
             length = int.from_bytes(stream.read(4), "little")
             frame = stream.read(length)
         if watch.is_late:
-            raise UsageError(
-                f"no answer within {watch.timeout:g} s; simplify it or give a longer --timeout"
-            )
+            raise too_late(watch.timeout)
         if not length or len(frame) < length:
             raise StoppedError("the process that ran the statement was killed; run it again")
         match marshal.loads(frame):  # noqa: S302 - from our own process

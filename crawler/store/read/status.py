@@ -28,6 +28,9 @@ MAX_REASONS = 50
 #: Missing tables and columns that a message names.
 MAX_MISSING = 5
 
+#: The condition for files that are no scanned copies: a local file with a page is a copy of that page's.
+ORIGINALS = "site != 'local' or page_url is null"
+
 #: Rows of `crawls` in memory at once; a database may have a hundred thousand.
 _BATCH = 500
 

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from crawler.query.fields import TAGS, Kind, spelled
 from crawler.query.near import LONGEST, MAX_OFFERED, nearest_values
 from crawler.query.tree import And, Column, Comparison, Has, In, Like, Literal, Node, Or
+from crawler.store.connect.db_errors import ENDED
 from crawler.store.read.columns import column_of
 from crawler.store.read.search import condition_on
 from crawler.store.schema.tables import loras, tags
@@ -41,9 +42,6 @@ _INDEXED = frozenset({"base_model", "outcome"})
 
 #: SQLite looks at the time after this many steps of its virtual machine, some hundredths of a second.
 _STEPS = 100_000
-
-#: PostgreSQL's SQLSTATE for a statement that took too long.
-_CANCELED = "57014"
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +230,7 @@ def _rows(
                 connection.execute(limit)
                 return list(connection.execute(statement))
         except sa.exc.OperationalError as error:
-            if getattr(error.orig, "sqlstate", None) != _CANCELED:
+            if getattr(error.orig, "sqlstate", None) != ENDED:
                 raise
             return None
     driver: Any = connection.connection.driver_connection

@@ -9,6 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from crawler.model import Outcome, Trainer
+from crawler.query.parser import parse
+from crawler.store.read.search import condition_on
+from crawler.store.read.status import ORIGINALS
+from crawler.store.schema.fields import BY_NAME
 from crawler.store.schema.tables import file_tags, loras, tags
 
 Row = Mapping[str, Any]
@@ -103,7 +107,7 @@ def by_settings(connection: sa.Connection, own: Row, base_model: str, limit: int
             loras.c.base_model == base_model,
             loras.c.outcome == Outcome.DECODED,
             sa.func.coalesce(loras.c.trainer, "") != Trainer.MERGE_TOOL,
-            _is_other(own),
+            _is_other(own, connection.dialect.name),
         )
         .order_by(distance, loras.c.likes.desc().nulls_last(), loras.c.file_id)
         .limit(limit * _FILES_PER_LORA)
@@ -147,7 +151,7 @@ def by_tags(
     weights = {tag_id: math.log2(1 + COMMON / frequent[tag_id]) for tag_id in chosen}
     sums = {file_id: math.fsum(weights[tag] for tag in both) for file_id, both in shared.items()}
     best = sorted(sums, key=lambda file_id: (-sums[file_id], file_id))[: limit * _FILES_PER_LORA]
-    rows = _rows(connection, best, _is_other(own))
+    rows = _rows(connection, best, _is_other(own, connection.dialect.name))
     others = set().union(*(shared[file_id] for file_id in rows))
     whole = math.fsum(weights[tag_id] for tag_id in others)
     similarities = {}
@@ -208,10 +212,9 @@ def _distance(column: sa.Column[Any], value: Any, weight: int) -> sa.ColumnEleme
     return sa.case((column.is_(None), float(weight)), else_=away * float(weight))
 
 
-def _is_other(own: Row) -> sa.ColumnElement[bool]:
-    """Whether a file is of another model, and no local copy of a crawled one, which has its page."""
-    is_copy = sa.and_(loras.c.site == "local", loras.c.page_url.is_not(None))
-    parts = [sa.not_(is_copy)]
+def _is_other(own: Row, dialect: str) -> sa.ColumnElement[bool]:
+    """Whether a file is of another model, and no scanned copy of a crawled one."""
+    parts = [condition_on(parse([ORIGINALS], BY_NAME), dialect)]
     if own.get("model_id") is not None:
         parts.append(loras.c.model_id != own["model_id"])
     if own.get("site") == "local" and own.get("page_url"):

@@ -145,6 +145,14 @@ def test_a_lost_connection_stops_a_writer(postgres_server: sa.URL) -> None:
     engine.dispose()
 
 
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_a_statement_that_the_server_ends_stops_a_writer(engine: sa.Engine) -> None:
+    ended = pytest.raises(StoppedError, match="took long; run the command again later")
+    with ended, translated(engine.url), engine.begin() as connection:
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 20")
+        connection.exec_driver_sql("SELECT pg_sleep(30)")
+
+
 def test_our_own_mistakes_are_not_put_into_words(engine: sa.Engine) -> None:
     with pytest.raises(sa.exc.IntegrityError), translated(), engine.begin() as connection:
         connection.execute(loras.insert(), ROW | {"outcome": None})
