@@ -88,8 +88,8 @@ def _questions() -> str:
 
 def _statement(words: list[str]) -> str:
     """What `query --sql` with these words prints for SQLite."""
+    from crawler.answers.asked import asked_by
     from crawler.cli.app import load
-    from crawler.cli.commands.query import asked_by
     from crawler.store.read.search import statement_on
 
     given = load("query").make_context("query", words).params

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from crawler.cli.output.cells import listed
+from crawler.answers.text import listed
 from crawler.cli.output.console import Voice
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crawler.cli.output.cells import count
+from crawler.answers.text import count
+from crawler.answers.visible import visible
 from crawler.cli.output.console import Voice
 from crawler.cli.output.rows import Format
-from crawler.cli.output.safe import visible
 from crawler.errors import DatabaseError, LoraCrawlError
 from crawler.settings import (
     DATABASE_VARIABLE,

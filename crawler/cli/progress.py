@@ -9,9 +9,9 @@ from types import FrameType
 
 import anyio
 
-from crawler.cli.output.cells import count, duration, number, rounded, size
+from crawler.answers.outcomes import in_order, spoken
+from crawler.answers.text import count, duration, number, rounded, size
 from crawler.cli.output.console import Voice, open_console
-from crawler.cli.output.outcomes import in_order, spoken
 from crawler.errors import StoppedError
 from crawler.sync.progress import SyncTally, Tally
 

@@ -1,14 +1,15 @@
 """Inputs of commands: a LoRA in the database, a file on this machine, or a file at a URL."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crawler.answers.reading import Reading
 from crawler.cli.options import read_connection
 from crawler.errors import DatabaseError, HeaderError, SiteError, UsageError
 from crawler.model import Decoded, Outcome
@@ -16,7 +17,7 @@ from crawler.model.outcome import READ
 from crawler.model.site import lacks_scheme
 
 if TYPE_CHECKING:
-    from crawler.cli.pages.lora_view import LoraView
+    from crawler.answers.lora import LoraView
     from crawler.decode.verdict import Verdict
 
 REF_HELP = (
@@ -33,31 +34,6 @@ _STORED = re.compile(
     r"[0-9]+|[0-9a-f]{10,64}|(file|model|version|name|sha256|autov2|autov3):.*|https?://.*",
     re.IGNORECASE | re.DOTALL,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The result of reading the header of one input.
-
-    Attributes:
-        input: As given.
-        reason: Why the outcome is not `decoded`; else empty.
-        decoded: None unless the header is sound.
-        file_bytes: The length of the file, None when unknown.
-    """
-
-    input: str
-    outcome: Outcome
-    reason: str
-    decoded: Decoded | None = None
-    file_bytes: int | None = None
-
-    @property
-    def metadata(self) -> Mapping[str, str] | None:
-        """The metadata as stored, sorted by key; None when there is none."""
-        if self.decoded is None or self.decoded.header.metadata is None:
-            return None
-        return dict(sorted(self.decoded.header.metadata.items()))
 
 
 def read_inputs(
@@ -134,7 +110,7 @@ def read_lora(ref: str, db: str | None, *, beside_others: bool = False) -> "Lora
         UsageError: The REF matches nothing, or a file whose header is not sound.
         DatabaseError: The database cannot be read.
     """
-    from crawler.cli.pages.lora_view import view_of_file, view_of_row
+    from crawler.answers.lora import view_of_file, view_of_row
 
     if not is_stored(ref):
         view = view_of_file(_read_sound(ref))
@@ -147,7 +123,7 @@ def read_lora(ref: str, db: str | None, *, beside_others: bool = False) -> "Lora
 
 def _beside_others(view: "LoraView", db: str | None) -> "LoraView":
     """A file beside the LoRAs of its likely base model; as it is without a database that can be read."""
-    from crawler.cli.pages.lora_view import compared
+    from crawler.answers.lora import compared
     from crawler.store.read.loras import statistics_of
     from crawler.store.stats.similar import likely_base_model
 
@@ -208,7 +184,7 @@ def read_header(ref: str, db: str | None) -> bytes:
 
 def _judge_stored(ref: str, db: str | None) -> "tuple[str, Verdict]":
     """The title of a stored LoRA, and the verdict on its header or its stored outcome."""
-    from crawler.cli.pages.lora_view import view_of_row
+    from crawler.answers.lora import view_of_row
     from crawler.decode.verdict import Verdict, verdict_of
     from crawler.store.read.headers import stored_header
     from crawler.store.read.loras import find_file, lora

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 import anyio
 
+from crawler.answers.outcomes import REMEDIES, outcome_lines, spoken
+from crawler.answers.text import count, duration, json_text, number, size
+from crawler.answers.visible import visible
 from crawler.cli.options import hinted, write_engine
-from crawler.cli.output.cells import count, duration, json_text, number, size
 from crawler.cli.output.console import FAILED, Voice, answers, print_error
-from crawler.cli.output.outcomes import REMEDIES, outcome_lines, spoken
-from crawler.cli.output.safe import visible
 from crawler.cli.progress import (
     STOPPING,
     handling_signals,

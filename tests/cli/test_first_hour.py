@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from crawler.answers.lora import LoraView
 from crawler.cli.options import hinted
 from crawler.cli.output.console import open_console
 from crawler.cli.pages.lora import print_lora
-from crawler.cli.pages.lora_view import LoraView
 from crawler.settings import default_database, sandbox_database
 from tests.cli.headers import Run
 

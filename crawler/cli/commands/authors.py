@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crawler.answers.text import count, number, share
 from crawler.cli import options
 from crawler.cli.empty_answer import explain
-from crawler.cli.output.cells import count, number, share
 from crawler.cli.output.rows import FOR_PEOPLE, chosen, write_rows
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
+from crawler.answers.text import count, instant, share
+from crawler.answers.visible import visible
 from crawler.cli import options
-from crawler.cli.output.cells import count, instant, share
 from crawler.cli.output.console import Voice, answers, open_console
 from crawler.cli.output.rows import Format, chosen, write_rows
-from crawler.cli.output.safe import visible
 from crawler.errors import DatabaseError
 from crawler.query.fields import SHORT_NAMES, TAGS, Field, spelled
 from crawler.query.near import SYNONYMS

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crawler.answers.text import count, json_text, number
+from crawler.answers.visible import visible
 from crawler.cli.options import ApiUrl, Json, NoPager, Quiet, Verbose, told_api_key, voice_of
-from crawler.cli.output.cells import count, json_text, number
 from crawler.cli.output.console import answers, open_console, print_error
-from crawler.cli.output.safe import visible
 from crawler.model.outcome import READ
 from crawler.settings import DEFAULT_API_URL
 
 if TYPE_CHECKING:
-    from crawler.cli.reference import Reading
+    from crawler.answers.reading import Reading
 
 
 def inspect(
@@ -67,7 +67,7 @@ def inspect(
 
 
 def _write_json(readings: Iterable["Reading"], *, raw: bool) -> None:
-    from crawler.cli.pages.lora_view import inspected
+    from crawler.answers.lora import inspected
 
     with answers(machine=True) as stream:
         opening = "[\n"
@@ -91,8 +91,8 @@ def _write_raw(readings: Iterable["Reading"], *, several: bool) -> None:
 
 
 def _print_pages(readings: Iterable["Reading"], *, pager: bool) -> None:
+    from crawler.answers.lora import view_of_file
     from crawler.cli.pages.lora import print_lora
-    from crawler.cli.pages.lora_view import view_of_file
 
     with answers(pager=pager) as stream:
         console = open_console(stream)

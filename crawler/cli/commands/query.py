@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from crawler.answers import text
 from crawler.cli import options
 from crawler.cli.empty_answer import explain, missing
-from crawler.cli.output import cells
 from crawler.cli.output.console import Voice, answers
 from crawler.cli.output.rows import FOR_PEOPLE, Format, chosen, write_rows
 from crawler.errors import UsageError
@@ -98,6 +98,8 @@ def query(
     for option, value in (("--sort", sort), ("--columns", columns)):
         if value is not None and (count or (group_by is not None and option == "--sort")):
             voice.notice(f"{option} has no effect when rows are counted")
+    from crawler.answers.asked import asked_by
+
     asked = asked_by(
         expr,
         columns=columns,
@@ -129,50 +131,6 @@ def query(
         if found == offset == 0:
             explain(connection, search.tree, voice)
         _name_sparse(connection, asked, voice)
-
-
-def asked_by(
-    expr: list[str] | None,
-    *,
-    columns: str | None,
-    sort: str | None,
-    limit: int,
-    offset: int,
-    count: bool,
-    group_by: str | None,
-) -> "Search":
-    """The search that the options of `query` describe.
-
-    Raises:
-        QueryError: The condition or a name is not known.
-    """
-    from crawler.query import fields
-    from crawler.query.parser import parse
-    from crawler.store.read.search import Search
-    from crawler.store.schema.fields import BY_NAME
-
-    order = () if sort is None else fields.order(sort, BY_NAME)
-    return Search(
-        tree=parse(expr or [], BY_NAME),
-        columns=_columns(None if group_by is not None else columns, order),
-        sort=order,
-        limit=limit,
-        offset=offset,
-        count=count,
-        group_by=() if group_by is None else fields.grouping(group_by, BY_NAME),
-        medians=() if None in (group_by, columns) else fields.measures(columns or "", BY_NAME),
-    )
-
-
-def _columns(text: str | None, order: tuple[tuple[str, bool], ...]) -> tuple[str, ...]:
-    """The columns to show: by default those of the order too."""
-    from crawler.query import fields
-    from crawler.store.read.search import DEFAULT_COLUMNS
-    from crawler.store.schema.fields import BY_NAME
-
-    if text is None:
-        return tuple(dict.fromkeys((*DEFAULT_COLUMNS, *(name for name, _ in order))))
-    return tuple(BY_NAME) if text.strip() == "all" else fields.columns(text, BY_NAME)
 
 
 def _print_line(text: str) -> None:
@@ -212,12 +170,12 @@ def _print_rows(
     if cut and not asked.group_by:
         # The total would take a second scan, which only --count does.
         voice.notice(
-            f"first {cells.count(written, 'row')}; --limit 0 shows all, --count counts the matches"
+            f"first {text.count(written, 'row')}; --limit 0 shows all, --count counts the matches"
         )
     elif cut:
-        voice.notice(f"first {cells.number(written)} groups; --limit 0 shows all")
+        voice.notice(f"first {text.number(written)} groups; --limit 0 shows all")
     elif wanted in FOR_PEOPLE:
-        voice.notice(cells.count(written, "group" if asked.group_by else "row"))
+        voice.notice(text.count(written, "group" if asked.group_by else "row"))
     return written
 
 
@@ -226,7 +184,7 @@ def _with_percent(rows: "Iterator[tuple[Any, ...]]", at: int) -> "Iterator[tuple
     from crawler.cli.output.table import Figure
 
     for row in rows:
-        yield (*row[:at], Figure(cells.share(row[at])), *row[at + 1 :])
+        yield (*row[:at], Figure(text.share(row[at])), *row[at + 1 :])
 
 
 def _name_sparse(connection: "Connection", asked: "Search", voice: Voice) -> None:
@@ -241,5 +199,5 @@ def _name_sparse(connection: "Connection", asked: "Search", voice: Voice) -> Non
     fields |= dict.fromkeys((*asked.group_by, *asked.medians))
     for name, part in sparse_fields(connection, list(fields)):
         voice.notice(
-            f"only {cells.share(part)} of rows have {name}" if part else missing(connection, name)
+            f"only {text.share(part)} of rows have {name}" if part else missing(connection, name)
         )

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import typer
 
+from crawler.answers.visible import visible, visible_toml
 from crawler.cli.options import Db, Force, Output, Quiet, Verbose, voice_of
 from crawler.cli.output.console import answers
-from crawler.cli.output.safe import visible, visible_toml
 from crawler.cli.reference import Ref, read_decoded
 from crawler.errors import UsageError
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crawler.answers.outcomes import spoken
+from crawler.answers.text import count, duration, json_text, number, rounded
 from crawler.cli.options import Db, Json, Quiet, Verbose, place, read_engine, voice_of, write_engine
-from crawler.cli.output.cells import count, duration, json_text, number, rounded
 from crawler.cli.output.console import answers
-from crawler.cli.output.outcomes import spoken
 
 if TYPE_CHECKING:
     from crawler.sync.progress import RedecodeTally

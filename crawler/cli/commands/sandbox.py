@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from crawler.answers.text import count
 from crawler.cli.options import Quiet, Verbose, voice_of
-from crawler.cli.output.cells import count
 from crawler.cli.output.console import answers
 from crawler.errors import UsageError
 

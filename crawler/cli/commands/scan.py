@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crawler.answers.outcomes import outcome_lines
+from crawler.answers.text import count, duration, json_text, listed, number
+from crawler.answers.visible import visible
 from crawler.cli.options import Db, Json, Quiet, Verbose, hinted, place, voice_of, write_engine
-from crawler.cli.output.cells import count, duration, json_text, listed, number
 from crawler.cli.output.console import FAILED, Voice, answers, print_error
-from crawler.cli.output.outcomes import outcome_lines
-from crawler.cli.output.safe import visible
 
 if TYPE_CHECKING:
     from crawler.cli.progress import Picture

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
+from crawler.answers.text import json_text
+from crawler.answers.visible import visible
 from crawler.cli.options import Db, Json, NoPager, Quiet, Verbose, voice_of
-from crawler.cli.output.cells import json_text
 from crawler.cli.output.console import Voice, answers, open_console
-from crawler.cli.output.safe import visible
 from crawler.cli.reference import Ref, is_stored, read_lora
 from crawler.errors import UsageError
 
@@ -40,7 +40,7 @@ def show(
         voice.detail("read from the file; there is no database to compare it with")
     with answers(machine=as_json, pager=not no_pager) as stream:
         if as_json:
-            from crawler.cli.pages.lora_view import as_data
+            from crawler.answers.lora import as_data
 
             stream.write(json_text(as_data(view), indent=2) + "\n")
         else:

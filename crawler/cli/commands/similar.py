@@ -23,7 +23,7 @@ from crawler.cli.reference import Ref, read_lora
 from crawler.errors import UsageError
 
 if TYPE_CHECKING:
-    from crawler.cli.pages.lora_view import LoraView
+    from crawler.answers.lora import LoraView
     from crawler.store.stats.similar import Similar
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from crawler.answers.text import count
 from crawler.cli.options import (
     Db,
     Expanded,
@@ -19,7 +20,6 @@ from crawler.cli.options import (
     read_engine,
     voice_of,
 )
-from crawler.cli.output.cells import count
 from crawler.cli.output.rows import FOR_PEOPLE, chosen, write_rows
 from crawler.errors import UsageError
 

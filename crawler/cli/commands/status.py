@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from crawler.answers.outcomes import REMEDIES, outcome_lines
+from crawler.answers.text import count, instant, json_text, number, size
+from crawler.answers.visible import visible
 from crawler.cli.options import Db, Json, Quiet, Verbose, read_connection, voice_of
-from crawler.cli.output.cells import count, instant, json_text, number, size
 from crawler.cli.output.console import answers
-from crawler.cli.output.outcomes import REMEDIES, outcome_lines
-from crawler.cli.output.safe import visible
 from crawler.model import Outcome
 from crawler.model.outcome import READ
 

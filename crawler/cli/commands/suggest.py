@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from crawler.answers.text import count, json_text, listed
 from crawler.cli.options import (
     Db,
     Force,
@@ -19,7 +20,6 @@ from crawler.cli.options import (
     read_connection,
     voice_of,
 )
-from crawler.cli.output.cells import count, json_text, listed
 from crawler.cli.output.console import Voice, answers, open_console
 from crawler.errors import UsageError
 

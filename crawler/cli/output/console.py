@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, TextIO, cast
 import typer
 
 from crawler import settings
-from crawler.cli.output.cells import count
-from crawler.cli.output.safe import visible
+from crawler.answers.text import count
+from crawler.answers.visible import visible
 from crawler.errors import OutputError
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from itertools import chain, islice
 from itertools import count as numbers
 from typing import TYPE_CHECKING
 
-from crawler.cli.output.cells import cell, count, is_number, json_text, listed
+from crawler.answers.text import cell, count, is_number, json_text, listed
+from crawler.answers.visible import visible
 from crawler.cli.output.console import answers, open_console
-from crawler.cli.output.safe import visible
 from crawler.errors import UsageError
 
 if TYPE_CHECKING:

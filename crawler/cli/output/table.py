@@ -14,8 +14,8 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from crawler.cli.output.cells import cell, figure, instant, is_number
-from crawler.cli.output.safe import visible
+from crawler.answers.text import cell, figure, instant, is_number
+from crawler.answers.visible import visible
 from crawler.query.fields import Field
 from crawler.store.schema.fields import BY_NAME
 

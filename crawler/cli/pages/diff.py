@@ -9,11 +9,11 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from crawler.cli.output.cells import cell, count, is_number, listed, number
-from crawler.cli.output.safe import visible
+from crawler.answers.settings import HEADINGS, spoken_value
+from crawler.answers.text import cell, count, is_number, listed, number
+from crawler.answers.visible import visible
 from crawler.cli.output.table import cut, dash, print_line, said
 from crawler.cli.pages import layout
-from crawler.cli.pages.settings import HEADINGS, spoken_value
 from crawler.insight.diff import PARTS, Compared
 from crawler.store.schema.fields import BY_NAME
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from rich.console import Console
 
-from crawler.cli.output.cells import cell, count, duration, figure, number, rounded, share
+from crawler.answers.settings import UNITS_SHOWN
+from crawler.answers.text import cell, count, duration, figure, number, rounded, share
 from crawler.cli.output.table import Figure, has_blocks, print_table
 from crawler.cli.pages import layout
-from crawler.cli.pages.settings import UNITS_SHOWN
 from crawler.insight.distribution import Bin, Part, Summary
 from crawler.query.fields import Field, Kind
 from crawler.store.stats.value_counts import Population

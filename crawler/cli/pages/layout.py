@@ -4,8 +4,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from crawler.cli.output.cells import bar, number
-from crawler.cli.output.safe import visible
+from crawler.answers.text import bar, number
+from crawler.answers.visible import visible
 from crawler.cli.output.table import cut, dash, has_blocks, print_line
 
 #: Cells before everything under a heading.

@@ -1,48 +1,17 @@
 """The settings of one LoRA, group by group."""
 
-from datetime import datetime
 from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from crawler.cli.output.cells import cell, count, figure, instant, is_number, listed, number, short
-from crawler.cli.output.safe import visible
+from crawler.answers.lora import HEADER_FIELDS, LoraView, Usual
+from crawler.answers.settings import HEADINGS, IDENTIFIERS, as_of, is_shown, spoken_value
+from crawler.answers.text import figure, is_number, number, short
+from crawler.answers.visible import visible
 from crawler.cli.pages import layout
-from crawler.cli.pages.lora_view import HEADER_FIELDS, LoraView, Usual
 from crawler.query.fields import Field
-from crawler.store.stats.field_stats import Age
-
-#: Headings of the groups of `loras`, in the order of the page.
-HEADINGS = {
-    "network": "Network",
-    "rates": "Learning rates and optimizer",
-    "length": "Length",
-    "data": "Images",
-    "loss and noise": "Loss and noise",
-    "machine": "Machine and base model",
-    "time": "Time",
-    "effort": "Effort",
-    "trainer": "Trainer",
-    "tensors": "Tensors",
-}
-
-#: Units that the name of a field does not suggest.
-UNITS_SHOWN = {"px", "s", "MP"}
-
-#: Numbers that are no amounts: they have no median.
-IDENTIFIERS = {"seed"}
-
-#: Fields that add nothing when they equal another one.
-_SAME_AS = {
-    "effective_unet_lr": "unet_lr",
-    "effective_text_encoder_lr": "text_encoder_lr",
-    "resolution_width": "resolution",
-    "resolution_height": "resolution",
-    "tensor_rank_min": "tensor_rank",
-    "tensor_rank_max": "tensor_rank",
-}
 
 #: Explains the numbers on the right, once.
 _COMPARED = (
@@ -69,13 +38,13 @@ def print_settings(console: Console, view: LoraView) -> None:
     if reports:
         layout.blank(console)
         files = number(max(reports)), number(view.compared_files)
-        text = _COMPARED.format(view.compared_with, *files, _as_of(view.usual_age))
+        text = _COMPARED.format(view.compared_with, *files, as_of(view.usual_age))
         if view.told_by:
             text += f" {view.compared_with} is a guess, to judge by {view.told_by}."
         layout.paragraph(console, text, style="dim")
     remark = _columns("pct", "median", "IQR") if reports else ""
     for group, heading in HEADINGS.items():
-        filled = [each for each in HEADER_FIELDS if each.group == group and _is_shown(each, view)]
+        filled = [each for each in HEADER_FIELDS if each.group == group and is_shown(each, view)]
         if not filled:
             continue
         is_compared = any(each.name in view.usual for each in filled)
@@ -84,23 +53,6 @@ def print_settings(console: Console, view: LoraView) -> None:
         remark = "" if is_compared else remark
         for each in filled:
             _print_setting(console, each, view)
-
-
-def _as_of(age: Age | None) -> str:
-    """The day of the statistics, and how many files have changed since."""
-    if age is None or age.made_at is None:
-        return ""
-    since = f"; {count(age.changed, 'file')} changed since" if age.changed else ""
-    return f", as of {instant(age.made_at)[: len('2024-05-01')]}{since}"
-
-
-def _is_shown(each: Field, view: LoraView) -> bool:
-    value = view[each.name]
-    if value is None or each.name == "other_settings":  # which the page lists at its end
-        return False
-    if each.name == "text_encoder_lrs":  # the first one is text_encoder_lr
-        return len(value) > 1
-    return each.name not in _SAME_AS or value != view[_SAME_AS[each.name]]
 
 
 def _print_setting(console: Console, each: Field, view: LoraView) -> None:
@@ -120,28 +72,6 @@ def _print_setting(console: Console, each: Field, view: LoraView) -> None:
         Text(meaning, style="dim"),
         cells=cells,
     )
-
-
-def spoken_value(each: Field, value: Any) -> str:
-    """A value as text: a number with its unit, yes or no, an object as `name value`."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if is_number(value):
-        shown = figure(value, each)
-        return f"{shown} {each.unit}" if each.unit in UNITS_SHOWN else shown
-    match value:
-        case datetime():
-            return instant(value)
-        case dict():
-            return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
-        case list() | tuple():
-            return listed([_plain(item) for item in value])
-        case _:
-            return cell(value)
-
-
-def _plain(value: Any) -> str:
-    return number(value) if is_number(value) else cell(value) or "null"
 
 
 def _statistics(console: Console, each: Field, usual: Usual | None, value: Any) -> str:

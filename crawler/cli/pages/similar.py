@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from crawler.cli.output.cells import count, share
+from crawler.answers.lora import LoraView
+from crawler.answers.settings import spoken_value
+from crawler.answers.text import count, share
 from crawler.cli.pages import layout
-from crawler.cli.pages.lora_view import LoraView
-from crawler.cli.pages.settings import spoken_value
 from crawler.store.schema.fields import BY_NAME
 from crawler.store.stats.similar import Similar, differing
 

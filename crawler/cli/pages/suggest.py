@@ -7,12 +7,12 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from crawler.cli.output.cells import count, figure, number, rounded, share
-from crawler.cli.output.safe import visible
+from crawler.answers.settings import spoken_value
+from crawler.answers.text import count, figure, number, rounded, share
+from crawler.answers.visible import visible
 from crawler.cli.output.table import Figure, dash, ellipsis, print_table
 from crawler.cli.pages import layout
 from crawler.cli.pages.distribution import bin_label
-from crawler.cli.pages.settings import spoken_value
 from crawler.insight.suggest.settings import ENOUGH, Advice, Finding
 from crawler.store.schema.fields import BY_NAME
 from crawler.store.stats.examples import Coverage

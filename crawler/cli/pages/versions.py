@@ -5,11 +5,11 @@ from typing import Any
 
 from rich.console import Console
 
-from crawler.cli.output.cells import instant
-from crawler.cli.output.safe import visible
+from crawler.answers.settings import spoken_value
+from crawler.answers.text import day
+from crawler.answers.visible import visible
 from crawler.cli.output.table import dash, has_blocks, said
 from crawler.cli.pages import layout
-from crawler.cli.pages.settings import spoken_value
 from crawler.insight.diff import Compared
 from crawler.model.outcome import READ
 from crawler.store.schema.fields import BY_NAME
@@ -57,7 +57,7 @@ def _print_version(console: Console, row: Mapping[str, Any]) -> None:
     published = row["published_at"]
     parts = (
         row["version_name"] or f"version {row['version_id']}",
-        None if published is None else instant(published).partition(" ")[0],
+        None if published is None else day(published),
         row["base_model"],
         f"file {row['file_id']}",
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from crawler.cli.output.safe import visible
+from crawler.answers.visible import visible
 from tests.cli.headers import LANTERN, Run, write_lora
 
 #: A value that is missing, as a page shows it.

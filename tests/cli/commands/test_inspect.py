@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from crawler.cli.output.safe import visible
+from crawler.answers.visible import visible
 from crawler.http import Waits
 from crawler.sources.disk import refused_by_library
 from crawler.store.schema.fields import FIELDS

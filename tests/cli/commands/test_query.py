@@ -14,9 +14,9 @@ import sqlalchemy as sa
 import typer
 from typer.testing import CliRunner
 
+from crawler.answers.visible import visible
 from crawler.cli.app import app
 from crawler.cli.options import complete_field
-from crawler.cli.output.safe import visible
 from crawler.query.fields import SHORT_NAMES
 from crawler.store.read.search import DEFAULT_COLUMNS
 from crawler.store.schema.fields import FIELDS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crawler.cli.output.safe import visible
+from crawler.answers.visible import visible
 from tests.cli.headers import LANTERN, Run, write_lora
 
 FILES = ["config.toml", "dataset.toml", "report.txt"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from crawler.cli.output.safe import visible
+from crawler.answers.visible import visible
 from crawler.store.schema.fields import FIELDS
 from crawler.store.schema.tables import loras
 from tests.cli.headers import LANTERN, Run, write_lora

@@ -5,7 +5,7 @@ import json
 import pytest
 import sqlalchemy as sa
 
-from crawler.cli.output.safe import visible
+from crawler.answers.visible import visible
 from tests.cli.headers import Run
 
 

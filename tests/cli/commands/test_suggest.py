@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from crawler.cli.output.safe import visible
+from crawler.answers.visible import visible
 from crawler.store.schema.tables import loras
 from tests.cli.headers import Run
 from tests.conftest import ON_SQLITE

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from crawler.answers.visible import visible
 from crawler.cli.output.console import open_console
 from crawler.cli.output.rows import FOR_PEOPLE, Format, chosen, write_rows
-from crawler.cli.output.safe import visible
 from crawler.cli.output.table import print_table
 from crawler.errors import UsageError
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from crawler.answers.lora import LoraView, Usual
+from crawler.answers.outcomes import REMEDIES
+from crawler.answers.prose import sentences
 from crawler.cli.output.console import open_console
-from crawler.cli.output.outcomes import REMEDIES
-from crawler.cli.pages.lora import print_lora, sentences
-from crawler.cli.pages.lora_view import LoraView, Usual
+from crawler.cli.pages.lora import print_lora
 from crawler.model import Outcome, Problem
 from crawler.model.outcome import READ
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.cli.output.safe import visible, visible_json
+from crawler.answers.visible import visible, visible_json
 
 HOSTILE = {
     "\x1b[2J": r"\x1b[2J",

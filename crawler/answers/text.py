@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from crawler.cli.output.safe import visible, visible_json
+from crawler.answers.visible import visible, visible_json
 
 if TYPE_CHECKING:
     from crawler.query.fields import Field
@@ -25,6 +25,9 @@ _MEASURED = frozenset({"mean_repeats", "resolution", "training_seconds"})
 
 #: Units of large numbers, the largest first.
 _LARGE = ((1e12, "T"), (1e9, "G"), (1e6, "M"))
+
+#: Units of a number of bytes, each a thousand of the one before.
+_BYTES, _THOUSAND = ("kB", "MB", "GB", "TB", "PB"), 1_000
 
 #: A duration is split only from this many of a unit on: 90 minutes, not 1 hour 30 minutes.
 _MANY = 100
@@ -112,9 +115,10 @@ def duration(seconds: float) -> str:
 
 def size(length: int) -> str:
     """A number of bytes in powers of 1,000: `512 bytes`, `37.9 MB`."""
-    from rich.filesize import decimal
-
-    return decimal(length)
+    if length < _THOUSAND:
+        return count(length, "byte")
+    power = min((len(str(length)) - 1) // 3, len(_BYTES))
+    return f"{length / _THOUSAND**power:,.1f} {_BYTES[power - 1]}"
 
 
 def share(part: float) -> str:
@@ -130,6 +134,11 @@ def share(part: float) -> str:
 def instant(moment: datetime) -> str:
     """UTC to the minute, for a person: `2024-05-01 12:00`."""
     return _utc(moment).isoformat(" ", "minutes")
+
+
+def day(moment: datetime) -> str:
+    """The day in UTC: `2024-05-01`."""
+    return _utc(moment).date().isoformat()
 
 
 def _utc(moment: datetime) -> datetime:

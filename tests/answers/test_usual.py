@@ -2,7 +2,7 @@
 
 import pytest
 
-from crawler.cli.pages.lora_view import Usual
+from crawler.answers.lora import Usual
 
 TENTHS = tuple(sorted([8] * 10 + [16] * 30 + [32] * 40 + [64] * 21))
 

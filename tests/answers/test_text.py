@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from crawler.cli.output import cells
+from crawler.answers import text
 from crawler.store.schema.fields import BY_NAME
 
 
@@ -33,7 +33,7 @@ from crawler.store.schema.fields import BY_NAME
     ],
 )
 def test_numbers_are_short_and_have_no_dust(value: float, told: str) -> None:
-    assert cells.number(value) == told
+    assert text.number(value) == told
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_numbers_are_short_and_have_no_dust(value: float, told: str) -> None:
     ],
 )
 def test_measured_numbers_are_cut(value: float, told: str) -> None:
-    assert cells.rounded(value) == told
+    assert text.rounded(value) == told
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_measured_numbers_are_cut(value: float, told: str) -> None:
     ],
 )
 def test_durations(seconds: float, told: str) -> None:
-    assert cells.duration(seconds) == told
+    assert text.duration(seconds) == told
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_durations(seconds: float, told: str) -> None:
     ],
 )
 def test_sizes(length: int, told: str) -> None:
-    assert cells.size(length) == told
+    assert text.size(length) == told
 
 
 @pytest.mark.parametrize(
@@ -90,14 +90,14 @@ def test_sizes(length: int, told: str) -> None:
     [(0.0, "0%"), (0.001, "<1%"), (0.124, "12%"), (0.999, ">99%"), (1.0, "100%")],
 )
 def test_shares_never_say_all_or_none_when_it_is_not(part: float, told: str) -> None:
-    assert cells.share(part) == told
+    assert text.share(part) == told
 
 
 def test_instants_are_in_utc() -> None:
     east = timezone(timedelta(hours=2))
-    assert cells.instant(datetime(2024, 5, 1, 1, 0, tzinfo=east)) == "2024-04-30 23:00"
-    assert cells.instant(datetime(2024, 5, 1, microsecond=5, tzinfo=UTC)) == "2024-05-01 00:00"
-    assert cells.cell(datetime(2024, 5, 1, 1, 0, tzinfo=east)) == "2024-04-30T23:00:00Z"
+    assert text.instant(datetime(2024, 5, 1, 1, 0, tzinfo=east)) == "2024-04-30 23:00"
+    assert text.instant(datetime(2024, 5, 1, microsecond=5, tzinfo=UTC)) == "2024-05-01 00:00"
+    assert text.cell(datetime(2024, 5, 1, 1, 0, tzinfo=east)) == "2024-04-30T23:00:00Z"
 
 
 @pytest.mark.parametrize(
@@ -116,33 +116,33 @@ def test_instants_are_in_utc() -> None:
     ],
 )
 def test_a_number_is_written_as_its_field_is_measured(name: str, value: float, told: str) -> None:
-    assert cells.figure(value, BY_NAME[name]) == told
+    assert text.figure(value, BY_NAME[name]) == told
 
 
 def test_a_statistic_is_rounded() -> None:
-    assert cells.figure(1520.5123, BY_NAME["steps"], is_statistic=True) == "1,521"
-    assert cells.figure(2 / 3) == "0.666667"
-    assert cells.figure(2 / 3, is_statistic=True) == "0.6667"
+    assert text.figure(1520.5123, BY_NAME["steps"], is_statistic=True) == "1,521"
+    assert text.figure(2 / 3) == "0.666667"
+    assert text.figure(2 / 3, is_statistic=True) == "0.6667"
 
 
 def test_lists_and_counts() -> None:
-    assert [cells.listed(list("abc"[:size])) for size in range(4)] == [
+    assert [text.listed(list("abc"[:size])) for size in range(4)] == [
         "",
         "a",
         "a and b",
         "a, b and c",
     ]
-    assert cells.count(1, "image") == "1 image"
-    assert cells.count(2020, "image") == "2,020 images"
-    assert cells.count(2, "body", "bodies") == "2 bodies"
+    assert text.count(1, "image") == "1 image"
+    assert text.count(2020, "image") == "2,020 images"
+    assert text.count(2, "body", "bodies") == "2 bodies"
 
 
 @pytest.mark.parametrize(
     ("part", "drawn"), [(0, ""), (0.001, "▏"), (0.5, "████"), (1, "████████"), (7, "████████")]
 )
 def test_bars(part: float, drawn: str) -> None:
-    assert cells.bar(part, 8) == drawn
+    assert text.bar(part, 8) == drawn
 
 
 def test_plain_bars() -> None:
-    assert cells.bar(0.5, 8, plain=True) == "####"
+    assert text.bar(0.5, 8, plain=True) == "####"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from crawler.cli.output.cells import number, share
+from crawler.answers.text import number, share
 from crawler.model import Outcome
 from crawler.model.outcome import READ
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from crawler.cli.reference import Reading
+from crawler.answers.reading import Reading
 from crawler.model import Decoded, Problem
 from crawler.store.read.loras import FieldStats, LoraPage
 from crawler.store.schema.fields import FIELDS

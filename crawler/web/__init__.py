@@ -1,0 +1,1 @@
+"""The page: a report, a read-only server, and the same answers for assistants."""
