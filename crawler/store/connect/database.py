@@ -212,9 +212,10 @@ def open_as_found(where: Where) -> Engine:
 def upgrade(engine: Engine, tell: Tell = lambda _: None) -> None:
     """Upgrade an empty or older database to the newest revision.
 
-    Tables change completely or not at all. Behind the revision 0006 the stored headers are cut, which
-    takes some 3 ms for each, and behind 0010 tags get their new ids; an interrupted upgrade goes on
-    from there. An SQLite file is copied before and gives the freed space back afterwards.
+    An empty one gets the newest tables at once. Tables change completely or not at all. Behind the
+    revision 0006 the stored headers are cut, which takes some 3 ms for each, and behind 0010 tags get
+    their new ids; an interrupted upgrade goes on from there. An SQLite file is copied before and gives
+    the freed space back afterwards.
 
     Args:
         engine: Open for writing.
@@ -224,6 +225,9 @@ def upgrade(engine: Engine, tell: Tell = lambda _: None) -> None:
         DatabaseError, StoppedError: As in `translated`; or there is no room for the copy.
     """
     found = look(engine)
+    if found.state is State.EMPTY:
+        _create(engine)
+        return
     is_file = engine.dialect.name == "sqlite"
     moves = found.state is State.OLD and found.detail <= WITH_OLD_TAGS
     if moves:
@@ -239,6 +243,26 @@ def upgrade(engine: Engine, tell: Tell = lambda _: None) -> None:
     _revise(engine, "head")
     if is_file and moves:
         shrink(engine)
+
+
+def _create(engine: Engine) -> None:
+    """Make the newest tables. This takes a twentieth of the time of all revisions with their imports."""
+    from crawler.store.schema import tables, views  # noqa: PLC0415 - most commands find tables
+
+    # Alembic's own table, as it makes it.
+    stamp = sa.Table(
+        _VERSION_TABLE,
+        sa.MetaData(),
+        sa.Column("version_num", sa.String(32), nullable=False),
+        sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+    )
+    with changing_tables(engine) as connection:
+        stamp.create(connection, checkfirst=True)
+        if connection.execute(sa.select(stamp)).first() is not None:
+            return  # Another program was quicker.
+        tables.create(connection)
+        views.describe(connection)
+        connection.execute(sa.insert(stamp).values(version_num=REVISION))
 
 
 def _revise(engine: Engine, revision: str) -> None:

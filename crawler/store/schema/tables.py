@@ -72,6 +72,9 @@ def _time(name: str, meaning: str = "", **options: Any) -> sa.Column[Any]:
     return _column(name, UtcTime(), meaning=meaning, unit="UTC" if meaning else "", **options)
 
 
+#: The files that the site no longer lists.
+_GONE = sa.text("gone_at IS NOT NULL")
+
 models = sa.Table(
     "models",
     metadata,
@@ -152,7 +155,8 @@ loras = sa.Table(
     ),
     # Only of the rows that have it, which are few. Only the revision says so: here it would make every
     # command import PostgreSQL's dialect.
-    sa.Index(None, "gone_at"),
+    # Few files are gone.
+    sa.Index(None, "gone_at", info={"sqlite_where": _GONE, "postgresql_where": _GONE}),
     # For the pending files in order, and for counts by outcome.
     sa.Index(None, "outcome", "file_id"),
     comment="a file, with everything known about it",
@@ -305,9 +309,8 @@ tags = sa.Table(
     # Below 2**31, from a hash of the name, so that several writers need not agree on it.
     _key("tag_id", meaning="from a hash of the name"),
     _column("name", text_type(), meaning="the tag as written in captions", nullable=False),
-    # A hash index on PostgreSQL, whose B-tree refuses texts over 2,700 bytes. Only the revision says
-    # so: here it would make every command import that dialect.
-    sa.Index(None, "name"),
+    # PostgreSQL's B-tree refuses texts over 2,700 bytes.
+    sa.Index(None, "name", info={"postgresql_using": "hash"}),
     comment="a caption tag",
 )
 
@@ -451,3 +454,15 @@ field_notes = sa.Table(
     comment="what each table and column means",
     sqlite_with_rowid=False,
 )
+
+
+def create(connection: sa.Connection) -> None:
+    """Make every table and index.
+
+    What an index has on one database only is in its `info` until then: among its options it would make
+    every command import the dialects of both databases.
+    """
+    for table in metadata.sorted_tables:
+        for index in table.indexes:
+            index.dialect_kwargs.update(index.info)
+    metadata.create_all(connection)
