@@ -15,7 +15,7 @@ from crawler.cli.pages import layout
 from crawler.cli.pages.distribution import bin_label
 from crawler.insight.suggest.settings import ENOUGH, Advice, Finding
 from crawler.store.schema.fields import BY_NAME
-from crawler.store.stats.examples import Coverage
+from crawler.store.stats.examples import MOST_EXAMPLES, Coverage
 
 #: Cells of a suggested value, and of the number of LoRAs behind it.
 _CELLS = (21, 6)
@@ -93,6 +93,8 @@ def _preface(coverage: Coverage, advice: Advice) -> Sequence[str]:
         f"Based on {count(advice.loras, 'LoRA')} by {count(advice.creators, 'creator')}, {weight}."
         " Each LoRA counts once, by a file of its newest version."
     )
+    if advice.loras + advice.weightless >= MOST_EXAMPLES:
+        basis += f" Only the {number(MOST_EXAMPLES)} with the most likes per month are counted."
     if advice.weightless:
         basis += f" {number(advice.weightless)} without likes or a date are left out."
     if advice.is_weighted and advice.loras > 1:

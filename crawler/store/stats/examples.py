@@ -19,6 +19,10 @@ from crawler.store.read.search import condition_on
 from crawler.store.schema.tables import loras, versions
 from crawler.store.schema.types import Json, UtcTime
 
+#: LoRAs that a suggestion rests on at most, those with the most likes a month. Beyond them a LoRA has next
+#: to no weight, and a hundred thousand would take five seconds.
+MOST_EXAMPLES = 10_000
+
 #: Rows fetched at a time; more would not fit a processor's cache.
 _FETCH_ROWS = 250
 
@@ -129,7 +133,7 @@ def find_examples(
     # Only what the rank needs is sorted; the other columns are read for the chosen files.
     rank = sa.func.row_number().over(partition_by=loras.c.model_id, order_by=newest)
     ranked = (
-        sa.select(loras.c.file_id, rank.label("rank"))
+        sa.select(loras.c.file_id, loras.c.likes_per_month, rank.label("rank"))
         .where(
             _is_of(selection, connection.dialect.name),
             loras.c.outcome == Outcome.DECODED,
@@ -140,14 +144,20 @@ def find_examples(
         )
         .subquery()
     )
+    chosen = (
+        sa.select(ranked.c.file_id)
+        .where(ranked.c.rank == 1)
+        .order_by(ranked.c.likes_per_month.desc().nulls_last(), ranked.c.file_id)
+        .limit(MOST_EXAMPLES)
+        .subquery()
+    )
     first = sa.func.min(versions.c.published_at, type_=UtcTime())
     published = sa.select(first).where(versions.c.model_id == loras.c.model_id).scalar_subquery()
     about = (loras.c.file_id, loras.c.model_name, loras.c.creator, loras.c.likes, published)
     settings = [loras.c[name] for name in columns]
     statement = (
         sa.select(*(_as_stored(column) for column in (*about, *settings)))
-        .select_from(ranked.join(loras, loras.c.file_id == ranked.c.file_id))
-        .where(ranked.c.rank == 1)
+        .select_from(chosen.join(loras, loras.c.file_id == chosen.c.file_id))
         .execution_options(yield_per=_FETCH_ROWS)
     )
     decoders = {column.name: _decoder(column.type) for column in settings}

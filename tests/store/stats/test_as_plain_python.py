@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from crawler.insight.suggest.advice import COLUMNS, advise
 from crawler.model.catalogue import MONTH
+from crawler.store.stats import examples
 from crawler.store.stats.creators import creators
 from crawler.store.stats.examples import Selection, find_examples
 from tests.store.stats.test_value_counts import insert
@@ -52,6 +53,22 @@ def rows() -> list[Row]:
             }
         found.append(row)
     return found
+
+
+def test_only_the_most_liked_are_examples(
+    engine: sa.Engine, rows: list[Row], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examples, "MOST_EXAMPLES", 5)
+    for row in rows:
+        row["likes_per_month"] = row["likes"] / 7
+    insert(engine, *rows)
+    with engine.connect() as connection:
+        found = find_examples(connection, Selection(base_model="Pony"), ())
+
+    decoded = {row["model_id"]: row["likes"] for row in rows if row["outcome"] == "decoded"}
+    best = sorted(decoded.items(), key=lambda pair: -pair[1])
+    assert best[4][1] > best[5][1]
+    assert Counter(found.likes) == Counter(likes for _, likes in best[:5])
 
 
 def test_the_work_of_creators(engine: sa.Engine, rows: list[Row]) -> None:
