@@ -9,7 +9,8 @@ from typing import Any
 
 from crawler.answers.reading import Reading
 from crawler.model import Decoded, Problem
-from crawler.store.read.loras import FieldStats, LoraPage
+from crawler.store.connect.database import Connection
+from crawler.store.read.loras import FieldStats, LoraPage, find_file, lora
 from crawler.store.schema.fields import FIELDS
 from crawler.store.stats.field_stats import Age
 
@@ -94,6 +95,15 @@ def view_of_file(reading: Reading) -> LoraView:
         tags=decoded.tags,
         problems=decoded.problems,
     )
+
+
+def stored_lora(connection: Connection, ref: str) -> LoraView:
+    """The stored LoRA that a reference names, compared with files of its base model.
+
+    Raises:
+        UsageError: The reference matches nothing, or several files.
+    """
+    return view_of_row(lora(connection, find_file(connection, ref)))
 
 
 def view_of_row(page: LoraPage) -> LoraView:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import chain
+from itertools import count as numbers
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from crawler.answers.visible import visible, visible_json
@@ -145,9 +147,23 @@ def _utc(moment: datetime) -> datetime:
     return (moment.astimezone(UTC) if moment.tzinfo else moment).replace(tzinfo=None)
 
 
+def as_stored(value: object) -> object:
+    """A value of a SQL statement, with times as SQLite stores them, so that both databases answer alike."""
+    return _utc(value).isoformat(" ") if isinstance(value, datetime) else value
+
+
 def listed(parts: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """The names with `_2`, `_3` … after repeated ones, since an object holds every name once."""
+    keys: list[str] = []
+    for name in names:
+        choices = chain([name], (f"{name}_{number}" for number in numbers(2)))
+        keys.append(next(key for key in choices if key not in keys))
+    return keys
 
 
 def bar(part: float, width: int, *, plain: bool = False) -> str:

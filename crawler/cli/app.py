@@ -17,7 +17,7 @@ from crawler.cli.help import GROUPS, Explained, write_examples, write_notes, wri
 from crawler.cli.options import Quiet, Verbose
 from crawler.cli.output.console import BROKEN_PIPE_EXIT, FAILED, print_error
 from crawler.cli.plain_values import take_plain_values
-from crawler.errors import DatabaseError, LoraCrawlError, QueryError
+from crawler.errors import DatabaseError, LoraCrawlError
 from crawler.settings import usual_database
 
 #: The exit code of an interrupted command, as shells report it: 128 + SIGINT.
@@ -140,19 +140,16 @@ def _reported(error: BaseException) -> int:
 
 
 def _message(error: LoraCrawlError) -> str:
-    text = str(error)
+    from crawler.query.caret import explained
+
+    text = explained(error)
     if isinstance(error, DatabaseError):
         from crawler.store.connect.url import db_option
 
         # The store does not know the usual database, so the command that it suggests names it.
         usual = db_option(usual_database())
         text = "\n".join(line.removesuffix(usual) for line in text.split("\n"))
-    lines = [f"{FAILED}{text}"]
-    if isinstance(error, QueryError):
-        from crawler.query.caret import caret
-
-        lines += filter(None, (caret(error), error.hint))
-    return "\n".join(lines)
+    return f"{FAILED}{text}"
 
 
 app = typer.Typer(

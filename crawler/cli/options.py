@@ -31,10 +31,6 @@ if TYPE_CHECKING:
     from crawler.store.connect.database import Connection, Engine
 
 
-#: A condition on one of these asks for copies, or leaves them out itself.
-_TELLS_COPIES = frozenset({"site", "page_url", "file_id"})
-
-
 def place(db: str | None) -> str:
     """The database that `--db` names, else the usual one."""
     return db or usual_database()
@@ -48,16 +44,21 @@ def read_engine(db: str | None) -> "Iterator[Engine]":
         UsageError: `db` names no database.
         DatabaseError: The database is missing, old, newer or foreign.
     """
-    from crawler.store.connect.database import open_for_reading
-
-    try:
-        engine = open_for_reading(place(db))
-    except DatabaseError as error:
-        raise DatabaseError(f"{error}{_sandbox_beside(place(db))}") from error
+    engine = opened(db)
     try:
         yield engine
     finally:
         engine.dispose()
+
+
+def opened(db: str | None) -> "Engine":
+    """The engine of `read_engine`, with the same errors; the caller disposes of it."""
+    from crawler.store.connect.database import open_for_reading
+
+    try:
+        return open_for_reading(place(db))
+    except DatabaseError as error:
+        raise DatabaseError(f"{error}{_sandbox_beside(place(db))}") from error
 
 
 @contextmanager
@@ -91,21 +92,24 @@ def write_engine(where: str, voice: Voice) -> "Iterator[Engine]":
 def without_copies(
     connection: "Connection", tree: "Node | None", voice: Voice, *, copies: bool
 ) -> "Node | None":
-    """A condition without scanned copies of crawled files, which would count twice.
+    """The condition of `asked.without_copies`. How many are left out is printed."""
+    from crawler.answers import asked
 
-    They are kept where `copies` asks for them, or a condition on the site, the page or the file id.
-    """
-    from crawler.query.parser import parse
-    from crawler.query.tree import And, names
-    from crawler.store.read.status import ORIGINALS, scanned_copies
-    from crawler.store.schema.fields import BY_NAME
+    selected, number = asked.without_copies(connection, tree, copies=copies)
+    if number:
+        copied = count(number, "scanned copy", "scanned copies")
+        voice.notice(f"{copied} left out; --copies keeps them")
+    return selected
 
-    asked = copies or (tree is not None and not _TELLS_COPIES.isdisjoint(names(tree)))
-    if asked or not (number := scanned_copies(connection)):
-        return tree
-    voice.notice(f"{count(number, 'scanned copy', 'scanned copies')} left out; --copies keeps them")
-    original = parse([ORIGINALS], BY_NAME)
-    return original if tree is None or original is None else And((tree, original))
+
+def explain(connection: "Connection", tree: "Node | None", voice: Voice) -> None:
+    """Print why no row matches a condition."""
+    if voice.quiet:
+        return
+    from crawler.answers.remarks import why_empty
+
+    for reason in why_empty(connection, tree):
+        voice.notice(reason)
 
 
 def _sandbox_beside(where: str) -> str:

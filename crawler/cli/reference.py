@@ -110,15 +110,13 @@ def read_lora(ref: str, db: str | None, *, beside_others: bool = False) -> "Lora
         UsageError: The REF matches nothing, or a file whose header is not sound.
         DatabaseError: The database cannot be read.
     """
-    from crawler.answers.lora import view_of_file, view_of_row
+    from crawler.answers.lora import stored_lora, view_of_file
 
     if not is_stored(ref):
         view = view_of_file(_read_sound(ref))
         return _beside_others(view, db) if beside_others else view
-    from crawler.store.read.loras import find_file, lora
-
     with read_connection(db) as connection:
-        return view_of_row(lora(connection, find_file(connection, ref)))
+        return stored_lora(connection, ref)
 
 
 def _beside_others(view: "LoraView", db: str | None) -> "LoraView":

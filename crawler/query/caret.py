@@ -2,7 +2,7 @@
 
 from unicodedata import category, east_asian_width
 
-from crawler.errors import QueryError
+from crawler.errors import LoraCrawlError, QueryError
 
 #: Widest drawing, in columns: it fits a terminal of 80 with a margin.
 WIDTH = 76
@@ -33,6 +33,13 @@ def caret(error: QueryError) -> str:
     blank = _width(line[:start])
     marked = max(1, _width(line[start:end]))
     return f"{line}\n{' ' * blank}{'^' * marked}"
+
+
+def explained(error: LoraCrawlError) -> str:
+    """The message of an error; for one of a query also its place and what to do instead."""
+    if not isinstance(error, QueryError):
+        return str(error)
+    return "\n".join(filter(None, (str(error), caret(error), error.hint)))
 
 
 def _visible(character: str) -> str:

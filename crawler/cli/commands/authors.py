@@ -1,14 +1,13 @@
 """`lora-crawl authors`: how much work creators put into their LoRAs."""
 
-from dataclasses import astuple, fields
+from dataclasses import astuple
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crawler.answers.text import count, number, share
+from crawler.answers.text import share
 from crawler.cli import options
-from crawler.cli.empty_answer import explain
 from crawler.cli.output.rows import FOR_PEOPLE, chosen, write_rows
 
 if TYPE_CHECKING:
@@ -67,6 +66,7 @@ def authors(
     """
     voice = options.voice_of(ctx, quiet=quiet, verbose=verbose)
     wanted = chosen(form, json=as_json, safe_csv=safe_csv, expanded=expanded)
+    from crawler.answers.authors import COLUMNS, remarks
     from crawler.query.parser import parse
     from crawler.store.schema.fields import BY_NAME
     from crawler.store.stats import creators as effort
@@ -76,27 +76,14 @@ def authors(
         selected = options.without_copies(connection, tree, voice, copies=copies)
         found = effort.creators(connection, selected, sort=sort.value, limit=limit)
         if not found.total:
-            explain(connection, tree, voice)
+            options.explain(connection, tree, voice)
     if wanted not in FOR_PEOPLE:
-        names = [field.name for field in fields(effort.Creator)]
-        write_rows(names, map(astuple, found.listed), wanted, safe_csv=safe_csv)
+        write_rows(COLUMNS, map(astuple, found.listed), wanted, safe_csv=safe_csv)
     elif found.listed:
         rows = map(_cells, found.listed)
         write_rows(_HEADS, rows, wanted, pager=not no_pager, tell=voice.notice)
-    if not found.total:
-        voice.notice("no matching file has a creator" if where else "no file has a creator")
-    else:
-        creators = count(found.total, "creator")
-        if (shown := len(found.listed)) < found.total:
-            creators = f"{number(shown)} of {creators} (--limit 0 for all)"
-        voice.notice(f"{creators}, {count(found.files, 'file')}")
-    if found.no_metadata:
-        voice.notice(
-            f"{number(found.no_metadata)} of {count(found.read, 'file')} that were read"
-            f" ({share(found.no_metadata / found.read)}) contain no training metadata and are not counted"
-        )
-    if found.without_creator:
-        voice.notice(f"{count(found.without_creator, 'file')} without a creator left out")
+    for remark in remarks(found, filtered=bool(where)):
+        voice.notice(remark)
 
 
 def _cells(creator: "Creator") -> tuple[object, ...]:

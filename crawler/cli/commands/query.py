@@ -9,7 +9,6 @@ import typer
 
 from crawler.answers import text
 from crawler.cli import options
-from crawler.cli.empty_answer import explain, missing
 from crawler.cli.output.console import Voice, answers
 from crawler.cli.output.rows import FOR_PEOPLE, Format, chosen, write_rows
 from crawler.errors import UsageError
@@ -129,7 +128,7 @@ def query(
             )
             found = _print_rows(connection, search, wanted, voice, write, timeout=timeout)
         if found == offset == 0:
-            explain(connection, search.tree, voice)
+            options.explain(connection, search.tree, voice)
         _name_sparse(connection, asked, voice)
 
 
@@ -188,16 +187,9 @@ def _with_percent(rows: "Iterator[tuple[Any, ...]]", at: int) -> "Iterator[tuple
 
 
 def _name_sparse(connection: "Connection", asked: "Search", voice: Voice) -> None:
-    """Name the requested fields with a low fill rate: rows without a value cannot match."""
     if voice.quiet:
         return
-    from crawler.query.tree import names
-    from crawler.store.read.search import sparse_fields
+    from crawler.answers.remarks import sparse
 
-    fields = dict.fromkeys(names(asked.tree) if asked.tree else ())
-    fields |= dict.fromkeys(name for name, _ in asked.sort)
-    fields |= dict.fromkeys((*asked.group_by, *asked.medians))
-    for name, part in sparse_fields(connection, list(fields)):
-        voice.notice(
-            f"only {text.share(part)} of rows have {name}" if part else missing(connection, name)
-        )
+    for remark in sparse(connection, asked):
+        voice.notice(remark)

@@ -1,8 +1,6 @@
 """`lora-crawl similar`: the LoRAs that are most like one."""
 
-from collections import Counter
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,22 +18,6 @@ from crawler.cli.options import (
 from crawler.cli.output.console import answers, open_console
 from crawler.cli.output.rows import Format, chosen, write_rows
 from crawler.cli.reference import Ref, read_lora
-from crawler.errors import UsageError
-
-if TYPE_CHECKING:
-    from crawler.answers.lora import LoraView
-    from crawler.store.stats.similar import Similar
-
-
-class By(StrEnum):
-    """What is compared."""
-
-    SETTINGS = "settings"
-    TAGS = "tags"
-
-
-#: The columns that describe a LoRA.
-_COLUMNS = ("file_id", "similarity", "model_name", "creator", "base_model", "likes")
 
 
 def similar(
@@ -43,8 +25,8 @@ def similar(
     ref: Ref,
     *,
     by: Annotated[
-        By, typer.Option(help="Compare training settings or caption tags.")
-    ] = By.SETTINGS,
+        Literal["settings", "tags"], typer.Option(help="Compare training settings or caption tags.")
+    ] = "settings",
     limit: Annotated[
         int, typer.Option("--limit", "-n", metavar="N", min=1, help="Show N LoRAs.")
     ] = 10,
@@ -62,51 +44,17 @@ def similar(
     """
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     wanted = chosen(form, json=as_json, safe_csv=safe_csv)
-    from crawler.store.stats import similar as stats
+    from crawler.answers.similar import similar as find_similar
 
     view = read_lora(ref, db)
-    if by is By.TAGS:
-        counts: Counter[str] = Counter()
-        for some in view.tags.values():
-            counts.update(some)
-        if not counts:
-            raise UsageError(f"{ref} has no caption tags")
-        with read_connection(db) as connection:
-            found = stats.by_tags(connection, view.row, counts, limit)
-        last = "shared_tags"
-    else:
-        with read_connection(db) as connection:
-            base = view["base_model"]
-            if base is None and (guess := stats.likely_base_model(connection, view.row)):
-                base, told_by = guess
-                voice.notice(f"compared with {base}, to judge by its {told_by}")
-            if base is None:
-                raise UsageError(
-                    f"{ref}: its base model is not known, so there is nothing to compare"
-                )
-            found = stats.by_settings(connection, view.row, base, limit)
-        last = "differs"
+    with read_connection(db) as connection:
+        made = find_similar(connection, ref, view, by=by, limit=limit)
     if wanted is Format.TABLE:
         from crawler.cli.pages.similar import print_similar
 
         with answers(pager=not no_pager) as stream:
-            print_similar(open_console(stream), view, found)
+            print_similar(open_console(stream), made)
     else:
-        rows = [_row(view, one, last) for one in found]
-        write_rows((*_COLUMNS, last), rows, wanted, safe_csv=safe_csv, pager=not no_pager)
-    if not found:
-        alike = "tags" if by is By.TAGS else "base model and training settings"
-        voice.notice(f"no other LoRA of this database has such {alike}")
-
-
-def _row(view: "LoraView", one: "Similar", last: str) -> tuple[object, ...]:
-    """The cells of one LoRA; `differs` is setting -> its value and theirs."""
-    from crawler.store.stats.similar import differing
-
-    values = {
-        **one.row,
-        "similarity": round(one.similarity, 4),
-        "shared_tags": list(one.shared),
-        "differs": {name: [view[name], one.row[name]] for name in differing(view.row, one.row)},
-    }
-    return tuple(values[name] for name in (*_COLUMNS, last))
+        write_rows(made.columns, made.rows(), wanted, safe_csv=safe_csv, pager=not no_pager)
+    for remark in made.remarks():
+        voice.notice(remark)

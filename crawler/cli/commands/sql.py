@@ -1,12 +1,11 @@
 """`lora-crawl sql`: one read-only statement on the database."""
 
 import sys
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from crawler.answers.text import count
+from crawler.answers.text import as_stored, count
 from crawler.cli.options import (
     Db,
     Expanded,
@@ -56,7 +55,7 @@ def sql(
     with read_engine(db) as engine, run_sql(engine, text, timeout=timeout) as found:
         written = write_rows(
             found.columns,
-            (tuple(map(_as_stored, row)) for row in found.rows),
+            (tuple(map(as_stored, row)) for row in found.rows),
             wanted,
             safe_csv=safe_csv,
             pager=not no_pager,
@@ -64,13 +63,6 @@ def sql(
         )
     if wanted in FOR_PEOPLE:
         voice.notice(count(written, "row"))
-
-
-def _as_stored(value: object) -> object:
-    """The value, with times as SQLite stores them, so that both databases answer alike."""
-    if not isinstance(value, datetime):
-        return value
-    return (value.astimezone(UTC) if value.tzinfo else value).replace(tzinfo=None).isoformat(" ")
 
 
 def _from_stdin() -> str:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from crawler.cli import options
-from crawler.cli.empty_answer import explain
 from crawler.cli.output.console import answers, open_console
 from crawler.cli.output.rows import Format, chosen, write_rows
 
@@ -87,7 +86,7 @@ def stats(
         if not among:
             if where:
                 voice.notice("no file matches")
-            explain(connection, tree, voice)
+            options.explain(connection, tree, voice)
 
 
 def _fields(names: Sequence[str]) -> "list[Field]":

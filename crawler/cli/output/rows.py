@@ -6,10 +6,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from itertools import chain, islice
-from itertools import count as numbers
 from typing import TYPE_CHECKING
 
-from crawler.answers.text import cell, count, is_number, json_text, listed
+from crawler.answers.text import cell, count, distinct, is_number, json_text, listed
 from crawler.answers.visible import visible
 from crawler.cli.output.console import answers, open_console
 from crawler.errors import UsageError
@@ -164,17 +163,8 @@ def _json(names: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[st
 
 
 def _objects(names: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    keys = _distinct(names)
+    keys = distinct(names)
     return (json_text(dict(zip(keys, row, strict=True))) for row in rows)
-
-
-def _distinct(names: Sequence[str]) -> list[str]:
-    """The names with `_2`, `_3` … after repeated ones, since an object holds every name once."""
-    keys: list[str] = []
-    for name in names:
-        choices = chain([name], (f"{name}_{number}" for number in numbers(2)))
-        keys.append(next(key for key in choices if key not in keys))
-    return keys
 
 
 def _disarmed(value: object) -> str:

@@ -7,35 +7,22 @@ from rich.console import Console
 
 from crawler.answers.settings import spoken_value
 from crawler.answers.text import day
+from crawler.answers.versions import MAIN, Version
 from crawler.answers.visible import visible
 from crawler.cli.output.table import dash, has_blocks, said
 from crawler.cli.pages import layout
-from crawler.insight.diff import Compared
 from crawler.model.outcome import READ
 from crawler.store.schema.fields import BY_NAME
 
-#: The settings that are shown of the first version.
-MAIN = (
-    *("network_algo", "network_dim", "network_alpha", "effective_unet_lr"),
-    *("effective_text_encoder_lr", "optimizer", "lr_scheduler", "steps", "image_count"),
-)
 
-
-def print_versions(
-    console: Console, versions: Sequence[tuple[Mapping[str, Any], Sequence[Compared] | None]]
-) -> None:
-    """Print each version, and what changed since the one before it that was read.
-
-    Args:
-        console: Where to print.
-        versions: Rows of `loras`, each with what changed; None for the first one that was read, and
-            for those that were not read.
-    """
-    newest = versions[-1][0]
+def print_versions(console: Console, versions: Sequence[Version]) -> None:
+    """Print each version, and what changed since the one before it that was read."""
+    newest = versions[-1].row
     names = (newest["model_name"] or newest["file_name"], newest["creator"])
     layout.paragraph(console, " by ".join(filter(None, names)), style="bold")
     layout.paragraph(console, newest["page_url"] or "")
-    for row, changes in versions:
+    for version in versions:
+        row, changes = version.row, version.changes
         _print_version(console, row)
         if row["outcome"] not in READ:
             reason = f": {row['reason']}" if row["reason"] else ""

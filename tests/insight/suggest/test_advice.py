@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from crawler.cli.pages.suggest import evidence
+from crawler.answers.suggest import evidence
 from crawler.errors import UsageError
 from crawler.insight.export.draft import PLACEHOLDER, config_text, dataset_text
 from crawler.insight.suggest.advice import COLUMNS, advise, recipe_of
