@@ -50,7 +50,10 @@ def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[
 
 
 def run(connection: sa.Connection) -> None:
-    """Run the requested revisions in one transaction. The newest one gets its views and notes."""
+    """Run the requested revisions in one transaction. The newest one gets its views and notes.
+
+    Indexes that someone dropped are made again.
+    """
     context.configure(
         connection=connection,
         target_metadata=tables.metadata,
@@ -64,6 +67,7 @@ def run(connection: sa.Connection) -> None:
         views.drop_views(connection)
         context.run_migrations()
         if context.get_context().get_current_revision() == database.REVISION:
+            tables.create_missing_indexes(connection)
             views.describe(connection)
 
 

@@ -45,14 +45,16 @@ def path(
 
 @db.command(cls=Explained)
 def check(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Verbose = 0) -> None:
-    """Check that the database can be read and is whole.
+    """Check that the database can be read and is whole, with all indexes and views.
 
     If not, the message says what to do, and the exit code is 3.
     """
-    from crawler.store.read.status import check_tables
+    from crawler.store.read.status import check_derived, check_pages, check_tables
 
     with read_connection(db) as connection:
         check_tables(connection)
+        check_derived(connection)
+        check_pages(connection)
     voice_of(ctx, quiet=quiet, verbose=verbose).notice("the database is up to date")
 
 
@@ -60,11 +62,24 @@ def check(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: V
 def upgrade(
     ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Verbose = 0
 ) -> None:
-    """Create the database, or upgrade it to this version."""
+    """Create the database, or upgrade it to this version.
+
+    Missing indexes and views are made again.
+    """
     from crawler.store.connect.database import open_for_writing
+    from crawler.store.connect.database import upgrade as make_current
+    from crawler.store.read.status import check_tables, missing_derived
 
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
-    open_for_writing(place(db), voice.notice).dispose()
+    engine = open_for_writing(place(db), voice.notice)
+    try:
+        with engine.connect() as connection:
+            check_tables(connection)
+            missing = missing_derived(connection)
+        if missing:
+            make_current(engine)
+    finally:
+        engine.dispose()
     voice.notice("the database is up to date")
 
 

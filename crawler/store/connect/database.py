@@ -61,24 +61,31 @@ class Found:
     detail: str = ""
 
 
-def is_missing(url: sa.URL) -> bool:
+def is_missing(url: sa.URL, *, to_write: bool = False) -> bool:
     """Whether the database file does not exist yet. Always False for a server.
 
     Raises:
-        DatabaseError: The path is not an ordinary file, or cannot be examined.
+        DatabaseError: The path is not an ordinary file, or cannot be examined; or it is one of several
+            hard links, and the database is opened to write.
     """
     if url.get_backend_name() != "sqlite":
         return False
     path = Path(str(url.database))
     try:
-        mode = path.stat().st_mode
+        found = path.stat()
     except FileNotFoundError:
         return True
     except OSError as error:
         raise DatabaseError(f"{path}: {error.strerror}") from error
-    if not stat.S_ISREG(mode):
-        kind = "a folder" if stat.S_ISDIR(mode) else "not an ordinary file"
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "not an ordinary file"
         raise DatabaseError(f"{path} is {kind}; give the path of a database file with --db")
+    if to_write and found.st_nlink > 1:
+        # SQLite names its WAL file after the database: each name would have one of its own.
+        raise DatabaseError(
+            f"{path} has {found.st_nlink} names (hard links), and writing under two of them destroys a"
+            " SQLite database; use a copy, or remove the other names"
+        )
     return False
 
 
@@ -178,7 +185,7 @@ def open_for_writing(where: Where, tell: Tell = lambda _: None) -> Engine:
         StoppedError: Another program was writing to it for BUSY_TIMEOUT seconds.
     """
     url = resolve(where)
-    found = _find(url)
+    found = _find(url, to_write=True)
     if found.state in {State.NEWER, State.FOREIGN}:
         raise DatabaseError(advice(url, found))
     if found.state is State.MISSING:
@@ -210,7 +217,7 @@ def open_as_found(where: Where) -> Engine:
 
 
 def upgrade(engine: Engine, tell: Tell = lambda _: None) -> None:
-    """Upgrade an empty or older database to the newest revision.
+    """Upgrade an empty or older database to the newest revision; a current one gets what it lacks.
 
     An empty one gets the newest tables at once. Tables change completely or not at all. Behind the
     revision 0006 the stored headers are cut, which takes some 3 ms for each, and behind 0010 tags get
@@ -336,8 +343,8 @@ def _pragma(connection: Connection, setting: str) -> None:
     cursor.close()
 
 
-def _find(url: sa.URL) -> Found:
-    if is_missing(url):
+def _find(url: sa.URL, *, to_write: bool = False) -> Found:
+    if is_missing(url, to_write=to_write):
         return Found(State.MISSING)
     engine = _reader(url)
     try:

@@ -82,7 +82,7 @@ def _file_lock(engine: sa.Engine) -> Iterator[Callable[[], None]]:
     # A file of its own: closing the database file here would drop SQLite's locks on it. The file is
     # never removed: another process might be opening it at that moment.
     database = Path(str(engine.url.database))
-    # Two names of one file, such as a symbolic link, must have one lock.
+    # A symbolic link and the file that it leads to must have one lock. Hard links are not opened.
     path = Path(f"{os.path.realpath(database)}.lock")
     try:
         file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "ab")

@@ -1,6 +1,7 @@
 """The state of a database: files by outcome, pending files, and the cost of all runs."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,6 +10,7 @@ import sqlalchemy as sa
 
 from crawler.errors import DatabaseError
 from crawler.model import Outcome
+from crawler.store.connect.url import db_option
 from crawler.store.schema.tables import (
     crawls,
     headers,
@@ -25,7 +27,7 @@ from crawler.store.write.upserts import slices
 #: Most reasons that are listed; some quote a value, so there may be any number of them.
 MAX_REASONS = 50
 
-#: Missing tables and columns that a message names.
+#: Missing tables, columns, indexes and views that a message names.
 MAX_MISSING = 5
 
 #: The condition for files that are no scanned copies: a local file with a page is a copy of that page's.
@@ -142,26 +144,60 @@ def outcomes_of(connection: sa.Connection, file_ids: Sequence[int]) -> dict[int,
 
 
 def check_tables(connection: sa.Connection) -> None:
-    """Make sure that every table, view and column is there, and on SQLite that every page is sound.
+    """Make sure that every table and column is there.
 
     Raises:
-        DatabaseError: Something is missing or damaged; the message names it.
+        DatabaseError: Some are missing; the message names them.
     """
     inspector = sa.inspect(connection)
     here = set(inspector.get_table_names())
-    views = inspector.get_view_names()
-    missing = [name for name in metadata.tables if name not in here]
-    missing += [view.name for view in VIEWS if view.name not in views]
-    for name in here & set(metadata.tables):
+    missing = metadata.tables.keys() - here
+    for name in metadata.tables.keys() & here:
         columns = {column["name"] for column in inspector.get_columns(name)}
-        missing += [f"{name}.{one}" for one in set(metadata.tables[name].c.keys()) - columns]
+        missing |= {f"{name}.{one}" for one in {*metadata.tables[name].c.keys()} - columns}
     if missing:
-        shown = ", ".join(sorted(missing)[:MAX_MISSING])
-        raise DatabaseError(f"the database lacks {shown}; restore it from a backup")
+        raise DatabaseError(f"the database lacks {_shown(missing)}; restore it from a backup")
+
+
+def missing_derived(connection: sa.Connection) -> set[str]:
+    """The indexes and views that are missing in a database with all tables, in words."""
+    inspector = sa.inspect(connection)
+    here = {f"view {name}" for name in inspector.get_view_names()}
+    wanted = {f"view {view.name}" for view in VIEWS}
+    for name, table in metadata.tables.items():
+        here |= {f"index {index['name']}" for index in inspector.get_indexes(name)}
+        wanted |= {f"index {index.name}" for index in table.indexes}
+    return wanted - here
+
+
+def check_derived(connection: sa.Connection) -> None:
+    """Make sure that every index and view is there, in a database with all tables.
+
+    Raises:
+        DatabaseError: Some are missing; the message names them and the command that makes them.
+    """
+    if missing := missing_derived(connection):
+        raise DatabaseError(
+            f"the database lacks {_shown(missing)}"
+            f"\nmake what is missing: lora-crawl db upgrade{db_option(connection.engine.url)}"
+        )
+
+
+def check_pages(connection: sa.Connection) -> None:
+    """Make sure that every page of an SQLite file is sound; PostgreSQL checks its own.
+
+    Raises:
+        DatabaseError: One is damaged.
+    """
     if connection.dialect.name == "sqlite":
         found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
         if found != "ok":
             raise DatabaseError(f"the database is damaged: {found}; restore it from a backup")
+
+
+def _shown(missing: AbstractSet[str]) -> str:
+    more = len(missing) - MAX_MISSING
+    return ", ".join(sorted(missing)[:MAX_MISSING]) + (f" and {more} more" if more > 0 else "")
 
 
 def table_counts(connection: sa.Connection) -> dict[str, int]:

@@ -153,8 +153,6 @@ loras = sa.Table(
         *("creator", "session_id", "version_id", "outcome", "model_id", "base_model"),
         *("published_at", "network_dim", "images_seen", "megapixels_seen", "training_seconds"),
     ),
-    # Only of the rows that have it, which are few. Only the revision says so: here it would make every
-    # command import PostgreSQL's dialect.
     # Few files are gone.
     sa.Index(None, "gone_at", info={"sqlite_where": _GONE, "postgresql_where": _GONE}),
     # For the pending files in order, and for counts by outcome.
@@ -462,7 +460,18 @@ def create(connection: sa.Connection) -> None:
     What an index has on one database only is in its `info` until then: among its options it would make
     every command import the dialects of both databases.
     """
-    for table in metadata.sorted_tables:
-        for index in table.indexes:
-            index.dialect_kwargs.update(index.info)
+    _finish_indexes()
     metadata.create_all(connection)
+
+
+def create_missing_indexes(connection: sa.Connection) -> None:
+    """Make the indexes that a database with all tables lacks."""
+    for index in _finish_indexes():
+        index.create(connection, checkfirst=True)
+
+
+def _finish_indexes() -> list[sa.Index]:
+    indexes = [index for table in metadata.sorted_tables for index in table.indexes]
+    for index in indexes:
+        index.dialect_kwargs.update(index.info)
+    return indexes

@@ -489,6 +489,47 @@ def test_a_check_looks_at_the_tables(run: Run, engine: sa.Engine) -> None:
     assert "lacks cursors, tags.name" in told.stderr
 
 
+def test_a_check_misses_no_index_or_view(run: Run, engine: sa.Engine) -> None:
+    place = engine.url.render_as_string(hide_password=False)
+    indexes = sa.text(
+        "SELECT sql FROM sqlite_master WHERE name LIKE 'ix!_%' ESCAPE '!' ORDER BY name"
+        if engine.dialect.name == "sqlite"
+        else "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY indexname"
+    )
+    with engine.begin() as connection:
+        made = connection.execute(indexes).scalars().all()
+        for name in ("loras_gone_at", "tags_name", "loras_creator", "file_tags_tag_id"):
+            connection.exec_driver_sql(f"DROP INDEX ix_{name}")
+        connection.exec_driver_sql("CREATE INDEX mine ON loras (seed)")
+        connection.exec_driver_sql("DROP VIEW lora_tags")
+
+    told = run("db", "check", "--db", place)
+
+    assert told.exit_code == NO_DATABASE
+    lacks, advice = told.stderr.splitlines()
+    assert lacks.endswith(
+        "lacks index ix_file_tags_tag_id, index ix_loras_creator, index ix_loras_gone_at,"
+        " index ix_tags_name, view lora_tags"
+    )
+    assert "lora-crawl db upgrade --db" in advice
+    assert run("db", "upgrade", "--db", place).exit_code == DONE
+    assert run("db", "check", "--db", place).exit_code == DONE
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP INDEX mine")
+        assert connection.execute(indexes).scalars().all() == made
+
+
+def test_an_upgrade_does_not_make_lost_tables(run: Run, engine: sa.Engine) -> None:
+    place = engine.url.render_as_string(hide_password=False)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE cursors")
+
+    told = run("db", "upgrade", "--db", place)
+
+    assert told.exit_code == NO_DATABASE
+    assert "lacks cursors; restore it from a backup" in told.stderr
+
+
 def test_a_damaged_page_is_an_error_in_words(run: Run, sqlite_template: Path, home: Path) -> None:
     place = home / "damaged.db"
     content = bytearray(sqlite_template.read_bytes())

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from crawler.errors import DatabaseError, StoppedError
-from crawler.store.connect.database import open_for_writing
+from crawler.store.connect.database import open_for_reading, open_for_writing
 from crawler.store.connect.lock import sync_lock
 from crawler.store.write.crawls import LOCAL, begin_crawl
 from tests.factories import NOW
@@ -151,6 +151,23 @@ def test_two_names_of_a_database_have_one_lock(engine: sa.Engine, tmp_path: Path
         with pytest.raises(DatabaseError, match="deleted or replaced"):
             write(other)
     other.dispose()
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("which", ["first", "second"])
+def test_a_database_with_hard_links_is_not_written(
+    engine: sa.Engine, tmp_path: Path, which: str
+) -> None:
+    place = Path(str(engine.url.database))
+    link = tmp_path / "link.db"
+    link.hardlink_to(place)
+
+    with pytest.raises(DatabaseError, match=r"has 2 names .* remove the other"):
+        open_for_writing(place if which == "first" else link)
+
+    open_for_reading(place).dispose()
+    link.unlink()
+    open_for_writing(place).dispose()
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
