@@ -1,7 +1,9 @@
 """Show progress: a live display on a terminal, else a plain line every few seconds."""
 
+import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +25,16 @@ _SETTLED_SECONDS = 2
 
 #: Printed after the first Ctrl-C.
 STOPPING = "stopping: finishing what is in progress; press Ctrl-C again to stop at once"
+
+#: Printed at the end of a run that was stopped.
+KEPT = "All stored data is kept. Run the same command again to continue."
+
+#: Seconds that everything may take to end after the second Ctrl-C. Cancelling the tasks takes a tenth
+#: of a second; a commit or statistics that take longer are left to the database, as by a kill.
+LAST_SECONDS = 0.7
+
+#: Seconds to print the last line, in case nobody reads it.
+_LAST_LINE_SECONDS = 0.1
 
 #: What a display shows: the share that is done (None while unknown), and lines of text.
 Picture = tuple[float | None, Sequence[str]]
@@ -72,6 +84,31 @@ def handling_signals(handle: Callable[[], object]) -> Iterator[None]:
     finally:
         for which, handler in before:
             signal.signal(which, handler)
+
+
+@contextmanager
+def ending_soon(exit_code: int) -> Iterator[Callable[[], None]]:
+    """End the process LAST_SECONDS after the function that is yielded was called.
+
+    It ends as if it was killed, unless the block ends before: what was committed is kept, and nothing
+    waits for a thread, a lock or a lookup.
+    """
+
+    def end() -> None:
+        stderr = 2
+        show_cursor = "\x1b[?25h" if os.isatty(stderr) else ""  # which a live display hides
+        line = f"{show_cursor}{KEPT}\n".encode()
+        last = threading.Thread(target=os.write, args=[stderr, line], daemon=True)
+        last.start()
+        last.join(_LAST_LINE_SECONDS)
+        os._exit(exit_code)
+
+    clock = threading.Timer(LAST_SECONDS, end)
+    clock.daemon = True
+    try:
+        yield lambda: None if clock.ident else clock.start()
+    finally:
+        clock.cancel()
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Run a sync: connect the site, the database, the signals and the display."""
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -17,7 +18,9 @@ from crawler.answers.visible import visible
 from crawler.cli.options import hinted, write_engine
 from crawler.cli.output.console import FAILED, Voice, answers, print_error
 from crawler.cli.progress import (
+    KEPT,
     STOPPING,
+    ending_soon,
     handling_signals,
     live_display,
     picture_of,
@@ -99,17 +102,18 @@ def sync_into(job: Job) -> int:
     tally = SyncTally(tell=partial(_tell, job.voice) if job.voice.verbose else None)
 
     def interrupt() -> None:
-        """Before and after the crawl; one that is already stopping is closed and reported in peace."""
+        """Before and after the crawl; one that is already stopping is closed and reported."""
         if not tally.stopping:
             raise KeyboardInterrupt
+        end_soon()
 
-    with handling_signals(interrupt), translated(job.where):
+    with ending_soon(WORK_LEFT) as end_soon, handling_signals(interrupt), translated(job.where):
         with write_engine(job.where, job.voice) as engine, _api(job) as api_url:
             for line in _forecast(job, complete=_is_complete(job, engine)):
                 job.voice.notice(line)
             if job.tells_terms:
                 job.voice.notice(TERMS)
-            trouble = _run(partial(_sync, job, api_url, engine, tally))
+            trouble = _run(partial(_sync, job, api_url, engine, tally, end_soon))
         _report(job, tally, trouble)
     left = tally.pending and job.plan.fetch_headers
     return WORK_LEFT if trouble or tally.stopping or left else 0
@@ -170,7 +174,7 @@ def _report(job: Job, tally: SyncTally, trouble: StoppedError | None) -> None:
     if trouble is not None:
         print_error(f"{FAILED}{trouble}")
     if trouble is not None or tally.stopping:
-        print_error("All stored data is kept. Run the same command again to continue.")
+        print_error(KEPT)
 
 
 def _lines(job: Job, tally: SyncTally) -> Iterator[str]:
@@ -273,7 +277,9 @@ async def _look_ahead(job: Job, api_url: str, engine: Engine | None) -> Preview:
         return await look_ahead(source, WriterThread(engine) if engine else None, job.plan)
 
 
-async def _sync(job: Job, api_url: str, engine: Engine, tally: SyncTally) -> StoppedError | None:
+async def _sync(
+    job: Job, api_url: str, engine: Engine, tally: SyncTally, end_soon: Callable[[], None]
+) -> StoppedError | None:
     """Sync, and count it in `tally`; why it stopped early, None if it did not."""
     stop = anyio.Event()
     trouble: LoraCrawlError | None = None
@@ -289,8 +295,15 @@ async def _sync(job: Job, api_url: str, engine: Engine, tally: SyncTally) -> Sto
         if not shows_live(job.voice):
             job.voice.notice(STOPPING)
 
-    # A signal can interrupt the event loop's own work; the loop calls `on_signal` between two steps.
-    handle = partial(asyncio.get_running_loop().call_soon_threadsafe, on_signal)
+    loop = asyncio.get_running_loop()
+    signals = itertools.count(1)
+
+    def handle() -> None:
+        """Take a signal, perhaps amid the event loop's own work: it calls `on_signal` between two steps."""
+        loop.call_soon_threadsafe(on_signal)
+        if next(signals) > 1:
+            end_soon()
+
     async with _source(job, api_url, engine) as source:
         with_key = job.key is not None and job.plan.fetch_headers
         with live_display(job.voice, lambda: picture_of(tally)):
