@@ -17,7 +17,7 @@ def main() -> None:
     from crawler.cli.app import app  # noqa: PLC0415 - after the threshold is set
 
     try:
-        app()
+        app(prog_name="lora-crawl")
     finally:
         # The interpreter would look for garbage among all objects before it ends, which takes as long
         # as half of their imports.

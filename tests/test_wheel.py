@@ -1,6 +1,7 @@
 """The wheel works far from the checkout, migrations included."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,18 @@ def test_a_wheel_unpacked_elsewhere_syncs(tmp_path: Path) -> None:
     run("-m", "hatchling", "build", "-t", "wheel", "-d", str(wheels), cwd=ROOT)
     (wheel,) = wheels.glob("lora_crawl-*.whl")
     run("-m", "zipfile", "--extract", str(wheel), str(elsewhere), cwd=tmp_path)
+
+    (page,) = elsewhere.glob("*.data/data/share/man/man1/lora-crawl.1")
+    assert ".SS lora-crawl db check\n" in page.read_text(encoding="utf-8")
+    if man := shutil.which("man"):
+        shown = subprocess.run(
+            [man, "-l", str(page)],
+            env={**os.environ, "MANWIDTH": "80"},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        assert "lora-crawl sync --limit 50" in shown
 
     where = run(
         "-c", "import crawler; print(crawler.__file__)", cwd=tmp_path, PYTHONPATH=str(elsewhere)

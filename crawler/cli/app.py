@@ -31,6 +31,12 @@ _UNDERLINED = frozenset({"help"})
 
 _NEGATIVE = re.compile("-[0-9]+")
 
+#: Typer's options that look for the shell from which the command was started.
+_ASK_SHELL = frozenset({"--install-completion", "--show-completion"})
+
+#: The shells that Typer knows.
+_SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
+
 
 class _Commands(TyperGroup):
     """The commands, and what happens when one fails. `load` imports one of them."""
@@ -43,6 +49,8 @@ class _Commands(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the options before the command; return the other words."""
         take_plain_values(self, ctx)
+        if _ASK_SHELL.intersection(args):
+            _check_shell(ctx)
         return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -78,6 +86,22 @@ class _Commands(TyperGroup):
             raise
         except BaseException as error:  # noqa: BLE001 - every defect is reported
             raise typer.Exit(_reported(error)) from None
+
+
+def _check_shell(ctx: Any) -> None:
+    """Fail with an explanation if Typer has no completion for the shell that started the command."""
+    import shellingham  # it comes with Typer
+
+    try:
+        shell = str(shellingham.detect_shell()[0])
+    except shellingham.ShellDetectionFailure:
+        shell = ""
+    if shell not in _SHELLS:
+        why = f"there is no completion for {shell}" if shell else "your shell could not be found"
+        ctx.fail(
+            f"{why}. This prints the one for bash (or zsh, fish, pwsh):\n"
+            "_LORA_CRAWL_COMPLETE=source_bash lora-crawl"
+        )
 
 
 def _awaits_value(command: Any, words: list[str]) -> Any:

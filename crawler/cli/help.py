@@ -143,7 +143,8 @@ NOTES = {
         "4  stopped with work left: run the same command again to continue",
     ),
     "Learn more": (
-        "lora-crawl help COMMAND; lora-crawl help --man prints a manual page",
+        "lora-crawl help COMMAND; man lora-crawl, or lora-crawl help --man | man -l -",
+        "https://pypi.org/project/lora-crawl/  the start page, with links to these:",
         "docs/questions.md  thirty questions and their commands",
         "docs/query.md      how to write conditions",
         "docs/commands.md   every command and option",

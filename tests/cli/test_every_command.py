@@ -2,10 +2,13 @@
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import shellingham
 import typer.main
+from typer.testing import CliRunner
 
 from crawler.cli.app import app, load
 from crawler.cli.help import EXAMPLES, NOTES
@@ -89,6 +92,56 @@ def test_an_error_begins_alike_wherever_it_is_found(run: Run, words: list[str]) 
 @pytest.mark.parametrize("name", sorted(NAMED))
 def test_the_help_shows_the_first_line_of_every_command(name: str) -> None:
     assert NAMED[name].help == load(name).help.partition("\n")[0]
+
+
+@pytest.mark.parametrize("option", ["--show-completion", "--install-completion"])
+@pytest.mark.parametrize(
+    ("shell", "said"),
+    [("dash", "no completion for dash"), ("nu", "no completion for nu"), (None, "not be found")],
+)
+def test_a_shell_without_completion_is_told(
+    run: Run, monkeypatch: pytest.MonkeyPatch, option: str, shell: str | None, said: str
+) -> None:
+    def detect() -> tuple[str, str]:
+        if shell is None:
+            raise shellingham.ShellDetectionFailure
+        return shell, f"/bin/{shell}"
+
+    monkeypatch.setattr(shellingham, "detect_shell", detect)
+
+    told = run(option)
+
+    assert told.exit_code == 2
+    assert told.stdout == ""
+    *_, error, advice = told.stderr.splitlines()
+    assert error.startswith("Error: ")
+    assert said in error
+    assignment, _program = advice.split()
+    name, _, value = assignment.partition("=")
+    script = CliRunner().invoke(app, [], prog_name="lora-crawl", env={name: value}).stdout
+    assert script.rstrip().endswith("complete -o default -F _lora_crawl_completion lora-crawl")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="programs are no symbolic links there")
+@pytest.mark.parametrize(
+    ("shell", "line"),
+    [
+        ("bash", "complete -o default -F _lora_crawl_completion lora-crawl"),
+        ("zsh", "#compdef lora-crawl"),
+        ("fish", "complete --command lora-crawl"),
+        ("pwsh", "Register-ArgumentCompleter -Native -CommandName lora-crawl"),
+    ],
+)
+def test_each_shell_gets_its_own_completion(tmp_path: Path, shell: str, line: str) -> None:
+    """The parent is a Python that has the name of the shell."""
+    parent = tmp_path / shell
+    parent.symlink_to(Path(sys.executable).resolve())
+    words = [sys.executable, "-m", "crawler", "--show-completion"]
+    program = f"import subprocess; subprocess.run({words})"
+    told = subprocess.run(
+        [parent, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+    assert line in told
 
 
 def test_a_command_that_is_mistyped_is_suggested(run: Run) -> None:
