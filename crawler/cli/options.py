@@ -154,8 +154,18 @@ def _joined(ctx: typer.Context, incomplete: str) -> str:
     return "".join(typed[-3:]) if typed[-2:-1] == [":"] else incomplete
 
 
-def _values(ctx: typer.Context, name: str, begin: str, *, quoted: bool) -> list[str]:
-    """The values of a text field in the database that begin so; `quoted` as a condition needs them."""
+def _values(
+    ctx: typer.Context, name: str, begin: str, *, quoted: bool, inside: bool = False
+) -> list[str]:
+    """The values of a text field in the database that begin so.
+
+    Args:
+        ctx: Of the completion.
+        name: The field.
+        begin: What is typed of the value.
+        quoted: Quote values as a condition needs it.
+        inside: The word that is typed begins with a quote of the shell.
+    """
     from crawler.query.fields import Kind, named
     from crawler.store.read.columns import frequent_values
     from crawler.store.schema.fields import BY_NAME
@@ -168,6 +178,8 @@ def _values(ctx: typer.Context, name: str, begin: str, *, quoted: bool) -> list[
         found = [one for one in found if _HARMLESS.fullmatch(one)]
         if quoted:
             found = [f"'{one}'" if " " in one or "+" in one else one for one in found]
+        if inside:  # of which quote is not known
+            return [one for one in found if "'" not in one]
         return [re.sub("[ ']", r"\\\g<0>", one) for one in found] if completes_in_bash() else found
     return []
 
@@ -183,11 +195,14 @@ def complete_field(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]
     Keys of objects, and values after a colon, are completed from the database. There are no completions
     after a sign like `>`, where a value is expected.
     """
-    if (value := _VALUE.fullmatch(_joined(ctx, incomplete))) is not None:
-        before = "" if completes_in_bash() else value["before"]
-        return [
-            (before + one, "") for one in _values(ctx, value["name"], value["value"], quoted=True)
-        ]
+    condition = _joined(ctx, incomplete)
+    if (value := _VALUE.fullmatch(condition)) is not None:
+        # Bash replaces what follows its colon, or all of a word in quotes.
+        replaced = 0 if incomplete == ":" else len(incomplete)
+        before = value["before"][len(condition) - replaced :]
+        inside = completes_in_bash() and ":" in before
+        values = _values(ctx, value["name"], value["value"], quoted=True, inside=inside)
+        return [(before + one, "") for one in values]
     from crawler.query.fields import SHORT_NAMES, spelled
     from crawler.store.read.columns import key_fields
     from crawler.store.schema.fields import FIELDS

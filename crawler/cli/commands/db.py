@@ -47,7 +47,8 @@ def path(
 def check(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Verbose = 0) -> None:
     """Check that the database can be read and is whole.
 
-    It must have all tables, columns, indexes and views. If not, the message says what to do, and the exit code is 3.
+    It must have all tables, columns, indexes and views. If not, the message says what to do,
+    and the exit code is 3.
     """
     from crawler.store.read.status import check_derived, check_pages, check_tables
 

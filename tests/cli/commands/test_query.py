@@ -354,6 +354,8 @@ def test_keys_without_a_database_are_not_completed(tmp_path: Path) -> None:
         ("bash", ["query", "--sort", "-images_seen_"], ["-images_seen_is_lower_bound"]),
         ("bash", ["query", "optimizer", ":"], ["AdamW8bit"]),
         ("bash", ["query", "optimizer", ":", "ad"], ["AdamW8bit"]),
+        ("bash", ["query", "optimizer", ":", "Lion,ad"], ["Lion,AdamW8bit"]),
+        ("bash", ["query", "optimizer:ad"], ["optimizer:AdamW8bit"]),  # in quotes
         ("bash", ["query", "model_name", ":"], ["Marble"]),  # and not HOSTILE_NAME
         ("bash", ["suggest", "--base-model", "p"], ["Pony"]),
         ("bash", ["query", "steps", ":", "1"], [""]),
