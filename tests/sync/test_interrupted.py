@@ -137,7 +137,17 @@ def syncing(
     sandbox: Sandbox, place: str, *program: str
 ) -> Iterator[tuple["subprocess.Popen[str]", Callable[[str], object]]]:
     """A sync, and a function that waits for a text on its stderr."""
-    options = ("--api-url", sandbox.url, "--rate", "0", "--nsfw", "--db", place)
+    options = (
+        "--api-url",
+        sandbox.url,
+        "--rate",
+        "0",
+        "--nsfw",
+        "--concurrency",
+        "2",
+        "--db",
+        place,
+    )
     with subprocess.Popen(
         [sys.executable, *(program or ("-m", "crawler")), "sync", *options],
         stdout=subprocess.DEVNULL,
@@ -164,7 +174,7 @@ def interrupt_twice(process: "subprocess.Popen[str]", wait_for: Callable[[str], 
 @pytest.mark.skipif(sys.platform == "win32", reason="no process can interrupt another there")
 def test_a_second_signal_waits_for_no_lock_and_nothing_is_lost(engine: sa.Engine) -> None:
     catalogue = Catalogue(12, seed=5)
-    with Sandbox(catalogue, latency=0.02) as sandbox:
+    with Sandbox(catalogue, latency=0.05) as sandbox:
         with locked(engine) as lock, syncing(sandbox, place_of(engine)) as (process, wait_for):
             while not count(engine, headers):
                 assert process.poll() is None
