@@ -1,9 +1,12 @@
 """The wheel works far from the checkout, migrations included."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -61,3 +64,23 @@ def test_a_wheel_unpacked_elsewhere_syncs(tmp_path: Path) -> None:
     settings = ("db", "datasette", "--db", database)
     printed = run(*crawler, *settings, cwd=tmp_path, PYTHONPATH=str(elsewhere))
     assert "everything-by-one-creator:" in printed
+
+
+def test_the_manual_page_needs_only_what_the_build_installs() -> None:
+    def modules(requirements: Iterable[str]) -> set[str]:
+        return {re.split("[^a-z-]", each)[0].replace("-", "_") for each in requirements}
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    hook = project["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]
+    installed = modules(hook["dependencies"])
+    program = (
+        "import sys, crawler.__main__ as m; sys.argv = ['lora-crawl', 'help', '--man']\n"
+        "try: m.main()\n"
+        "finally: print('\\nimported', *sys.modules)"
+    )
+    *_, imported = run("-c", program, cwd=ROOT).splitlines()
+
+    needed = {name.partition(".")[0] for name in imported.split()}
+    assert installed <= needed
+    own = modules(project["project"]["dependencies"])
+    assert needed & own <= installed | {"rich"}  # which Typer depends on
