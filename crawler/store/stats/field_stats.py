@@ -168,7 +168,7 @@ def refresh_statistics(connection: sa.Connection, now: datetime) -> None:
     for names in _portions(filled):
         columns = [loras.c[name] for name in names]
         read = loras.c.outcome.in_(READ)
-        for name, groups in numbers_by_group(connection, base_model, columns, read).items():
+        for name, groups in numbers_by_group(connection, base_model, columns, read):
             everything = {ALL: together(groups)}
             for of, numbers in (groups | everything).items():
                 if len(numbers):

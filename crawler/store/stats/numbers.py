@@ -6,7 +6,7 @@ that, and gives the same figures on both.
 """
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import compress
 from math import isfinite
 from typing import Any
@@ -33,8 +33,10 @@ def numbers_by_group(
     group: sa.ColumnElement[Any],
     columns: Sequence[sa.Column[Any]],
     where: sa.ColumnElement[bool],
-) -> Grouped:
-    """The numbers in each column, without NULL; a group without any is left out.
+) -> Iterator[tuple[str, dict[str | None, Numbers]]]:
+    """Each column and its numbers by group, without NULL; a group without any is left out.
+
+    A column that was taken is forgotten, so that only one is there twice.
 
     Args:
         connection: To read from.
@@ -43,11 +45,8 @@ def numbers_by_group(
         where: The condition that selects the rows.
     """
     read = _from_sqlite if connection.dialect.name == "sqlite" else _from_postgres
-    found = read(connection, group, columns, where)
-    return {
-        name: {group: _ascending(values) for group, values in groups.items() if len(values)}
-        for name, groups in found.items()
-    }
+    for name, groups in read(connection, group, columns, where):
+        yield name, {group: _ascending(values) for group, values in groups.items() if len(values)}
 
 
 def _from_sqlite(
@@ -55,7 +54,7 @@ def _from_sqlite(
     group: sa.ColumnElement[Any],
     columns: Sequence[sa.Column[Any]],
     where: sa.ColumnElement[bool],
-) -> Grouped:
+) -> Iterator[tuple[str, dict[str | None, Numbers]]]:
     group_numbers: dict[str | None, int] = {}
     found = [(array("i"), array("q" if _is_whole(column) else "d")) for column in columns]
     has_one = sa.or_(*(column.is_not(None) for column in columns))
@@ -73,13 +72,9 @@ def _from_sqlite(
                 groups.extend(numbers)
                 values.extend(column)
     result.close()
-    return {
-        column.name: {
-            one: np.asarray(values)[np.asarray(groups) == number]
-            for one, number in group_numbers.items()
-        }
-        for column, (groups, values) in zip(columns, found, strict=True)
-    }
+    for name in [column.name for column in columns]:
+        of_rows, numbered = (np.asarray(each) for each in found.pop(0))
+        yield name, {one: numbered[of_rows == number] for one, number in group_numbers.items()}
 
 
 def _from_postgres(
@@ -87,7 +82,7 @@ def _from_postgres(
     group: sa.ColumnElement[Any],
     columns: Sequence[sa.Column[Any]],
     where: sa.ColumnElement[bool],
-) -> Grouped:
+) -> Iterator[tuple[str, dict[str | None, Numbers]]]:
     """One row for each group, with the numbers of a column in one piece, eight bytes each."""
     packed = [
         sa.func.string_agg(
@@ -104,7 +99,7 @@ def _from_postgres(
         for column, piece in zip(columns, pieces, strict=True):
             numbers = np.frombuffer(piece or b"", ">i8" if _is_whole(column) else ">f8")
             found[column.name][of] = numbers.astype(numbers.dtype.newbyteorder("="))
-    return found
+    yield from found.items()
 
 
 def _is_whole(column: sa.Column[Any]) -> bool:

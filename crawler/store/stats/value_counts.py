@@ -98,7 +98,8 @@ def numbers(
     """The numbers of some fields, by field and group, in ascending order. Arguments as for `months`."""
     group, where = _group(by, connection.dialect.name), condition_on(tree, connection.dialect.name)
     with number_errors(tree):
-        return numbers_by_group(connection, group, [loras.c[one.name] for one in fields], where)
+        columns = [loras.c[one.name] for one in fields]
+        return dict(numbers_by_group(connection, group, columns, where))
 
 
 def most_frequent(
