@@ -2,7 +2,8 @@
 
 LoraCrawlError
 ├── UsageError          wrong options or arguments                         exit 2
-│   └── QueryError      a query that cannot be parsed, with a caret        exit 2
+│   ├── QueryError      a query that cannot be parsed, with a caret        exit 2
+│   └── SlowError       a question that takes too long                     exit 2
 ├── DatabaseError       the database is missing, old, newer or foreign     exit 3
 ├── StoppedError        work is left; the same command continues           exit 4
 │   └── SiteError       the site is unreachable, broken, or refuses us
@@ -56,6 +57,10 @@ class QueryError(UsageError):
         self.start = start
         self.end = end
         self.hint = hint
+
+
+class SlowError(UsageError):
+    """A question that the database does not answer in the time it has."""
 
 
 class DatabaseError(LoraCrawlError):

@@ -130,7 +130,7 @@ def most_frequent(
 
 def _counted(dialect: str, field: Field, tree: Node | None, by: Group | None) -> sa.Select[Any]:
     column = loras.c[field.name]
-    value = _month(column, dialect) if field.kind is Kind.TIME else column
+    value = month_of(column, dialect) if field.kind is Kind.TIME else column
     return (
         sa.select(
             _group(by, dialect).label("group"),
@@ -146,12 +146,13 @@ def _group(by: Group | None, dialect: str) -> sa.ColumnElement[Any]:
     if by is None:
         return sa.cast(sa.null(), sa.Text())
     if by == "month":
-        return _month(loras.c.published_at, dialect)
+        return month_of(loras.c.published_at, dialect)
     # An empty name counts as no base model.
     return sa.func.nullif(loras.c.base_model, "")
 
 
-def _month(column: sa.ColumnElement[Any], dialect: str) -> sa.ColumnElement[Any]:
+def month_of(column: sa.ColumnElement[Any], dialect: str) -> sa.ColumnElement[Any]:
+    """The month of a time, such as `2025-01`."""
     if dialect == "postgresql":
         return sa.func.to_char(column, "YYYY-MM", type_=sa.Text())
     return sa.func.substr(sa.type_coerce(column, sa.Text()), 1, 7, type_=sa.Text())
