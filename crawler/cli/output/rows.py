@@ -1,6 +1,5 @@
 """Rows on stdout in the requested format."""
 
-import csv
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,7 +7,8 @@ from enum import StrEnum
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from crawler.answers.text import cell, count, distinct, is_number, json_text, listed
+from crawler.answers.rows import cells_of, csv_lines, json_lines, object_lines
+from crawler.answers.text import count, is_number, listed
 from crawler.answers.visible import visible
 from crawler.cli.output.console import answers, open_console
 from crawler.errors import UsageError
@@ -28,12 +28,6 @@ class Format(StrEnum):
     TSV = "tsv"
     MARKDOWN = "markdown"
 
-
-#: A spreadsheet may run a cell that starts like this as a formula, in full width too.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
-
-#: A text that every spreadsheet takes for a number.
-_NUMERAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 #: What Markdown reads as a link, an image, HTML, emphasis, code or the end of a cell.
 _MARKDOWN = re.compile(r"[\\`*\[\]<>|~]")
@@ -105,8 +99,6 @@ def write_rows(
 
     rest = counted()
     coming = chain(list(islice(rest, 1)), rest)
-    shown = _disarmed if safe_csv else cell
-    cells = ([shown(value) for value in row] for row in chain([names], coming))
     if form in FOR_PEOPLE:
         with answers(pager=pager) as stream:
             left_out = _print(open_console(stream), names, coming, form, whole=whole)
@@ -116,13 +108,14 @@ def write_rows(
     with answers(machine=True) as stream:
         match form:
             case Format.JSON:
-                stream.writelines(_json(names, coming))
+                stream.writelines(json_lines(names, coming))
             case Format.JSONL:
-                stream.writelines(f"{line}\n" for line in _objects(names, coming))
+                stream.writelines(f"{line}\n" for line in object_lines(names, coming))
             case Format.CSV:
-                csv.writer(stream).writerows(cells)
+                stream.writelines(csv_lines(names, coming, safe=safe_csv))
             case Format.TSV:
-                stream.writelines("\t".join(line) + "\n" for line in cells)
+                lines = cells_of(names, coming, safe=safe_csv)
+                stream.writelines("\t".join(line) + "\n" for line in lines)
             case Format.MARKDOWN:
                 stream.writelines(_markdown(names, coming))
     return written
@@ -152,28 +145,6 @@ def _missing(names: Sequence[str]) -> str:
     verb = "does" if len(names) == 1 else "do"
     columns = f"{count(len(names), 'column')} {verb} not fit: {listed(some)}"
     return f"{columns}; choose others, or -x for one field a line"
-
-
-def _json(names: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    before = "[\n "
-    for line in _objects(names, rows):
-        yield f"{before}{line}"
-        before = ",\n "
-    yield "[]\n" if before.startswith("[") else "\n]\n"
-
-
-def _objects(names: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    keys = distinct(names)
-    return (json_text(dict(zip(keys, row, strict=True))) for row in rows)
-
-
-def _disarmed(value: object) -> str:
-    """A cell that a spreadsheet does not run as a formula. Numbers are unchanged."""
-    shown = cell(value)
-    if is_number(value) or _NUMERAL.fullmatch(shown):
-        return shown
-    start = value if isinstance(value, str) else shown
-    return f"'{shown}" if start.startswith(_FORMULA) else shown
 
 
 def _markdown(names: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
