@@ -66,3 +66,13 @@ def _toml_escaped(match: re.Match[str]) -> str:
 def _json_escaped(match: re.Match[str]) -> str:
     units = match[0].encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
+
+
+def cut(text: str, most: int) -> str:
+    """One visible line of at most `most` characters and the length of the text, if it is longer.
+
+    `abc… (1,000,000 characters)`.
+    """
+    if len(text) <= most:
+        return visible(text)
+    return f"{visible(text[:most])}… ({len(text):,} characters)"
