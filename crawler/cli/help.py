@@ -21,6 +21,7 @@ GROUPS = {
         "authors": "List creators by the work in their LoRAs.",
         "suggest": "Suggest settings from well-liked LoRAs.",
         "sql": "Run one read-only SQL statement.",
+        "serve": "Serve the database as a page in the browser and as a JSON API.",
     },
     "One LoRA": {
         "show": "Show one LoRA: its training, compared with others.",
@@ -82,6 +83,7 @@ EXAMPLES = {
         'lora-crawl sql "select * from problems limit 10" --json',
         "lora-crawl sql - < question.sql",
     ),
+    "serve": ("lora-crawl serve", "lora-crawl serve --open", "lora-crawl serve --port 0"),
     "show": (
         "lora-crawl show 726304",
         "lora-crawl show https://civitai.com/models/3653",

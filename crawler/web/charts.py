@@ -8,6 +8,7 @@ dark background; static/style.css sets those of text and lines.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 from markupsafe import Markup
@@ -339,7 +340,7 @@ def lines(
                 **_pointed(
                     _told(label, one.name if len(series) > 1 else "", y, value, amount)
                     for label, value, amount in zip(
-                        names, one.values, counts or [None] * len(names), strict=True
+                        names, one.values, counts or repeat(None, len(names)), strict=True
                     )
                 ),
             }

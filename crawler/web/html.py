@@ -37,6 +37,11 @@ def page_link(address: str | None) -> str:
     return address if address is not None and _PAGE.fullmatch(address) else ""
 
 
+def lines(text: str) -> Markup:
+    """A text of several lines as it is, for an element that keeps them. Each line is shown as other texts."""
+    return Markup("\n").join(cut(line, LONGEST_TEXT) for line in text.split("\n"))
+
+
 def asset(name: str) -> str:
     """The text of a file in static/."""
     return files("crawler.web").joinpath("static", name).read_text(encoding="utf-8")
@@ -63,8 +68,8 @@ def plotly_styles(script: str) -> tuple[str, ...]:
 def environment() -> jinja2.Environment:
     r"""The templates. A text is escaped, shows control characters like `\x1b`, and is cut.
 
-    A name that a template uses and does not get is an error. The filters are `cut`, `number` and
-    `page_link`.
+    A name that a template uses and does not get is an error. The filters are `cut`, `lines`,
+    `number` and `page_link`.
     """
     made = jinja2.Environment(
         loader=jinja2.PackageLoader("crawler.web"),
@@ -74,10 +79,11 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"cut": cut, "number": number, "page_link": page_link}
+    made.filters |= {"lines": lines, "cut": cut, "number": number, "page_link": page_link}
     return made
 
 
 def _shown(value: object) -> object:
-    is_text = isinstance(value, str) and not isinstance(value, Markup)
-    return cut(value, LONGEST_TEXT) if is_text else value
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return cut(value, LONGEST_TEXT)

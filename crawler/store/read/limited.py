@@ -39,6 +39,15 @@ def in_time(connection: sa.Connection, seconds: float) -> Iterator[None]:
         raise SlowError(f"no answer within {seconds:g} s; ask for less") from error
 
 
+def end_statement(connection: sa.Connection) -> None:
+    """End what the connection runs, from another thread; without a statement nothing happens."""
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name == "postgresql":
+        driver.cancel()
+    else:
+        driver.interrupt()
+
+
 @contextlib.contextmanager
 def _sqlite(connection: sa.Connection, seconds: float) -> Iterator[None]:
     driver: Any = connection.connection.driver_connection

@@ -13,6 +13,7 @@ from crawler.store.read.pages import page
 from crawler.store.read.search import Search, search
 from crawler.store.schema.fields import BY_NAME
 from crawler.store.schema.tables import loras
+from tests.conftest import Prepared
 from tests.web.rows import loras as store_rows
 
 #: One of each kind of value, and the key of an object.
@@ -23,7 +24,7 @@ FIELDS = (
 
 
 @pytest.fixture
-def filled(prepared: Any) -> sa.Engine:
+def filled(prepared: Prepared) -> sa.Engine:
     def fill(engine: sa.Engine) -> None:
         with engine.begin() as connection:
             store_rows(connection)
@@ -37,7 +38,8 @@ def filled(prepared: Any) -> sa.Engine:
 
 
 def walked(connection: sa.Connection, asked: Search) -> list[tuple[Any, ...]]:
-    rows, after = [], ""
+    rows: list[tuple[Any, ...]] = []
+    after = ""
     while True:
         found = page(connection, asked, after=after)
         rows += found.rows

@@ -1,0 +1,49 @@
+"""The page over databases with something in them."""
+
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+from starlette.testclient import TestClient
+
+from crawler.store.connect.database import open_for_reading
+from crawler.store.stats.field_stats import refresh_statistics
+from crawler.web.app import Site
+from crawler.web.security import LOOPBACK, Hosts
+from crawler.web.server import PageServer
+from tests.conftest import Prepared
+from tests.factories import NOW
+from tests.web.rows import ADDRESS, PORT, loras
+
+
+def fill(engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        loras(connection)
+        refresh_statistics(connection, NOW)
+
+
+@pytest.fixture
+def browsed(prepared: Prepared) -> sa.Engine:
+    """Forty files; the name of one, HOSTILE, is what a browser must not run."""
+    return prepared("browsed", fill)
+
+
+@pytest.fixture
+def client(browsed: sa.Engine) -> Iterator[TestClient]:
+    """Asks the page over `browsed` as a browser on this machine does."""
+    engine = open_for_reading(browsed.url)
+    site = Site(engine, Hosts(LOOPBACK, PORT))
+    try:
+        yield TestClient(site.application, base_url=ADDRESS, raise_server_exceptions=False)
+    finally:
+        site.close()
+        engine.dispose()
+
+
+@pytest.fixture
+def served(browsed: sa.Engine) -> Iterator[PageServer]:
+    """The page over `browsed` on a port of this machine."""
+    engine = open_for_reading(browsed.url)
+    with PageServer(engine) as server:
+        yield server
+    engine.dispose()

@@ -1,0 +1,121 @@
+"""What holds for every page: limits, errors, and answers that are kept."""
+
+import json
+import threading
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from starlette.testclient import TestClient
+
+from crawler.store.connect.database import open_for_reading
+from crawler.store.schema.tables import loras
+from crawler.store.stats.facets import counted
+from crawler.web import app
+from crawler.web.page import Asked, Data
+from crawler.web.server import PageServer
+from tests.web.rows import FILES, row
+
+
+def ask(address: str) -> bytes:
+    with urllib.request.urlopen(address, timeout=60) as answer:
+        return bytes(answer.read())
+
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+
+
+def test_a_long_statement_is_ended_and_said_so(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crawler.web.app.STATEMENT_SECONDS", 0.1)
+    monkeypatch.setattr(
+        "crawler.web.browse.page_of",
+        lambda connection, *_, **__: connection.exec_driver_sql(ENDLESS),
+    )
+    answer = client.get("/")
+    assert answer.status_code == 503
+    assert "no answer within 0.1 s; ask for less" in answer.text
+
+
+def test_rows_are_shown_without_counts_that_take_too_long(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crawler.web.browse.COUNT_SECONDS", 0.1)
+    monkeypatch.setattr(
+        "crawler.web.browse.counted",
+        lambda connection, *_, **__: connection.exec_driver_sql(ENDLESS),
+    )
+    page = client.get("/").text
+    assert "counting took too long" in page
+    assert page.count("<tr>") == FILES + 1
+    found = client.get("/api/v1/loras").json()
+    assert found["total"] is None
+    assert len(found["items"]) == FILES
+
+
+def test_counts_follow_the_database(client: TestClient, browsed: sa.Engine) -> None:
+    def total() -> int:
+        return int(client.get("/api/v1/loras?q=optimizer = 'Lion'").json()["total"])
+
+    assert total() == 0
+    with browsed.begin() as connection:
+        connection.execute(loras.update().where(loras.c.file_id <= 3).values(optimizer="Lion"))
+    assert total() == 3
+    assert total() == 3
+
+
+def test_equal_questions_at_once_are_counted_once(
+    served: PageServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def count(*words: Any, **options: Any) -> object:
+        calls.append("")
+        time.sleep(0.05)
+        return counted(*words, **options)
+
+    monkeypatch.setattr("crawler.web.browse.counted", count)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ask, [f"{served.url}api/v1/loras?q=likes:4.."] * 8))
+    assert len(set(answers)) == 1
+    assert len(calls) == 1
+
+
+def test_many_questions_at_once_are_all_answered_rightly(served: PageServer) -> None:
+    """50 at once; the figures are those of each question alone."""
+    asked = [f"{served.url}api/v1/loras?q=likes:{n}..&limit={n + 1}" for n in range(6)] * 25
+    with ThreadPoolExecutor(50) as pool:
+        answers = dict(zip(asked, map(json.loads, pool.map(ask, asked)), strict=True))
+    rows = [row(number) for number in range(1, FILES + 1)]
+    for least, address in enumerate(asked[:6]):
+        answer = answers[address]
+        assert answer["total"] == sum(one["likes"] >= least for one in rows)
+        assert len(answer["items"]) == least + 1
+
+
+def test_a_server_that_stops_ends_what_is_being_asked(
+    browsed: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def endless(asked: Asked) -> Data:
+        begun.set()
+        try:
+            asked.connection.exec_driver_sql(ENDLESS)
+        finally:
+            ended.set()
+        return Data(None)
+
+    monkeypatch.setattr(app, "PAGES", (("/", endless),))
+    engine = open_for_reading(browsed.url)
+    with ThreadPoolExecutor(1) as pool:
+        with PageServer(engine) as server:
+            asking = pool.submit(ask, server.url)
+            assert begun.wait(30)
+        assert ended.wait(5)
+        assert isinstance(asking.exception(), OSError)  # its connection was closed
+    engine.dispose()
