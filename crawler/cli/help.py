@@ -69,6 +69,7 @@ EXAMPLES = {
         "lora-crawl stats",
         "lora-crawl stats optimizer network_dim --where base_model:Pony",
         "lora-crawl stats images_seen --by base_model",
+        "lora-crawl stats learning_rate --by rank",
     ),
     "authors": (
         "lora-crawl authors",

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from crawler.query.fields import Field, Kind
+from crawler.query.fields import SECONDS, Field, Kind
 from crawler.query.tree import Node
 from crawler.store.connect.database import Connection
 from crawler.store.stats.numbers import Grouped, Numbers, quartiles, together
 from crawler.store.stats.value_counts import (
     FrequentValue,
-    Group,
+    Grouping,
     Population,
     months,
     most_frequent,
@@ -38,6 +38,9 @@ _BEYOND = 100
 
 #: From this ratio of the two ends on, bins grow with the values; below it, they are equally wide.
 _LOGARITHMIC = 50
+
+#: The same for rates, times and amounts of images, whose ratios matter.
+_LOGARITHMIC_RATES = 10
 
 #: Steps within a power of ten, the finest first.
 _STEPS = ((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,))
@@ -99,12 +102,12 @@ def spread(values: Numbers) -> Spread | None:
     return Spread(len(values), values[0].item(), *quartiles(values), values[-1].item())
 
 
-def scale(values: Numbers, *, clock: bool = False) -> Scale:
+def scale(values: Numbers, field: Field) -> Scale:
     """Bins that fit the numbers: one for each value, equal steps, or growing steps.
 
     Args:
         values: Of all groups that are compared, in ascending order; may be empty.
-        clock: The numbers are durations in seconds.
+        field: What the numbers measure.
     """
     firsts = np.flatnonzero(np.diff(values, prepend=np.nan))
     if len(firsts) <= MAX_BINS:
@@ -112,11 +115,13 @@ def scale(values: Numbers, *, clock: bool = False) -> Scale:
     low, high = _ends(values)
     # A rate of 0 means that a part was not trained: it is below all growing bins.
     positive = values[np.searchsorted(values, 0, "right") :]
+    clock = field.unit == SECONDS
     if low >= 0 and len(positive):
         above, _ = _ends(positive)
         if clock and above >= 1:
             return Scale(_thinned(_from_to(CLOCK, above, high)))
-        if clock or high / above >= _LOGARITHMIC:
+        is_rate = field.group == "rates" or field.unit == "images"
+        if clock or high / above >= (_LOGARITHMIC_RATES if is_rate else _LOGARITHMIC):
             return Scale(_growing(above, high))
     return Scale(_equal(low, high))
 
@@ -222,8 +227,7 @@ class Summary:
 
     Attributes:
         scale: Of the bins of every group; None for a field that is not a number.
-        parts: One for each group: base models by number of files, months in order, rows without a
-            group last.
+        parts: One for each group, in their order.
     """
 
     field: Field
@@ -231,19 +235,78 @@ class Summary:
     parts: tuple[Part, ...]
 
 
-def groups(connection: Connection, tree: Node | None, by: Group | None) -> tuple[Population, ...]:
-    """The groups of the rows for which `tree` is true, in the order in which they are shown."""
-    found = populations(connection, tree, by)
-    found.sort(key=lambda one: (one.group is None, by != "month" and -one.files, one.group or ""))
-    return tuple(found)
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The groups that are shown.
+
+    Attributes:
+        by: How they are grouped; None for one group of all rows.
+        among: In the order of their values, texts by number of files; rows without a value last.
+        left_out: Number of further groups.
+        files: Number of files in those.
+    """
+
+    by: Grouping | None
+    among: tuple[Population, ...]
+    left_out: int = 0
+    files: int = 0
+
+
+def groups(connection: Connection, tree: Node | None, by: Field | None, *, most: int = 0) -> Groups:
+    """The groups of the rows for which `tree` is true.
+
+    Numbers of many values are grouped by bins.
+
+    Args:
+        connection: To read from.
+        tree: None for every row.
+        by: Neither a list nor an object; None for one group of all rows.
+        most: Most groups of a text, 0 for all.
+    """
+    if by is None:
+        return Groups(None, populations(connection, tree, None).listed)
+    is_text = by.kind is Kind.TEXT
+    found = populations(connection, tree, Grouping(by), most=most if is_text else 0)
+    known = [one for one in found.listed if one.group is not None]
+    without = [one for one in found.listed if one.group is None]
+    left_out = found.groups - len(known), found.files - sum(one.files for one in known)
+    grouping = Grouping(by, only=tuple(one.group for one in known) if left_out[0] else None)
+    if by.kind in _NUMBERS and len(known) > MAX_BINS:
+        grouping, known = _binned(by, known)
+    if by.kind in (Kind.TEXT, Kind.BOOLEAN):
+        known.sort(key=lambda one: (-one.files, one.group))
+    else:
+        known.sort(key=lambda one: one.group)
+    return Groups(grouping, (*known, *without), *left_out)
+
+
+def _binned(by: Field, known: Sequence[Population]) -> tuple[Grouping, list[Population]]:
+    """The bins of a number, with their populations, from those of each value."""
+    known = sorted(known, key=lambda one: one.group)
+    values = np.array([one.group for one in known])
+    starts = scale(np.repeat(values, [one.files for one in known]), by).starts
+    counts = np.array([(one.files, one.read, one.no_metadata) for one in known])
+    places = np.searchsorted(np.array(starts, float), values, "right")
+    groups = np.unique(places)
+    sums = np.add.reduceat(counts, np.searchsorted(places, groups)).tolist()
+    binned = [Population(group, *some) for group, some in zip(groups.tolist(), sums, strict=True)]
+    return Grouping(by, starts), binned
+
+
+def group_of(by: Grouping, population: Population) -> Any:
+    """The value of a group: None without one, for a bin of numbers the Bin."""
+    group = population.group
+    if by.starts is None or group is None:
+        return group
+    low, high = (None, *by.starts, None)[group : group + 2]
+    return Bin(low, high, population.files)
 
 
 def summaries(
     connection: Connection,
     fields: Sequence[Field],
     tree: Node | None,
-    by: Group | None,
-    among: Sequence[Population],
+    found: Groups,
 ) -> Iterator[Summary]:
     """Each field in every group.
 
@@ -251,9 +314,9 @@ def summaries(
         connection: To read from.
         fields: Neither lists nor objects.
         tree: Selects the rows; None for all.
-        by: How they are grouped.
-        among: The groups of the same rows, from `groups`.
+        found: The groups of the same rows, from `groups`.
     """
+    by, among = found.by, found.among
     unread = iter([one for one in fields if one.kind in _NUMBERS])
     read: dict[str, Grouped] = {}
     for field in fields:
@@ -273,10 +336,8 @@ def summaries(
             yield Summary(field, None, tuple(_frequent(one, frequent[one.group]) for one in among))
 
 
-def _of_numbers(
-    field: Field, found: Mapping[str | None, Numbers], among: Sequence[Population]
-) -> Summary:
-    on = scale(together(found), clock=field.unit == "s")
+def _of_numbers(field: Field, found: Mapping[Any, Numbers], among: Sequence[Population]) -> Summary:
+    on = scale(together(found), field)
     parts = []
     for population in among:
         values = found.get(population.group, np.zeros(0))
@@ -285,7 +346,7 @@ def _of_numbers(
 
 
 def _of_times(
-    field: Field, found: Mapping[str | None, Mapping[str, int]], among: Sequence[Population]
+    field: Field, found: Mapping[Any, Mapping[str, int]], among: Sequence[Population]
 ) -> Summary:
     by_year = len({month for counted in found.values() for month in counted}) > _MAX_MONTHS
     parts = []

@@ -169,6 +169,23 @@ def grouping(text: str, fields: Mapping[str, Field]) -> tuple[str, ...]:
     return tuple(result)
 
 
+def counted(text: str, fields: Mapping[str, Field], refusal: str) -> tuple[Field, ...]:
+    """The fields whose values can be counted.
+
+    Raises:
+        QueryError: A name is unknown or given twice, or its values are lists or objects; the message ends
+            with `refusal` then.
+    """
+    found = list(_listed(text, {**fields, TAGS.name: TAGS}, signed=False))
+    for field, _, start, end in found:
+        _refuse_nested(field, refusal, text, start, end)
+        if field.kind is Kind.VALUE:
+            message = f"{spelled(field.name)} is the key of an object and {refusal}"
+            hint = "`lora-crawl query --group-by` counts the values of a key"
+            raise QueryError(message, text=text, start=start, end=end, hint=hint)
+    return tuple(field for field, _, _, _ in found)
+
+
 def measures(text: str, fields: Mapping[str, Field]) -> tuple[str, ...]:
     """The fields whose medians are shown for groups.
 

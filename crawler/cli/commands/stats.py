@@ -1,16 +1,16 @@
 """`lora-crawl stats`: counts, quartiles and histograms of fields."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from crawler.answers.text import count, number
 from crawler.cli import options
 from crawler.cli.output.console import answers, open_console
 from crawler.cli.output.rows import Format, chosen, write_rows
 
 if TYPE_CHECKING:
-    from crawler.insight.distribution import Part, Summary
+    from crawler.insight.distribution import Bin, Groups, Part, Summary
     from crawler.query.fields import Field
 
 #: The fields by default: how LoRAs were trained, and how much work it was.
@@ -28,6 +28,14 @@ _COLUMNS = (
     *("minimum", "quartile1", "median", "quartile3", "maximum", "histogram"),
 )
 
+#: The name that --by takes besides those of fields: the month of publication.
+_MONTH = "month"
+
+
+def _complete_by(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    month = [(_MONTH, "month of publication")] if _MONTH.startswith(incomplete) else []
+    return [*month, *options.complete_field(ctx, incomplete)]
+
 
 def stats(
     ctx: typer.Context,
@@ -42,9 +50,24 @@ def stats(
     ] = None,
     *,
     by: Annotated[
-        Literal["base_model", "month"] | None,
-        typer.Option(help="Group by base model or by month of publication."),
+        str | None,
+        typer.Option(
+            metavar="FIELD",
+            help="Group by the values of a field (numbers in bins, times by month), or by month of "
+            "publication with --by month.",
+            autocompletion=_complete_by,
+        ),
     ] = None,
+    limit: Annotated[
+        int,
+        typer.Option(
+            "--limit",
+            "-n",
+            metavar="N",
+            min=0,
+            help="With --by: show the N most common texts; 0 = all.",
+        ),
+    ] = 20,
     where: options.Where = None,
     copies: options.Copies = False,
     db: options.Db = None,
@@ -62,60 +85,68 @@ def stats(
     voice = options.voice_of(ctx, quiet=quiet, verbose=verbose)
     wanted = chosen(form, json=as_json, safe_csv=safe_csv)
     from crawler.insight.distribution import groups, summaries
+    from crawler.query.fields import counted
     from crawler.query.parser import parse
     from crawler.store.schema.fields import BY_NAME
 
-    fields = _fields(field or (_MAIN if by is None else _MAIN_GROUPED))
+    named = ",".join(field or (_MAIN if by is None else _MAIN_GROUPED))
+    fields = counted(named, BY_NAME, "has no statistics")
+    grouping = None if by is None else _by(by)
+    name = by if grouping is None or by == _MONTH else grouping.name
     tree = parse(where or [], BY_NAME)
     with options.read_connection(db) as connection:
         selected = options.without_copies(connection, tree, voice, copies=copies)
-        among = groups(connection, selected, by)
-        found = summaries(connection, fields, selected, by, among)
+        found = groups(connection, selected, grouping, most=limit)
+        shown = summaries(connection, fields, selected, found)
         if wanted is not Format.TABLE:
-            group = () if by is None else (by,)
-            rows = (_row(one, part, by) for one in found for part in one.parts)
+            group = () if name is None else (name,)
+            rows = (_row(found, one, part) for one in shown for part in one.parts)
             write_rows(("field", *group, *_COLUMNS), rows, wanted, safe_csv=safe_csv)
-        elif among:
+        elif found.among:
             from crawler.cli.pages.distribution import print_population, print_summary
 
             with answers(pager=not no_pager) as stream:
                 console = open_console(stream)
-                print_population(console, among)
-                for one in found:
-                    print_summary(console, one, by)
-        if not among:
+                print_population(console, found)
+                for one in shown:
+                    print_summary(console, one, found, name)
+        if found.left_out:
+            voice.notice(
+                f"the {number(limit)} most common of {count(found.left_out + limit, 'group')};"
+                f" {count(found.files, 'file')} in the others; --limit 0 shows all"
+            )
+        if not found.among:
             if where:
                 voice.notice("no file matches")
             options.explain(connection, tree, voice)
 
 
-def _fields(names: Sequence[str]) -> "list[Field]":
-    """The fields of these names.
+def _by(text: str) -> "Field":
+    """The field to group by.
 
     Raises:
-        QueryError: One is unknown, repeated, or holds lists or objects.
+        QueryError: It is unknown, more than one, or holds lists or objects.
     """
     from crawler.errors import QueryError
-    from crawler.query.fields import WORDS, Kind, columns, named
+    from crawler.query.fields import counted
     from crawler.store.schema.fields import BY_NAME
 
-    text = ",".join(names)
-    found = [field for name in columns(text, BY_NAME) if (field := named(name, BY_NAME))]
-    for one in found:
-        if one.kind in (Kind.LIST, Kind.OBJECT, Kind.VALUE):
-            at = max(text.lower().find(one.name), 0)
-            raise QueryError(
-                f"{one.name} is {WORDS[one.kind]} and has no statistics",
-                text=text,
-                start=at,
-                end=at + len(one.name),
-            )
-    return found
+    if text == _MONTH:
+        return BY_NAME["published_at"]
+    field, *more = counted(text, BY_NAME, "cannot be grouped by")
+    if more:
+        at = text.index(",")
+        hint = "`lora-crawl query --group-by A,B` takes several"
+        raise QueryError("--by takes one field", text=text, start=at, end=len(text), hint=hint)
+    return field
 
 
-def _row(summary: "Summary", part: "Part", by: str | None) -> list[Any]:
+def _row(found: "Groups", summary: "Summary", part: "Part") -> list[Any]:
+    from crawler.insight.distribution import Bin, group_of
+
     population, spread = part.population, part.spread
-    group = [] if by is None else [population.group]
+    group = [] if found.by is None else [group_of(found.by, population)]
+    group = [_range(one) if isinstance(one, Bin) else one for one in group]
     counts = (population.files, population.read, population.no_metadata, part.count)
     numbers: tuple[float | None, ...] = (None,) * 5
     if spread is not None:
@@ -124,7 +155,11 @@ def _row(summary: "Summary", part: "Part", by: str | None) -> list[Any]:
     histogram = [
         {"value": one.low, "count": one.count}
         if one.low is not None and one.low == one.high
-        else {"from": one.low, "below": one.high, "count": one.count}
+        else {**_range(one), "count": one.count}
         for one in part.bins
     ] or [{"value": value, "count": amount} for value, amount in part.values]
     return [summary.field.name, *group, *counts, *numbers, histogram]
+
+
+def _range(one: "Bin") -> dict[str, float | None]:
+    return {"from": one.low, "below": one.high}

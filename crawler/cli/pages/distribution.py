@@ -6,12 +6,21 @@ from typing import Any
 from rich.console import Console
 
 from crawler.answers.settings import UNITS_SHOWN
-from crawler.answers.text import cell, count, duration, figure, number, rounded, share
+from crawler.answers.text import (
+    cell,
+    count,
+    duration,
+    figure,
+    is_number,
+    number,
+    rounded,
+    share,
+)
 from crawler.cli.output.table import Figure, has_blocks, print_table
 from crawler.cli.pages import layout
-from crawler.insight.distribution import Bin, Part, Summary
+from crawler.insight.distribution import Bin, Groups, Part, Summary, group_of
 from crawler.query.fields import Field, Kind
-from crawler.store.stats.value_counts import Population
+from crawler.store.stats.value_counts import Grouping
 
 #: Cells of the name of a bar.
 _NAME_CELLS = 32
@@ -27,14 +36,14 @@ _MANY_SECONDS = 120
 
 _SECONDS_PER_MINUTE = 60
 
-#: Heads of `_coverage`, after the group.
-_COVERAGE = ("files", "no metadata", "with value")
+#: Groups of fields that files without training metadata have too.
+_WITHOUT_METADATA = frozenset({"what it is", "tensors"})
 
 
-def print_population(console: Console, among: Sequence[Population]) -> None:
-    """Print how many files there are, and how many contain no training metadata."""
+def print_population(console: Console, found: Groups) -> None:
+    """Print how many files the groups have, and how many contain no training metadata."""
     files, read, no_metadata = (
-        sum(getattr(one, name) for one in among) for name in ("files", "read", "no_metadata")
+        sum(getattr(one, name) for one in found.among) for name in ("files", "read", "no_metadata")
     )
     text = f"{count(files, 'file')}, {count(read, 'header')} read"
     if read:
@@ -42,23 +51,24 @@ def print_population(console: Console, among: Sequence[Population]) -> None:
     layout.paragraph(console, text)
 
 
-def print_summary(console: Console, summary: Summary, by: str | None) -> None:
+def print_summary(console: Console, summary: Summary, found: Groups, by: str | None) -> None:
     """Print the statistics of one field, of all files or of groups side by side.
 
     Args:
         console: Where to print.
         summary: One field; it has a single part without groups.
-        by: The name of the grouping; None without groups.
+        found: The groups.
+        by: What they are called; None without groups.
     """
     name = summary.field.name
     layout.heading(console, name, summary.field.meaning, at=len(name) + layout.INDENT)
-    if by is None:
+    if by is None or found.by is None:
         for part in summary.parts:
             _print_part(console, summary.field, part)
     elif summary.scale is not None:
-        _print_numbers(console, summary, by)
+        _print_numbers(console, summary, found.by, by)
     else:
-        _print_values(console, summary, by)
+        _print_values(console, summary, found.by, by)
 
 
 def _print_part(console: Console, field: Field, part: Part) -> None:
@@ -79,7 +89,7 @@ def _print_part(console: Console, field: Field, part: Part) -> None:
     layout.bars(console, rows, name_cells=_NAME_CELLS)
 
 
-def _print_numbers(console: Console, summary: Summary, by: str) -> None:
+def _print_numbers(console: Console, summary: Summary, grouping: Grouping, by: str) -> None:
     field, scale = summary.field, 1
     unit = field.unit if field.unit in UNITS_SHOWN else ""
     medians = [part.spread.median for part in summary.parts if part.spread]
@@ -88,7 +98,7 @@ def _print_numbers(console: Console, summary: Summary, by: str) -> None:
     if unit:
         shown = "seconds" if unit == "s" else unit
         layout.paragraph(console, f"in {shown}", indent=layout.INDENT, style="dim")
-    rows = []
+    rows, heads = [], _coverage(grouping, summary.parts[0])
     for part in summary.parts:
         figures: list[Figure | None] = [None] * 3
         if spread := part.spread:
@@ -102,17 +112,17 @@ def _print_numbers(console: Console, summary: Summary, by: str) -> None:
                 for value in quartiles
             ]
         drawn = _sparkline(part.bins, plain=not has_blocks(console))
-        rows.append((*_coverage(part), *figures, drawn))
-    print_table(console, (by, *_COVERAGE, "25%", "median", "75%", "histogram"), rows)
+        rows.append((*_coverage(grouping, part).values(), *figures, drawn))
+    print_table(console, (by, *list(heads)[1:], "25%", "median", "75%", "histogram"), rows)
     bars = max((part.bins for part in summary.parts), key=len, default=())
     if len(bars) > 1:
         ends = f"first {bin_label(field, bars[0])}, last {bin_label(field, bars[-1])}"
         layout.paragraph(console, f"histogram: {ends}", style="dim")
 
 
-def _print_values(console: Console, summary: Summary, by: str) -> None:
+def _print_values(console: Console, summary: Summary, grouping: Grouping, by: str) -> None:
     is_time = summary.field.kind is Kind.TIME
-    rows = []
+    rows, heads = [], _coverage(grouping, summary.parts[0])
     for part in summary.parts:
         if is_time:
             ends = [part.values[0][0], part.values[-1][0]] if part.values else []
@@ -122,14 +132,24 @@ def _print_values(console: Console, summary: Summary, by: str) -> None:
                 f"{_value(value)} {share(amount / part.count)}"
                 for value, amount in part.values[:_MOST_COMMON]
             )
-        rows.append((*_coverage(part), shown or None))
-    print_table(console, (by, *_COVERAGE, "range" if is_time else "most common"), rows)
+        rows.append((*_coverage(grouping, part).values(), shown or None))
+    print_table(console, (by, *list(heads)[1:], "range" if is_time else "most common"), rows)
 
 
-def _coverage(part: Part) -> tuple[str | None, int, int, int]:
+def _coverage(by: Grouping, part: Part) -> dict[str, str | int | None]:
     """The group, and its numbers of files: all, without training metadata, with a value."""
     population = part.population
-    return population.group, population.files, population.no_metadata, part.count
+    group = group_of(by, population)
+    if isinstance(group, Bin):
+        group = Figure(bin_label(by.field, group))
+    elif is_number(group):
+        group = Figure(_spoken(by.field, float(group)))
+    elif group is not None:
+        group = _value(group)
+    cells = {"group": group, "files": population.files}
+    if by.field.group in _WITHOUT_METADATA:
+        cells["no metadata"] = population.no_metadata
+    return cells | {"with value": part.count}
 
 
 def bin_label(field: Field, one: Bin) -> str:
@@ -140,17 +160,17 @@ def bin_label(field: Field, one: Bin) -> str:
         return f"{_spoken(field, one.low)} or more"
     if one.low == one.high:
         return _spoken(field, one.low)
-    return f"{_first(field, one.low)} to {_spoken(field, one.high)}"
+    return " to ".join(_ends(field, one.low, one.high))
 
 
 def _span(console: Console, field: Field, low: float, high: float) -> str:
-    return layout.span(console, _first(field, low), _spoken(field, high))
+    return layout.span(console, *_ends(field, low, high))
 
 
-def _first(field: Field, low: float) -> str:
-    """The first number of a range, whose unit comes after the last one."""
-    shown = _spoken(field, low)
-    return shown.removesuffix(f" {field.unit}") if field.unit in UNITS_SHOWN else shown
+def _ends(field: Field, low: float, high: float) -> tuple[str, str]:
+    """The two numbers of a range; a unit that both have comes after the last one."""
+    first, last = _spoken(field, low), _spoken(field, high)
+    return first.removesuffix(f" {last.rpartition(' ')[2]}"), last
 
 
 def _spoken(field: Field, value: float | None) -> str:

@@ -36,6 +36,7 @@ from crawler.insight.suggest.settings import (
 from crawler.insight.suggest.votes import Votes
 from crawler.model import Dataset, Decoded, Directory, Header, Outcome, Recipe, Weights
 from crawler.model.catalogue import likes_per_month
+from crawler.store.schema.fields import BY_NAME
 from crawler.store.stats.examples import Column, Examples
 
 #: An optional setting is suggested if LoRAs with this share of the weight set it.
@@ -150,7 +151,7 @@ def _find(setting: Setting, votes: Votes, findings: Mapping[str, Finding]) -> Fi
     histogram: tuple[Bin, ...] = ()
     if setting.name in CHARTED:
         numbers = np.sort(np.array(column.values, float)[column.codes[having]])
-        histogram = bins(numbers, scale(numbers))
+        histogram = bins(numbers, scale(numbers, BY_NAME[setting.name]))
     return Finding(
         setting=setting,
         given=tuple(given),

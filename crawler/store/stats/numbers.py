@@ -19,7 +19,7 @@ import sqlalchemy as sa
 Numbers = npt.NDArray[Any]
 
 #: The numbers of each column, by the column's name and the group.
-Grouped = Mapping[str, dict[str | None, Numbers]]
+Grouped = Mapping[str, dict[Any, Numbers]]
 
 Quartiles = tuple[float, float, float]
 
@@ -33,14 +33,14 @@ def numbers_by_group(
     group: sa.ColumnElement[Any],
     columns: Sequence[sa.Column[Any]],
     where: sa.ColumnElement[bool],
-) -> Iterator[tuple[str, dict[str | None, Numbers]]]:
+) -> Iterator[tuple[str, dict[Any, Numbers]]]:
     """Each column and its numbers by group, without NULL; a group without any is left out.
 
     A column that was taken is forgotten, so that only one is there twice.
 
     Args:
         connection: To read from.
-        group: A text or NULL for every row.
+        group: A value or NULL for every row.
         columns: Of whole numbers or floats.
         where: The condition that selects the rows.
     """
@@ -54,8 +54,8 @@ def _from_sqlite(
     group: sa.ColumnElement[Any],
     columns: Sequence[sa.Column[Any]],
     where: sa.ColumnElement[bool],
-) -> Iterator[tuple[str, dict[str | None, Numbers]]]:
-    group_numbers: dict[str | None, int] = {}
+) -> Iterator[tuple[str, dict[Any, Numbers]]]:
+    group_numbers: dict[Any, int] = {}
     found = [(array("i"), array("q" if _is_whole(column) else "d")) for column in columns]
     has_one = sa.or_(*(column.is_not(None) for column in columns))
     result = connection.execute(sa.select(group, *columns).where(where, has_one))
@@ -82,7 +82,7 @@ def _from_postgres(
     group: sa.ColumnElement[Any],
     columns: Sequence[sa.Column[Any]],
     where: sa.ColumnElement[bool],
-) -> Iterator[tuple[str, dict[str | None, Numbers]]]:
+) -> Iterator[tuple[str, dict[Any, Numbers]]]:
     """One row for each group, with the numbers of a column in one piece, eight bytes each."""
     packed = [
         sa.func.string_agg(
@@ -94,7 +94,7 @@ def _from_postgres(
     ]
     labelled = group.label("of")
     statement = sa.select(labelled, *packed).where(where).group_by(labelled)
-    found: dict[str, dict[str | None, Numbers]] = {column.name: {} for column in columns}
+    found: dict[str, dict[Any, Numbers]] = {column.name: {} for column in columns}
     for of, *pieces in connection.execute(statement):
         for column, piece in zip(columns, pieces, strict=True):
             numbers = np.frombuffer(piece or b"", ">i8" if _is_whole(column) else ">f8")
@@ -111,7 +111,7 @@ def _ascending(values: Numbers) -> Numbers:
     return np.sort(values + 0)
 
 
-def together(groups: Mapping[str | None, Numbers]) -> Numbers:
+def together(groups: Mapping[Any, Numbers]) -> Numbers:
     """The numbers of all groups."""
     return np.sort(np.concatenate([np.zeros(0, np.int64), *groups.values()]))
 

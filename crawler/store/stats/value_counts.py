@@ -1,9 +1,9 @@
 """What a condition selects, by group: how many files, how often each value occurs, and the numbers."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -15,8 +15,21 @@ from crawler.store.read.search import condition_on, number_errors
 from crawler.store.schema.tables import loras
 from crawler.store.stats.numbers import Grouped, numbers_by_group
 
-#: How rows can be grouped: by base model, or by the month of `published_at`, such as `2025-01`.
-Group = Literal["base_model", "month"]
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """How rows are grouped: by the values of a field. An empty text counts as no value.
+
+    Attributes:
+        field: Neither a list nor an object. A time counts by its month, such as `2025-01`.
+        starts: Where the bins of a number begin, in ascending order. A group is then the number of
+            starts that are not above its values. None for a group of each value.
+        only: The texts whose rows are counted, besides the rows without a value; None for all.
+    """
+
+    field: Field
+    starts: tuple[float, ...] | None = None
+    only: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +37,31 @@ class Population:
     """The rows of one group, and how many of them have training metadata.
 
     Attributes:
-        group: None for rows without a group, and where all rows are one group.
+        group: None for rows without a value, and where all rows are one group.
         files: Number of rows.
         read: Files among these whose header was read.
         no_metadata: Files among those read that contain no training metadata.
     """
 
-    group: str | None
+    group: Any
     files: int
     read: int
     no_metadata: int
+
+
+@dataclass(frozen=True, slots=True)
+class Populations:
+    """The groups of what a condition selects.
+
+    Attributes:
+        listed: In no order.
+        groups: Number of all groups, without that of the rows without a value.
+        files: Number of rows in these.
+    """
+
+    listed: tuple[Population, ...]
+    groups: int
+    files: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,46 +74,74 @@ class FrequentValue:
         distinct: Number of different values in the group.
     """
 
-    group: str | None
+    group: Any
     value: Any
     count: int
     total: int
     distinct: int
 
 
-def populations(connection: sa.Connection, tree: Node | None, by: Group | None) -> list[Population]:
-    """Every group of the rows for which `tree` is true, in no order; empty without rows."""
-    # By the plain column, whose index has the outcome too.
-    group = loras.c.base_model if by == "base_model" else _group(by, connection.dialect.name)
-    statement = (
-        sa.select(group.label("group"), loras.c.outcome, sa.func.count())
-        .where(condition_on(tree, connection.dialect.name))
+def populations(
+    connection: sa.Connection, tree: Node | None, by: Grouping | None, *, most: int = 0
+) -> Populations:
+    """The groups of the rows for which `tree` is true; none without rows.
+
+    Args:
+        connection: To read from.
+        tree: None for every row.
+        by: None for one group of all rows.
+        most: List only the largest groups, and that of the rows without a value; 0 for all. Of equally
+            large ones the smaller value is listed.
+    """
+    dialect = connection.dialect.name
+    # By the plain column, since an index may have a text and the outcome.
+    is_text = by is not None and by.field.kind is Kind.TEXT
+    group = loras.c[by.field.name] if by is not None and is_text else _group(by, dialect)
+    outcomes = (
+        sa.select(group.label("group"), loras.c.outcome, sa.func.count().label("files"))
+        .where(_selected(tree, by, dialect))
         .group_by("group", loras.c.outcome)
-    )
-    found: defaultdict[str | None, Counter[str]] = defaultdict(Counter)
-    with number_errors(tree):
-        for name, outcome, files in connection.execute(statement):
-            found[name or None][outcome] += files
-    return [
-        Population(
-            name,
-            outcomes.total(),
-            sum(outcomes[outcome] for outcome in READ),
-            outcomes[Outcome.NO_METADATA],
+        .subquery()
+    ).c
+    is_read = outcomes.outcome.in_(READ)
+    is_silent = outcomes.outcome == Outcome.NO_METADATA
+    value = sa.func.nullif(outcomes.group, "") if is_text else outcomes.group
+    counted = (
+        sa.select(
+            value.label("value"),
+            sa.func.sum(outcomes.files).label("files"),
+            sa.func.sum(sa.case((is_read, outcomes.files), else_=0)).label("read"),
+            sa.func.sum(sa.case((is_silent, outcomes.files), else_=0)).label("no_metadata"),
         )
-        for name, outcomes in found.items()
-    ]
+        .group_by("value")
+        .subquery()
+    ).c
+    known = counted.value.is_not(None)
+    statement = sa.select(
+        *counted,
+        sa.func.sum(sa.case((known, 1), else_=0)).over(),
+        sa.func.sum(sa.case((known, counted.files), else_=0)).over(),
+    )
+    if most:
+        without_first = (sa.case((known, 1), else_=0), counted.files.desc(), counted.value)
+        statement = statement.order_by(*without_first).limit(most + 1)
+    with number_errors(tree):
+        rows = connection.execute(statement).all()
+    listed = [Population(value, *map(int, counts)) for value, *counts, _, _ in rows]
+    if most and listed and listed[0].group is not None:
+        listed = listed[:most]
+    return Populations(tuple(listed), *(map(int, rows[0][-2:]) if rows else (0, 0)))
 
 
 def months(
-    connection: sa.Connection, field: Field, tree: Node | None, by: Group | None
-) -> dict[str | None, dict[str, int]]:
+    connection: sa.Connection, field: Field, tree: Node | None, by: Grouping | None
+) -> dict[Any, dict[str, int]]:
     """The number of rows of each group in each month of a time, such as `2025-01`.
 
     `tree` selects the rows, None for all; without `by` they are one group, whose name is None.
     """
     statement = _counted(connection.dialect.name, field, tree, by)
-    found: defaultdict[str | None, dict[str, int]] = defaultdict(dict)
+    found: defaultdict[Any, dict[str, int]] = defaultdict(dict)
     with number_errors(tree):
         for group, month, number in connection.execute(statement.order_by("value")):
             found[group][month] = number
@@ -93,17 +149,20 @@ def months(
 
 
 def numbers(
-    connection: sa.Connection, fields: Sequence[Field], tree: Node | None, by: Group | None
+    connection: sa.Connection, fields: Sequence[Field], tree: Node | None, by: Grouping | None
 ) -> Grouped:
     """The numbers of some fields, by field and group, in ascending order. Arguments as for `months`."""
-    group, where = _group(by, connection.dialect.name), condition_on(tree, connection.dialect.name)
+    dialect = connection.dialect.name
+    columns = [loras.c[one.name] for one in fields]
     with number_errors(tree):
-        columns = [loras.c[one.name] for one in fields]
-        return dict(numbers_by_group(connection, group, columns, where))
+        found = numbers_by_group(
+            connection, _group(by, dialect), columns, _selected(tree, by, dialect)
+        )
+        return dict(found)
 
 
 def most_frequent(
-    connection: sa.Connection, field: Field, tree: Node | None, by: Group | None, *, most: int
+    connection: sa.Connection, field: Field, tree: Node | None, by: Grouping | None, *, most: int
 ) -> list[FrequentValue]:
     """The most frequent values of each group, at most `most` a group, the most frequent first.
 
@@ -128,7 +187,7 @@ def most_frequent(
         ]
 
 
-def _counted(dialect: str, field: Field, tree: Node | None, by: Group | None) -> sa.Select[Any]:
+def _counted(dialect: str, field: Field, tree: Node | None, by: Grouping | None) -> sa.Select[Any]:
     column = loras.c[field.name]
     value = month_of(column, dialect) if field.kind is Kind.TIME else column
     return (
@@ -137,18 +196,31 @@ def _counted(dialect: str, field: Field, tree: Node | None, by: Group | None) ->
             value.label("value"),
             sa.func.count().label("count"),
         )
-        .where(column.is_not(None), condition_on(tree, dialect))
+        .where(column.is_not(None), _selected(tree, by, dialect))
         .group_by("group", "value")
     )
 
 
-def _group(by: Group | None, dialect: str) -> sa.ColumnElement[Any]:
+def _selected(tree: Node | None, by: Grouping | None, dialect: str) -> sa.ColumnElement[bool]:
+    where = condition_on(tree, dialect)
+    if by is None or by.only is None:
+        return where
+    group = loras.c[by.field.name]
+    return sa.and_(where, sa.or_(group.is_(None), group.in_(("", *by.only))))
+
+
+def _group(by: Grouping | None, dialect: str) -> sa.ColumnElement[Any]:
     if by is None:
         return sa.cast(sa.null(), sa.Text())
-    if by == "month":
-        return month_of(loras.c.published_at, dialect)
-    # An empty name counts as no base model.
-    return sa.func.nullif(loras.c.base_model, "")
+    column = loras.c[by.field.name]
+    if by.field.kind is Kind.TIME:
+        return month_of(column, dialect)
+    if by.field.kind is Kind.TEXT:
+        return sa.func.nullif(column, "")
+    if by.starts is None:
+        return column
+    below = [(column < start, number) for number, start in enumerate(by.starts)]
+    return sa.case((column.is_(None), None), *below, else_=len(by.starts))
 
 
 def month_of(column: sa.ColumnElement[Any], dialect: str) -> sa.ColumnElement[Any]:

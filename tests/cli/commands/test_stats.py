@@ -1,12 +1,16 @@
 """`stats`, on both databases."""
 
 import json
+import math
 
 import pytest
 import sqlalchemy as sa
 
 from crawler.answers.visible import visible
+from crawler.store.schema.tables import loras
 from tests.cli.headers import Run
+from tests.conftest import ON_SQLITE
+from tests.stored import insert_loras
 
 
 def test_a_page_for_a_person(run: Run, database: str) -> None:
@@ -66,8 +70,65 @@ def test_groups(run: Run, database: str) -> None:
     assert "2025-01      8            0           6   20      32   56  ▄▄█▄▄" in table.stdout
 
 
+def test_groups_of_any_field(run: Run, database: str) -> None:
+    by_rank = run("stats", "steps", "--by", "rank", "--json", "--db", database)
+    by_time = run("stats", "steps", "--by", "training_started_at", "--db", database)
+
+    assert [
+        (row["network_dim"], row["files"], row["count"]) for row in json.loads(by_rank.stdout)
+    ] == [
+        *((8, 1, 1), (16, 1, 1), (32, 2, 2), (64, 1, 1), (128, 1, 1), (None, 2, 0)),
+    ]
+    assert [line.split("\t")[:3] for line in by_time.stdout.splitlines()] == [
+        ["field", "training_started_at", "files"],
+        ["steps", "2023-11", "6"],
+        ["steps", "", "2"],
+    ]
+
+
+def test_numbers_of_many_values_are_grouped_by_bins(run: Run, engine: sa.Engine) -> None:
+    seen = [100 * number * number for number in range(1, 20)]
+    about = {"version_id": 1, "model_id": 1, "site": "civitai", "attempts": 1, "outcome": "decoded"}
+    with engine.begin() as connection:
+        rows = enumerate([*seen, None])
+        insert_loras(connection, [about | {"file_id": at, "images_seen": one} for at, one in rows])
+    place = engine.url.render_as_string(hide_password=False)
+    asked = run("stats", "images_seen", "--by", "images_seen", "--json", "--db", place)
+    table = run("stats", "images_seen", "--by", "images_seen", "-f", "table", "--db", place)
+
+    *bins, without = json.loads(asked.stdout)
+    for row in bins:
+        ends = row["images_seen"]
+        low, high = ends["from"] or 0, ends["below"] or math.inf
+        among = [one for one in seen if low <= one < high]
+        assert (row["files"], row["minimum"], row["maximum"]) == (len(among), among[0], among[-1])
+    assert sum(row["files"] for row in bins) == len(seen)
+    assert (without["images_seen"], without["files"], without["median"]) == (None, 1, None)
+    labels = [line.strip().split("  ")[0] for line in table.stdout.splitlines()[3:]]
+    assert (labels[0], labels[1], labels[-2]) == ("images_seen", "under 200", "\N{EN DASH}")
+
+
+@ON_SQLITE
+def test_the_most_common_texts(run: Run, stocked: sa.Engine, database: str) -> None:
+    with stocked.begin() as connection:
+        named = sa.case(
+            (loras.c.file_id <= 3, "Lion"), (loras.c.file_id <= 5, "Adam"), else_="CAME"
+        )
+        connection.execute(sa.update(loras).where(loras.c.file_id <= 6).values(optimizer=named))
+    words = ("stats", "rank", "--by", "optimizer", "--json", "--db", database)
+    first, every = run(*words, "--limit", "2"), run(*words, "-n", "0")
+
+    assert [row["optimizer"] for row in json.loads(first.stdout)] == ["Lion", "Adam", None]
+    assert first.stderr == (
+        "the 2 most common of 3 groups; 1 file in the others; --limit 0 shows all\n"
+    )
+    assert [row["optimizer"] for row in json.loads(every.stdout)] == ["Lion", "Adam", "CAME", None]
+    assert every.stderr == run(*words, "-n", "3").stderr == ""
+
+
 def test_every_kind_of_field_has_a_page(run: Run, database: str) -> None:
-    for by in ([], ["--by", "base_model"], ["--by", "month"]):
+    fields = ("base_model", "month", "published_at", "nsfw", "training_seconds", "likes", "gone_at")
+    for by in ([], *(["--by", name] for name in fields)):
         words = ("published_at", "nsfw", "training_seconds", "likes", "model_name", "gone_at")
         result = run("stats", *words, *by, "--format", "table", "--db", database)
         assert result.exit_code == 0
@@ -105,6 +166,11 @@ def test_what_cannot_be_understood_gets_a_caret(run: Run, database: str) -> None
         ["steps", "steps"],
         ["steps", "model_tags"],
         ["tags"],
+        ["--by", "optmizer"],
+        ["--by", "tag"],
+        ["--by", "network_args"],
+        ["--by", "optimizer_args.d_coef"],
+        ["--by", "rank,alpha"],
         ["--where", "steps>"],
         ["--where", "1; drop table loras"],
     ):

@@ -1,6 +1,5 @@
 """Values counted, creators and examples: the same on both databases."""
 
-from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,8 +19,9 @@ from crawler.store.stats.examples import (
 )
 from crawler.store.stats.value_counts import (
     FrequentValue,
-    Group,
+    Grouping,
     Population,
+    Populations,
     months,
     most_frequent,
     numbers,
@@ -29,6 +29,10 @@ from crawler.store.stats.value_counts import (
 )
 
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
+
+BASE, MONTH, RANK = (
+    Grouping(BY_NAME[name]) for name in ("base_model", "published_at", "network_dim")
+)
 
 
 def insert(engine: sa.Engine, *rows: dict[str, Any]) -> None:
@@ -71,9 +75,7 @@ def shelf(engine: sa.Engine) -> sa.Engine:
     return engine
 
 
-def read(
-    engine: sa.Engine, name: str, by: Group | None, *where: str
-) -> dict[str | None, list[float]]:
+def read(engine: sa.Engine, name: str, by: Grouping | None, *where: str) -> dict[Any, list[float]]:
     tree = parse(where, BY_NAME)
     with engine.connect() as connection:
         found = numbers(connection, [BY_NAME[name]], tree, by)[name]
@@ -81,29 +83,78 @@ def read(
 
 
 def test_populations_tell_how_much_can_be_known(shelf: sa.Engine) -> None:
+    pony, flux = Population("Pony", 3, 3, 0), Population("Flux", 2, 2, 1)
+    nameless = Population(None, 1, 0, 0)
     with shelf.connect() as connection:
-        assert populations(connection, None, None) == [Population(None, 6, 5, 1)]
-        assert Counter(populations(connection, None, "base_model")) == Counter(
-            [
-                Population("Pony", 3, 3, 0),
-                Population("Flux", 2, 2, 1),
-                Population(None, 1, 0, 0),
-            ]
-        )
-        assert Counter(populations(connection, None, "month")) == Counter(
-            [
-                Population("2025-05", 2, 2, 0),
-                Population("2025-06", 3, 3, 1),
-                Population(None, 1, 0, 0),
-            ]
-        )
-        assert populations(connection, parse(["steps>1"], BY_NAME), None) == []
+        whole = populations(connection, None, None)
+        based = populations(connection, None, BASE)
+        monthly = populations(connection, None, MONTH)
+        nothing = populations(connection, parse(["steps>1"], BY_NAME), None)
+
+    assert whole == Populations((Population(None, 6, 5, 1),), 0, 0)
+    assert set(based.listed) == {pony, flux, nameless}
+    assert (based.groups, based.files) == (2, 5)
+    assert set(monthly.listed) == {
+        Population("2025-05", 2, 2, 0),
+        Population("2025-06", 3, 3, 1),
+        Population(None, 1, 0, 0),
+    }
+    assert nothing == Populations((), 0, 0)
+
+
+def test_populations_of_the_largest_groups(shelf: sa.Engine) -> None:
+    """The rows without a value are no group of their own; of equal groups the smaller value is listed."""
+    optimizer = Grouping(BY_NAME["optimizer"])
+    with shelf.connect() as connection:
+        largest = populations(connection, None, BASE, most=1)
+        known = populations(connection, parse(["base_model > ''"], BY_NAME), optimizer, most=1)
+        none_missing = populations(connection, parse(["optimizer:*"], BY_NAME), optimizer, most=1)
+
+    assert set(largest.listed) == {Population("Pony", 3, 3, 0), Population(None, 1, 0, 0)}
+    assert (largest.groups, largest.files) == (2, 5)
+    assert set(known.listed) == {Population("Adam", 2, 2, 0), Population(None, 1, 1, 1)}
+    assert none_missing == Populations((Population("Adam", 2, 2, 0),), 2, 4)
+
+
+def test_groups_of_numbers_and_truth_values(shelf: sa.Engine) -> None:
+    bins = Grouping(RANK.field, starts=(8.5, 16))
+    truth = Grouping(BY_NAME["enable_bucket"])
+    with shelf.connect() as connection:
+        ranks = populations(connection, None, RANK)
+        binned = populations(connection, None, bins)
+        truths = populations(connection, None, truth)
+        frequent = most_frequent(connection, BY_NAME["optimizer"], None, truth, most=1)
+
+    assert set(ranks.listed) == {
+        *(Population(8, 1, 1, 0), Population(16, 2, 2, 0), Population(None, 3, 2, 1)),
+    }
+    assert {one.group: one.files for one in binned.listed} == {0: 1, 2: 2, None: 3}
+    assert {one.group: one.files for one in truths.listed} == {True: 1, None: 5}
+    assert {(one.group, one.value, one.total) for one in frequent} == {
+        *((True, "Lion", 1), (None, "Adam", 3)),
+    }
+    assert read(shelf, "network_dim", bins) == {0: [8], 2: [16, 16]}
+    assert read(shelf, "network_dim", truth) == {None: [8, 16, 16]}
+
+
+def test_rows_of_other_texts_are_left_out(shelf: sa.Engine) -> None:
+    """But not the rows without one."""
+    pony = Grouping(BASE.field, only=("Pony",))
+    with shelf.connect() as connection:
+        assert set(populations(connection, None, pony).listed) == {
+            *(Population("Pony", 3, 3, 0), Population(None, 1, 0, 0)),
+        }
+        assert months(connection, MONTH.field, None, pony) == {"Pony": {"2025-05": 2, "2025-06": 1}}
+        assert {one.group for one in most_frequent(connection, BASE.field, None, pony, most=9)} == {
+            *("Pony", None),
+        }
+    assert read(shelf, "network_dim", pony, "optimizer:lion") == {"Pony": [8]}
 
 
 def test_numbers_are_read_by_group(shelf: sa.Engine) -> None:
     assert read(shelf, "network_dim", None) == {None: [8, 16, 16]}
-    assert read(shelf, "network_dim", "base_model") == {"Pony": [8, 16, 16]}
-    assert read(shelf, "network_dim", "month", "optimizer:adam") == {
+    assert read(shelf, "network_dim", BASE) == {"Pony": [8, 16, 16]}
+    assert read(shelf, "network_dim", MONTH, "optimizer:adam") == {
         "2025-05": [16],
         "2025-06": [16],
     }
@@ -115,7 +166,7 @@ def test_times_are_counted_by_month(shelf: sa.Engine) -> None:
         assert months(connection, BY_NAME["published_at"], None, None) == {
             None: {"2025-05": 2, "2025-06": 3}
         }
-        assert months(connection, BY_NAME["published_at"], None, "base_model") == {
+        assert months(connection, BY_NAME["published_at"], None, BASE) == {
             "Pony": {"2025-05": 2, "2025-06": 1},
             "Flux": {"2025-06": 2},
         }
@@ -124,7 +175,7 @@ def test_times_are_counted_by_month(shelf: sa.Engine) -> None:
 def test_the_commonest_values_of_each_group(shelf: sa.Engine) -> None:
     with shelf.connect() as connection:
         texts = most_frequent(connection, BY_NAME["optimizer"], None, None, most=1)
-        grouped = most_frequent(connection, BY_NAME["optimizer"], None, "base_model", most=1)
+        grouped = most_frequent(connection, BY_NAME["optimizer"], None, BASE, most=1)
         truths = most_frequent(connection, BY_NAME["enable_bucket"], None, None, most=5)
 
     assert texts == [FrequentValue(None, "Adam", 2, 4, 2)]
