@@ -12,6 +12,7 @@ from crawler.insight.suggest.advice import COLUMNS, advise
 from crawler.insight.suggest.settings import COMBINED, Advice, Finding
 from crawler.query.fields import clipped
 from crawler.query.near import nearest_values, offer
+from crawler.query.tree import Node
 from crawler.store.connect.database import Connection
 from crawler.store.schema.fields import BY_NAME
 from crawler.store.stats import examples
@@ -64,6 +65,7 @@ def suggestion(
     tag: str | None = None,
     creator: str | None = None,
     min_likes: int = 0,
+    condition: Node | None = None,
 ) -> Suggestion:
     """The starting recipe from the LoRAs of a base model.
 
@@ -74,6 +76,7 @@ def suggestion(
         tag: Only LoRAs with this tag of the site.
         creator: Only LoRAs of this creator.
         min_likes: Only LoRAs with so many likes.
+        condition: Only files for which it is true.
 
     Raises:
         UsageError: The base model is unknown; the message lists the nearest ones.
@@ -84,6 +87,7 @@ def suggestion(
         tag=tag,
         creator=creator,
         min_likes=min_likes,
+        condition=condition,
     )
     coverage = examples.coverage_of(connection, selection)
     found = examples.find_examples(connection, selection, COLUMNS)
@@ -185,8 +189,10 @@ def evidence(finding: Finding) -> str:
 def as_data(made: Suggestion) -> dict[str, Any]:
     """The JSON of `suggest`."""
     advice = made.advice
+    selection = asdict(made.selection)
+    del selection["condition"]
     return {
-        **asdict(made.selection),
+        **selection,
         "known": asdict(made.coverage),
         "loras": advice.loras,
         "creators": advice.creators,

@@ -23,7 +23,7 @@ _SMALLEST_PLAIN, _LARGEST_PLAIN = 1e-3, 1e15
 _DIGITS = 6
 
 #: Averages and times, which are rounded; so are all fields of the group `effort`.
-_MEASURED = frozenset({"mean_repeats", "resolution", "training_seconds"})
+_MEASURED = frozenset({"likes_per_month", "mean_repeats", "resolution", "training_seconds"})
 
 #: Units of large numbers, the largest first.
 _LARGE = ((1e12, "T"), (1e9, "G"), (1e6, "M"))

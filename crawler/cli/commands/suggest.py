@@ -7,6 +7,7 @@ import typer
 
 from crawler.answers.text import count, json_text
 from crawler.cli.options import (
+    Copies,
     Db,
     Force,
     Json,
@@ -17,6 +18,7 @@ from crawler.cli.options import (
     complete_base_model,
     read_connection,
     voice_of,
+    without_copies,
 )
 from crawler.cli.output.console import Voice, answers, open_console
 from crawler.errors import UsageError
@@ -55,6 +57,7 @@ def suggest(
     min_likes: Annotated[
         int, typer.Option(metavar="N", min=0, help="Only LoRAs with N or more likes.")
     ] = 0,
+    copies: Copies = False,
     output: Output = None,
     force: Force = False,
     db: Db = None,
@@ -81,6 +84,7 @@ def suggest(
             tag=tag,
             creator=creator,
             min_likes=min_likes,
+            condition=without_copies(connection, None, voice, copies=copies),
         )
     if output is not None and made.advice.loras:
         # Before the page, whose reader may close the pipe early.

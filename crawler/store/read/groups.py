@@ -21,29 +21,39 @@ def grouped(
     """A row for each combination of values of the fields `names`, the most frequent first.
 
     It has the values, the number of rows, their share of all rows, and the median of each of the fields
-    `medians`: the mean of the one or two values in the middle.
+    `medians`: the mean of the one or two values in the middle. Equal numbers are counted first: there are
+    fewer of them than rows to sort.
     """
     keys = {f"key{at}": column_of(name, Kind.VALUE, dialect) for at, name in enumerate(names)}
     orders = [ordered_by(name, dialect) for name in names if "." in name]
-    numbers: list[Any] = [
-        sa.cast(column_of(name, Kind.NUMBER, dialect), sa.Double()).label(f"number{at}")
-        for at, name in enumerate(medians)
-    ]
-    order = {f"order{at}": one for at, one in enumerate(sum(orders, ()))}
-    rows = sa.select(*_labelled(keys), *_labelled(order), *numbers).select_from(loras)
-    matching = rows.where(*where).subquery("matching")
-    by = [matching.c[label] for label in keys]
-    places: dict[str, Element] = {}
-    for at in range(len(medians)):
-        number = matching.c[f"number{at}"]
-        ascending = number.asc().nulls_last()
-        places[f"place{at}"] = sa.func.row_number().over(partition_by=by, order_by=ascending)
-        places[f"known{at}"] = sa.func.count(number).over(partition_by=by)
-    ranked = sa.select(matching, *_labelled(places)).subquery("ranked").c
-    count = sa.func.count()
+    order = {f"order{at}": sa.func.min(one) for at, one in enumerate(sum(orders, ()))}
+    counted = sa.union_all(
+        *(
+            sa.select(
+                *_labelled(keys | order),
+                sa.literal_column(str(at)).label("measure"),
+                sa.cast(column_of(name, Kind.NUMBER, dialect), sa.Double()).label("number"),
+                sa.func.count().label("files"),
+            )
+            .select_from(loras)
+            .where(*where)
+            .group_by(*keys, "number")
+            for at, name in enumerate(medians)
+        )
+    ).subquery("counted")
+    of = [counted.c[label] for label in keys] + [counted.c.measure]
+    known = sa.case((counted.c.number.is_not(None), counted.c.files), else_=0)
+    ascending = counted.c.number.asc().nulls_last()
+    places = {
+        "upto": sa.func.sum(counted.c.files).over(partition_by=of, order_by=ascending),
+        "known": sa.func.sum(known).over(partition_by=of),
+    }
+    whole = {name: sa.cast(place, sa.BigInteger()) for name, place in places.items()}
+    ranked = sa.select(counted, *_labelled(whole)).subquery("ranked").c
+    count = sa.func.sum(sa.case((ranked.measure == 0, ranked.files)))
     shown = {
         **{name: ranked[label] for name, label in zip(names, keys, strict=True)},
-        "count": count,
+        "count": sa.cast(count, sa.BigInteger()),
         "share": sa.cast(count, sa.Double()) / sa.cast(sa.func.sum(count).over(), sa.Double()),
         **{f"median_{name}": _median(ranked, at) for at, name in enumerate(medians)},
     }
@@ -56,9 +66,13 @@ def grouped(
 
 
 def _median(ranked: Any, at: int) -> Element:
-    place, known = ranked[f"place{at}"], ranked[f"known{at}"]
-    middle = place.in_(((known + 1) // 2, (known + 2) // 2))
-    return sa.func.avg(sa.case((middle, ranked[f"number{at}"])), type_=sa.Double())
+    """The mean of the numbers at the one or two places in the middle."""
+    first, last = (ranked.known + 1) // 2, (ranked.known + 2) // 2
+    is_middle = sa.and_(
+        *(ranked.measure == at, ranked.number.is_not(None)),
+        *(ranked.upto >= first, ranked.upto - ranked.files < last),
+    )
+    return sa.func.avg(sa.case((is_middle, ranked.number)), type_=sa.Double())
 
 
 def _labelled(columns: Mapping[str, Element]) -> list[Any]:

@@ -37,6 +37,7 @@ class Selection:
         tag: One of the site's tags, as written or in lower case; None for any.
         creator: A user name, ignoring ASCII case; None for any.
         min_likes: Fewest likes of the model.
+        condition: A further condition; None for none.
     """
 
     base_model: str
@@ -44,6 +45,7 @@ class Selection:
     tag: str | None = None
     creator: str | None = None
     min_likes: int = 0
+    condition: Node | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,4 +242,6 @@ def _is_of(selection: Selection, dialect: str) -> sa.ColumnElement[bool]:
         parts.append(sa.func.lower(loras.c.creator) == selection.creator.translate(ASCII_LOWER))
     if selection.min_likes > 0:
         parts.append(loras.c.likes >= selection.min_likes)
+    if selection.condition is not None:
+        parts.append(condition_on(selection.condition, dialect))
     return sa.and_(*parts)

@@ -52,6 +52,17 @@ def test_statistics_leave_copies_out_unless_asked(run: Run, scanned: str) -> Non
         assert field["files"] == files + 1
 
 
+def test_a_suggestion_leaves_copies_out_unless_asked(
+    run: Run, stocked: sa.Engine, scanned: str
+) -> None:
+    with stocked.begin() as connection:
+        connection.execute(sa.update(loras).values(base_model="Pony"))
+    for asked, known in (((), 9), (("--copies",), 10)):
+        words = ("suggest", "--base-model", "Pony", *asked, "--db", scanned)
+        assert json.loads(run(*words, "--json").stdout)["known"]["loras"] == known
+        assert ("1 scanned copy left out" in run(*words).stderr) is (known == 9)
+
+
 def test_without_copies_nothing_is_said(run: Run, database: str) -> None:
     told = run("query", "--count", "--db", database)
     assert (told.stdout, told.stderr) == ("8\n", "")
