@@ -208,8 +208,8 @@ class Part:
         count: Rows of the group that have the field; the attributes below describe them.
         spread: For a number; None for other fields and without values.
         bins: For a number, on the scale of the summary.
-        values: For text and true/false, the most frequent values with their number of rows, at most
-            MAX_VALUES; for a time, every month or year in order.
+        values: For a time, every month or year in order, with its number of rows. For a number nothing.
+            For other fields the most frequent values, at most MAX_VALUES, as in `most_frequent`.
         distinct: Number of different values, including those not in `values`; 0 for numbers.
     """
 
@@ -312,7 +312,7 @@ def summaries(
 
     Args:
         connection: To read from.
-        fields: Neither lists nor objects.
+        fields: Of any kind.
         tree: Selects the rows; None for all.
         found: The groups of the same rows, from `groups`.
     """

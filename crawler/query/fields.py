@@ -169,21 +169,37 @@ def grouping(text: str, fields: Mapping[str, Field]) -> tuple[str, ...]:
     return tuple(result)
 
 
-def counted(text: str, fields: Mapping[str, Field], refusal: str) -> tuple[Field, ...]:
-    """The fields whose values can be counted.
+def counted(text: str, fields: Mapping[str, Field]) -> tuple[Field, ...]:
+    """The fields whose values are counted; of lists their members, of objects their keys and values.
 
     Raises:
-        QueryError: A name is unknown or given twice, or its values are lists or objects; the message ends
-            with `refusal` then.
+        QueryError: A name is unknown or given twice, or it is `tags`.
     """
     found = list(_listed(text, {**fields, TAGS.name: TAGS}, signed=False))
     for field, _, start, end in found:
-        _refuse_nested(field, refusal, text, start, end)
-        if field.kind is Kind.VALUE:
-            message = f"{spelled(field.name)} is the key of an object and {refusal}"
-            hint = "`lora-crawl query --group-by` counts the values of a key"
-            raise QueryError(message, text=text, start=start, end=end, hint=hint)
+        if field == TAGS:
+            hint = "count them with lora-crawl sql; docs/questions.md shows how"
+            raise QueryError("tags has no statistics", text=text, start=start, end=end, hint=hint)
     return tuple(field for field, _, _, _ in found)
+
+
+def single_group(text: str, fields: Mapping[str, Field]) -> Field:
+    """The field by whose values rows are grouped.
+
+    Raises:
+        QueryError: It is unknown or more than one, or its values are lists or objects.
+    """
+    (field, _, start, end), *more = _listed(text, {**fields, TAGS.name: TAGS}, signed=False)
+    _refuse_nested(field, "cannot be grouped by", text, start, end)
+    hint = "`lora-crawl query --group-by` takes several fields, and keys of objects"
+    if more:
+        raise QueryError(
+            "--by takes one field", text=text, start=more[0][2], end=more[0][3], hint=hint
+        )
+    if field.kind is Kind.VALUE:
+        message = f"{spelled(field.name)} is the key of an object"
+        raise QueryError(message, text=text, start=start, end=end, hint=hint)
+    return field
 
 
 def measures(text: str, fields: Mapping[str, Field]) -> tuple[str, ...]:

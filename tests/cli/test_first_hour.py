@@ -136,7 +136,7 @@ def test_a_mistake_is_told_with_what_to_do(run: Run, database: str) -> None:
         (["query", "network_dm:64"], "did you mean network_dim"),
         (["query", "--sort", "network_args"], "network_args is an object and has no order"),
         (["query", "--group-by", "model_tags"], "model_tags is a list and cannot be grouped by"),
-        (["stats", "network_args"], "network_args is an object and has no statistics"),
+        (["stats", "--by", "network_args"], "network_args is an object and cannot be grouped by"),
         (["show", "99"], "there is no file 99 in this database"),
         (["show", "model:ninety"], "'model:ninety' is not a reference"),
     ):

@@ -20,6 +20,9 @@ _FENCE = re.compile(r"^```\w*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 #: out.
 _LINE = re.compile(r"^(?:\$ |.*\.venv/bin/|uvx .* )?(lora-crawl .+)$", re.MULTILINE)
 
+#: What the shell does with the output.
+_SHELL = re.compile(r" (?:> [\w.]+|\| man .+)$")
+
 _SPAN = re.compile(r"`(lora-crawl [^`\n]+)`")
 
 
@@ -63,5 +66,5 @@ def questions(page: Path) -> dict[str, tuple[Example, ...]]:
 
 
 def _example(page: Path, line: str) -> Example:
-    words = shlex.split(line, comments=True)[1:]
+    words = shlex.split(_SHELL.sub("", line), comments=True)[1:]
     return Example(page.name, line, tuple(words))

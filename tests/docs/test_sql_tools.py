@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 
 from crawler.cli.app import app
 from tests.conftest import ON_SQLITE, Prepared
+from tests.docs.conftest import crawl
 from tests.docs.examples import ROOT
-from tests.docs.test_questions import QUESTIONS, crawl
+from tests.docs.test_questions import QUESTIONS
 
 PAGE = (ROOT / "docs" / "sql.md").read_text(encoding="utf-8")
 

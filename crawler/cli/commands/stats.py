@@ -11,7 +11,6 @@ from crawler.cli.output.rows import Format, chosen, write_rows
 
 if TYPE_CHECKING:
     from crawler.insight.distribution import Bin, Groups, Part, Summary
-    from crawler.query.fields import Field
 
 #: The fields by default: how LoRAs were trained, and how much work it was.
 _MAIN = (
@@ -85,13 +84,15 @@ def stats(
     voice = options.voice_of(ctx, quiet=quiet, verbose=verbose)
     wanted = chosen(form, json=as_json, safe_csv=safe_csv)
     from crawler.insight.distribution import groups, summaries
-    from crawler.query.fields import counted
+    from crawler.query.fields import counted, single_group
     from crawler.query.parser import parse
     from crawler.store.schema.fields import BY_NAME
 
     named = ",".join(field or (_MAIN if by is None else _MAIN_GROUPED))
-    fields = counted(named, BY_NAME, "has no statistics")
-    grouping = None if by is None else _by(by)
+    fields = counted(named, BY_NAME)
+    grouping = None
+    if by is not None:
+        grouping = BY_NAME["published_at"] if by == _MONTH else single_group(by, BY_NAME)
     name = by if grouping is None or by == _MONTH else grouping.name
     tree = parse(where or [], BY_NAME)
     with options.read_connection(db) as connection:
@@ -119,26 +120,6 @@ def stats(
             if where:
                 voice.notice("no file matches")
             options.explain(connection, tree, voice)
-
-
-def _by(text: str) -> "Field":
-    """The field to group by.
-
-    Raises:
-        QueryError: It is unknown, more than one, or holds lists or objects.
-    """
-    from crawler.errors import QueryError
-    from crawler.query.fields import counted
-    from crawler.store.schema.fields import BY_NAME
-
-    if text == _MONTH:
-        return BY_NAME["published_at"]
-    field, *more = counted(text, BY_NAME, "cannot be grouped by")
-    if more:
-        at = text.index(",")
-        hint = "`lora-crawl query --group-by A,B` takes several"
-        raise QueryError("--by takes one field", text=text, start=at, end=len(text), hint=hint)
-    return field
 
 
 def _row(found: "Groups", summary: "Summary", part: "Part") -> list[Any]:

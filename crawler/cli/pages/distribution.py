@@ -36,9 +36,6 @@ _MANY_SECONDS = 120
 
 _SECONDS_PER_MINUTE = 60
 
-#: Groups of fields that files without training metadata have too.
-_WITHOUT_METADATA = frozenset({"what it is", "tensors"})
-
 
 def print_population(console: Console, found: Groups) -> None:
     """Print how many files the groups have, and how many contain no training metadata."""
@@ -98,7 +95,7 @@ def _print_numbers(console: Console, summary: Summary, grouping: Grouping, by: s
     if unit:
         shown = "seconds" if unit == "s" else unit
         layout.paragraph(console, f"in {shown}", indent=layout.INDENT, style="dim")
-    rows, heads = [], _coverage(grouping, summary.parts[0])
+    rows, heads = [], _heads(summary, by)
     for part in summary.parts:
         figures: list[Figure | None] = [None] * 3
         if spread := part.spread:
@@ -112,8 +109,8 @@ def _print_numbers(console: Console, summary: Summary, grouping: Grouping, by: s
                 for value in quartiles
             ]
         drawn = _sparkline(part.bins, plain=not has_blocks(console))
-        rows.append((*_coverage(grouping, part).values(), *figures, drawn))
-    print_table(console, (by, *list(heads)[1:], "25%", "median", "75%", "histogram"), rows)
+        rows.append((*_coverage(grouping, part)[: len(heads)], *figures, drawn))
+    print_table(console, (*heads, "25%", "median", "75%", "histogram"), rows)
     bars = max((part.bins for part in summary.parts), key=len, default=())
     if len(bars) > 1:
         ends = f"first {bin_label(field, bars[0])}, last {bin_label(field, bars[-1])}"
@@ -122,7 +119,7 @@ def _print_numbers(console: Console, summary: Summary, grouping: Grouping, by: s
 
 def _print_values(console: Console, summary: Summary, grouping: Grouping, by: str) -> None:
     is_time = summary.field.kind is Kind.TIME
-    rows, heads = [], _coverage(grouping, summary.parts[0])
+    rows, heads = [], _heads(summary, by)
     for part in summary.parts:
         if is_time:
             ends = [part.values[0][0], part.values[-1][0]] if part.values else []
@@ -132,12 +129,20 @@ def _print_values(console: Console, summary: Summary, grouping: Grouping, by: st
                 f"{_value(value)} {share(amount / part.count)}"
                 for value, amount in part.values[:_MOST_COMMON]
             )
-        rows.append((*_coverage(grouping, part).values(), shown or None))
-    print_table(console, (by, *list(heads)[1:], "range" if is_time else "most common"), rows)
+        rows.append((*_coverage(grouping, part)[: len(heads)], shown or None))
+    print_table(console, (*heads, "range" if is_time else "most common"), rows)
 
 
-def _coverage(by: Grouping, part: Part) -> dict[str, str | int | None]:
-    """The group, and its numbers of files: all, without training metadata, with a value."""
+def _heads(summary: Summary, by: str) -> Sequence[str]:
+    """The heads of `_coverage`. Few groups of a setting have files without training metadata."""
+    silent = any(
+        part.population.no_metadata for part in summary.parts if part.population.group is not None
+    )
+    return (by, "files", "with value", *(["no metadata"] if silent else []))
+
+
+def _coverage(by: Grouping, part: Part) -> Sequence[object]:
+    """The group, and its numbers of files: all, with a value, without training metadata."""
     population = part.population
     group = group_of(by, population)
     if isinstance(group, Bin):
@@ -146,10 +151,8 @@ def _coverage(by: Grouping, part: Part) -> dict[str, str | int | None]:
         group = Figure(_spoken(by.field, float(group)))
     elif group is not None:
         group = _value(group)
-    cells = {"group": group, "files": population.files}
-    if by.field.group in _WITHOUT_METADATA:
-        cells["no metadata"] = population.no_metadata
-    return cells | {"with value": part.count}
+    filled = f"{number(part.count)} {share(part.count / population.files):>4}"
+    return group, population.files, Figure(filled), population.no_metadata
 
 
 def bin_label(field: Field, one: Bin) -> str:
@@ -184,8 +187,17 @@ def _spoken(field: Field, value: float | None) -> str:
 
 
 def _value(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case dict():
+            pairs = (
+                (key, cell(one) if one is True or one is False else _value(one))
+                for key, one in value.items()
+            )
+            return ", ".join(f"{key}={shown}" for key, shown in pairs)
+        case int() | float():
+            return number(value)
     return cell(value)
 
 

@@ -70,6 +70,30 @@ def ordered_by(name: str, dialect: str) -> tuple[Element, ...]:
     return tuple(column_of(name, kind, dialect) for kind in kinds)
 
 
+def members_of(column: Element, kind: Kind, dialect: str) -> tuple[sa.FromClause, Element]:
+    """The members of a list, or the keys of an object, each as an object with its value.
+
+    They are rows to join, and the JSON of each.
+    """
+    if dialect == "postgresql":
+        if kind is Kind.LIST:
+            each = sa.func.jsonb_array_elements(column).table_valued("value").render_derived()
+            return each, sa.type_coerce(each.c.value, Json())
+        each = sa.func.jsonb_each(column).table_valued("key", "value").render_derived()
+        return each, sa.func.jsonb_build_object(each.c.key, each.c.value, type_=Json())
+    each = sa.func.json_each(column).table_valued("key", "value", "type")
+    key, value, its_type = each.c
+    # json_each gives 1 and 0 for truth values.
+    literal: Element = sa.case(
+        (its_type.in_(("true", "false", "null")), its_type),
+        (its_type.in_(("array", "object")), value),
+        else_=sa.func.json_quote(value),
+    )
+    if kind is Kind.OBJECT:
+        literal = sa.func.json_object(key, sa.func.json(literal))
+    return each, sa.type_coerce(literal, Json())
+
+
 def frequent_values(connection: sa.Connection, name: str, begin: str, most: int) -> list[str]:
     """The values of a text column that begin so without regard to ASCII case, the most frequent first."""
     column = loras.c[name]

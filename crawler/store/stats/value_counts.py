@@ -11,9 +11,14 @@ from crawler.model import Outcome
 from crawler.model.outcome import READ
 from crawler.query.fields import Field, Kind
 from crawler.query.tree import Node
+from crawler.store.read.columns import column_of, members_of
 from crawler.store.read.search import condition_on, number_errors
 from crawler.store.schema.tables import loras
+from crawler.store.schema.types import text_type
 from crawler.store.stats.numbers import Grouped, numbers_by_group
+
+#: Kinds whose values are JSON.
+_JSON = frozenset({Kind.LIST, Kind.OBJECT, Kind.VALUE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +148,7 @@ def months(
     statement = _counted(connection.dialect.name, field, tree, by)
     found: defaultdict[Any, dict[str, int]] = defaultdict(dict)
     with number_errors(tree):
-        for group, month, number in connection.execute(statement.order_by("value")):
+        for group, month, number in connection.execute(statement.order_by("counted_value")):
             found[group][month] = number
     return found
 
@@ -166,11 +171,15 @@ def most_frequent(
 ) -> list[FrequentValue]:
     """The most frequent values of each group, at most `most` a group, the most frequent first.
 
-    The smaller value comes first in a tie. Arguments as for `months`.
+    Those of a list are its members, those of an object its keys, each as an object with its value. The
+    smaller value comes first in a tie. Arguments as for `months`.
     """
-    counted = _counted(connection.dialect.name, field, tree, by).subquery()
+    dialect = connection.dialect.name
+    counted = _counted(dialect, field, tree, by).subquery()
     group, value, count = counted.c
-    rank = sa.func.row_number().over(partition_by=group, order_by=(count.desc(), value.asc()))
+    is_json = field.kind in _JSON
+    smaller = sa.cast(value, text_type()) if is_json else value
+    rank = sa.func.row_number().over(partition_by=group, order_by=(count.desc(), smaller.asc()))
     ranked = sa.select(
         group,
         value,
@@ -181,23 +190,45 @@ def most_frequent(
     ).subquery()
     statement = sa.select(*ranked.c).where(ranked.c.rank <= most).order_by(ranked.c.rank)
     with number_errors(tree):
-        return [
-            FrequentValue(group, value, count, int(total), distinct)
-            for group, value, count, total, distinct, _ in connection.execute(statement)
-        ]
+        rows = connection.execute(statement).all()
+        totals = _filled(connection, field, tree, by) if is_json else {}
+    return [
+        FrequentValue(group, value, count, totals.get(group, int(total)), distinct)
+        for group, value, count, total, distinct, _ in rows
+    ]
+
+
+def _filled(
+    connection: sa.Connection, field: Field, tree: Node | None, by: Grouping | None
+) -> dict[Any, int]:
+    """The number of rows of each group that have a field."""
+    dialect = connection.dialect.name
+    statement = (
+        sa.select(_group(by, dialect).label("group"), sa.func.count())
+        .where(
+            column_of(field.name, field.kind, dialect).is_not(None), _selected(tree, by, dialect)
+        )
+        .group_by("group")
+    )
+    return dict(iter(connection.execute(statement)))
 
 
 def _counted(dialect: str, field: Field, tree: Node | None, by: Grouping | None) -> sa.Select[Any]:
-    column = loras.c[field.name]
-    value = month_of(column, dialect) if field.kind is Kind.TIME else column
+    column = column_of(field.name, field.kind, dialect)
+    rows: sa.FromClause = loras
+    value, count = column, sa.func.count()
+    if field.kind is Kind.TIME:
+        value = month_of(column, dialect)
+    elif field.kind in (Kind.LIST, Kind.OBJECT):
+        members, value = members_of(column, field.kind, dialect)
+        rows, count = loras.join(members, sa.true()), sa.func.count(loras.c.file_id.distinct())
     return (
         sa.select(
-            _group(by, dialect).label("group"),
-            value.label("value"),
-            sa.func.count().label("count"),
+            _group(by, dialect).label("group"), value.label("counted_value"), count.label("count")
         )
+        .select_from(rows)
         .where(column.is_not(None), _selected(tree, by, dialect))
-        .group_by("group", "value")
+        .group_by("group", "counted_value")
     )
 
 
@@ -219,7 +250,9 @@ def _group(by: Grouping | None, dialect: str) -> sa.ColumnElement[Any]:
         return sa.func.nullif(column, "")
     if by.starts is None:
         return column
-    below = [(column < start, number) for number, start in enumerate(by.starts)]
+    below = [
+        (column < sa.literal(start, sa.Double()), number) for number, start in enumerate(by.starts)
+    ]
     return sa.case((column.is_(None), None), *below, else_=len(by.starts))
 
 

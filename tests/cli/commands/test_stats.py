@@ -2,11 +2,15 @@
 
 import json
 import math
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from crawler.answers.visible import visible
+from crawler.cli.pages.distribution import bin_label
+from crawler.insight.distribution import Bin
+from crawler.store.schema.fields import BY_NAME
 from crawler.store.schema.tables import loras
 from tests.cli.headers import Run
 from tests.conftest import ON_SQLITE
@@ -66,8 +70,8 @@ def test_groups(run: Run, database: str) -> None:
     (row,) = json.loads(grouped.stdout)
     assert (row["base_model"], row["files"], row["median"]) == ("Pony", 8, 32.0)
     assert monthly.stdout.splitlines()[1].split("\t")[:3] == ["optimizer", "2025-01", "8"]
-    assert "month    files  no metadata  with value  25%  median  75%  histogram" in table.stdout
-    assert "2025-01      8            0           6   20      32   56  ▄▄█▄▄" in table.stdout
+    assert "month    files  with value  25%  median  75%  histogram" in table.stdout
+    assert "2025-01      8      6  75%   20      32   56  ▄▄█▄▄" in table.stdout
 
 
 def test_groups_of_any_field(run: Run, database: str) -> None:
@@ -126,6 +130,44 @@ def test_the_most_common_texts(run: Run, stocked: sa.Engine, database: str) -> N
     assert every.stderr == run(*words, "-n", "3").stderr == ""
 
 
+def test_members_of_lists_and_keys_of_objects(run: Run, stocked: sa.Engine, database: str) -> None:
+    """Of keys the value counts too; a number is the same however the file spelled it."""
+    args: list[dict[str, Any] | None] = [
+        *({"d_coef": 1e-06, "decouple": True}, {"decouple": True, "safe": True, "betas": [0.9]}),
+        *({"decouple": False}, {"d_coef": "1"}, {}, None),
+    ]
+    with stocked.begin() as connection:
+        for number, one in enumerate(args, start=1):
+            row = sa.update(loras).where(loras.c.file_id == number)
+            tags = ["stone", "white", "stone"] if number < 3 else None
+            connection.execute(row.values(optimizer_args=one, model_tags=tags, trained_words=None))
+    words = ("optimizer_args,model_tags,trained_words", "--where", "file_id < 7", "--db", database)
+    found = {row["field"]: row for row in json.loads(run("stats", *words, "--json").stdout)}
+    table = run("stats", *words, "--format", "table").stdout.splitlines()
+    by = run("stats", "model_tags", "--by", "rank", *words[1:], "--json")
+    key = run("stats", "optimizer_args.d_coef", *words[1:], "--json")
+
+    assert (found["optimizer_args"]["count"], found["model_tags"]["count"]) == (5, 2)
+    assert [(one["value"], one["count"]) for one in found["optimizer_args"]["histogram"]] == [
+        ({"decouple": True}, 2),
+        ({"betas": [0.9]}, 1),
+        *(({"d_coef": value}, 1) for value in ("1", 1e-06)),
+        ({"decouple": False}, 1),
+        ({"safe": True}, 1),
+    ]
+    assert found["model_tags"]["histogram"] == [
+        *({"value": "stone", "count": 2}, {"value": "white", "count": 2}),
+    ]
+    assert (found["trained_words"]["count"], found["trained_words"]["histogram"]) == (0, [])
+    shown = [line.split()[0] for line in table if line.startswith("  ") and "=" in line]
+    assert shown == [
+        *("decouple=true", "betas=[0.9]", "d_coef=1", "d_coef=1e-6", "decouple=false", "safe=true"),
+    ]
+    assert [row["count"] for row in json.loads(by.stdout)] == [1, 1, 0, 0, 0]
+    (row,) = json.loads(key.stdout)
+    assert (row["count"], [one["value"] for one in row["histogram"]]) == (2, ["1", 1e-06])
+
+
 def test_every_kind_of_field_has_a_page(run: Run, database: str) -> None:
     fields = ("base_model", "month", "published_at", "nsfw", "training_seconds", "likes", "gone_at")
     for by in ([], *(["--by", name] for name in fields)):
@@ -164,9 +206,9 @@ def test_what_cannot_be_understood_gets_a_caret(run: Run, database: str) -> None
     for words in (
         ["network_dmi"],
         ["steps", "steps"],
-        ["steps", "model_tags"],
-        ["tags"],
-        ["--by", "optmizer"],
+        ["steps", "tags"],
+        ["tag"],
+        ["--by", "network_dmi"],
         ["--by", "tag"],
         ["--by", "network_args"],
         ["--by", "optimizer_args.d_coef"],
@@ -178,3 +220,13 @@ def test_what_cannot_be_understood_gets_a_caret(run: Run, database: str) -> None
 
         assert (result.exit_code, result.stdout) == (2, ""), words
         assert "^" in result.stderr
+
+
+def test_a_unit_is_told_once_in_a_range() -> None:
+    for name, low, high, told in (
+        ("training_seconds", 120, 300, "2 to 5 minutes"),
+        ("training_seconds", 1800, 7200, "30 minutes to 2 hours"),
+        ("resolution", 512, 1024, "512 to 1024 px"),
+        ("likes", 1000, 2000, "1,000 to 2,000"),
+    ):
+        assert bin_label(BY_NAME[name], Bin(low, high, 1)) == told

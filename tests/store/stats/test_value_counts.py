@@ -117,7 +117,7 @@ def test_populations_of_the_largest_groups(shelf: sa.Engine) -> None:
 
 
 def test_groups_of_numbers_and_truth_values(shelf: sa.Engine) -> None:
-    bins = Grouping(RANK.field, starts=(8.5, 16))
+    bins = Grouping(RANK.field, starts=(8.4, 16))
     truth = Grouping(BY_NAME["enable_bucket"])
     with shelf.connect() as connection:
         ranks = populations(connection, None, RANK)
