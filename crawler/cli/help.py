@@ -22,6 +22,7 @@ GROUPS = {
         "suggest": "Suggest settings from well-liked LoRAs.",
         "sql": "Run one read-only SQL statement.",
         "serve": "Serve the database as a page in the browser and as a JSON API.",
+        "mcp": "Answer an assistant, over the Model Context Protocol.",
     },
     "One LoRA": {
         "show": "Show one LoRA: its training, compared with others.",
@@ -85,6 +86,11 @@ EXAMPLES = {
         "lora-crawl sql - < question.sql",
     ),
     "serve": ("lora-crawl serve", "lora-crawl serve --open", "lora-crawl serve --port 0"),
+    "mcp": (
+        "lora-crawl mcp",
+        "lora-crawl mcp --db sandbox.db",
+        "claude mcp add lora-crawl -- lora-crawl mcp",
+    ),
     "show": (
         "lora-crawl show 726304",
         "lora-crawl show https://civitai.com/models/3653",

@@ -44,11 +44,12 @@ NOT_RUN = {
     "logout ": "removes the key of the user",
     "sync --api-url ADDRESS": "needs a sandbox; tests/cli/commands/test_sync.py runs it on one",
     "sandbox ": "serves until it is stopped; tests/sandbox does",
+    "serve ": "serves until it is stopped; tests/cli/commands/test_serve.py does",
     "--install-completion": "changes the files of the shell",
 }
 
 #: Commands whose examples in the help are not run: they ask a site, or serve until they are stopped.
-HELP_NOT_RUN = {"", "sync", "inspect", "sandbox"}
+HELP_NOT_RUN = {"", "sync", "inspect", "sandbox", "serve", "mcp"}
 
 #: What stands for files of the reader in the examples of the help.
 HELP_STANDS_FOR = {"~/loras": "mine", "my-lora.safetensors": "mine/lantern.safetensors"}

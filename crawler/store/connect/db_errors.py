@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from crawler.errors import DatabaseError, StoppedError, UsageError
+from crawler.errors import DatabaseError, SlowError, StoppedError, UsageError
 from crawler.store.connect.url import redacted
 
 #: PostgreSQL's SQLSTATE for a statement that was ended, mostly because it took too long.
@@ -81,9 +81,9 @@ def translated(where: str | sa.URL | None = None) -> Iterator[None]:
         raise kind(f"{'the database' if where is None else redacted(where)}: {words}") from error
 
 
-def too_late(timeout: float) -> UsageError:
+def too_late(timeout: float) -> SlowError:
     """The error for a question that has no answer after `timeout` seconds."""
-    return UsageError(f"no answer within {timeout:g} s; simplify it or give a longer --timeout")
+    return SlowError(f"no answer within {timeout:g} s; simplify it or give a longer --timeout")
 
 
 def _translation(error: sa.exc.DBAPIError | sqlite3.Error) -> _Translation | None:

@@ -1,0 +1,49 @@
+"""`lora-crawl mcp`: the same answers for assistants."""
+
+import functools
+import os
+import signal
+import sys
+
+import typer
+
+from crawler.cli.options import Db, Quiet, Verbose, opened, voice_of
+from crawler.errors import DatabaseError, UsageError
+
+
+def mcp(
+    ctx: typer.Context,
+    *,
+    db: Db = None,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Answer an assistant, over the Model Context Protocol.
+
+    An assistant starts this command itself and talks to it on stdin and stdout: docs/mcp.md has the
+    configuration. The database is only read.
+    """
+    voice = voice_of(ctx, quiet=quiet, verbose=verbose)
+    try:
+        from crawler.web.mcp import serve
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("crawler"):
+            raise
+        message = f"no module {error.name}; run: pip install 'lora-crawl[mcp]'"
+        raise UsageError(message) from error
+
+    engine = functools.cache(lambda: opened(db))
+    try:
+        engine()
+    except DatabaseError as error:
+        # The assistant is told with each answer, until the database is there.
+        voice.notice(str(error))
+    if sys.stdin.isatty():
+        voice.notice(
+            "waiting for an assistant on stdin; docs/mcp.md tells how it starts this command"
+        )
+    # A thread waits for stdin, and Python would wait for the thread.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    serve(engine)
+    sys.stdout.flush()
+    os._exit(0)  # statements may be running whose answers nobody reads
