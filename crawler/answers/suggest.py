@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from crawler.answers.asked import without_copies
 from crawler.answers.settings import spoken_value
 from crawler.answers.text import count, figure, listed, number, share
 from crawler.errors import UsageError
@@ -12,7 +13,6 @@ from crawler.insight.suggest.advice import COLUMNS, advise
 from crawler.insight.suggest.settings import COMBINED, Advice, Finding
 from crawler.query.fields import clipped
 from crawler.query.near import nearest_values, offer
-from crawler.query.tree import Node
 from crawler.store.connect.database import Connection
 from crawler.store.schema.fields import BY_NAME
 from crawler.store.stats import examples
@@ -34,11 +34,13 @@ class Suggestion:
         selection: The LoRAs that may be examples.
         coverage: How many there are, and how many report their training.
         advice: The suggestions; there may be no LoRA behind them.
+        left_out: Number of scanned copies of the database that are left out.
     """
 
     selection: Selection
     coverage: Coverage
     advice: Advice
+    left_out: int
 
     @property
     def title(self) -> str:
@@ -65,7 +67,7 @@ def suggestion(
     tag: str | None = None,
     creator: str | None = None,
     min_likes: int = 0,
-    condition: Node | None = None,
+    copies: bool = False,
 ) -> Suggestion:
     """The starting recipe from the LoRAs of a base model.
 
@@ -76,11 +78,12 @@ def suggestion(
         tag: Only LoRAs with this tag of the site.
         creator: Only LoRAs of this creator.
         min_likes: Only LoRAs with so many likes.
-        condition: Only files for which it is true.
+        copies: Keep scanned copies of files that a sync lists too.
 
     Raises:
         UsageError: The base model is unknown; the message lists the nearest ones.
     """
+    condition, left_out = without_copies(connection, None, copies=copies)
     selection = Selection(
         base_model=_known(base_model, examples.base_models(connection)),
         images=None if images is None else (-(-images // ALIKE), images * ALIKE),
@@ -91,7 +94,7 @@ def suggestion(
     )
     coverage = examples.coverage_of(connection, selection)
     found = examples.find_examples(connection, selection, COLUMNS)
-    return Suggestion(selection, coverage, advise(found, datetime.now(UTC)))
+    return Suggestion(selection, coverage, advise(found, datetime.now(UTC)), left_out)
 
 
 def _known(name: str, base_models: Mapping[str, int]) -> str:

@@ -96,10 +96,15 @@ def without_copies(
     from crawler.answers import asked
 
     selected, number = asked.without_copies(connection, tree, copies=copies)
+    tell_copies(number, voice)
+    return selected
+
+
+def tell_copies(number: int, voice: Voice) -> None:
+    """Print how many scanned copies an answer leaves out."""
     if number:
         copied = count(number, "scanned copy", "scanned copies")
         voice.notice(f"{copied} left out; --copies keeps them")
-    return selected
 
 
 def explain(connection: "Connection", tree: "Node | None", voice: Voice) -> None:

@@ -1,38 +1,16 @@
 """`lora-crawl stats`: counts, quartiles and histograms of fields."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from crawler.answers.text import count, number
 from crawler.cli import options
 from crawler.cli.output.console import answers, open_console
 from crawler.cli.output.rows import Format, chosen, write_rows
 
-if TYPE_CHECKING:
-    from crawler.insight.distribution import Bin, Groups, Part, Summary
-
-#: The fields by default: how LoRAs were trained, and how much work it was.
-_MAIN = (
-    *("base_model", "trainer", "network_dim", "optimizer", "effective_unet_lr", "resolution"),
-    *("image_count", "images_seen", "megapixels_seen", "training_seconds"),
-)
-
-#: The fields by default with --by, where every field is a table.
-_MAIN_GROUPED = ("network_dim", "images_seen", "megapixels_seen", "training_seconds")
-
-#: Columns of the formats for programs, after the field and its group.
-_COLUMNS = (
-    *("files", "headers_read", "no_metadata", "count"),
-    *("minimum", "quartile1", "median", "quartile3", "maximum", "histogram"),
-)
-
-#: The name that --by takes besides those of fields: the month of publication.
-_MONTH = "month"
-
 
 def _complete_by(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    month = [(_MONTH, "month of publication")] if _MONTH.startswith(incomplete) else []
+    month = [("month", "month of publication")] if "month".startswith(incomplete) else []
     return [*month, *options.complete_field(ctx, incomplete)]
 
 
@@ -83,64 +61,28 @@ def stats(
     """
     voice = options.voice_of(ctx, quiet=quiet, verbose=verbose)
     wanted = chosen(form, json=as_json, safe_csv=safe_csv)
-    from crawler.insight.distribution import groups, summaries
-    from crawler.query.fields import counted, single_group
+    from crawler.answers.stats import asked_stats, statistics
     from crawler.query.parser import parse
     from crawler.store.schema.fields import BY_NAME
 
-    named = ",".join(field or (_MAIN if by is None else _MAIN_GROUPED))
-    fields = counted(named, BY_NAME)
-    grouping = None
-    if by is not None:
-        grouping = BY_NAME["published_at"] if by == _MONTH else single_group(by, BY_NAME)
-    name = by if grouping is None or by == _MONTH else grouping.name
+    asked = asked_stats(field or (), by, most=limit)
     tree = parse(where or [], BY_NAME)
     with options.read_connection(db) as connection:
         selected = options.without_copies(connection, tree, voice, copies=copies)
-        found = groups(connection, selected, grouping, most=limit)
-        shown = summaries(connection, fields, selected, found)
+        found = statistics(connection, asked, selected)
         if wanted is not Format.TABLE:
-            group = () if name is None else (name,)
-            rows = (_row(found, one, part) for one in shown for part in one.parts)
-            write_rows(("field", *group, *_COLUMNS), rows, wanted, safe_csv=safe_csv)
-        elif found.among:
+            write_rows(found.columns, found.rows(), wanted, safe_csv=safe_csv)
+        elif found.groups.among:
             from crawler.cli.pages.distribution import print_population, print_summary
 
             with answers(pager=not no_pager) as stream:
                 console = open_console(stream)
-                print_population(console, found)
-                for one in shown:
-                    print_summary(console, one, found, name)
-        if found.left_out:
-            voice.notice(
-                f"the {number(limit)} most common of {count(found.left_out + limit, 'group')};"
-                f" {count(found.files, 'file')} in the others; --limit 0 shows all"
-            )
-        if not found.among:
+                print_population(console, found.groups)
+                for one in found.summaries:
+                    print_summary(console, one, found.groups, asked.name)
+        if remark := found.remark():
+            voice.notice(f"{remark}; --limit 0 shows all")
+        if not found.groups.among:
             if where:
                 voice.notice("no file matches")
             options.explain(connection, tree, voice)
-
-
-def _row(found: "Groups", summary: "Summary", part: "Part") -> list[Any]:
-    from crawler.insight.distribution import Bin, group_of
-
-    population, spread = part.population, part.spread
-    group = [] if found.by is None else [group_of(found.by, population)]
-    group = [_range(one) if isinstance(one, Bin) else one for one in group]
-    counts = (population.files, population.read, population.no_metadata, part.count)
-    numbers: tuple[float | None, ...] = (None,) * 5
-    if spread is not None:
-        quartiles = (spread.quartile1, spread.median, spread.quartile3)
-        numbers = (spread.minimum, *quartiles, spread.maximum)
-    histogram = [
-        {"value": one.low, "count": one.count}
-        if one.low is not None and one.low == one.high
-        else {**_range(one), "count": one.count}
-        for one in part.bins
-    ] or [{"value": value, "count": amount} for value, amount in part.values]
-    return [summary.field.name, *group, *counts, *numbers, histogram]
-
-
-def _range(one: "Bin") -> dict[str, float | None]:
-    return {"from": one.low, "below": one.high}

@@ -17,8 +17,8 @@ from crawler.cli.options import (
     Verbose,
     complete_base_model,
     read_connection,
+    tell_copies,
     voice_of,
-    without_copies,
 )
 from crawler.cli.output.console import Voice, answers, open_console
 from crawler.errors import UsageError
@@ -84,8 +84,9 @@ def suggest(
             tag=tag,
             creator=creator,
             min_likes=min_likes,
-            condition=without_copies(connection, None, voice, copies=copies),
+            copies=copies,
         )
+    tell_copies(made.left_out, voice)
     if output is not None and made.advice.loras:
         # Before the page, whose reader may close the pipe early.
         _write(output, made, images, voice, force=force)
