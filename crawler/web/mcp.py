@@ -23,10 +23,11 @@ from crawler.answers import fields as field_answers
 from crawler.answers import similar as similar_answers
 from crawler.answers import suggest as suggest_answers
 from crawler.answers.asked import asked_by, without_copies
-from crawler.answers.conditions import arguments
+from crawler.answers.conditions import arguments, tree_of
 from crawler.answers.lora import as_data, stored_lora
 from crawler.answers.prose import sentences
 from crawler.answers.remarks import sparse, why_empty
+from crawler.answers.stats import asked_stats, statistics
 from crawler.answers.text import as_stored, count, distinct, json_text
 from crawler.answers.visible import visible
 from crawler.errors import LoraCrawlError, SlowError, UsageError
@@ -38,6 +39,7 @@ from crawler.store.read.search import search
 from crawler.store.read.sql import run_sql
 from crawler.web.limits import (
     MAX_EXPRESSION,
+    MAX_FIELDS,
     MAX_ROWS,
     MAX_SQL,
     MAX_STATEMENTS,
@@ -59,7 +61,7 @@ lora-crawl answers questions about how image LoRAs (small fine-tuned models, mos
 Its database has a row for each LoRA file: what the site says of it, and the training settings that the
 trainer wrote into the header of the file. All tools only read.
 
-Start with `query` for lists and counts, `suggest` for a starting recipe, `show` for one LoRA.
+Start with `query` for lists, `stats` for distributions, `suggest` for a starting recipe, `show` for one LoRA.
 `fields` lists every name that conditions, columns and statistics may use. `sql` is for what the others cannot
 do.
 
@@ -103,6 +105,14 @@ def _unwrapped(text: str) -> str:
     return "\n\n".join(" ".join(part.split()) for part in text.strip().split("\n\n"))
 
 
+Where = Annotated[
+    str,
+    Field(
+        description="Only files for which this condition is true, as the tool `query` describes it; "
+        "empty for all.",
+        max_length=MAX_EXPRESSION,
+    ),
+]
 Copies = Annotated[
     bool,
     Field(description="Keep scanned copies of files that the site lists too; they count twice."),
@@ -214,6 +224,48 @@ def query(
     return _remarked(answer, remarks + sparse(connection, asked))
 
 
+def stats(
+    connection: Connection,
+    *,
+    fields: Annotated[
+        str,
+        Field(
+            description=f"Fields separated by commas, {MAX_FIELDS} at most; empty for the main settings.",
+            max_length=MAX_EXPRESSION,
+        ),
+    ] = "",
+    by: Annotated[
+        str,
+        Field(
+            description="Statistics for each group: a field (numbers in bins, times by month), or month for "
+            "the month of publication; empty for all files together.",
+            max_length=MAX_EXPRESSION,
+        ),
+    ] = "",
+    where: Where = "",
+    limit: Annotated[
+        int, Field(description="Most groups of a text, the most common ones.", ge=1, le=MAX_ROWS)
+    ] = 20,
+    copies: Copies = False,
+) -> Rows:
+    """Count and describe fields over many files, a row for each field (and group).
+
+    `files`, of which `headers_read` were read, `no_metadata` of these without training settings; `count`
+    of them have the field: their minimum, quartiles and maximum, and a `histogram` (of texts: the most
+    common values).
+    """
+    asked = asked_stats([fields] if fields.strip() else [], by or None, most=limit)
+    if len(asked.fields) > MAX_FIELDS:
+        raise UsageError(f"{len(asked.fields)} fields are too many; ask for {MAX_FIELDS} at most")
+    tree, left_out = without_copies(connection, tree_of(where), copies=copies)
+    found = statistics(connection, asked, tree)
+    answer = _rows(found.columns, found.rows(), MAX_ROWS)
+    remarks = _copies(left_out) + list(filter(None, [found.remark()]))
+    if not found.groups.among:
+        remarks += why_empty(connection, tree)
+    return _remarked(answer, remarks)
+
+
 def similar(
     connection: Connection,
     ref: Ref,
@@ -272,6 +324,7 @@ def suggest(
         str | None, Field(description="Only LoRAs of this creator.", max_length=MAX_EXPRESSION)
     ] = None,
     min_likes: Annotated[int, Field(description="Only LoRAs with so many likes.", ge=0)] = 0,
+    copies: Copies = False,
 ) -> Suggestion:
     """Suggest training settings for a base model, from the settings of well-liked LoRAs.
 
@@ -284,9 +337,12 @@ def suggest(
         tag=tag,
         creator=creator,
         min_likes=min_likes,
+        copies=copies,
     )
     return {
-        "preface": _fitting(suggest_answers.preface(made.coverage, made.advice)),
+        "preface": _fitting(
+            [*suggest_answers.preface(made.coverage, made.advice), *_copies(made.left_out)]
+        ),
         "recipe": _fitting(suggest_answers.as_data(made)),
     }
 
@@ -332,7 +388,7 @@ def sql(
 
 
 #: In the order of their use. What an assistant reads about a tool is its docstring.
-_TOOLS = (query, show, similar, suggest, fields, sql)
+_TOOLS = (query, stats, show, similar, suggest, fields, sql)
 
 
 def serve(opened: Callable[[], Engine]) -> None:

@@ -13,7 +13,8 @@ from typing import Any, Literal, TextIO
 import anyio
 import pytest
 
-from crawler.web.limits import MAX_EXPRESSION, MAX_ROWS
+from crawler.store.schema.fields import BY_NAME
+from crawler.web.limits import MAX_EXPRESSION, MAX_FIELDS, MAX_ROWS
 from tests.conftest import ON_SQLITE
 from tests.stored import as_user
 
@@ -81,7 +82,7 @@ def test_every_tool_answers(database: str, tmp_path: Path) -> None:
     async def questions(client: Client) -> None:
         listed = (await client.list_tools()).tools
         assert {tool.name for tool in listed} == {
-            *("query", "show", "similar", "suggest", "fields", "sql")
+            *("query", "stats", "show", "similar", "suggest", "fields", "sql")
         }
         for tool in listed:
             assert tool.description
@@ -105,6 +106,13 @@ def test_every_tool_answers(database: str, tmp_path: Path) -> None:
         found = await answer(client, "query", where="base_model:Pny")
         assert found["rows"] == []
         assert found["remarks"]
+
+        found = await answer(client, "stats", fields="network_dim")
+        (row,) = found["rows"]
+        assert (row["field"], row["files"], row["count"]) == ("network_dim", 8, 6)
+        assert row["histogram"][2] == {"value": 32, "count": 2}
+        found = await answer(client, "stats", fields="steps", by="network_dim", where="rank:16..64")
+        assert [row["network_dim"] for row in found["rows"]] == [16, 32, 64]
 
         shown = await answer(client, "show", ref="1")
         assert shown["lora"]["network_dim"] == 8
@@ -138,6 +146,7 @@ def test_mistakes_and_writes_are_refused_with_reasons(database: str, tmp_path: P
         assert "network_dim" in told.splitlines()[-1]
         assert "nothing" in await refusal(client, "query", columns="file_id,nothing")
         assert "count_only" in await refusal(client, "query", count_only=True, group_by="v2")
+        assert "^^^" in await refusal(client, "stats", fields="steps,nothing")
         assert "no file 999" in await refusal(client, "show", ref="999")
         assert "is not a reference" in await refusal(client, "show", ref="/etc/passwd")
         assert "base model" in await refusal(client, "suggest", base_model="Nonsense")
@@ -160,6 +169,8 @@ def test_mistakes_and_writes_are_refused_with_reasons(database: str, tmp_path: P
 def test_what_is_too_much_is_refused(database: str, tmp_path: Path) -> None:
     async def questions(client: Client) -> None:
         assert "limit" in await refusal(client, "query", limit=MAX_ROWS + 1)
+        names = ",".join(list(BY_NAME)[: MAX_FIELDS + 1])
+        assert "too many" in await refusal(client, "stats", fields=names)
         long = f"model_name = '{'x' * MAX_EXPRESSION}'"
         assert "where" in await refusal(client, "query", where=long)
         wide = "select printf('%.*c', 2000000, 'x') as wide"
