@@ -31,7 +31,7 @@ KEPT = "All stored data is kept. Run the same command again to continue."
 
 #: Seconds that everything may take to end after the second Ctrl-C. Cancelling the tasks takes a tenth
 #: of a second; a commit or statistics that take longer are left to the database, as by a kill.
-LAST_SECONDS = 0.7
+LAST_SECONDS = 0.5
 
 #: Seconds to print the last line, in case nobody reads it.
 _LAST_LINE_SECONDS = 0.1
