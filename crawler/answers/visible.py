@@ -43,15 +43,6 @@ def visible_json(text: str) -> str:
     return _UNPRINTABLE.sub(_json_escaped, text)
 
 
-def visible_toml(line: str) -> str:
-    r"""One line of TOML in which every unprintable character is escaped as TOML does, like `\u202e`.
-
-    Args:
-        line: Without its line feed; such characters only occur in basic strings and comments.
-    """
-    return _UNPRINTABLE.sub(_toml_escaped, line)
-
-
 def _shown(match: re.Match[str]) -> str:
     if short := _SHORT.get(match[0]):
         return short

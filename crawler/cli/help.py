@@ -29,7 +29,7 @@ GROUPS = {
         "versions": "Show the versions of a model, and which settings changed.",
         "similar": "List the LoRAs that are most like one, and how they differ.",
         "diff": "Compare the settings of two or more LoRAs.",
-        "recipe": "Make sd-scripts files to train a LoRA with the same settings.",
+        "recipe": "Make a trainer's files to train a LoRA with the same settings.",
         "inspect": "Show how a LoRA file or URL was trained, without a database.",
         "header": "Write the header of a LoRA as it was read, byte for byte.",
     },
@@ -79,6 +79,7 @@ EXAMPLES = {
     "suggest": (
         "lora-crawl suggest --base-model Pony",
         "lora-crawl suggest --base-model Pony --images 30 --tag character -o pony",
+        "lora-crawl suggest --base-model Pony --format onetrainer -o pony",
     ),
     "sql": (
         'lora-crawl sql "select optimizer, count(*) from loras group by optimizer"',
@@ -108,6 +109,7 @@ EXAMPLES = {
     "recipe": (
         "lora-crawl recipe 726304",
         "lora-crawl recipe my-lora.safetensors -o like-mine",
+        "lora-crawl recipe 726304 --format ai-toolkit",
     ),
     "inspect": (
         "lora-crawl inspect my-lora.safetensors",

@@ -14,6 +14,7 @@ from crawler.answers.visible import visible
 from crawler.cli.output.console import Voice
 from crawler.cli.output.rows import Format
 from crawler.errors import DatabaseError, LoraCrawlError
+from crawler.insight.export import Format as RecipeFormat
 from crawler.settings import (
     DATABASE_VARIABLE,
     DEFAULT_API_URL,
@@ -298,6 +299,10 @@ Output = Annotated[
         help="Write the files to this folder, which is created if needed.",
         show_default=False,
     ),
+]
+
+RecipeForm = Annotated[
+    RecipeFormat, typer.Option("--format", "-f", help="The trainer whose files to write.")
 ]
 
 Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files in DIR.")]

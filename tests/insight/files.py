@@ -81,7 +81,11 @@ class Made:
 
     def notes(self, kind: Kind) -> dict[str, str]:
         """Subject -> text."""
-        return {note.subject: note.text for note in self.recipe.notes if note.kind is kind}
+        return {
+            note.subject: "; ".join(filter(None, (note.text, note.otherwise)))
+            for note in self.recipe.notes
+            if note.kind is kind
+        }
 
 
 def decoded_of(

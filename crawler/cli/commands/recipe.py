@@ -1,4 +1,4 @@
-"""`lora-crawl recipe`: sd-scripts files to train a LoRA with the same settings."""
+"""`lora-crawl recipe`: a trainer's files to train a LoRA with the same settings."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -6,18 +6,22 @@ from pathlib import Path
 
 import typer
 
-from crawler.answers.visible import visible, visible_toml
-from crawler.cli.options import Db, Force, Output, Quiet, Verbose, voice_of
+from crawler.answers.visible import visible
+from crawler.cli.options import (
+    Db,
+    Force,
+    Output,
+    Quiet,
+    RecipeForm,
+    Verbose,
+    voice_of,
+)
 from crawler.cli.output.console import answers
 from crawler.cli.reference import Ref, read_decoded
 from crawler.errors import UsageError
+from crawler.insight.export import Format
 
 _REPORT = "report.txt"
-
-
-def escaped(text: str) -> str:
-    """The lines of a TOML text with control characters escaped as TOML does."""
-    return "\n".join(visible_toml(line) for line in text.split("\n"))
 
 
 def write_files(folder: Path, texts: Mapping[str, str], *, force: bool) -> None:
@@ -52,18 +56,21 @@ def recipe(
     ctx: typer.Context,
     ref: Ref,
     *,
+    form: RecipeForm = Format.SD_SCRIPTS,
     output: Output = None,
     force: Force = False,
     db: Db = None,
     quiet: Quiet = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Make sd-scripts files to train a LoRA with the same settings.
+    """Make a trainer's files to train a LoRA with the same settings.
 
-    They are config.toml, dataset.toml, and report.txt, which lists the settings that could not be
-    recovered. Without --output all three are printed. A path needs no database.
+    For sd-scripts they are config.toml and dataset.toml. With them comes report.txt, which lists the
+    settings that could not be recovered or carried over. Without --output all files are printed. A
+    path needs no database.
     """
-    from crawler.insight.export.draft import config_text, dataset_text, report_text
+    from crawler.insight.export.draft import report_text
+    from crawler.insight.export.formats import write
     from crawler.insight.export.recipe import export
 
     if force and output is None:
@@ -71,24 +78,25 @@ def recipe(
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     title, decoded = read_decoded(ref, db)
     made = export(decoded)
-    texts = {
-        "config.toml": escaped(config_text(made, f"the metadata of {title}")),
-        "dataset.toml": escaped(dataset_text(made)),
-        _REPORT: "".join(f"{visible(line)}\n" for line in report_text(made).split("\n")[:-1]),
-    }
+    written = write(made, f"the metadata of {title}", form)
+    report = "".join(f"{visible(line)}\n" for line in report_text(written.notes).split("\n")[:-1])
+    texts = {**dict(written.files), _REPORT: report}
     if output is None:
         _print(texts)
     else:
         write_files(output, texts, force=force)
-        counts = Counter(note.kind for note in made.notes)
+        counts = Counter(note.kind for note in written.notes)
         notes = ", ".join(f"{amount} {kind.value}" for kind, amount in counts.items())
         voice.notice(f"wrote {', '.join(texts)} to {output}: {notes}")
-    if not made.script:
+    if form is Format.SD_SCRIPTS and not made.script:
         voice.notice("sd-scripts has no script for this base model; see the report")
+    for note in written.notes:
+        if note.subject == "trainer" and note.kind.value == "conflict":
+            voice.notice(note.text)
 
 
 def _print(texts: Mapping[str, str]) -> None:
-    """Print all three; the report becomes comments, so that the whole is valid TOML."""
+    """Print all files; the report becomes comments, so that TOML and YAML stay valid as a whole."""
     with answers(machine=True) as stream:
         for number, (name, text) in enumerate(texts.items()):
             gap = "\n" if number else ""

@@ -14,6 +14,7 @@ from crawler.cli.options import (
     NoPager,
     Output,
     Quiet,
+    RecipeForm,
     Verbose,
     complete_base_model,
     read_connection,
@@ -22,6 +23,7 @@ from crawler.cli.options import (
 )
 from crawler.cli.output.console import Voice, answers, open_console
 from crawler.errors import UsageError
+from crawler.insight.export import Format
 
 if TYPE_CHECKING:
     from crawler.answers.suggest import Suggestion
@@ -58,6 +60,7 @@ def suggest(
         int, typer.Option(metavar="N", min=0, help="Only LoRAs with N or more likes.")
     ] = 0,
     copies: Copies = False,
+    form: RecipeForm = Format.SD_SCRIPTS,
     output: Output = None,
     force: Force = False,
     db: Db = None,
@@ -69,11 +72,13 @@ def suggest(
     """Suggest settings from well-liked LoRAs.
 
     Each LoRA counts once, weighted by its likes per month. Each setting shows how many LoRAs are
-    behind it. With --output, config.toml and dataset.toml for sd-scripts are written.
+    behind it. With --output, a trainer's files are written, by default those for sd-scripts.
     """
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     if force and output is None:
         raise UsageError("--force needs --output DIR")
+    if form is not Format.SD_SCRIPTS and output is None:
+        raise UsageError("--format needs --output DIR")
     from crawler.answers.suggest import as_data, suggestion
 
     with read_connection(db) as connection:
@@ -89,7 +94,7 @@ def suggest(
     tell_copies(made.left_out, voice)
     if output is not None and made.advice.loras:
         # Before the page, whose reader may close the pipe early.
-        _write(output, made, images, voice, force=force)
+        _write(output, made, images, voice, form=form, force=force)
     with answers(machine=as_json, pager=not no_pager) as stream:
         if as_json:
             stream.write(json_text(as_data(made), indent=2) + "\n")
@@ -107,22 +112,25 @@ def _write(
     images: int | None,
     voice: Voice,
     *,
+    form: Format,
     force: bool,
 ) -> None:
     from crawler.answers.suggest import evidence
-    from crawler.cli.commands.recipe import escaped, write_files
-    from crawler.insight.export.draft import config_text, dataset_text
+    from crawler.cli.commands.recipe import write_files
+    from crawler.insight.export.draft import Kind
+    from crawler.insight.export.formats import write
     from crawler.insight.suggest.advice import recipe_of
 
     advice = suggestion.advice
     made = recipe_of(advice, images, evidence)
     loras = count(advice.loras, "LoRA") + ("" if advice.is_enough else " (too few to rely on)")
     source = f"the settings of {loras}: {suggestion.title}"
-    texts = {
-        "config.toml": escaped(config_text(made, source)),
-        "dataset.toml": escaped(dataset_text(made)),
-    }
+    written = write(made, source, form)
+    texts = dict(written.files)
     write_files(folder, texts, force=force)
     voice.notice(f"wrote {', '.join(texts)} to {folder}")
-    for note in made.notes:
-        voice.notice(f"{note.subject}: {note.text}")
+    for note in written.notes:
+        if note.kind is Kind.NOT_CARRIED:
+            voice.notice(f"{note.kind.value}: {note.subject}: {note.text}")
+        elif note.kind is Kind.CONFLICT:
+            voice.notice(f"{note.subject}: {note.text}")

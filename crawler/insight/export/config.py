@@ -238,8 +238,8 @@ def _planned(draft: Draft) -> list[Option]:
         text = f"{recipe.steps:,}, the steps of this file; the planned number is not recorded"
         draft.assumed("max_train_steps", text)
         return [Option("max_train_steps", recipe.steps)]
-    text = "neither steps nor epochs are recorded; sd-scripts would train 1,600 steps"
-    draft.missing("max_train_steps", text)
+    text = "neither steps nor epochs are recorded"
+    draft.missing("max_train_steps", text, "sd-scripts would train 1,600 steps")
     return []
 
 

@@ -27,8 +27,9 @@ Reader = Callable[[Any], Value | None]
 
 
 class Kind(StrEnum):
-    """The kinds of notes."""
+    """The kinds of notes, in the order of the report."""
 
+    NOT_CARRIED = "not carried over"
     MISSING = "not recoverable"
     ASSUMED = "assumed"
     CONFLICT = "conflict"
@@ -41,11 +42,13 @@ class Note:
     Attributes:
         subject: The option of sd-scripts, or a topic in a word or two.
         text: May quote the file.
+        otherwise: What sd-scripts does without the option; empty when nothing follows.
     """
 
     kind: Kind
     subject: str
     text: str
+    otherwise: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +110,18 @@ class Export:
 
     Attributes:
         script: The script of sd-scripts that trains this kind of LoRA; empty if it has none.
+        base: The base model as a value of `architecture`, or as the trainer names it.
+        steps: Planned optimizer steps of the whole run; None when unknown.
+        epochs: Planned epochs of the whole run; None when unknown.
         config: Sections of config.toml.
         datasets: Datasets of dataset.toml, at least one.
         notes: What is missing, assumed or contradictory, in this order.
     """
 
     script: str
+    base: str
+    steps: int | None
+    epochs: int | None
     config: tuple[Section, ...]
     datasets: tuple[DatasetTable, ...]
     notes: tuple[Note, ...]
@@ -140,9 +149,9 @@ class Draft:
         """The metadata of the header, unchanged."""
         return self.decoded.header.metadata or {}
 
-    def missing(self, subject: str, text: str) -> None:
-        """Note what cannot be recovered."""
-        self.notes.append(Note(Kind.MISSING, subject, text))
+    def missing(self, subject: str, text: str, otherwise: str = "") -> None:
+        """Note what cannot be recovered, and what sd-scripts does instead."""
+        self.notes.append(Note(Kind.MISSING, subject, text, otherwise))
 
     def assumed(self, subject: str, text: str) -> None:
         """Note what is assumed; of several notes on a subject only the first one is kept."""
@@ -187,6 +196,9 @@ _WIDTH = 79
 #: Characters that TOML forbids in a comment; line ends are among them.
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f]")
 
+#: The last code point that `\\uNNNN` can write.
+_LAST_PLANE_0 = 0xFFFF
+
 #: Longest list on one line, in characters of its items.
 _ONE_LINE = 60
 
@@ -213,7 +225,7 @@ def config_text(recipe: Export, source: str) -> str:
         document.add(tomlkit.nl())
         document.add(tomlkit.comment(comment(section.title)))
         _add(document, section.options)
-    return tomlkit.dumps(document)
+    return escaped(tomlkit.dumps(document))
 
 
 def dataset_text(recipe: Export) -> str:
@@ -231,17 +243,18 @@ def dataset_text(recipe: Export) -> str:
         table.append("subsets", subsets)
         listed.append(table)
     document.append("datasets", listed)
-    return tomlkit.dumps(document)
+    return escaped(tomlkit.dumps(document))
 
 
-def report_text(recipe: Export) -> str:
-    """The notes under a heading for each kind: missing, assumed, contradictory."""
+def report_text(notes: Iterable[Note]) -> str:
+    """The notes, which are sorted by their kind, under a heading for each kind."""
     sections = []
-    for kind, notes in groupby(recipe.notes, lambda note: note.kind):
+    for kind, some in groupby(notes, lambda note: note.kind):
         lines = [kind.value]
-        for note in notes:
+        for note in some:
+            said = "; ".join(filter(None, (note.text, note.otherwise)))
             lines += textwrap.wrap(
-                comment(f"{note.subject}: {note.text}"),
+                comment(f"{note.subject}: {said}"),
                 width=_WIDTH,
                 initial_indent="  ",
                 subsequent_indent="    ",
@@ -250,6 +263,19 @@ def report_text(recipe: Export) -> str:
             )
         sections.append("".join(f"{line}\n" for line in lines))
     return "\n".join(sections)
+
+
+def escaped(text: str) -> str:
+    r"""Lines of TOML or YAML in which every character that cannot be seen is escaped, like `\u202e`.
+
+    Both write such escapes alike. The characters occur in quoted strings and in comments only.
+    """
+    return "".join(one if one.isprintable() or one == "\n" else _escape(one) for one in text)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= _LAST_PLANE_0 else f"\\U{code:08x}"
 
 
 def comment(text: str) -> str:

@@ -7,6 +7,7 @@ Sources: sd-scripts `train_network.py` (what it records, and its options), `libr
 (options, `read_config_from_file`), `library/config_util.py` (the schema of a dataset config).
 """
 
+import math
 from collections.abc import Collection
 
 from crawler.decode.problems import CONTRADICTED
@@ -57,12 +58,44 @@ def export(decoded: Decoded) -> Export:
     _note_trainer(draft)
     _note_problems(draft)
     order = list(Kind)
+    steps, epochs = _length(decoded)
     return Export(
         script=script.file,
+        base=script.base,
+        steps=steps,
+        epochs=epochs,
         config=sections,
         datasets=tables,
         notes=tuple(sorted(draft.notes, key=lambda note: order.index(note.kind))),
     )
+
+
+def _length(decoded: Decoded) -> tuple[int | None, int | None]:
+    """Steps and epochs that were planned; what is not recorded follows from the other, if it can."""
+    recipe = decoded.recipe
+    steps, epochs = recipe.max_train_steps, recipe.num_epochs
+    if steps is None and epochs is None:
+        steps = recipe.steps
+    batches = recipe.batches_per_epoch or _batches(decoded)
+    each = max(recipe.gradient_accumulation_steps or 1, 1)
+    if batches is not None and batches > 0:
+        if epochs is None and steps is not None:
+            epochs = max(round(steps * each / batches), 1)
+        elif steps is None and epochs is not None:
+            steps = math.ceil(batches / each) * epochs
+    return steps, epochs
+
+
+def _batches(decoded: Decoded) -> int | None:
+    """Batches of an epoch, by the images of the folders and their repeats; None when unknown."""
+    recipe = decoded.recipe
+    images = recipe.num_train_images
+    trained = [one for one in decoded.directories if not one.is_reg]
+    if images is None and trained and all(one.image_count is not None for one in trained):
+        images = sum((one.image_count or 0) * (one.repeats or 1) for one in trained)
+    if images is None:
+        return None
+    return math.ceil((images + (recipe.num_reg_images or 0)) / max(recipe.batch_size or 1, 1))
 
 
 def _note_missing(draft: Draft, script: Script, known: Collection[str]) -> None:
@@ -75,18 +108,17 @@ def _note_missing(draft: Draft, script: Script, known: Collection[str]) -> None:
     """
     for name, otherwise in _EXPECTED:
         if name not in known:
-            draft.missing(name, f"not recorded; {otherwise}")
+            draft.missing(name, "not recorded", otherwise)
     recipe = draft.recipe
     text_encoder = draft.weights.trains_text_encoder
     lacks = recipe.unet_lr is None or (text_encoder is not False and recipe.text_encoder_lr is None)
     if recipe.learning_rate is None and lacks:
-        draft.missing(
-            "learning_rate", "not recorded; sd-scripts would use 2e-6 for parts without a rate"
-        )
+        otherwise = "sd-scripts would use 2e-6 for parts without a rate"
+        draft.missing("learning_rate", "not recorded", otherwise)
     if recipe.lr_scheduler == "cosine_with_restarts" and "lr_scheduler_num_cycles" not in known:
-        draft.missing("lr_scheduler_num_cycles", "how often the schedule restarted; default 1")
+        draft.missing("lr_scheduler_num_cycles", "how often the schedule restarted", "default 1")
     if recipe.lr_scheduler == "polynomial" and "lr_scheduler_power" not in known:
-        draft.missing("lr_scheduler_power", "the power of the schedule; default 1")
+        draft.missing("lr_scheduler_power", "the power of the schedule", "default 1")
     draft.missing("lr_scheduler_type, lr_scheduler_args", "a custom schedule and its arguments")
     draft.missing("lr_decay_steps", "over how many steps the rate fell at the end of the run")
     if "save_precision" not in known:

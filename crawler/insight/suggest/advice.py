@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from crawler.errors import UsageError
 from crawler.insight.distribution import Bin, bins, scale
-from crawler.insight.export.draft import DatasetTable, Export, Kind, Option
+from crawler.insight.export.draft import DatasetTable, Export, Option
 from crawler.insight.export.recipe import export
 from crawler.insight.suggest.settings import (
     CHARTED,
@@ -194,7 +194,7 @@ def _half(weights: npt.NDArray[np.int64]) -> int:
 
 
 def recipe_of(advice: Advice, images: int | None, evidence: Callable[[Finding], str]) -> Export:
-    """The recipe, with a remark on each option about its evidence, and notes on what is left out.
+    """The recipe, with a remark on each option about its evidence.
 
     Args:
         advice: Must have a network module or a learning rate.
@@ -211,6 +211,7 @@ def recipe_of(advice: Advice, images: int | None, evidence: Callable[[Finding], 
     made = export(_as_one_file(advice, images))
     return replace(
         made,
+        epochs=made.epochs or advice.chosen("num_epochs"),
         config=tuple(
             replace(section, options=_remarked(section.options, advice, evidence))
             for section in made.config
@@ -222,7 +223,6 @@ def recipe_of(advice: Advice, images: int | None, evidence: Callable[[Finding], 
             )
             for table in made.datasets
         ),
-        notes=tuple(note for note in made.notes if note.kind is Kind.CONFLICT),
     )
 
 

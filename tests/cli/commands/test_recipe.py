@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml  # type: ignore[import-untyped]
 
 from crawler.answers.visible import visible
 from tests.cli.headers import LANTERN, Run, write_lora
@@ -130,3 +131,47 @@ def test_nothing_of_that_name(run: Run, database: str, tmp_path: Path) -> None:
         result = run("recipe", ref, "--db", database)
         assert (result.exit_code, result.stdout) == (2, "")
     assert run("recipe", "1", "--db", str(tmp_path / "none.db")).exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("form", "names"),
+    [
+        ("sd-scripts", FILES),
+        ("kohya_ss", ["dataset.toml", "kohya_ss.json", "report.txt"]),
+        ("onetrainer", ["concepts.json", "onetrainer.json", "report.txt"]),
+        ("ai-toolkit", ["ai-toolkit.yaml", "report.txt"]),
+    ],
+)
+def test_in_the_format_of_a_trainer(run: Run, tmp_path: Path, form: str, names: list[str]) -> None:
+    lantern = str(write_lora(tmp_path / "lantern.safetensors", {**LANTERN, "ss_clip_skip": "2"}))
+    result = run("recipe", lantern, "--format", form, "-o", str(tmp_path / "out"))
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
+    assert ("not carried over" in result.stderr) is (form in {"onetrainer", "ai-toolkit"})
+    printed = run("recipe", lantern, "-f", form).stdout
+    for path in (tmp_path / "out").iterdir():
+        assert f"# --- {path.name}\n" in printed
+        if path.name != "report.txt":
+            assert path.read_text(encoding="utf-8") in printed
+
+
+def test_yaml_and_its_report_are_yaml_as_a_whole(run: Run, tmp_path: Path) -> None:
+    lantern = str(write_lora(tmp_path / "lantern.safetensors", {**LANTERN, "ss_clip_skip": "2"}))
+    printed = run("recipe", lantern, "--format", "ai-toolkit").stdout
+    assert "\n# not carried over\n#   clip_skip: 2; ai-toolkit has no such setting\n" in printed
+    assert yaml.safe_load(printed)["config"]["process"][0]["network"]["linear"] == 16
+
+
+def test_a_base_model_that_the_trainer_does_not_train(run: Run, tmp_path: Path) -> None:
+    metadata = {**LANTERN, "ss_base_model_version": "kandinsky5"}
+    text = json.dumps({"__metadata__": metadata}).encode()
+    path = tmp_path / "video.safetensors"
+    path.write_bytes(len(text).to_bytes(8, "little") + text)
+    result = run("recipe", str(path), "--format", "kohya_ss")
+    assert (result.exit_code, result.stderr) == (0, "the GUI does not train kandinsky5\n")
+
+
+def test_a_format_that_is_none(run: Run, lantern: str) -> None:
+    result = run("recipe", lantern, "--format", "toml")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "'sd-scripts', 'kohya_ss', 'onetrainer', 'ai-toolkit'" in result.stderr

@@ -75,6 +75,19 @@ def test_files_for_sd_scripts(run: Run, database: str, tmp_path: Path) -> None:
     assert tomllib.loads((folder / "dataset.toml").read_text(encoding="utf-8"))["datasets"]
 
 
+def test_files_for_another_trainer(run: Run, database: str, tmp_path: Path) -> None:
+    words = ("suggest", "--base-model", "Pony", "--db", database)
+    made = run(*words, "--format", "onetrainer", "-o", str(tmp_path))
+    nowhere = run(*words, "--format", "onetrainer")
+    settings = json.loads((tmp_path / "onetrainer.json").read_text(encoding="utf-8"))
+
+    assert (made.exit_code, nowhere.exit_code) == (0, 2)
+    assert made.stderr.startswith(f"wrote onetrainer.json, concepts.json to {tmp_path}\n")
+    assert settings["lora_rank"] == 32
+    assert settings["optimizer"]["optimizer"] == "ADAMW_8BIT"
+    assert "--format needs --output DIR" in nowhere.stderr
+
+
 def test_who_is_asked(run: Run, database: str) -> None:
     for words, loras_left in (
         (["--tag", "stone"], 6),

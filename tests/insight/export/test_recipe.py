@@ -295,7 +295,7 @@ def test_text_of_the_file_stays_text() -> None:
     assert made.config["training_comment"] == name
     assert made.config["vae"] == f"REPLACE_ME/{name.rstrip(chr(92))}"
     assert "datasets" not in made.config
-    assert "\nbatch_size" not in report_text(made.recipe)
+    assert "\nbatch_size" not in report_text(made.recipe.notes)
     assert "\x1b" not in config_text(made.recipe, "title\n\x1bx = 1")
 
 
@@ -346,7 +346,7 @@ def test_a_known_module_is_written(module: str) -> None:
 
 
 def test_the_report_goes_from_what_is_lost_to_what_disagrees() -> None:
-    report = report_text(recipe_of(LANTERN, full_fp16="True").recipe)
+    report = report_text(recipe_of(LANTERN, full_fp16="True").recipe.notes)
     headings = [line for line in report.splitlines() if line and not line.startswith(" ")]
     assert headings == ["not recoverable", "assumed", "conflict"]
     assert max(map(len, report.splitlines())) < 80

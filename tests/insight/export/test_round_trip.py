@@ -157,7 +157,7 @@ def test_the_recipe_of_every_trainer_is_one_that_sd_scripts_takes(path: Path) ->
     else:
         made = made_of(decoded)
         assert made.config["output_name"] == (recipe.output_name or "last")
-        assert report_text(made.recipe).startswith("not recoverable\n")
+        assert report_text(made.recipe.notes).startswith("not recoverable\n")
 
 
 @pytest.mark.parametrize(
@@ -248,4 +248,4 @@ def test_whatever_a_key_holds_the_recipe_is_sound(changes: dict[str, str]) -> No
     sd_scripts.read_config(config, recipe.script)
     sd_scripts.read_datasets(datasets)
     assert tomllib.loads(f"{config}\n{datasets}").keys() > {"datasets"}
-    assert not CONTROLS.search(report_text(recipe))
+    assert not CONTROLS.search(report_text(recipe.notes))

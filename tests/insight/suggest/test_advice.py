@@ -9,7 +9,7 @@ import pytest
 
 from crawler.answers.suggest import evidence
 from crawler.errors import UsageError
-from crawler.insight.export.draft import PLACEHOLDER, config_text, dataset_text
+from crawler.insight.export.draft import PLACEHOLDER, Kind, config_text, dataset_text
 from crawler.insight.suggest.advice import COLUMNS, advise, recipe_of
 from crawler.insight.suggest.settings import (
     COMBINED,
@@ -336,7 +336,7 @@ def test_text_from_the_net_stays_inside_its_string() -> None:
 
     assert config["pretrained_model_name_or_path"] == f"{PLACEHOLDER}/{hostile}"
     assert "rm" not in config
-    assert [note.subject for note in made.notes] == ["lr_scheduler"]
+    assert [note.subject for note in made.notes if note.kind is Kind.CONFLICT] == ["lr_scheduler"]
 
 
 def test_without_a_text_encoder_only_the_image_model_is_trained() -> None:
