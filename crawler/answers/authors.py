@@ -9,19 +9,43 @@ from crawler.store.stats.creators import Creator, Creators
 COLUMNS = tuple(each.name for each in fields(Creator))
 
 
-def remarks(found: Creators, *, filtered: bool) -> list[str]:
+#: Heads of a table for people, in the order of COLUMNS.
+HEADS = (
+    *("creator", "LoRAs", "files", "metadata", "runs"),
+    *("median images", "megapixels", "hours"),
+)
+
+
+def texts(creator: Creator) -> tuple[str, ...]:
+    """The cells of the table, without meaningless digits; an unknown one is empty."""
+    known, hours = creator.with_metadata, creator.training_hours
+    images, pixels = creator.median_images_seen, creator.megapixels_seen
+    return (
+        creator.creator,
+        number(creator.loras),
+        number(creator.files),
+        "" if known is None else share(known),
+        number(creator.runs),
+        "" if images is None else number(round(images)),
+        "" if pixels is None else number(round(pixels)),
+        "" if hours is None else f"{hours:,.1f}",
+    )
+
+
+def remarks(found: Creators, *, filtered: bool, more: str = "--limit 0 for all") -> list[str]:
     """How many creators there are, and which files are not counted.
 
     Args:
         found: The answer.
         filtered: A condition selects the files.
+        more: How to see those that are not listed; may be empty.
     """
     if not found.total:
         said = ["no matching file has a creator" if filtered else "no file has a creator"]
     else:
         creators = count(found.total, "creator")
         if (shown := len(found.listed)) < found.total:
-            creators = f"{number(shown)} of {creators} (--limit 0 for all)"
+            creators = f"{number(shown)} of {creators}" + (f" ({more})" if more else "")
         said = [f"{creators}, {count(found.files, 'file')}"]
     if found.no_metadata:
         said.append(

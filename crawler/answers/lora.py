@@ -145,6 +145,30 @@ def compared(
     )
 
 
+def image_sizes(view: LoraView) -> Counter[str]:
+    """The sizes of the images, repeats included, such as `832 × 1216`."""  # noqa: RUF002 - the sign for sizes
+    sizes: Counter[str] = Counter()
+    for dataset in view.datasets:
+        for bucket in dataset.get("buckets") or ():
+            match bucket:
+                case {"resolution": [int(width), int(height)], "count": int(amount)}:
+                    sizes[f"{width} × {height}"] += amount  # noqa: RUF001 - the sign for sizes
+    return sizes
+
+
+def caption_tags(view: LoraView) -> Counter[str]:
+    """The caption tags of all folders."""
+    tags: Counter[str] = Counter()
+    for counts in view.tags.values():
+        tags.update(counts)
+    return tags
+
+
+def folders(view: LoraView) -> list[tuple[str, Mapping[str, Any]]]:
+    """The training folders by their names."""
+    return [(str(each.get("name") or "(no name)"), each) for each in view.directories]
+
+
 def as_data(view: LoraView) -> dict[str, Any]:
     """The JSON of `show`: every column of `loras`, its datasets, folders and tags, and statistics."""
     return {

@@ -1,11 +1,12 @@
-"""The training of one LoRA in sentences."""
+"""One LoRA in sentences: where it is from, how it was trained, and why it was not read."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from crawler.answers.outcomes import REMEDIES
 from crawler.answers.settings import spoken_value
-from crawler.answers.text import count, day, duration, number, rounded
-from crawler.model import Trainer
+from crawler.answers.text import count, day, duration, instant, number, rounded, size
+from crawler.model import Outcome, Trainer
 from crawler.store.schema.fields import BY_NAME
 
 #: Trainers as they spell their names.
@@ -23,8 +24,91 @@ _TRAINERS = {
     Trainer.MERGE_TOOL: "a tool that merges, extracts or resizes LoRAs",
 }
 
+#: Trigger words and site tags that are listed.
+_MOST_WORDS = 20
+
 #: Hexadecimal digits of a Git commit, and how many of them are shown.
 _COMMIT_LENGTH, _COMMIT_DIGITS = 40, 8
+
+
+def origin(row: Mapping[str, Any]) -> list[str]:
+    """What the site says of a model, and of the file, in one line each; may be empty.
+
+    Args:
+        row: Columns of `loras` by name.
+    """
+    get = row.get
+    creator, published, autov2 = get("creator"), get("published_at"), get("autov2")
+    file_id, length, downloads, likes = (
+        get(name) for name in ("file_id", "size_bytes", "downloads", "likes")
+    )
+    model = (
+        get("base_model"),
+        get("model_type"),
+        creator and f"by {creator}",
+        published and f"published {day(published)}",
+        None if downloads is None else count(downloads, "download"),
+        None if likes is None else count(likes, "like"),
+    )
+    file = (
+        None if file_id is None else f"file {file_id}",
+        get("file_name"),
+        None if length is None else size(length),
+        autov2 and f"AutoV2 {autov2}",
+    )
+    return list(filter(None, (" · ".join(filter(None, parts)) for parts in (model, file))))
+
+
+def words(row: Mapping[str, Any]) -> dict[str, str]:
+    """The trigger words and the tags of the site, if there are any."""
+    found = {}
+    for name, label in (("trained_words", "trigger words"), ("model_tags", "site tags")):
+        if some := row.get(name):
+            text = ", ".join(str(word) for word in some[:_MOST_WORDS])
+            more = len(some) - _MOST_WORDS
+            found[label] = f"{text} and {number(more)} more" if more > 0 else text
+    return found
+
+
+def gone(row: Mapping[str, Any]) -> str:
+    """Since when a file is no longer listed; empty if it is."""
+    if not (since := row.get("gone_at")):
+        return ""
+    place = "on this machine" if row.get("site") == "local" else "listed by the site"
+    return f"no longer {place} since {day(since)}"
+
+
+def refusal(row: Mapping[str, Any]) -> list[str]:
+    """Why a file was not read, and for a file from the site what can be done."""
+    outcome = str(row["outcome"])
+    told = [f"{outcome}: {row['reason']}" if row.get("reason") else outcome]
+    if until := row.get("early_access_until"):
+        told.append(f"Early access ends on {instant(until)} UTC.")
+    if due := row.get("next_try_at"):
+        told.append(f"The next try is after {instant(due)} UTC.")
+    if row.get("file_id") is not None and row.get("site") != "local":
+        remedy = REMEDIES[outcome]
+        told.append(f"{remedy[0].upper()}{remedy[1:]}.")
+    return told
+
+
+def training(row: Mapping[str, Any]) -> list[str]:
+    """The sentences about the training of a file that was read, or how little its header says."""
+    told = sentences(row)
+    if row["outcome"] == Outcome.NO_METADATA:
+        return [*told, "The header contains no training metadata."]
+    return told or ["The header contains little training metadata."]
+
+
+def folder(directory: Mapping[str, Any]) -> str:
+    """The images of a training folder: how many, how often, what for."""
+    amounts = ((directory.get("image_count"), "image"), (directory.get("repeats"), "repeat"))
+    parts = [count(amount, noun) for amount, noun in amounts if amount is not None]
+    if directory.get("is_reg"):
+        parts.append("for regularisation")
+    if tokens := directory.get("class_tokens"):
+        parts.append(f"class “{tokens}”")
+    return ", ".join(parts) or "nothing else known"
 
 
 def sentences(row: Mapping[str, Any]) -> list[str]:

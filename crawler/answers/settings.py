@@ -1,11 +1,13 @@
 """The settings of a LoRA as text, and their order."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from crawler.answers.lora import LoraView
+from crawler.answers.lora import HEADER_FIELDS, LoraView, Usual
 from crawler.answers.text import cell, count, day, figure, instant, is_number, listed, number
 from crawler.query.fields import Field
+from crawler.store.schema.fields import BY_NAME
 from crawler.store.stats.field_stats import Age
 
 #: Headings of the groups of `loras`, in the order of the page.
@@ -47,6 +49,34 @@ def as_of(age: Age | None) -> str:
     return f", as of {day(age.made_at)}{since}"
 
 
+def comparison(view: LoraView) -> str:
+    """With what the numbers of a LoRA are compared; empty if with nothing."""
+    reports = [view.usual[each.name].count for each in HEADER_FIELDS if each.name in view.usual]
+    if not reports:
+        return ""
+    files = f"up to {number(max(reports))} of {number(view.compared_files)} files"
+    text = (
+        "percentile, median and interquartile range (IQR) among LoRAs that report the field"
+        f" ({view.compared_with}: {files}{as_of(view.usual_age)})."
+    )
+    if view.told_by:
+        text += f" {view.compared_with} is a guess, to judge by {view.told_by}."
+    return text
+
+
+def in_groups(view: LoraView) -> Iterator[tuple[str, list[Field]]]:
+    """The headings of a page, each with the fields that it lists; without those that have none."""
+    for group, heading in HEADINGS.items():
+        filled = [each for each in HEADER_FIELDS if each.group == group and is_shown(each, view)]
+        if filled:
+            yield heading, filled
+
+
+def usual_of(each: Field, view: LoraView) -> Usual | None:
+    """With what the value of a field is compared; None if with nothing."""
+    return None if each.name in IDENTIFIERS else view.usual.get(each.name)
+
+
 def is_shown(each: Field, view: LoraView) -> bool:
     """Whether a page of this LoRA lists the field: it has a value, and one that no other field gives."""
     value = view[each.name]
@@ -55,6 +85,15 @@ def is_shown(each: Field, view: LoraView) -> bool:
     if each.name == "text_encoder_lrs":  # the first one is text_encoder_lr
         return len(value) > 1
     return each.name not in SAME_AS or value != view[SAME_AS[each.name]]
+
+
+def spoken(name: str, value: Any) -> str:
+    """A value of a column as text, or of an entry of one: `network_args.conv_dim`."""
+    if (known := BY_NAME.get(name)) is not None:
+        return spoken_value(known, value)
+    if isinstance(value, list | tuple):
+        return ", ".join(spoken("", item) for item in value)
+    return number(value) if is_number(value) else cell(value)
 
 
 def spoken_value(each: Field, value: Any) -> str:

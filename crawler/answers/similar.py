@@ -1,10 +1,9 @@
 """The LoRAs that are most like one, and how they differ."""
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from crawler.answers.lora import LoraView
+from crawler.answers.lora import LoraView, caption_tags
 from crawler.answers.settings import spoken_value
 from crawler.answers.text import count
 from crawler.errors import UsageError
@@ -88,10 +87,7 @@ def similar(connection: Connection, ref: str, view: LoraView, *, by: By, limit: 
         UsageError: The LoRA has nothing to compare.
     """
     if by == "tags":
-        counts: Counter[str] = Counter()
-        for some in view.tags.values():
-            counts.update(some)
-        if not counts:
+        if not (counts := caption_tags(view)):
             raise UsageError(f"{ref} has no caption tags")
         return Likeness(view, by, by_tags(connection, view.row, counts, limit))
     base = view["base_model"]

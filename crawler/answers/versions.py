@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from crawler.answers.text import day
 from crawler.insight.diff import Compared, Side, compare, differences
 from crawler.model.outcome import READ
 from crawler.store.connect.database import Connection
@@ -39,6 +40,19 @@ class Version:
 
     row: Row
     changes: Sequence[Compared] | None
+
+    @property
+    def title(self) -> str:
+        """Its name, day, base model and file."""
+        row = self.row
+        published = row["published_at"]
+        parts = (
+            row["version_name"] or f"version {row['version_id']}",
+            None if published is None else day(published),
+            row["base_model"],
+            f"file {row['file_id']}",
+        )
+        return " · ".join(filter(None, parts))
 
     def cells(self) -> tuple[Any, ...]:
         """In the order of COLUMNS; `changed` is setting -> the value before and now."""

@@ -2,16 +2,12 @@
 
 from dataclasses import astuple
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from crawler.answers.text import share
 from crawler.cli import options
 from crawler.cli.output.rows import FOR_PEOPLE, chosen, write_rows
-
-if TYPE_CHECKING:
-    from crawler.store.stats.creators import Creator
 
 
 class Sort(StrEnum):
@@ -25,13 +21,6 @@ class Sort(StrEnum):
     MEDIAN_IMAGES_SEEN = "median_images_seen"
     MEGAPIXELS_SEEN = "megapixels_seen"
     TRAINING_HOURS = "training_hours"
-
-
-#: Heads of the table, which fit in 80 columns; other formats use the names of the attributes.
-_HEADS = (
-    *("creator", "LoRAs", "files", "metadata", "runs"),
-    *("median images", "megapixels", "hours"),
-)
 
 
 def authors(
@@ -66,7 +55,7 @@ def authors(
     """
     voice = options.voice_of(ctx, quiet=quiet, verbose=verbose)
     wanted = chosen(form, json=as_json, safe_csv=safe_csv, expanded=expanded)
-    from crawler.answers.authors import COLUMNS, remarks
+    from crawler.answers.authors import COLUMNS, HEADS, remarks, texts
     from crawler.query.parser import parse
     from crawler.store.schema.fields import BY_NAME
     from crawler.store.stats import creators as effort
@@ -80,25 +69,10 @@ def authors(
     if wanted not in FOR_PEOPLE:
         write_rows(COLUMNS, map(astuple, found.listed), wanted, safe_csv=safe_csv)
     elif found.listed:
-        rows = map(_cells, found.listed)
-        write_rows(_HEADS, rows, wanted, pager=not no_pager, tell=voice.notice)
+        from crawler.cli.output.table import Figure
+
+        cells = map(texts, found.listed)
+        rows = [(name, *(Figure(one) if one else None for one in rest)) for name, *rest in cells]
+        write_rows(HEADS, rows, wanted, pager=not no_pager, tell=voice.notice)
     for remark in remarks(found, filtered=bool(where)):
         voice.notice(remark)
-
-
-def _cells(creator: "Creator") -> tuple[object, ...]:
-    """The cells of the table, without meaningless digits."""
-    from crawler.cli.output.table import Figure
-
-    known, hours = creator.with_metadata, creator.training_hours
-    images, pixels = creator.median_images_seen, creator.megapixels_seen
-    return (
-        creator.creator,
-        creator.loras,
-        creator.files,
-        None if known is None else Figure(share(known)),
-        creator.runs,
-        None if images is None else round(images),
-        None if pixels is None else round(pixels),
-        None if hours is None else Figure(f"{hours:,.1f}"),
-    )

@@ -12,7 +12,6 @@ from crawler.cli.output.console import answers, open_console
 from crawler.cli.output.rows import Format, chosen, write_rows
 from crawler.cli.reference import REF_HELP, is_stored, read_lora
 from crawler.errors import UsageError
-from crawler.model.outcome import READ
 
 #: Most LoRAs side by side; each has a letter.
 MOST = 8
@@ -45,39 +44,28 @@ def diff(
     wanted = chosen(form, json=as_json, safe_csv=safe_csv)
     if not 1 < len(refs) <= MOST:
         raise UsageError(f"diff takes 2 to {MOST} LoRAs; {len(refs)} given")
-    from crawler.insight.diff import Side, compare, differences, identity
+    from crawler.answers.diff import comparison
 
     views = []
     for ref in refs:
         view = read_lora(ref, db)
         if not is_stored(ref):
             view = replace(view, row={"file_name": Path(ref).name, **view.row})
-        if view["outcome"] not in READ:
-            reason = f": {view['reason']}" if view["reason"] else ""
-            voice.notice(f"{ref}: header not read, {view['outcome']}{reason}")
         views.append(view)
-    sides = [
-        Side(row=view.row, datasets=view.datasets, directories=view.directories, tags=view.tags)
-        for view in views
-    ]
-    names, compared = identity(sides), compare(sides)
-    found = differences(compared)
-    shown = compared if everything else found
+    made = comparison(views)
+    for at, reason in made.unread:
+        voice.notice(f"{refs[at]}: header not read, {reason}")
+    shown = made.every if everything else made.differing
     if wanted is Format.TABLE:
         from crawler.cli.pages.diff import print_compared
 
         with answers(pager=not no_pager) as stream:
-            print_compared(open_console(stream), [view.title for view in views], names, shown)
+            print_compared(open_console(stream), made.titles, made.names, shown)
     else:
-        if not everything:
-            names = tuple(one for one in names if one.differs)
+        names = made.names if everything else [one for one in made.names if one.differs]
         rows = ((one.name, *one.values) for one in (*names, *shown))
         letters = ascii_lowercase[: len(refs)]
         write_rows(("field", *letters), rows, wanted, safe_csv=safe_csv, pager=not no_pager)
-    if not found:
-        more = (
-            ""
-            if everything or not any(one.differs for one in compared)
-            else "; --all shows the rest"
-        )
+    if not made.differing:
+        more = "; --all shows the rest" if made.hides_some and not everything else ""
         voice.notice(f"no setting differs{more}")

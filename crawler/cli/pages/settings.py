@@ -6,18 +6,12 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from crawler.answers.lora import HEADER_FIELDS, LoraView, Usual
-from crawler.answers.settings import HEADINGS, IDENTIFIERS, as_of, is_shown, spoken_value
-from crawler.answers.text import figure, is_number, number, short
+from crawler.answers.lora import LoraView, Usual
+from crawler.answers.settings import comparison, in_groups, spoken_value, usual_of
+from crawler.answers.text import figure, is_number, short
 from crawler.answers.visible import visible
 from crawler.cli.pages import layout
 from crawler.query.fields import Field
-
-#: Explains the numbers on the right, once.
-_COMPARED = (
-    "On the right: percentile, median and interquartile range (IQR) among LoRAs that report the"
-    " field ({}: up to {} of {} files{})."
-)
 
 #: Cells of a value with statistics beside it, and of those.
 _CELLS = (14, 34)
@@ -34,19 +28,12 @@ _ROOM_FOR_MEANINGS = 130
 
 def print_settings(console: Console, view: LoraView) -> None:
     """Print the groups that have values, each number with the statistics of the base model."""
-    reports = [view.usual[each.name].count for each in HEADER_FIELDS if each.name in view.usual]
-    if reports:
+    compared = comparison(view)
+    if compared:
         layout.blank(console)
-        files = number(max(reports)), number(view.compared_files)
-        text = _COMPARED.format(view.compared_with, *files, as_of(view.usual_age))
-        if view.told_by:
-            text += f" {view.compared_with} is a guess, to judge by {view.told_by}."
-        layout.paragraph(console, text, style="dim")
-    remark = _columns("pct", "median", "IQR") if reports else ""
-    for group, heading in HEADINGS.items():
-        filled = [each for each in HEADER_FIELDS if each.group == group and is_shown(each, view)]
-        if not filled:
-            continue
+        layout.paragraph(console, f"On the right: {compared}", style="dim")
+    remark = _columns("pct", "median", "IQR") if compared else ""
+    for heading, filled in in_groups(view):
         is_compared = any(each.name in view.usual for each in filled)
         at = layout.INDENT + layout.NAME_CELLS + _CELLS[0]
         layout.heading(console, heading, remark if is_compared else "", at=at)
@@ -57,7 +44,7 @@ def print_settings(console: Console, view: LoraView) -> None:
 
 def _print_setting(console: Console, each: Field, view: LoraView) -> None:
     value = spoken_value(each, view[each.name])
-    usual = view.usual.get(each.name) if each.name not in IDENTIFIERS else None
+    usual = usual_of(each, view)
     cells = _CELLS if view.usual else _ALONE
     room = min(cells[0] if usual else sum(cells), console.width - layout.INDENT - layout.NAME_CELLS)
     if cell_len(visible(value)) >= room:

@@ -1,15 +1,14 @@
 """The page of the versions of a model."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Console
 
+from crawler.answers.diff import shown
+from crawler.answers.prose import refusal
 from crawler.answers.settings import spoken_value
-from crawler.answers.text import day
 from crawler.answers.versions import MAIN, Version
-from crawler.answers.visible import visible
-from crawler.cli.output.table import dash, has_blocks, said
+from crawler.cli.output.table import dash, has_blocks
 from crawler.cli.pages import layout
 from crawler.model.outcome import READ
 from crawler.store.schema.fields import BY_NAME
@@ -23,11 +22,10 @@ def print_versions(console: Console, versions: Sequence[Version]) -> None:
     layout.paragraph(console, newest["page_url"] or "")
     for version in versions:
         row, changes = version.row, version.changes
-        _print_version(console, row)
+        layout.heading(console, version.title)
         if row["outcome"] not in READ:
-            reason = f": {row['reason']}" if row["reason"] else ""
-            text = f"{row['outcome']}{reason}"
-            layout.paragraph(console, text, indent=layout.INDENT, style="yellow")
+            why, *_ = refusal(row)
+            layout.paragraph(console, why, indent=layout.INDENT, style="yellow")
         elif changes is None:
             for name in MAIN:
                 if row[name] is not None:
@@ -35,24 +33,6 @@ def print_versions(console: Console, versions: Sequence[Version]) -> None:
         elif not changes:
             layout.paragraph(console, "no setting changed", indent=layout.INDENT, style="dim")
         for one in changes or ():
-            before, now = (_shown(console, one.name, value) for value in one.values)
+            before, now = (shown(one, value) or dash(console) for value in one.values)
             arrow = "→" if has_blocks(console) else "->"
             layout.setting(console, one.name, f"{before} {arrow} {now}")
-
-
-def _print_version(console: Console, row: Mapping[str, Any]) -> None:
-    published = row["published_at"]
-    parts = (
-        row["version_name"] or f"version {row['version_id']}",
-        None if published is None else day(published),
-        row["base_model"],
-        f"file {row['file_id']}",
-    )
-    layout.heading(console, " · ".join(filter(None, parts)))
-
-
-def _shown(console: Console, name: str, value: Any) -> str:
-    if value is None:
-        return dash(console)
-    field = BY_NAME.get(name)
-    return visible(said(value, name) if field is None else spoken_value(field, value))
