@@ -37,8 +37,15 @@ _OF_THE_RUN = frozenset(
     }
 )
 
-#: The same among the metadata without a column of its own.
-_KEY_OF_THE_RUN = re.compile(r"hash|sha256|date|title|session|thumbnail|_at\b", re.IGNORECASE)
+#: The same among the metadata without a column of its own, and what names the format or the base model:
+#: older files have no such keys, and columns say the same. `modelspec.resolution` is no evidence either,
+#: since sd-scripts writes a default.
+_KEY_OF_THE_RUN = re.compile(
+    r"hash|sha256|date|title|session|thumbnail|_at\b"
+    r"|\.modelspec\.(?:sai_model_spec|architecture|implementation|resolution)"
+    r"|\.(?:format|ot_branch|version)$",
+    re.IGNORECASE,
+)
 
 #: Columns that repeat or follow from others; they are left out where one of those differs as well.
 REPEATED = {

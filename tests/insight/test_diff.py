@@ -102,6 +102,24 @@ def test_what_tells_runs_apart_and_repetitions_are_no_differences() -> None:
     }
 
 
+def test_the_name_of_a_format_or_of_the_base_is_no_difference() -> None:
+    named = {
+        "modelspec.sai_model_spec": "1.0.1",
+        "modelspec.architecture": "stable-diffusion-xl-v1-base/lora",
+        "modelspec.implementation_version": "sd-scripts/0123456",
+        "modelspec.resolution": "1024x1024",
+        "format": "pt",
+        "ot_branch": "master",
+        "modelspec.prediction_type": "v",
+        "ss_format_of_captions": "tags",
+    }
+    found = differences(compare((Side(row={"other_settings": named}), Side(row={}))))
+    assert [one.name for one in found] == [
+        "other_settings.modelspec.prediction_type",
+        "other_settings.ss_format_of_captions",
+    ]
+
+
 def test_three_loras() -> None:
     sides = [Side(row={"network_dim": dim}, tags={"x": {"a": 1, tag: 2}}) for dim, tag in DIMS]
     assert pairs_of(*sides) == {
