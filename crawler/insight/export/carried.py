@@ -35,6 +35,12 @@ _NEEDS = {
 #: After a note on the first of several values.
 _MORE = "; elsewhere it has other values"
 
+#: Options of one schedule only.
+_OF_SCHEDULE = {
+    "lr_scheduler_num_cycles": "cosine_with_restarts",
+    "lr_scheduler_power": "polynomial",
+}
+
 #: Texts of arguments that turn something off, in lower case.
 _OFF = frozenset({"", "0", "0.0", "false", "none"})
 
@@ -265,6 +271,8 @@ def _is_idle(option: Option, values: Mapping[str, Any]) -> bool:
         return is_path or (name, value) == ("loss_type", "l2")
     if value is False or (value == 0 and name not in _ZERO_MEANS):
         return True
-    if name == "prior_loss_weight":
+    if name in _OF_SCHEDULE:
+        return values.get("lr_scheduler") != _OF_SCHEDULE[name]
+    if name in {"prior_loss_weight", "clip_skip"}:
         return value == 1
     return name in _NEEDS and not values.get(_NEEDS[name])

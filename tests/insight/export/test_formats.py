@@ -388,6 +388,8 @@ def test_schedules_of_ai_toolkit(schedule: str, expected: dict[str, Any]) -> Non
         (Format.ONETRAINER, {"network_module": "networks.dylora"}, "network_module", "dylora"),
         (Format.ONETRAINER, {"optimizer": "dadaptation.dadapt_adan_ip.DAdaptAdanIP(d0=1e-05)"},
          "optimizer_type", "DAdaptAdanIP"),
+        (Format.AI_TOOLKIT, {"lr_scheduler": "cosine_with_restarts", "lr_scheduler_num_cycles": "3"},
+         "lr_scheduler_num_cycles", "3"),
         (Format.AI_TOOLKIT, {}, "text_encoder_lr", "5e-5"),
         (Format.AI_TOOLKIT, {}, "lr_warmup_steps", "60"),
         (Format.AI_TOOLKIT, {"clip_skip": "2"}, "clip_skip", "2"),
@@ -416,6 +418,7 @@ def test_what_is_off_or_has_no_effect_is_not_lost() -> None:
         "multires_noise_discount": "0.3", "huber_c": "0.1", "huber_schedule": "snr",
         "prior_loss_weight": "1.0", "scale_weight_norms": "0.0", "loss_type": "l2",
         "ip_noise_gamma_random_strength": "True", "debiased_estimation": "False",
+        "lr_scheduler_num_cycles": "3", "lr_scheduler_power": "2.0", "clip_skip": "1",
     }  # fmt: skip
     for form in (Format.ONETRAINER, Format.AI_TOOLKIT):
         assert lost(form, **off).keys() == lost(form).keys()
