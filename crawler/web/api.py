@@ -23,12 +23,13 @@ from crawler.web.page import Asked, Data, Page
 def loras(asked: Asked) -> Data:
     """Rows that match a condition, a page at a time."""
     view = browse.view_of(asked)
-    search, _ = browse.search_of(asked, view, view.limit)
-    found = page_of(asked.connection, search, after=view.after)
-    counts = browse.counted_in_time(asked, search.tree)
+    question = browse.question_of(asked, view, view.limit)
+    counts = browse.counts_of(asked, question)
+    matches = None if counts is None else counts.total
+    found = page_of(asked.connection, question.search, after=view.after, matches=matches)
     return Data(
         {
-            "total": None if counts is None else counts.total,
+            "total": matches,
             "items": [dict(zip(found.columns, row[1:], strict=True)) for row in found.rows],
             "next": found.after or None,
         }

@@ -23,6 +23,7 @@ from crawler.store.connect.db_errors import translated
 from crawler.store.read.changes import Changes
 from crawler.store.read.limited import end_statement, in_time
 from crawler.web import api, browse, static
+from crawler.web.counting import Counting
 from crawler.web.html import environment
 from crawler.web.kept import Kept
 from crawler.web.limits import MAX_STATEMENTS, STATEMENT_SECONDS
@@ -62,6 +63,7 @@ class Site:
         self._engine = engine
         self._changes = Changes(engine)
         self._kept = Kept(self._changes)
+        self._counting = Counting(engine, self._kept)
         self._busy: set[Connection] = set()
         self._at_once = CapacityLimiter(MAX_STATEMENTS)
         routes = [Route(path, self._endpoint(page)) for path, page in PAGES]
@@ -70,6 +72,10 @@ class Site:
         #: To be called as ASGI says.
         self.application = Guard(inner, hosts)
 
+    def begin(self) -> None:
+        """Prepare the first answers, in a thread."""
+        self._counting.begin()
+
     def close(self) -> None:
         """Let go of the database, and end what is being asked of it."""
         until = time.monotonic() + _END_SECONDS
@@ -77,6 +83,7 @@ class Site:
             for connection in tuple(self._busy):
                 end_statement(connection)
             time.sleep(_TICK_SECONDS)  # an answer may have further statements
+        self._counting.close()
         self._changes.close()
 
     def _endpoint(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
@@ -96,7 +103,9 @@ class Site:
             ):
                 self._busy.add(connection)
                 try:
-                    return _response(page(Asked(connection, request, self._kept)), request)
+                    return _response(
+                        page(Asked(connection, request, self._kept, self._counting)), request
+                    )
                 finally:
                     self._busy.discard(connection)
         except LoraCrawlError as error:

@@ -24,21 +24,17 @@ from crawler.answers.rows import csv_lines, json_lines
 from crawler.answers.settings import HEADINGS, spoken_value
 from crawler.answers.text import cell, count, day, figure, is_number, number
 from crawler.answers.visible import cut
-from crawler.errors import QueryError, SlowError
+from crawler.errors import QueryError
 from crawler.query.caret import caret
 from crawler.query.fields import Field, Kind, named, spelled
 from crawler.query.tree import Node
-from crawler.store.read.limited import in_time
 from crawler.store.read.pages import page as page_of
 from crawler.store.read.search import DEFAULT_COLUMNS, Search
 from crawler.store.schema.fields import BY_NAME, FIELDS
-from crawler.store.stats.facets import Counted, Facet, counted
+from crawler.store.stats.facets import Counted, Facet
 from crawler.web.html import page_link
-from crawler.web.limits import COUNT_SECONDS, MAX_CELLS, MAX_ROWS, USUAL_ROWS
+from crawler.web.limits import MAX_CELLS, MAX_ROWS, USUAL_ROWS
 from crawler.web.page import Asked, Download, Html
-
-#: Values of a facet that are shown.
-_VALUES = 8
 
 #: Longest text of a cell and of a facet's value, in characters.
 _CELL, _NAME = 80, 40
@@ -121,8 +117,25 @@ def view_of(asked: Asked) -> View:
     )
 
 
-def search_of(asked: Asked, view: View, limit: int) -> tuple[Search, int]:
-    """The search of a view, and how many scanned copies it leaves out.
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A view as a search.
+
+    Attributes:
+        search: It leaves out scanned copies where they are not asked for.
+        tree: The condition of the view.
+        among: The condition that leaves out copies; None if nothing does.
+        copies: The number of copies that are left out.
+    """
+
+    search: Search
+    tree: Node | None
+    among: Node | None
+    copies: int
+
+
+def question_of(asked: Asked, view: View, limit: int) -> Question:
+    """The search of a view.
 
     Raises:
         QueryError: The condition or a name is not known.
@@ -137,20 +150,13 @@ def search_of(asked: Asked, view: View, limit: int) -> tuple[Search, int]:
         group_by=None,
     )
     tree, copies = without_copies(asked.connection, search.tree, copies=view.copies)
-    return replace(search, tree=tree), copies
+    among = without_copies(asked.connection, None, copies=False)[0] if copies else None
+    return Question(replace(search, tree=tree), search.tree, among, copies)
 
 
-def counted_in_time(asked: Asked, tree: Node | None) -> Counted | None:
-    """The number of rows and the facets of a condition; None if that takes too long."""
-
-    def count_rows() -> Counted:
-        with in_time(asked.connection, COUNT_SECONDS):
-            return counted(asked.connection, tree, most=_VALUES)
-
-    try:
-        return asked.kept.get(asked.connection, repr(tree), count_rows)
-    except SlowError:
-        return None
+def counts_of(asked: Asked, question: Question) -> Counted | None:
+    """The number of rows and the facets; None if that takes too long."""
+    return asked.counting.counted(asked.connection, question.tree, question.among)
 
 
 def page(asked: Asked) -> Html:
@@ -164,12 +170,15 @@ def page(asked: Asked) -> Html:
         "error": None,
     }
     try:
-        search, copies = search_of(asked, view, view.limit)
+        question = question_of(asked, view, view.limit)
     except QueryError as error:
         wrong = {"message": str(error), "place": caret(error), "hint": error.hint}
         return Html("browse.html", "Not understood", common | {"error": wrong}, 400)
-    found = page_of(asked.connection, search, after=view.after)
-    counts = counted_in_time(asked, search.tree)
+    search, copies = question.search, question.copies
+    counts = counts_of(asked, question)
+    found = page_of(
+        asked.connection, search, after=view.after, matches=None if counts is None else counts.total
+    )
     remarks = [*sparse(asked.connection, search)]
     if not found.rows and not view.after:
         remarks = [*why_empty(asked.connection, search.tree), *remarks]
@@ -206,7 +215,7 @@ def json(asked: Asked) -> Download:
 def _all_rows(asked: Asked) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
     """Every row of a view, up to MAX_CELLS."""
     view = view_of(asked)
-    search, _ = search_of(asked, view, 1)
+    search = question_of(asked, view, 1).search
     search = replace(search, limit=max(MAX_CELLS // len(search.columns), 1))
     found = page_of(asked.connection, search)
     return found.columns, [row[1:] for row in found.rows]

@@ -60,6 +60,10 @@ class Kept:
         answer: Value = found.value
         return answer
 
+    def version(self, connection: Connection) -> str:
+        """That of the database, as in `Changes`."""
+        return self._changes.version(connection)
+
     def _keep(self, key: Hashable, answer: _Answer) -> None:
         with self._lock:
             self._answers[key] = answer

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from crawler.answers.lora import LoraView, stored_lora
 from crawler.errors import QueryError, UsageError
 from crawler.store.connect.database import Connection
+from crawler.web.counting import Counting
 from crawler.web.kept import Kept
 from crawler.web.limits import MAX_EXPRESSION
 
@@ -28,11 +29,13 @@ class Asked:
         connection: The database, to read from. Its statements have a time limit.
         request: Its path and parameters.
         kept: Answers that hold while the database does not change.
+        counting: Counts rows and facets.
     """
 
     connection: Connection
     request: Request
     kept: Kept
+    counting: Counting
 
     def text(self, name: str, default: str = "") -> str:
         """A parameter; the last one if it is given twice."""

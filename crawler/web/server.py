@@ -69,6 +69,7 @@ class PageServer:
             if not self._thread.is_alive():
                 raise LoraCrawlError("the server did not start")
             time.sleep(_TICK_SECONDS)
+        self._site.begin()
         return self
 
     def __exit__(self, *_error: object) -> None:

@@ -1,6 +1,7 @@
 """What holds for every page: limits, errors, and answers that are kept."""
 
 import json
+import re
 import threading
 import time
 import urllib.request
@@ -44,9 +45,9 @@ def test_a_long_statement_is_ended_and_said_so(
 def test_rows_are_shown_without_counts_that_take_too_long(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crawler.web.browse.COUNT_SECONDS", 0.1)
+    monkeypatch.setattr("crawler.web.counting.COUNT_SECONDS", 0.1)
     monkeypatch.setattr(
-        "crawler.web.browse.counted",
+        "crawler.web.counting.counted",
         lambda connection, *_, **__: connection.exec_driver_sql(ENDLESS),
     )
     page = client.get("/").text
@@ -78,7 +79,7 @@ def test_equal_questions_at_once_are_counted_once(
         time.sleep(0.05)
         return counted(*words, **options)
 
-    monkeypatch.setattr("crawler.web.browse.counted", count)
+    monkeypatch.setattr("crawler.web.counting.counted", count)
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(ask, [f"{served.url}api/v1/loras?q=likes:4.."] * 8))
     assert len(set(answers)) == 1
@@ -119,3 +120,25 @@ def test_a_server_that_stops_ends_what_is_being_asked(
         assert ended.wait(5)
         assert isinstance(asking.exception(), OSError)  # its connection was closed
     engine.dispose()
+
+
+def test_rows_of_a_large_database_are_counted_in_memory_and_follow_it(
+    client: TestClient, browsed: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crawler.web.counting._MANY", 1)
+    monkeypatch.setattr("crawler.web.counting._TIMES_AS_LONG", 0)
+    small = client.get("/?q=base_model = 'Pony'").text
+    with monkeypatch.context() as patch:
+        patch.setattr("crawler.web.counting.counted", None)  # is not called
+        assert [*facets(client.get("/?q=base_model = 'Pony'").text)] == [*facets(small)]
+        assert client.get("/api/v1/loras?q=optimizer = 'Lion'").json()["total"] == 0
+        with browsed.begin() as connection:
+            connection.execute(loras.update().where(loras.c.file_id <= 3).values(optimizer="Lion"))
+        until = time.monotonic() + 30
+        while client.get("/api/v1/loras?q=optimizer = 'Lion'").json()["total"] != 3:
+            assert time.monotonic() < until
+    assert client.get("/api/v1/loras?q=optimizer = 'Lion' and likes > 0").json()["total"] == 3
+
+
+def facets(page: str) -> list[str]:
+    return re.findall(r'<span class="count">([^<]+)</span>', page)

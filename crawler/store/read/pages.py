@@ -23,6 +23,9 @@ from crawler.store.schema.types import UtcTime
 #: Longest text in a place, in characters. A longer one is read from the row again, so that links stay short.
 _LONGEST = 100
 
+#: From so many matching rows on some are found soon wherever one looks.
+_MANY = 500
+
 _READ_AGAIN = {"long": True}
 
 
@@ -49,13 +52,16 @@ class _Key:
     descending: bool
 
 
-def page(connection: sa.Connection, asked: Search, *, after: str = "") -> Page:
+def page(
+    connection: sa.Connection, asked: Search, *, after: str = "", matches: int | None = None
+) -> Page:
     """The rows of a search behind a place, at most `asked.limit`.
 
     Args:
         connection: The database.
         asked: Its tree, columns, sort and limit count.
         after: The `after` of the page before, with the same sort; empty for the first page.
+        matches: The number of rows that match, where it is known.
 
     Raises:
         UsageError: `after` is not a place in this order.
@@ -71,6 +77,10 @@ def page(connection: sa.Connection, asked: Search, *, after: str = "") -> Page:
         where.append(_behind(keys, _values(after, asked.sort, keys)))
     # First the ids alone: to sort whole rows takes several times as long.
     ids = sa.select(loras.c.file_id).where(*where).order_by(*order).limit(asked.limit + 1)
+    if len(keys) == 1 and matches is not None and matches >= _MANY:
+        # In the order of the ids a page is full soon. SQLite would rather read all rows that an index
+        # names, and sort them.
+        ids = ids.with_hint(loras, "NOT INDEXED", "sqlite")
     shown: list[Any] = [labelled(name, dialect) for name in asked.columns]
     marks = [key.column.label(f"key{at}") for at, key in enumerate(keys)]
     statement = sa.select(loras.c.file_id.label("row_id"), *marks, *shown)

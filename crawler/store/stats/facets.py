@@ -65,7 +65,7 @@ def counted(connection: sa.Connection, tree: Node | None, *, most: int) -> Count
     One statement reads the rows once, however many fields there are.
     """
     dialect = connection.dialect.name
-    columns = [_value(name, dialect).label(f"value{at}") for at, name in enumerate(FACETS)]
+    columns = [facet_values(name, dialect).label(f"value{at}") for at, name in enumerate(FACETS)]
     rows = sa.select(*columns).where(condition_on(tree, dialect)).cte("matching")
     nothing = sa.cast(sa.null(), sa.Text())
     number = sa.func.count().label("number")
@@ -89,7 +89,8 @@ def counted(connection: sa.Connection, tree: Node | None, *, most: int) -> Count
     )
 
 
-def _value(name: str, dialect: str) -> sa.ColumnElement[Any]:
+def facet_values(name: str, dialect: str) -> sa.ColumnElement[Any]:
+    """The values of a facet; of a time its months."""
     column = loras.c[name]
     return month_of(column, dialect) if BY_NAME[name].kind is Kind.TIME else column
 

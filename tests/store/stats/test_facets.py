@@ -7,7 +7,9 @@ import pytest
 import sqlalchemy as sa
 
 from crawler.query.parser import parse
+from crawler.query.tree import And
 from crawler.store.schema.fields import BY_NAME
+from crawler.store.stats.cube import Cube, can_count
 from crawler.store.stats.facets import FACETS, counted, total
 from tests.web.rows import FILES, row
 from tests.web.rows import loras as store_rows
@@ -48,3 +50,60 @@ def test_values_are_counted_as_one_by_one(
         assert list(facet.values) == expected[:most], facet.field
         assert facet.missing == values.count(None)
         assert facet.more is (len(expected) > most)
+
+
+@pytest.mark.parametrize("most", [1, 3, 100])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "",
+        "base_model = 'Pony'",
+        "optimizer:pro* and network_dim:32..",
+        "network_dim is null and creator = 'stonecutter1'",
+        "creator like '%1' and not creator = 'stonecutter11'",
+        "published_at:2025-02",
+        "published_at:2025-02 and (base_model = 'Pony' or trainer is null)",
+        "published_at < '2025-03' or published_at is null",
+        "creator in ('stonecutter1', 'nobody') and base_model is null",
+        "network_dim > 9000",
+    ],
+)
+def test_rows_in_memory_are_counted_alike(filled: sa.Engine, words: str, most: int) -> None:
+    tree = parse([words], BY_NAME)
+    with filled.connect() as connection:
+        cube = Cube(connection, None)
+        assert can_count(tree)
+        assert cube.counted(tree, most=most) == counted(connection, tree, most=most)
+        some = parse(["likes > 2"], BY_NAME)
+        assert some is not None
+        part = Cube(connection, some)
+        both = some if tree is None else And((some, tree))
+        assert part.counted(tree, most=most) == counted(connection, both, most=most)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "likes > 3",
+        "has(tags, 'x')",
+        "base_model = creator",
+        "creator = 'x' or base_model = 'Pony'",
+        "published_at > '2025-02'",
+        "published_at <= '2025-02'",
+        "published_at >= '2025-02-02'",
+        "published_at >= '2025-02-01 00:00:00.5'",
+        "published_at between '2025-02' and '2025-03'",
+        "published_at = training_started_at",
+        "published_at:-30d",
+        "optimizer_args.weight_decay > 0",
+    ],
+)
+def test_what_differs_within_a_combination_is_not_counted_in_memory(words: str) -> None:
+    assert not can_count(parse([words], BY_NAME))
+
+
+def test_no_rows_are_counted_too(engine: sa.Engine) -> None:
+    with engine.connect() as connection:
+        cube = Cube(connection, None)
+        assert cube.counted(None, most=3) == counted(connection, None, most=3)
+        assert cube.counted(parse(["rank:3"], BY_NAME), most=3).total == 0
