@@ -21,8 +21,9 @@ _AND_AFTER = re.compile(r"^and\s+", re.IGNORECASE)
 #: Any condition of one part.
 _ANOTHER = "file_id = 0"
 
-#: Most words of one condition that is looked for in another spelling.
-_MOST_WORDS = 5
+#: Most words that are tried as conditions side by side, and most words of one that is looked for in
+#: another spelling.
+_MOST_WORDS, _FEW_WORDS = 30, 5
 
 #: A word that no shell changes, and what double quotes do not keep from a shell.
 _PLAIN_WORD, _SPECIAL = re.compile(r"[\w./:=,+-]+", re.ASCII), re.compile(r'["$`\\!]')
@@ -36,24 +37,45 @@ def arguments(text: str) -> list[str]:
     """
     if not text.strip():
         return []
+    if _is_condition(text):
+        return [text]
+    words = list(_WORD.finditer(text))
+    if len(words) > _MOST_WORDS:
+        raise _error(text, 0)
+    found: list[str] = []
+    at = 0
+    while at < len(words):
+        start = words[at].start()
+        ends = ((number, words[number - 1].end()) for number in range(len(words), at, -1))
+        # The longest one, since a condition has several words too.
+        fits = ((number, text[start:end]) for number, end in ends if _is_condition(text[start:end]))
+        number, piece = next(fits, (at, ""))
+        if number == at:
+            # Of two readings the one that comes further is meant.
+            raise max(_error(text, start), _error(text, 0), key=lambda error: error.start or 0)
+        found.append(piece)
+        at = number
+    return found
+
+
+def _is_condition(text: str) -> bool:
     try:
         parse([text], BY_NAME)
+    except QueryError:
+        return False
+    return True
+
+
+def _error(text: str, start: int) -> QueryError:
+    """What is wrong with a text from this place on."""
+    try:
+        parse([text[start:]], BY_NAME)
     except QueryError as error:
-        found = list(_WORD.finditer(text))
-        words = [word[0] for word in found]
-        if len(words) == 1:
-            raise
-        try:
-            parse(words, BY_NAME)
-        except QueryError as other:
-            place = next((word.start() for word in found if word[0] == other.text), None)
-            if place is None or other.start is None:
-                raise error from None
-            other.text, other.start = text, other.start + place
-            other.end = None if other.end is None else other.end + place
-            raise
-        return words
-    return [text]
+        error.text = text
+        error.start = None if error.start is None else error.start + start
+        error.end = None if error.end is None else error.end + start
+        return error
+    raise AssertionError(text)
 
 
 def tree_of(text: str) -> Node | None:
@@ -133,10 +155,9 @@ def _states(text: str, wanted: frozenset[str]) -> bool:
 
 def _beginnings(text: str) -> Iterator[str]:
     yield f"{text} and "
-    words = _WORD.findall(text)
-    yield " and ".join([*words, ""])
-    yield " and ".join([*(f"({word})" for word in words), ""])
-    yield f"({text}) and "
+    pieces = arguments(text)
+    yield " and ".join([*pieces, ""])
+    yield " and ".join([*(f"({piece})" for piece in pieces), ""])
 
 
 def _cut(text: str, condition: str) -> Iterator[str]:
@@ -160,6 +181,6 @@ def _places(text: str, condition: str) -> Iterator[tuple[int, int]]:
     wanted = parts(tree_of(condition))
     words = list(_WORD.finditer(text))
     for number, first in enumerate(words):
-        for last in words[number : number + _MOST_WORDS]:
+        for last in words[number : number + _FEW_WORDS]:
             if _states(text[first.start() : last.end()], wanted):
                 yield first.start(), last.end()

@@ -3,11 +3,14 @@
 from http import HTTPStatus
 from typing import Any
 
+from crawler.answers.asked import without_copies
+from crawler.answers.conditions import tree_of
 from crawler.answers.fields import COLUMNS, field_list
 from crawler.answers.lora import as_data
+from crawler.answers.stats import asked_stats, statistics
 from crawler.answers.suggest import as_data as suggested
 from crawler.answers.suggest import suggestion
-from crawler.errors import LoraCrawlError, QueryError, SlowError
+from crawler.errors import LoraCrawlError, QueryError, SlowError, UsageError
 from crawler.model.int64 import MAX_INT64
 from crawler.query.caret import caret
 from crawler.query.fields import Kind, named
@@ -16,7 +19,7 @@ from crawler.store.read.limited import in_time
 from crawler.store.read.pages import page as page_of
 from crawler.store.schema.fields import BY_NAME
 from crawler.web import browse, openapi
-from crawler.web.limits import COMPLETION_SECONDS, MOST_VALUES
+from crawler.web.limits import COMPLETION_SECONDS, MAX_FIELDS, MAX_ROWS, MOST_VALUES
 from crawler.web.page import Asked, Data, Page
 
 
@@ -39,6 +42,22 @@ def loras(asked: Asked) -> Data:
 def lora(asked: Asked) -> Data:
     """One LoRA, as `show` has it."""
     return Data(as_data(asked.lora()))
+
+
+def stats(asked: Asked) -> Data:
+    """Counts, quartiles and histograms of fields, as `stats` has them."""
+    fields = [name for text in asked.texts("field") for name in text.split(",")]
+    most = asked.whole("limit", 20, least=1, most=MAX_ROWS)
+    wanted = asked_stats(fields, asked.text("by") or None, most=most)
+    if len(wanted.fields) > MAX_FIELDS:
+        raise UsageError(f"{len(wanted.fields)} fields are given; {MAX_FIELDS} are allowed")
+    tree, _ = without_copies(
+        asked.connection,
+        tree_of(asked.condition("where")),
+        copies=asked.text("copies") == "yes",
+    )
+    found = statistics(asked.connection, wanted, tree)
+    return Data([dict(zip(found.columns, row, strict=True)) for row in found.rows()])
 
 
 def suggest(asked: Asked) -> Data:
@@ -100,6 +119,7 @@ def problem(status: HTTPStatus, error: LoraCrawlError) -> Data:
 PAGES: tuple[tuple[str, Page], ...] = (
     ("/api/v1/loras", loras),
     ("/api/v1/loras/{file_id}", lora),
+    ("/api/v1/stats", stats),
     ("/api/v1/suggest", suggest),
     ("/api/v1/fields", fields),
     ("/api/v1/values", values),

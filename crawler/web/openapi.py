@@ -18,6 +18,10 @@ _KINDS: dict[Kind, dict[str, Any]] = {
     Kind.OBJECT: {"type": ["object", "null"]},
 }
 
+#: The numbers of statistics: of files, and of the values of those that have one.
+_COUNTS = ("files", "headers_read", "no_metadata", "count")
+_QUARTILES = ("minimum", "quartile1", "median", "quartile3", "maximum")
+
 
 def description() -> dict[str, Any]:
     """The whole API."""
@@ -66,6 +70,20 @@ def _operations() -> dict[str, dict[str, Any]]:
                 "description": "The id of the file; negative if it is not from Civitai",
                 "schema": {"type": "integer"},
             },
+        ),
+        "/api/v1/stats": _operation(
+            "getStats",
+            "Counts, quartiles and a histogram of fields",
+            _array({"$ref": "#/components/schemas/Statistics"}),
+            _parameter("field", "Fields, separated by commas; without it the main settings"),
+            _condition("where"),
+            _parameter("by", "A field to group by (numbers in bins, times by month), or month"),
+            _parameter(
+                "limit",
+                "Most groups of a text",
+                {"type": "integer", "minimum": 1, "maximum": MAX_ROWS, "default": 20},
+            ),
+            _COPIES,
         ),
         "/api/v1/suggest": _operation(
             "suggest",
@@ -176,6 +194,17 @@ def _schemas() -> dict[str, Any]:
                 },
                 "compared_with": text | {"description": "A base model, or all"},
                 "compared_at": text | {"format": "date-time"},
+            },
+        },
+        "Statistics": {
+            "type": "object",
+            "description": "One field in one group, whose value has the name of the grouping",
+            "required": ["field", "files", "headers_read", "no_metadata", "count", "histogram"],
+            "properties": {
+                "field": {"type": "string"},
+                **{name: {"type": "integer"} for name in _COUNTS},
+                **{name: {"type": ["number", "null"]} for name in _QUARTILES},
+                "histogram": _array({"type": "object"}),
             },
         },
         "Field": {

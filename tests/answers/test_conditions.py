@@ -21,6 +21,8 @@ TEXTS = (
     " rank:32  optimizer:Prodigy ",
     "steps > 1",
     "steps>1 or v2",
+    "images_seen > 300 likes:1..  not v2 base_model in ('a', 'b c')",
+    "steps > 1 or v2 rank:3",
     "v2 and steps is not null AND lr:1e-4..",
     "model_name:'and, or ( \"x' v2:true",
     "published_at >= '-30d' and nsfw",
@@ -73,7 +75,15 @@ def test_a_word_with_an_exclamation_mark_or_a_quote_is_safe_in_a_shell() -> None
 
 @pytest.mark.parametrize(
     ("text", "place"),
-    [("rank:3 foo:3", slice(7, 10)), ("rank:3 lr:x", slice(10, 11)), ("rank > > 3", slice(7, 8))],
+    [
+        ("rank:3 foo:3", slice(7, 10)),
+        ("rank:3 lr:x", slice(10, 11)),
+        ("rank > > 3", slice(7, 8)),
+        ("steps > 1 foo:3 rank:3", slice(10, 13)),
+        ("steps > 1 and foo > 3 and v2", slice(14, 17)),
+        ("foo:3 steps > 1", slice(0, 3)),
+        ("steps > 1 rank:3 )", slice(17, 18)),
+    ],
 )
 def test_the_place_of_a_mistake_is_in_the_whole_text(text: str, place: slice) -> None:
     with pytest.raises(QueryError) as caught:
@@ -83,3 +93,13 @@ def test_the_place_of_a_mistake_is_in_the_whole_text(text: str, place: slice) ->
         place.start,
         place.stop,
     )
+
+
+def test_conditions_of_several_words_stand_side_by_side() -> None:
+    text = "images_seen > 300 likes:1.. steps > 1 or v2"
+    assert arguments(text) == ["images_seen > 300", "likes:1..", "steps > 1 or v2"]
+
+
+def test_a_text_of_many_words_is_refused_soon() -> None:
+    with pytest.raises(QueryError):
+        arguments("rank:3 " * 500 + ")")

@@ -1,12 +1,16 @@
 """The API: the answers of the page as JSON."""
 
+import json
 import re
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from openapi_spec_validator import validate
 from starlette.testclient import TestClient
+from typer.testing import CliRunner
 
+from crawler.cli.app import app
 from crawler.store.schema.fields import FIELDS
 from crawler.web.app import PAGES
 from tests.conftest import ON_SQLITE
@@ -75,6 +79,50 @@ def test_values_complete_what_is_typed(client: TestClient) -> None:
     ]
     assert client.get("/api/v1/values?field=rank&begin=1").json() == []
     assert client.get("/api/v1/values?field=nothing").json() == []
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("stats", ["stats"]),
+        (
+            "stats?field=likes,optimizer&field=nsfw&where=images_seen > 300 likes:1..",
+            ["stats", "likes", "optimizer", "nsfw", "--where", "images_seen > 300 and likes>=1"],
+        ),
+        ("stats?by=month&where=nsfw", ["stats", "--by", "month", "--where", "nsfw"]),
+        ("stats?by=creator&limit=2", ["stats", "--by", "creator", "--limit", "2"]),
+        ("suggest?base_model=pony", ["suggest", "--base-model", "pony"]),
+        (
+            "suggest?base_model=Pony&images=5&tag=style&creator=stonecutter1&min_likes=1",
+            ["suggest", "--base-model", "Pony", "--images", "5", "--tag", "style",
+             "--creator", "stonecutter1", "--min-likes", "1"],
+        ),
+        ("fields", ["fields"]),
+        ("fields?word=learning", ["fields", "learning"]),
+        ("loras/9", ["show", "9"]),
+    ],
+)  # fmt: skip
+def test_answers_are_those_of_the_commands(
+    client: TestClient, browsed: sa.Engine, address: str, words: list[str]
+) -> None:
+    place = browsed.url.render_as_string(hide_password=False)
+    command = [*words, "--json", "--db", place]
+    done = CliRunner().invoke(app, command, catch_exceptions=False)
+    answer = client.get(f"/api/v1/{address}")
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["stats?field=nothing", "stats?by=nothing", "stats?where=)", "stats?limit=0",
+     "stats?field=" + ",".join(field.name for field in FIELDS[:20]),
+     "suggest", "suggest?base_model=Ponny", "suggest?base_model=Pony&images=few"],
+)  # fmt: skip
+def test_what_cannot_be_answered_is_a_problem(client: TestClient, address: str) -> None:
+    answer = client.get(f"/api/v1/{address}")
+    assert answer.status_code == 400
+    assert answer.json()["detail"]
 
 
 @ON_SQLITE
