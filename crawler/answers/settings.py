@@ -5,7 +5,18 @@ from datetime import datetime
 from typing import Any
 
 from crawler.answers.lora import HEADER_FIELDS, LoraView, Usual
-from crawler.answers.text import cell, count, day, figure, instant, is_number, listed, number
+from crawler.answers.text import (
+    cell,
+    count,
+    day,
+    duration,
+    figure,
+    instant,
+    is_number,
+    listed,
+    number,
+)
+from crawler.insight.distribution import Bin
 from crawler.query.fields import Field
 from crawler.store.schema.fields import BY_NAME
 from crawler.store.stats.field_stats import Age
@@ -112,6 +123,33 @@ def spoken_value(each: Field, value: Any) -> str:
             return listed([_plain(item) for item in value])
         case _:
             return cell(value)
+
+
+def statistic(each: Field, value: float | None) -> str:
+    """A statistic with its unit, where the name of the field does not suggest it; empty for None."""
+    if value is None:
+        return ""
+    if each.name == "training_seconds" and value >= 1:
+        return duration(value)
+    shown = figure(value, each, is_statistic=True)
+    return f"{shown} {each.unit}" if each.unit in UNITS_SHOWN else shown
+
+
+def ends(each: Field, low: float, high: float) -> tuple[str, str]:
+    """The two numbers of a range; a unit that both have comes after the last one."""
+    first, last = statistic(each, low), statistic(each, high)
+    return first.removesuffix(f" {last.rpartition(' ')[2]}"), last
+
+
+def bin_label(each: Field, one: Bin) -> str:
+    """The range of values of a bar, as text."""
+    if one.low is None:
+        return f"under {statistic(each, one.high)}"
+    if one.high is None:
+        return f"{statistic(each, one.low)} or more"
+    if one.low == one.high:
+        return statistic(each, one.low)
+    return " to ".join(ends(each, one.low, one.high))
 
 
 def _plain(value: Any) -> str:

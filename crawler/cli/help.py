@@ -20,6 +20,7 @@ GROUPS = {
         "stats": "Show counts, quartiles and histograms of fields.",
         "authors": "List creators by the work in their LoRAs.",
         "suggest": "Suggest settings from well-liked LoRAs.",
+        "report": "Write a report with charts and a table as one HTML file.",
         "sql": "Run one read-only SQL statement.",
         "serve": "Serve the database as a page in the browser and as a JSON API.",
         "mcp": "Answer an assistant, over the Model Context Protocol.",
@@ -80,6 +81,10 @@ EXAMPLES = {
         "lora-crawl suggest --base-model Pony",
         "lora-crawl suggest --base-model Pony --images 30 --tag character -o pony",
         "lora-crawl suggest --base-model Pony --format onetrainer -o pony",
+    ),
+    "report": (
+        "lora-crawl report report.html",
+        "lora-crawl report pony.html --where base_model:Pony --title 'LoRAs for Pony'",
     ),
     "sql": (
         'lora-crawl sql "select optimizer, count(*) from loras group by optimizer"',

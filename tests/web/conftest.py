@@ -13,7 +13,10 @@ from crawler.web.security import LOOPBACK, Hosts
 from crawler.web.server import PageServer
 from tests.conftest import Prepared
 from tests.factories import NOW
+from tests.web.browser import browser, open_tab
 from tests.web.rows import ADDRESS, PORT, loras
+
+__all__ = ["browser", "open_tab"]
 
 
 def fill(engine: sa.Engine) -> None:

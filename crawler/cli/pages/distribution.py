@@ -5,11 +5,10 @@ from typing import Any
 
 from rich.console import Console
 
-from crawler.answers.settings import UNITS_SHOWN
+from crawler.answers.settings import UNITS_SHOWN, bin_label, ends, statistic
 from crawler.answers.text import (
     cell,
     count,
-    duration,
     figure,
     is_number,
     number,
@@ -71,7 +70,7 @@ def print_summary(console: Console, summary: Summary, found: Groups, by: str | N
 def _print_part(console: Console, field: Field, part: Part) -> None:
     sentence = f"{count(part.count, 'file')} ({share(part.count / part.population.files)})"
     if spread := part.spread:
-        sentence += f": median {_spoken(field, spread.median)}"
+        sentence += f": median {statistic(field, spread.median)}"
         if spread.minimum == spread.maximum:
             sentence += ", all the same"
         else:
@@ -113,8 +112,8 @@ def _print_numbers(console: Console, summary: Summary, grouping: Grouping, by: s
     print_table(console, (*heads, "25%", "median", "75%", "histogram"), rows)
     bars = max((part.bins for part in summary.parts), key=len, default=())
     if len(bars) > 1:
-        ends = f"first {bin_label(field, bars[0])}, last {bin_label(field, bars[-1])}"
-        layout.paragraph(console, f"histogram: {ends}", style="dim")
+        both = f"first {bin_label(field, bars[0])}, last {bin_label(field, bars[-1])}"
+        layout.paragraph(console, f"histogram: {both}", style="dim")
 
 
 def _print_values(console: Console, summary: Summary, grouping: Grouping, by: str) -> None:
@@ -122,8 +121,8 @@ def _print_values(console: Console, summary: Summary, grouping: Grouping, by: st
     rows, heads = [], _heads(summary, by)
     for part in summary.parts:
         if is_time:
-            ends = [part.values[0][0], part.values[-1][0]] if part.values else []
-            shown = " to ".join(dict.fromkeys(ends))
+            both = [part.values[0][0], part.values[-1][0]] if part.values else []
+            shown = " to ".join(dict.fromkeys(both))
         else:
             shown = ", ".join(
                 f"{_value(value)} {share(amount / part.count)}"
@@ -148,42 +147,15 @@ def _coverage(by: Grouping, part: Part) -> Sequence[object]:
     if isinstance(group, Bin):
         group = Figure(bin_label(by.field, group))
     elif is_number(group):
-        group = Figure(_spoken(by.field, float(group)))
+        group = Figure(statistic(by.field, float(group)))
     elif group is not None:
         group = _value(group)
     filled = f"{number(part.count)} {share(part.count / population.files):>4}"
     return group, population.files, Figure(filled), population.no_metadata
 
 
-def bin_label(field: Field, one: Bin) -> str:
-    """The range of values of a bar, as text."""
-    if one.low is None:
-        return f"under {_spoken(field, one.high)}"
-    if one.high is None:
-        return f"{_spoken(field, one.low)} or more"
-    if one.low == one.high:
-        return _spoken(field, one.low)
-    return " to ".join(_ends(field, one.low, one.high))
-
-
 def _span(console: Console, field: Field, low: float, high: float) -> str:
-    return layout.span(console, *_ends(field, low, high))
-
-
-def _ends(field: Field, low: float, high: float) -> tuple[str, str]:
-    """The two numbers of a range; a unit that both have comes after the last one."""
-    first, last = _spoken(field, low), _spoken(field, high)
-    return first.removesuffix(f" {last.rpartition(' ')[2]}"), last
-
-
-def _spoken(field: Field, value: float | None) -> str:
-    """A statistic with its unit, where the name of the field does not suggest it."""
-    if value is None:
-        return ""
-    if field.name == "training_seconds" and value >= 1:
-        return duration(value)
-    shown = figure(value, field, is_statistic=True)
-    return f"{shown} {field.unit}" if field.unit in UNITS_SHOWN else shown
+    return layout.span(console, *ends(field, low, high))
 
 
 def _value(value: Any) -> str:

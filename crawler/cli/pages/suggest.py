@@ -7,13 +7,12 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from crawler.answers.settings import spoken_value
+from crawler.answers.settings import bin_label, spoken_value
 from crawler.answers.suggest import Suggestion, preface, suggested, used_values
 from crawler.answers.text import figure, number, rounded, share
 from crawler.answers.visible import visible
 from crawler.cli.output.table import Figure, dash, ellipsis, print_table
 from crawler.cli.pages import layout
-from crawler.cli.pages.distribution import bin_label
 from crawler.insight.suggest.settings import ENOUGH, Finding
 from crawler.store.schema.fields import BY_NAME
 

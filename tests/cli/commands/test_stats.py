@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from crawler.answers.settings import bin_label
 from crawler.answers.visible import visible
-from crawler.cli.pages.distribution import bin_label
 from crawler.insight.distribution import Bin
 from crawler.store.schema.fields import BY_NAME
 from crawler.store.schema.tables import loras

@@ -1,0 +1,50 @@
+"""How often each text of a field occurs, in several groups."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from crawler.query.fields import Field
+from crawler.store.connect.database import Connection
+from crawler.store.stats.value_counts import Grouping, most_frequent
+from crawler.web.findings.section import FEWEST, Among
+
+#: Most values of a group that are counted; others are too rare for a chart.
+_MOST_VALUES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How often each value of a field occurs.
+
+    Attributes:
+        counts: Group -> value -> files.
+        totals: Group -> files with any value.
+    """
+
+    counts: Mapping[str | None, Mapping[str, int]]
+    totals: Mapping[str | None, int]
+
+    def of(self, group: str | None, value: str) -> float | None:
+        """The share of a value in a group; None in a group with too few files."""
+        total = self.totals.get(group, 0)
+        return self.counts[group].get(value, 0) / total if total >= FEWEST else None
+
+    def most(self, groups: Iterable[str | None], amount: int) -> list[str]:
+        """The most frequent values over some groups."""
+        sums: Counter[str] = Counter()
+        for group in groups:
+            sums.update(dict(self.counts.get(group, {})))
+        return sorted(sums, key=lambda value: (-sums[value], value))[:amount]
+
+
+def read_shares(
+    connection: Connection, among: Among, field: Field, by: Grouping | None = None
+) -> Shares:
+    """The shares of the most frequent values in each group; without `by` the one group is None."""
+    counts: dict[str | None, dict[str, int]] = {}
+    totals: dict[str | None, int] = {}
+    for one in most_frequent(connection, field, among.tree, by, most=_MOST_VALUES):
+        counts.setdefault(one.group, {})[one.value] = one.count
+        totals[one.group] = one.total
+    return Shares(counts, totals)
