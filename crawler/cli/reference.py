@@ -18,7 +18,6 @@ from crawler.model.site import lacks_scheme
 
 if TYPE_CHECKING:
     from crawler.answers.lora import LoraView
-    from crawler.decode.verdict import Verdict
 
 REF_HELP = (
     "A file id, model:ID, version:ID, name:WORDS, ten or more digits of a hash, "
@@ -142,15 +141,14 @@ def read_decoded(ref: str, db: str | None) -> tuple[str, Decoded]:
         UsageError: The REF matches nothing, or the header was not read or is not sound.
         DatabaseError: The database cannot be read, or its copy of the header is damaged.
     """
-    found: Reading | Verdict
     if is_stored(ref):
-        title, found = _judge_stored(ref, db)
-    else:
-        title, found = Path(ref).name, _read_sound(ref)
-    if found.decoded is None:
-        reason = f"{found.outcome}: {found.reason}" if found.reason else str(found.outcome)
-        raise UsageError(f"{ref}: the header of this file was not read: {reason}")
-    return title, found.decoded
+        from crawler.answers.recipe import stored_decoded
+
+        with read_connection(db) as connection:
+            return stored_decoded(connection, ref)
+    found = _read_sound(ref)
+    assert found.decoded is not None  # noqa: S101 - of a sound header
+    return Path(ref).name, found.decoded
 
 
 def read_header(ref: str, db: str | None) -> bytes:
@@ -178,22 +176,6 @@ def read_header(ref: str, db: str | None) -> bytes:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"{ref}: {reason.lower()}") from error
     return beginning.prefix[:needed]
-
-
-def _judge_stored(ref: str, db: str | None) -> "tuple[str, Verdict]":
-    """The title of a stored LoRA, and the verdict on its header or its stored outcome."""
-    from crawler.answers.lora import view_of_row
-    from crawler.decode.verdict import Verdict, verdict_of
-    from crawler.store.read.headers import stored_header
-    from crawler.store.read.loras import find_file, lora
-
-    with read_connection(db) as connection:
-        file_id = find_file(connection, ref)
-        view = view_of_row(lora(connection, file_id))
-        outcome = Outcome(view["outcome"])
-        if outcome not in READ:
-            return view.title, Verdict(outcome, view["reason"] or "", None)
-        return view.title, verdict_of(stored_header(connection, file_id), None)
 
 
 def _read_sound(ref: str) -> Reading:

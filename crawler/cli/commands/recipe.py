@@ -6,7 +6,6 @@ from pathlib import Path
 
 import typer
 
-from crawler.answers.visible import visible
 from crawler.cli.options import (
     Db,
     Force,
@@ -20,8 +19,6 @@ from crawler.cli.output.console import answers
 from crawler.cli.reference import Ref, read_decoded
 from crawler.errors import UsageError
 from crawler.insight.export import Format
-
-_REPORT = "report.txt"
 
 
 def write_files(folder: Path, texts: Mapping[str, str], *, force: bool) -> None:
@@ -69,37 +66,30 @@ def recipe(
     settings that could not be recovered or carried over. Without --output all files are printed. A
     path needs no database.
     """
-    from crawler.insight.export.draft import report_text
-    from crawler.insight.export.formats import write
-    from crawler.insight.export.recipe import export
+    from crawler.answers.recipe import recipe_files
 
     if force and output is None:
         raise UsageError("--force needs --output DIR")
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
-    title, decoded = read_decoded(ref, db)
-    made = export(decoded)
-    written = write(made, f"the metadata of {title}", form)
-    report = "".join(f"{visible(line)}\n" for line in report_text(written.notes).split("\n")[:-1])
-    texts = {**dict(written.files), _REPORT: report}
+    made = recipe_files(*read_decoded(ref, db), form)
     if output is None:
-        _print(texts)
+        _print(made.texts)
     else:
-        write_files(output, texts, force=force)
-        counts = Counter(note.kind for note in written.notes)
+        write_files(output, made.texts, force=force)
+        counts = Counter(note.kind for note in made.notes)
         notes = ", ".join(f"{amount} {kind.value}" for kind, amount in counts.items())
-        voice.notice(f"wrote {', '.join(texts)} to {output}: {notes}")
-    if form is Format.SD_SCRIPTS and not made.script:
-        voice.notice("sd-scripts has no script for this base model; see the report")
-    for note in written.notes:
-        if note.subject == "trainer" and note.kind.value == "conflict":
-            voice.notice(note.text)
+        voice.notice(f"wrote {', '.join(made.texts)} to {output}: {notes}")
+    for remark in made.remarks:
+        voice.notice(remark)
 
 
 def _print(texts: Mapping[str, str]) -> None:
     """Print all files; the report becomes comments, so that TOML and YAML stay valid as a whole."""
+    from crawler.answers.recipe import REPORT
+
     with answers(machine=True) as stream:
         for number, (name, text) in enumerate(texts.items()):
             gap = "\n" if number else ""
             stream.write(f"{gap}# --- {name}\n")
             for line in text.split("\n")[:-1]:
-                stream.write(f"# {line}".rstrip() + "\n" if name == _REPORT else f"{line}\n")
+                stream.write(f"# {line}".rstrip() + "\n" if name == REPORT else f"{line}\n")

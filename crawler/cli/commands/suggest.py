@@ -1,11 +1,10 @@
 """`lora-crawl suggest`: a starting recipe from the settings of other LoRAs."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from crawler.answers.text import count, json_text
+from crawler.answers.text import json_text
 from crawler.cli.options import (
     Copies,
     Db,
@@ -21,12 +20,9 @@ from crawler.cli.options import (
     tell_copies,
     voice_of,
 )
-from crawler.cli.output.console import Voice, answers, open_console
+from crawler.cli.output.console import answers, open_console
 from crawler.errors import UsageError
 from crawler.insight.export import Format
-
-if TYPE_CHECKING:
-    from crawler.answers.suggest import Suggestion
 
 
 def suggest(
@@ -94,7 +90,14 @@ def suggest(
     tell_copies(made.left_out, voice)
     if output is not None and made.advice.loras:
         # Before the page, whose reader may close the pipe early.
-        _write(output, made, images, voice, form=form, force=force)
+        from crawler.answers.recipe import suggested_files
+        from crawler.cli.commands.recipe import write_files
+
+        files = suggested_files(made, images, form)
+        write_files(output, files.texts, force=force)
+        voice.notice(f"wrote {', '.join(files.texts)} to {output}")
+        for remark in files.remarks:
+            voice.notice(remark)
     with answers(machine=as_json, pager=not no_pager) as stream:
         if as_json:
             stream.write(json_text(as_data(made), indent=2) + "\n")
@@ -104,33 +107,3 @@ def suggest(
             print_advice(open_console(stream), made)
     if output is not None and not made.advice.loras:
         raise UsageError(f"nothing written to {output}: no LoRA matches")
-
-
-def _write(
-    folder: Path,
-    suggestion: "Suggestion",
-    images: int | None,
-    voice: Voice,
-    *,
-    form: Format,
-    force: bool,
-) -> None:
-    from crawler.answers.suggest import evidence
-    from crawler.cli.commands.recipe import write_files
-    from crawler.insight.export.draft import Kind
-    from crawler.insight.export.formats import write
-    from crawler.insight.suggest.advice import recipe_of
-
-    advice = suggestion.advice
-    made = recipe_of(advice, images, evidence)
-    loras = count(advice.loras, "LoRA") + ("" if advice.is_enough else " (too few to rely on)")
-    source = f"the settings of {loras}: {suggestion.title}"
-    written = write(made, source, form)
-    texts = dict(written.files)
-    write_files(folder, texts, force=force)
-    voice.notice(f"wrote {', '.join(texts)} to {folder}")
-    for note in written.notes:
-        if note.kind is Kind.NOT_CARRIED:
-            voice.notice(f"{note.kind.value}: {note.subject}: {note.text}")
-        elif note.kind is Kind.CONFLICT:
-            voice.notice(f"{note.subject}: {note.text}")
