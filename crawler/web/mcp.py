@@ -7,7 +7,7 @@ shown with their control characters escaped.
 import functools
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Annotated, Any, Literal, TypedDict
@@ -26,11 +26,13 @@ from crawler.answers.asked import asked_by, without_copies
 from crawler.answers.conditions import arguments, tree_of
 from crawler.answers.lora import as_data, stored_lora
 from crawler.answers.prose import sentences
+from crawler.answers.recipe import recipe_files, stored_decoded, suggested_files
 from crawler.answers.remarks import sparse, why_empty
 from crawler.answers.stats import asked_stats, statistics
 from crawler.answers.text import as_stored, count, distinct, json_text
-from crawler.answers.visible import visible
+from crawler.answers.visible import cut, visible
 from crawler.errors import LoraCrawlError, SlowError, UsageError
+from crawler.insight.export import Format
 from crawler.query.caret import explained
 from crawler.store.connect.database import Connection, Engine
 from crawler.store.connect.db_errors import translated
@@ -136,6 +138,13 @@ class Rows(TypedDict):
     remarks: Annotated[list[str], Field(description="What to know about the rows.")]
 
 
+class Recipe(TypedDict):
+    """The files of a recipe."""
+
+    files: Annotated[dict[str, str], Field(description="Their contents by file name.")]
+    remarks: Annotated[list[str], Field(description="What to know about the files.")]
+
+
 class Lora(TypedDict):
     """One LoRA."""
 
@@ -155,6 +164,10 @@ class Suggestion(TypedDict):
     """A starting recipe."""
 
     preface: Annotated[list[str], Field(description="What it rests on.")]
+    files: Annotated[
+        dict[str, str],
+        Field(description="With `files_for`: the contents of a trainer's files by file name."),
+    ]
     recipe: Annotated[
         dict[str, Any],
         Field(
@@ -324,6 +337,9 @@ def suggest(
         str | None, Field(description="Only LoRAs of this creator.", max_length=MAX_EXPRESSION)
     ] = None,
     min_likes: Annotated[int, Field(description="Only LoRAs with so many likes.", ge=0)] = 0,
+    files_for: Annotated[
+        Format | None, Field(description="Also the files of this trainer.")
+    ] = None,
     copies: Copies = False,
 ) -> Suggestion:
     """Suggest training settings for a base model, from the settings of well-liked LoRAs.
@@ -339,12 +355,33 @@ def suggest(
         min_likes=min_likes,
         copies=copies,
     )
+    preface = [*suggest_answers.preface(made.coverage, made.advice), *_copies(made.left_out)]
+    files: Mapping[str, str] = {}
+    if files_for is not None and made.advice.loras:
+        written = suggested_files(made, images, files_for)
+        files, preface = _whole(written.texts), [*preface, *written.remarks]
     return {
-        "preface": _fitting(
-            [*suggest_answers.preface(made.coverage, made.advice), *_copies(made.left_out)]
-        ),
+        "preface": _fitting(preface),
+        "files": dict(files),
         "recipe": _fitting(suggest_answers.as_data(made)),
     }
+
+
+def recipe(
+    connection: Connection,
+    *,
+    ref: Ref,
+    trainer: Annotated[
+        Format, Field(description="The trainer whose files to make.")
+    ] = Format.SD_SCRIPTS,
+) -> Recipe:
+    """Make a trainer's files to train a LoRA with the same settings as this one.
+
+    `report.txt` lists what could not be recovered. The files have placeholders (REPLACE_ME) for what the
+    user must fill in.
+    """
+    made = recipe_files(*stored_decoded(connection, ref), trainer)
+    return {"files": dict(_whole(made.texts)), "remarks": _fitting(list(made.remarks))}
 
 
 def fields(
@@ -388,7 +425,7 @@ def sql(
 
 
 #: In the order of their use. What an assistant reads about a tool is its docstring.
-_TOOLS = (query, stats, show, similar, suggest, fields, sql)
+_TOOLS = (query, stats, show, similar, suggest, recipe, fields, sql)
 
 
 def serve(opened: Callable[[], Engine]) -> None:
@@ -467,8 +504,8 @@ def _rows(names: Sequence[str], rows: Iterable[Sequence[object]], most: int) -> 
         shown = _fitting(dict(zip(names, row, strict=True)))
         free -= len(json.dumps(shown))
         if found and free < 0:
-            cut = f"cut after {count(len(found), 'row')}, or the answer would be longer than"
-            remark = f"{cut} {MAX_ANSWER:,} characters; ask for fewer columns"
+            ended = f"cut after {count(len(found), 'row')}, or the answer would be longer than"
+            remark = f"{ended} {MAX_ANSWER:,} characters; ask for fewer columns"
             return {"rows": found, "more": True, "remarks": [remark]}
         found.append(shown)
     return {"rows": found, "more": next(rest, None) is not None, "remarks": []}
@@ -476,6 +513,20 @@ def _rows(names: Sequence[str], rows: Iterable[Sequence[object]], most: int) -> 
 
 def _remarked(answer: Rows, remarks: list[str]) -> Rows:
     return {**answer, "remarks": [*answer["remarks"], *_fitting(remarks)]}
+
+
+def _whole(texts: Mapping[str, str]) -> Mapping[str, str]:
+    """Files, whose lines are escaped where they are written.
+
+    Raises:
+        UsageError: They are too long for an answer.
+    """
+    if (length := sum(map(len, texts.values()))) > MAX_ANSWER:
+        raise UsageError(
+            f"the files have {length:,} characters, and an answer at most {MAX_ANSWER:,};"
+            " use the command of the same name"
+        )
+    return texts
 
 
 def _fitting(value: Any) -> Any:
@@ -495,15 +546,15 @@ def _fitting(value: Any) -> Any:
 def _cut(value: Any, text: int, entries: int) -> Any:
     """A JSON value without control characters, with shorter texts, lists and objects."""
     match value:
-        case str() if len(value) > text:
-            return f"{visible(value[:text])}… ({len(value):,} characters)"
         case str():
-            return visible(value)
+            return cut(value, text)
         case list():
             shown = [_cut(one, text, entries) for one in value[:entries]]
             return [*shown, f"… {len(value) - entries:,} more"] if len(value) > entries else shown
         case dict():
             some = islice(value.items(), entries)
-            cut = {_cut(name, text, entries): _cut(one, text, entries) for name, one in some}
-            return {**cut, "…": f"{len(value) - entries:,} more"} if len(value) > entries else cut
+            parts = {cut(name, text): _cut(one, text, entries) for name, one in some}
+            return (
+                {**parts, "…": f"{len(value) - entries:,} more"} if len(value) > entries else parts
+            )
     return value
