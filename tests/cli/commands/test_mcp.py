@@ -135,64 +135,64 @@ def test_every_tool_answers(database: str, tmp_path: Path) -> None:
     assert talk(database, tmp_path, questions) == ""
 
 
-def test_mistakes_and_writes_are_refused_with_reasons(database: str, tmp_path: Path) -> None:
+async def mistakes_and_writes_are_refused(client: Client) -> None:
+    told = await refusal(client, "query", where="network_dims > 64")
+    assert "network_dims > 64\n^^^^^^^^^^^^\n" in told
+    assert "network_dim" in told.splitlines()[-1]
+    assert "nothing" in await refusal(client, "query", columns="file_id,nothing")
+    assert "count_only" in await refusal(client, "query", count_only=True, group_by="v2")
+    assert "^^^" in await refusal(client, "stats", fields="steps,nothing")
+    assert "not read: pending" in await refusal(client, "recipe", ref="8")
+    assert "no file 999" in await refusal(client, "show", ref="999")
+    assert "is not a reference" in await refusal(client, "show", ref="/etc/passwd")
+    assert "base model" in await refusal(client, "suggest", base_model="Nonsense")
+    for statement in ("delete from loras", "create table more (n integer)", "selec 1"):
+        assert await refusal(client, "sql", statement=statement)
+    left = await answer(client, "query", count_only=True)
+    assert left["rows"] == [{"count": 8}]
+
+    endless = (
+        "with recursive n(i) as (select 1 union all select i + 1 from n where i < 100)"
+        " select i from n"
+    )
+    found = await answer(client, "sql", statement=endless, limit=7)
+    assert (len(found["rows"]), found["more"]) == (7, True)
+
+
+async def what_is_too_much_is_refused(client: Client) -> None:
+    assert "limit" in await refusal(client, "query", limit=MAX_ROWS + 1)
+    names = ",".join(list(BY_NAME)[: MAX_FIELDS + 1])
+    assert "too many" in await refusal(client, "stats", fields=names)
+    long = f"model_name = '{'x' * MAX_EXPRESSION}'"
+    assert "where" in await refusal(client, "query", where=long)
+    doubled = "with recursive x(n, t) as (select 0, 'x' union all select n + 1, t || t from x where n < 21)"
+    found = await answer(client, "sql", statement=f"{doubled} select t from x where n = 21")
+    assert found["rows"][0]["t"].endswith("x… (2,097,152 characters)")
+    many = (
+        f"{doubled}, i(i) as (select 1 union all select i + 1 from i where i < 1000)"
+        " select i, t from i, x where n = 9"
+    )
+    found = await answer(client, "sql", statement=many, limit=MAX_ROWS)
+    assert 50 < len(found["rows"]) < MAX_ROWS
+    assert found["more"]
+    assert "cut after" in found["remarks"][0]
+
+
+async def hostile_texts_are_plain(client: Client) -> None:
+    shown = "=1+1 \\x1b[31m[red]Marble\\u202e"
+    found = await answer(client, "query", where="file_id = 3", columns="model_name")
+    assert found["rows"] == [{"model_name": shown}]
+    told = await answer(client, "sql", statement="select model_name from loras where file_id=3")
+    assert told["rows"] == [{"model_name": shown}]
+    assert (await answer(client, "show", ref="3"))["lora"]["model_name"] == shown
+
+
+def test_what_is_refused_cut_and_escaped(database: str, tmp_path: Path) -> None:
+    # One process for all: its start takes seconds.
     async def questions(client: Client) -> None:
-        told = await refusal(client, "query", where="network_dims > 64")
-        assert "network_dims > 64\n^^^^^^^^^^^^\n" in told
-        assert "network_dim" in told.splitlines()[-1]
-        assert "nothing" in await refusal(client, "query", columns="file_id,nothing")
-        assert "count_only" in await refusal(client, "query", count_only=True, group_by="v2")
-        assert "^^^" in await refusal(client, "stats", fields="steps,nothing")
-        assert "not read: pending" in await refusal(client, "recipe", ref="8")
-        assert "no file 999" in await refusal(client, "show", ref="999")
-        assert "is not a reference" in await refusal(client, "show", ref="/etc/passwd")
-        assert "base model" in await refusal(client, "suggest", base_model="Nonsense")
-        for statement in ("delete from loras", "create table more (n integer)", "selec 1"):
-            assert await refusal(client, "sql", statement=statement)
-        left = await answer(client, "query", count_only=True)
-        assert left["rows"] == [{"count": 8}]
-
-        endless = (
-            "with recursive n(i) as (select 1 union all select i + 1 from n where i < 100)"
-            " select i from n"
-        )
-        found = await answer(client, "sql", statement=endless, limit=7)
-        assert (len(found["rows"]), found["more"]) == (7, True)
-
-    assert talk(database, tmp_path, questions) == ""
-
-
-@ON_SQLITE
-def test_what_is_too_much_is_refused(database: str, tmp_path: Path) -> None:
-    async def questions(client: Client) -> None:
-        assert "limit" in await refusal(client, "query", limit=MAX_ROWS + 1)
-        names = ",".join(list(BY_NAME)[: MAX_FIELDS + 1])
-        assert "too many" in await refusal(client, "stats", fields=names)
-        long = f"model_name = '{'x' * MAX_EXPRESSION}'"
-        assert "where" in await refusal(client, "query", where=long)
-        wide = "select printf('%.*c', 2000000, 'x') as wide"
-        found = await answer(client, "sql", statement=wide)
-        assert found["rows"][0]["wide"].endswith("x… (2,000,000 characters)")
-        many = (
-            "with recursive n(i) as (select 1 union all select i + 1 from n)"
-            " select i, printf('%.*c', 900, 'x') as wide from n"
-        )
-        found = await answer(client, "sql", statement=many, limit=MAX_ROWS)
-        assert 50 < len(found["rows"]) < MAX_ROWS
-        assert found["more"]
-        assert "cut after" in found["remarks"][0]
-
-    assert talk(database, tmp_path, questions) == ""
-
-
-def test_hostile_texts_are_shown_as_plain_ones(database: str, tmp_path: Path) -> None:
-    async def questions(client: Client) -> None:
-        shown = "=1+1 \\x1b[31m[red]Marble\\u202e"
-        found = await answer(client, "query", where="file_id = 3", columns="model_name")
-        assert found["rows"] == [{"model_name": shown}]
-        told = await answer(client, "sql", statement="select model_name from loras where file_id=3")
-        assert told["rows"] == [{"model_name": shown}]
-        assert (await answer(client, "show", ref="3"))["lora"]["model_name"] == shown
+        await mistakes_and_writes_are_refused(client)
+        await what_is_too_much_is_refused(client)
+        await hostile_texts_are_plain(client)
 
     assert talk(database, tmp_path, questions) == ""
 
