@@ -173,3 +173,11 @@ def test_nobody_is_alike(run: Run, database: str) -> None:
     told = run("similar", "4", "--db", database)
     assert told.exit_code == 0
     assert "no other LoRA" in told.stderr
+
+
+def test_a_tag_of_many_files_is_left_out(
+    run: Run, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crawler.store.stats.similar.COMMON", 4)
+    found = asked(run, "1", "--by", "tags", "--db", database)
+    assert {row["file_id"]: row["shared_tags"] for row in found} == {2: ["marble"], 3: ["white"]}
