@@ -32,9 +32,11 @@ def in_time(connection: sa.Connection, seconds: float) -> Iterator[None]:
     try:
         with run(connection, seconds):
             yield
-    except sa.exc.OperationalError as error:
-        ended = getattr(error.orig, "sqlstate", None) == ENDED
-        if not ended and "interrupted" not in str(error.orig):
+    except Exception as error:
+        # That of the driver where its own rows are read.
+        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        codes = (getattr(cause, "sqlstate", None), getattr(cause, "sqlite_errorname", None))
+        if codes not in ((ENDED, None), (None, "SQLITE_INTERRUPT")):
             raise
         raise SlowError(f"no answer within {seconds:g} s; ask for less") from error
 

@@ -32,6 +32,23 @@ def test_a_long_statement_is_ended(reader: sa.Engine) -> None:
         assert connection.exec_driver_sql(_NUMBERS.format(10)).scalar_one() == 10
 
 
+def test_rows_that_the_driver_reads_are_ended_too(reader: sa.Engine) -> None:
+    with reader.connect() as connection:
+        cursor = connection.connection.cursor()
+        with pytest.raises(SlowError), in_time(connection, 0.1):
+            cursor.execute(_NUMBERS.format(10**12)).fetchmany(10)
+        assert connection.exec_driver_sql(_NUMBERS.format(10)).scalar_one() == 10
+
+
+def test_other_errors_pass_through(reader: sa.Engine) -> None:
+    with (
+        reader.connect() as connection,
+        pytest.raises(sa.exc.DBAPIError),
+        in_time(connection, 60),
+    ):
+        connection.exec_driver_sql("SELECT nothing FROM loras")
+
+
 def test_a_short_one_inside_a_long_one_leaves_its_limit(reader: sa.Engine) -> None:
     with reader.connect() as connection, in_time(connection, 60):
         with pytest.raises(SlowError), in_time(connection, 0.1):
