@@ -60,12 +60,14 @@ class Axis:
         unit: In brackets after the title; empty where the title is enough.
         log: Whether equal distances are equal ratios.
         is_share: The values are shares from 0 to 1, shown as percentages.
+        ends: The axis goes no further, however far the values do; None without such ends.
     """
 
     title: str
     unit: str = ""
     log: bool = False
     is_share: bool = False
+    ends: tuple[float, float] | None = None
 
     @property
     def text(self) -> str:
@@ -323,7 +325,7 @@ def lines(
         colour = one.colour or COLOURS[at % len(COLOURS)]
         if one.low:
             edge = {"type": "scatter", "mode": "lines", "x": places, "line": {"width": 0}}
-            hidden = {"showlegend": False, "hoverinfo": "skip"}
+            hidden = {"showlegend": False, "hoverinfo": "skip", "connectgaps": True}
             data += [
                 {**edge, **hidden, "y": one.low},
                 {**edge, **hidden, "y": one.high, "fill": "tonexty", "fillcolor": _BAND},
@@ -332,6 +334,7 @@ def lines(
             {
                 "type": "scatter",
                 "mode": "lines+markers",
+                "connectgaps": True,
                 "name": plain(one.name),
                 "x": places,
                 "y": one.values,
@@ -517,6 +520,9 @@ def _named(axis: Axis, places: Sequence[float], names: Sequence[str], most: int)
 def _measured(axis: Axis, values: Iterable[float | None]) -> dict[str, Any]:
     """An axis of numbers around some values."""
     known = [value for value in values if value]
+    if axis.ends:
+        low, high = axis.ends
+        known = [min(max(value, low), high) for value in known]
     form: dict[str, Any] = {
         "rangemode": "tozero",
         "nticks": 6,
@@ -529,6 +535,9 @@ def _measured(axis: Axis, values: Iterable[float | None]) -> dict[str, Any]:
         ticks = _log_ticks([value for value in known if value > 0])
         texts = [number(tick) for tick in ticks]
         form = {"type": "log", "tickmode": "array", "tickvals": ticks, "ticktext": texts}
+        if axis.ends and known:
+            # A little more room than the marks need.
+            form["range"] = [math.log10(min(known) / 1.1), math.log10(max(known) * 1.1)]
     if axis.is_share:
         form |= {"tickformat": ",.0%"}
     return {**form, **_titled(axis)}

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from crawler import __version__
 from crawler.answers.settings import spoken_value, statistic
 from crawler.answers.text import day, instant, is_number
+from crawler.answers.visible import cut
 from crawler.query.fields import SECONDS, Field, Kind
 from crawler.store.connect.database import Connection
 from crawler.store.read.search import Search, search
@@ -29,6 +30,9 @@ SECTIONS = (coverage, settings, months, liked, creators)
 
 #: Rows of the table; more make the file and the browser slow.
 MAX_ROWS = 2_000
+
+#: Characters of a text in the table.
+LONGEST_CELL = 80
 
 #: The columns of the table: a field and its head.
 COLUMNS = {
@@ -173,6 +177,8 @@ def _row(row: Sequence[Any]) -> tuple[Cell, ...]:
 def _text(field: Field, value: Any) -> str:
     if isinstance(value, datetime):
         return day(value)
+    if isinstance(value, str):
+        return cut(value, LONGEST_CELL)
     return statistic(field, value) if field.unit == SECONDS else spoken_value(field, value)
 
 

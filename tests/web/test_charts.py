@@ -89,3 +89,14 @@ def test_the_end_of_a_line_on_a_logarithmic_axis_is_above_0() -> None:
 
 def test_shares_are_percentages_in_the_table() -> None:
     assert _bars("one").rows == (("one", "100%", "50%"), ("one", "", "25%"))
+
+
+def test_an_axis_with_ends_goes_no_further() -> None:
+    groups = [Quartiles("one", 12, 0.5, 1, 10_000)]
+    x = Axis("ratio", log=True, ends=(0.1, 10))
+    chart = spreads("key", "Ratios", "4 files", [Spreads("all", groups)], name="group", x=x)
+
+    low, high = chart.figure["layout"]["xaxis"]["range"]
+    assert -1 <= low < 0
+    assert 1 <= high < 1.1
+    assert chart.rows[0][-1] == "10,000"

@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 from crawler.answers.text import count, number, short
+from crawler.answers.visible import cut
 from crawler.store.connect.database import Connection
 from crawler.store.stats.creators import creators as creators_of
 from crawler.web.charts import Axis, Series, bars
-from crawler.web.findings.section import Among, Section, Told, without_data
+from crawler.web.findings.section import LONGEST_NAME, Among, Section, Told, without_data
 
 #: Most creators of the chart.
 _MOST = 15
@@ -44,10 +45,11 @@ def creators(connection: Connection, among: Among, _: Told) -> Section:
     head = ("creator", "LoRAs", "files", "runs", "median images", "megapixels", "hours")
     first = most[0]
     work = f"{short(first.megapixels_seen or 0)} megapixels seen in {count(first.runs, 'training run')}"
+    name = cut(first.creator, LONGEST_NAME)
     told = (
         f"{count(found.total, 'creator')} made {count(found.files, 'file')}. The most work is in the LoRAs"
-        f" of {first.creator}: {work}. Megapixels seen are the images seen times their mean area; a"
-        " training run counts once, by its latest file."
+        f" of {name}: {work}. Megapixels seen are the images seen times their mean area; a training run"
+        " counts once, by its latest file."
     )
     return Section(
         key="creators",

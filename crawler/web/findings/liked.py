@@ -35,6 +35,9 @@ _TEXTS = {"base_model": "base models", "optimizer": "optimizers"}
 #: Most bars of a chart.
 _MOST_BARS = 8
 
+#: Ratios beyond these are not drawn: Prodigy's rates are ten thousand times those of others.
+_ENDS = (0.1, 10.0)
+
 #: Above this percentile are the most liked.
 _PERCENTILE = 90
 
@@ -152,8 +155,8 @@ def _settings(pairs: Sequence[_Pair], files: int) -> Chart:
             relative("all", lambda pair: pair.all, GREY),
         ],
         name="setting",
-        x=Axis("value / median of all", log=True),
-        note="Median and IQR; 1 is the median of all",
+        x=Axis("value / median of all", log=True, ends=_ENDS),
+        note="Median and IQR; 1 is the median of all. A line may go on beyond the drawing",
         wide=True,
     )
     rows = []

@@ -29,6 +29,9 @@ _TEXTS = {"base_model": "base models", "optimizer": "optimizers"}
 #: Most lines of a chart.
 _MOST_LINES = 6
 
+#: A line has at least so many months.
+_FEWEST_MONTHS = 3
+
 _SECONDS_PER_HOUR = 3_600
 
 _MONTH = "month of publication"
@@ -46,7 +49,7 @@ def months(connection: Connection, among: Among, _: Told) -> Section:
         if (chart := _medians(summary))
     ]
     if not followed:
-        told = f"Fewer than two months have {FEWEST} files that state how they were trained."
+        told = f"Fewer than {_FEWEST_MONTHS} months have {FEWEST} files that state how they were trained."
         return Section(key="months", title=title, paragraphs=(told,))
     shares = [
         _shares(
@@ -84,7 +87,7 @@ def _known(summary: Summary) -> list[tuple[str, Part, Spread]]:
 
 def _medians(summary: Summary) -> Chart | None:
     known = {month: spread for month, _, spread in _known(summary)}
-    if len(known) < 2:  # noqa: PLR2004 - a line has two ends
+    if len(known) < _FEWEST_MONTHS:
         return None
     field = summary.field
     parts = [part for part in summary.parts if part.population.group is not None]

@@ -32,6 +32,9 @@ SETTINGS = {
 #: A month or a group with fewer files than this has no median and no shares.
 FEWEST = 10
 
+#: Characters of a name in a sentence.
+LONGEST_NAME = 60
+
 #: Medians that differ by a smaller factor are called about the same.
 ALIKE = 1.1
 

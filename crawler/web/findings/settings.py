@@ -2,12 +2,14 @@
 
 from crawler.answers.settings import bin_label, ends, statistic
 from crawler.answers.text import count, figure, listed, number, rounded, share
+from crawler.answers.visible import cut
 from crawler.insight.distribution import Groups, Part, Summary, groups, summaries
 from crawler.query.fields import SECONDS, Field
 from crawler.store.connect.database import Connection
 from crawler.store.schema.fields import BY_NAME
 from crawler.web.charts import Axis, Chart, Quartiles, Series, Spreads, bars, histogram, spreads
 from crawler.web.findings.section import (
+    LONGEST_NAME,
     RATE,
     SETTINGS,
     Among,
@@ -48,8 +50,8 @@ def settings(connection: Connection, among: Among, told: Told) -> Section:
     if named:
         total = sum(one.files for one in named) + optimizers.files
         paragraphs.append(
-            f"The most common optimizer is {named[0].group}, with {share(named[0].files / total)} of"
-            f" the {count(total, 'file')} that name one."
+            f"The most common optimizer is {cut(named[0].group, LONGEST_NAME)}, with"
+            f" {share(named[0].files / total)} of the {count(total, 'file')} that name one."
         )
         charts.append(_optimizers(optimizers, total))
         (rates,) = summaries(connection, [BY_NAME[RATE]], among.tree, optimizers)
@@ -94,7 +96,7 @@ def _edge(field: Field, value: float) -> str:
     for size, unit in units:
         if abs(value) >= size:
             return f"{rounded(value / size)}{unit}"
-    return figure(value, field, is_statistic=True)
+    return figure(value, field) if field.unit == "px" else rounded(value)
 
 
 def _optimizers(optimizers: Groups, total: int) -> Chart:

@@ -12,7 +12,6 @@ import pytest
 import sqlalchemy as sa
 
 from crawler.answers.text import number, rounded, share
-from crawler.answers.visible import cut
 from tests.cli.headers import Run
 from tests.conftest import ON_SQLITE, Prepared
 from tests.stored import as_user
@@ -131,7 +130,7 @@ def test_ten_figures_are_those_of_stats_and_sql(written: Written, ask: Callable[
         (row["creator"], row["rank"], row["likes"]) for row in map(_of(found), found["table"][1:])
     ]
     assert shown == [
-        (cut(one["creator"], 40), str(one["network_dim"]), number(one["likes"])) for one in asked
+        (one["creator"], str(one["network_dim"]), number(one["likes"])) for one in asked
     ]
 
 
