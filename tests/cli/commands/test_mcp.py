@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,14 @@ import anyio
 import pytest
 
 from crawler.store.schema.fields import BY_NAME
-from crawler.web.limits import MAX_EXPRESSION, MAX_FIELDS, MAX_ROWS
+from crawler.web.limits import (
+    MAX_EXPRESSION,
+    MAX_FIELDS,
+    MAX_ROWS,
+    MAX_SQL,
+    MAX_STATEMENTS,
+    STATEMENT_SECONDS,
+)
 from tests.conftest import ON_SQLITE
 from tests.stored import as_user
 
@@ -23,6 +31,8 @@ pytest.importorskip("mcp", reason="needs the extra mcp")
 
 from mcp import Client, StdioServerParameters, stdio_client
 from mcp_types import TextContent
+
+from crawler.web.mcp import MAX_ANSWER, MAX_TEXT
 
 ROOT = Path(__file__).parents[3]
 
@@ -297,3 +307,15 @@ def test_without_the_extra_the_error_says_how_to_install_it(database: str) -> No
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert "pip install 'lora-crawl[mcp]'" in done.stderr
+
+
+def test_the_limits_are_documented() -> None:
+    page = (ROOT / "docs" / "mcp.md").read_text(encoding="utf-8")
+    told = [
+        int(one.replace(",", "")) for one in re.findall(r"^\| .+ \| ([0-9,]+)", page, re.MULTILINE)
+    ]
+
+    assert told == [
+        *(MAX_ROWS, MAX_ANSWER, MAX_TEXT, MAX_EXPRESSION, MAX_SQL),
+        *(STATEMENT_SECONDS, MAX_STATEMENTS),
+    ]
