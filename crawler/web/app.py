@@ -22,7 +22,7 @@ from crawler.store.connect.database import Connection, Engine
 from crawler.store.connect.db_errors import translated
 from crawler.store.read.changes import Changes
 from crawler.store.read.limited import end_statement, in_time
-from crawler.web import api, browse, static
+from crawler.web import api, browse, compare, creators, lora, static
 from crawler.web.counting import Counting
 from crawler.web.html import environment
 from crawler.web.kept import Kept
@@ -35,11 +35,17 @@ PAGES: tuple[tuple[str, Page], ...] = (
     ("/", browse.page),
     ("/loras.csv", browse.csv),
     ("/loras.json", browse.json),
+    ("/loras/{file_id}", lora.page),
+    ("/loras/{file_id}/similar", lora.alike),
+    ("/loras/{file_id}/recipe/{form}", lora.recipe),
+    ("/loras/{file_id}/recipe/{form}/{name}", lora.recipe_file),
+    ("/compare", compare.page),
+    ("/creators", creators.page),
     *api.PAGES,
 )
 
 #: The pages that every page leads to, by what they are called.
-NAV = (("/", "LoRAs"),)
+NAV = (("/", "LoRAs"), ("/compare", "Compare"), ("/creators", "Creators"))
 
 #: Seconds in which all answers end when the server stops, and between two looks at them.
 _END_SECONDS, _TICK_SECONDS = 2.0, 0.02

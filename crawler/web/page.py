@@ -61,13 +61,16 @@ class Asked:
             raise UsageError(f"{name} is {text}; it takes {least} to {most}")
         return int(text)
 
-    def lora(self) -> LoraView:
-        """The stored file that the address names by its id, with what `show` compares it with.
+    def lora(self, file_id: str | None = None) -> LoraView:
+        """The stored file of this id, with what `show` compares it with.
+
+        Args:
+            file_id: As it was written; None for the one in the path of the address.
 
         Raises:
             NotFoundError: There is none.
         """
-        text = str(self.request.path_params["file_id"])
+        text = str(self.request.path_params["file_id"]) if file_id is None else file_id
         if not _FILE_ID.fullmatch(text):
             raise NotFoundError(f"{text!r} is no file id")
         try:
