@@ -35,7 +35,6 @@ _MOST_SIMILAR = 10
 _MOST_CHARACTERS = 40_000
 
 
-
 def page(asked: Asked) -> Html:
     """What is known of one file."""
     view = asked.lora()
@@ -163,7 +162,11 @@ def recipe_page(form: Format, made: Files, source: str, *, back: str, address: s
             "remarks": [f"{one[0].upper()}{one[1:]}." for one in made.remarks],
             "forms": [{"name": one.value, "address": address.format(one)} for one in Format],
             "files": [
-                {"name": name, "text": _beginning(text), "address": address.format(f"{form}/{name}")}
+                {
+                    "name": name,
+                    "text": _beginning(text),
+                    "address": address.format(f"{form}/{name}"),
+                }
                 for name, text in made.texts.items()
             ],
         },

@@ -1,6 +1,7 @@
 """The page over databases with something in them."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from tests.conftest import Prepared
 from tests.factories import NOW
 from tests.web.browser import browser, open_tab
 from tests.web.rows import ADDRESS, PORT, loras
+from tests.web.told import fill as told_fill
 
 __all__ = ["browser", "open_tab"]
 
@@ -31,16 +33,36 @@ def browsed(prepared: Prepared) -> sa.Engine:
     return prepared("browsed", fill)
 
 
-@pytest.fixture
-def client(browsed: sa.Engine) -> Iterator[TestClient]:
-    """Asks the page over `browsed` as a browser on this machine does."""
-    engine = open_for_reading(browsed.url)
-    site = Site(engine, Hosts(LOOPBACK, PORT))
+@contextmanager
+def asking(engine: sa.Engine) -> Iterator[TestClient]:
+    """Asks the page over a database as a browser on this machine does."""
+    reading = open_for_reading(engine.url)
+    site = Site(reading, Hosts(LOOPBACK, PORT))
     try:
         yield TestClient(site.application, base_url=ADDRESS, raise_server_exceptions=False)
     finally:
         site.close()
-        engine.dispose()
+        reading.dispose()
+
+
+@pytest.fixture
+def client(browsed: sa.Engine) -> Iterator[TestClient]:
+    """Asks the page over `browsed`."""
+    with asking(browsed) as made:
+        yield made
+
+
+@pytest.fixture
+def told(prepared: Prepared) -> sa.Engine:
+    """Ten files, most with metadata; that of file 2 is hostile."""
+    return prepared("told", told_fill)
+
+
+@pytest.fixture
+def pages(told: sa.Engine) -> Iterator[TestClient]:
+    """Asks the page over `told`."""
+    with asking(told) as made:
+        yield made
 
 
 @pytest.fixture
