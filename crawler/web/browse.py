@@ -307,7 +307,6 @@ def _facet(facet: Facet, view: View, before: str, stated: frozenset[str]) -> dic
         "items": items,
         "more": facet.more,
         "some": f"{'latest' if facet.field == 'published_at' else 'top'} {len(facet.values)}",
-        "some": f"{'latest' if facet.field == 'published_at' else 'top'} {len(facet.values)}",
         "is_on": any(item["is_on"] for item in items),
     }
 
