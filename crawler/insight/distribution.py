@@ -196,7 +196,7 @@ _MAX_MONTHS = 24
 _NUMBERS = frozenset({Kind.INTEGER, Kind.NUMBER})
 
 #: Fields of numbers that one scan reads. A million files have 8 MB of numbers in each.
-_FIELDS_PER_SCAN = 8
+_FIELDS_PER_SCAN = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,15 +318,13 @@ def summaries(
     """
     by, among = found.by, found.among
     unread = iter([one for one in fields if one.kind in _NUMBERS])
-    read: dict[str, Grouped] = {}
+    read: Grouped = {}
     for field in fields:
         if field.kind in _NUMBERS:
             if field.name not in read:
                 some = list(islice(unread, _FIELDS_PER_SCAN))
-                read = dict.fromkeys(
-                    (one.name for one in some), numbers(connection, some, tree, by)
-                )
-            yield _of_numbers(field, read[field.name][field.name], among)
+                read = numbers(connection, some, tree, by)
+            yield _of_numbers(field, read[field.name], among)
         elif field.kind is Kind.TIME:
             yield _of_times(field, months(connection, field, tree, by), among)
         else:
@@ -334,6 +332,29 @@ def summaries(
             for one in most_frequent(connection, field, tree, by, most=MAX_VALUES):
                 frequent[one.group].append(one)
             yield Summary(field, None, tuple(_frequent(one, frequent[one.group]) for one in among))
+
+
+def with_wholes(
+    connection: Connection, fields: Sequence[Field], tree: Node | None, found: Groups
+) -> Iterator[tuple[Summary, Part]]:
+    """Each field in every group, and over all rows: the same as `summaries` twice, from one scan.
+
+    Args:
+        connection: To read from.
+        fields: Of numbers.
+        tree: Selects the rows; None for all.
+        found: The groups of the same rows, of which none is left out.
+    """
+    among = found.among
+    counts = ((one.files, one.read, one.no_metadata) for one in among)
+    whole = Population(None, *map(sum, zip((0, 0, 0), *counts, strict=True)))
+    unread = iter(fields)
+    while some := list(islice(unread, _FIELDS_PER_SCAN)):
+        read = dict(numbers(connection, some, tree, found.by))
+        for field in some:
+            values = read.pop(field.name)
+            of_all = _of_numbers(field, {None: together(values)}, (whole,))
+            yield _of_numbers(field, values, among), of_all.parts[0]
 
 
 def _of_numbers(field: Field, found: Mapping[Any, Numbers], among: Sequence[Population]) -> Summary:

@@ -92,9 +92,9 @@ def liked(connection: Connection, among: Among, told: Told) -> Section:
         for part in summary.parts
     }
     pairs = [
-        _Pair(BY_NAME[name], top[name], told[name])
+        _Pair(BY_NAME[name], top[name], told.whole[name])
         for name in _FIELDS
-        if min(top[name].count, told[name].count) >= FEWEST
+        if min(top[name].count, told.whole[name].count) >= FEWEST
     ]
     files = whole.among[0].files
     first = (

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from crawler.answers.settings import statistic
 from crawler.answers.text import listed
-from crawler.insight.distribution import Part, Spread, Summary, groups, summaries
+from crawler.insight.distribution import Part, Spread, Summary
 from crawler.query.fields import SECONDS
 from crawler.store.connect.database import Connection
 from crawler.store.schema.fields import BY_NAME
@@ -37,20 +37,18 @@ _SECONDS_PER_HOUR = 3_600
 _MONTH = "month of publication"
 
 
-def months(connection: Connection, among: Among, _: Told) -> Section:
+def months(connection: Connection, among: Among, told: Told) -> Section:
     """Medians of the settings, and shares of base models and optimizers, by month."""
     title = "How settings changed"
-    by = groups(connection, among.tree, BY_NAME["published_at"])
-    names = [str(one.group) for one in by.among if one.group is not None]
-    fields = [BY_NAME[name] for name in _FIELDS]
+    names = [str(one.group) for one in told.by_month.among if one.group is not None]
     followed = [
-        (summary, chart)
-        for summary in summaries(connection, fields, among.tree, by)
-        if (chart := _medians(summary))
+        (told.months[name], chart) for name in _FIELDS if (chart := _medians(told.months[name]))
     ]
     if not followed:
-        told = f"Fewer than {_FEWEST_MONTHS} months have {FEWEST} files that state how they were trained."
-        return Section(key="months", title=title, paragraphs=(told,))
+        nothing = (
+            f"Fewer than {_FEWEST_MONTHS} months have {FEWEST} files that state their settings."
+        )
+        return Section(key="months", title=title, paragraphs=(nothing,))
     shares = [
         _shares(
             f"months-{name}",
@@ -60,14 +58,14 @@ def months(connection: Connection, among: Among, _: Told) -> Section:
         )
         for name, plural in _TEXTS.items()
     ]
-    told = (
+    period = (
         f"By the month in which a version was published, {names[0]} to {names[-1]}. A month with fewer"
         f" than {FEWEST} files has no median."
     )
     return Section(
         key="months",
         title=title,
-        paragraphs=(told, _changes([summary for summary, _ in followed])),
+        paragraphs=(period, _changes([summary for summary, _ in followed])),
         charts=(*(chart for _, chart in followed), *shares),
         commands=(
             among.command("stats", *_FIELDS, "--by", "month"),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from crawler.answers.text import count
-from crawler.insight.distribution import Part, groups, summaries
+from crawler.insight.distribution import Groups, Part, Summary, groups, with_wholes
 from crawler.query.fields import Field
 from crawler.query.parser import parse
 from crawler.query.tree import And, Node
@@ -87,15 +87,29 @@ class Section:
     commands: tuple[str, ...] = ()
 
 
-#: A field's name -> what all selected files say of it.
-Told = Mapping[str, Part]
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What several sections use: SETTINGS over all files and by month, from one scan.
+
+    Attributes:
+        by_month: The months of publication.
+        months: A field's name -> the field in each month.
+        whole: A field's name -> the field over all files.
+    """
+
+    by_month: Groups
+    months: Mapping[str, Summary]
+    whole: Mapping[str, Part]
 
 
 def told_by_all(connection: Connection, among: Among) -> Told:
-    """SETTINGS over all files; empty without files."""
-    whole = groups(connection, among.tree, None)
-    found = summaries(connection, [BY_NAME[name] for name in SETTINGS], among.tree, whole)
-    return {one.field.name: part for one in found for part in one.parts}
+    """What the files say of SETTINGS."""
+    by_month = groups(connection, among.tree, BY_NAME["published_at"])
+    fields = [BY_NAME[name] for name in SETTINGS]
+    months, whole = {}, {}
+    for summary, part in with_wholes(connection, fields, among.tree, by_month):
+        months[summary.field.name], whole[summary.field.name] = summary, part
+    return Told(by_month, months, whole)
 
 
 def called(field: Field) -> str:

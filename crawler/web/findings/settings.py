@@ -31,7 +31,7 @@ _LARGE = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 def settings(connection: Connection, among: Among, told: Told) -> Section:
     """A histogram for each setting, and the rates of each optimizer."""
     title = "Settings"
-    known = [name for name in SETTINGS if name != RATE and name in told and told[name].count]
+    known = [name for name in SETTINGS if name != RATE and told.whole[name].count]
     optimizers = groups(connection, among.tree, BY_NAME["optimizer"], most=_MOST_OPTIMIZERS)
     named = [one for one in optimizers.among if one.group is not None]
     if not known and not named:
@@ -40,13 +40,13 @@ def settings(connection: Connection, among: Among, told: Told) -> Section:
     if medians := [
         f"{SETTINGS[name]} {statistic(BY_NAME[name], spread.median)}"
         for name in known
-        if (spread := told[name].spread)
+        if (spread := told.whole[name].spread)
     ]:
         paragraphs.append(
             f"The medians: {listed(medians)}. Each is over the files that state the setting; every chart"
             " tells how many those are."
         )
-    charts = [_histogram(BY_NAME[name], told[name]) for name in known]
+    charts = [_histogram(BY_NAME[name], told.whole[name]) for name in known]
     if named:
         total = sum(one.files for one in named) + optimizers.files
         paragraphs.append(
