@@ -138,7 +138,8 @@ def statistic(each: Field, value: float | None) -> str:
 def ends(each: Field, low: float, high: float) -> tuple[str, str]:
     """The two numbers of a range; a unit that both have comes after the last one."""
     first, last = statistic(each, low), statistic(each, high)
-    return first.removesuffix(f" {last.rpartition(' ')[2]}"), last
+    unit = last.partition(" ")[2]
+    return first.removesuffix(f" {unit}") if unit else first, last
 
 
 def bin_label(each: Field, one: Bin) -> str:

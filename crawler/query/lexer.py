@@ -111,7 +111,10 @@ def _token(text: str, at: int) -> Token:
     if found := _NUMBER.match(text, at):
         if rest := re.compile(r"[A-Za-z0-9_.]+").match(text, found.end()):
             whole = found[0] + rest[0]
-            hint = f"put a length of time in single quotes: '{whole}'" if is_length(whole) else ""
+            # The minus of a time that counts back from now is a token of its own.
+            sign = "-" if text[:at].endswith("-") else ""
+            told = f"put a length of time in single quotes: '{sign}{whole}'"
+            hint = told if is_length(whole) else ""
             raise QueryError("this is not a number", start=at, end=rest.end(), hint=hint)
         return Token(Mark.NUMBER, found[0], at, found.end())
     if found := _TEXT.match(text, at):

@@ -155,6 +155,7 @@ def test_texts_that_are_no_dates(text: str) -> None:
         ("Network_Rank>64", "Network_Rank", "no field named Network_Rank", "network_dim"),
         ("duration > '2h'", "duration", "no field named duration", "training_seconds"),
         ("training_seconds > 2h", "2h", "not a number", "'2h'"),
+        ("published_at > -30d", "30d", "not a number", "'-30d'"),
         ("training_seconds > 'soon'", "'soon'", "not a length of time", "90min"),
         ("training_seconds > '2 fortnights'", "'2 fortnights'", "not fortnights", "90min"),
         ("training_seconds / 2 > '2h'", "'2h'", "a number cannot be compared with text", ""),

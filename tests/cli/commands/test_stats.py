@@ -226,6 +226,7 @@ def test_a_unit_is_told_once_in_a_range() -> None:
     for name, low, high, told in (
         ("training_seconds", 120, 300, "2 to 5 minutes"),
         ("training_seconds", 1800, 7200, "30 minutes to 2 hours"),
+        ("training_seconds", 120, 70_500, "2 minutes to 19 hours 35 minutes"),
         ("resolution", 512, 1024, "512 to 1024 px"),
         ("likes", 1000, 2000, "1,000 to 2,000"),
     ):
