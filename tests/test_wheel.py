@@ -64,6 +64,10 @@ def test_a_wheel_unpacked_elsewhere_syncs(tmp_path: Path) -> None:
     settings = ("db", "datasette", "--db", database)
     printed = run(*crawler, *settings, cwd=tmp_path, PYTHONPATH=str(elsewhere))
     assert "everything-by-one-creator:" in printed
+    report = tmp_path / "report.html"
+    written = ("report", str(report), "--db", database)
+    run(*crawler, *written, cwd=tmp_path, PYTHONPATH=str(elsewhere))
+    assert report.read_text(encoding="utf-8").endswith("</html>\n")
 
 
 def test_the_manual_page_needs_only_what_the_build_installs() -> None:

@@ -78,6 +78,7 @@ def environment() -> jinja2.Environment:
         finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     made.filters |= {"lines": lines, "cut": cut, "number": number, "page_link": page_link}
     return made
