@@ -27,7 +27,7 @@ from crawler.answers.visible import cut
 from crawler.errors import QueryError
 from crawler.query.caret import caret
 from crawler.query.fields import Field, Kind, named, spelled
-from crawler.query.tree import Node
+from crawler.query.tree import Node, names
 from crawler.store.read.pages import page as page_of
 from crawler.store.read.search import DEFAULT_COLUMNS, Search
 from crawler.store.schema.fields import BY_NAME, FIELDS
@@ -278,7 +278,12 @@ def _facets(view: View, tree: Node | None, counts: Counted | None) -> list[dict[
     if counts is None:
         return []
     before, stated = before_another(view.q), parts(tree)
-    facets = [_facet(facet, view, before, stated) for facet in counts.facets]
+    asked = () if tree is None else names(tree)
+    facets = [
+        # Only a field that the condition names can have a value that it states.
+        _facet(facet, view, before, stated if facet.field in asked else frozenset())
+        for facet in counts.facets
+    ]
     return [facet for facet in facets if facet["items"]]
 
 
@@ -290,7 +295,7 @@ def _facet(facet: Facet, view: View, before: str, stated: frozenset[str]) -> dic
     items = []
     for value, times in values:
         condition = equal_to(facet.field, value)
-        is_on = parts(tree_of(condition)) <= stated
+        is_on = bool(stated) and parts(tree_of(condition)) <= stated
         q = without_condition(view.q, condition) if is_on else before + condition
         items.append(
             {
