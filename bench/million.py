@@ -118,6 +118,9 @@ def listed(dice: random.Random, numbers: range) -> Columns:
         ],
         "downloads": [one[3] * 9 + 5 for one in about],
         "likes": [one[3] for one in about],
+        "likes_per_month": [
+            one[3] / (1 + number % 30) for one, number in zip(about, numbers, strict=True)
+        ],
         "file_name": [f"made-up-{number}.safetensors" for number in numbers],
         "is_primary": [number % 15 != 14 for number in numbers],
         "size_bytes": [dice.randrange(10_000_000, 300_000_000) for _ in numbers],

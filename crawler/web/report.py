@@ -21,8 +21,9 @@ from crawler.web.findings.coverage import coverage
 from crawler.web.findings.creators import creators
 from crawler.web.findings.liked import liked
 from crawler.web.findings.months import months
-from crawler.web.findings.section import Among, Section, told_by_all
+from crawler.web.findings.section import Among, Section
 from crawler.web.findings.settings import settings
+from crawler.web.findings.told import told_by_all
 from crawler.web.html import asset, environment, page_link, plotly_script, plotly_styles
 
 #: The sections, in their order.

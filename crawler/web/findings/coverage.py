@@ -9,7 +9,8 @@ from crawler.model import Outcome
 from crawler.store.connect.database import Connection
 from crawler.store.schema.fields import BY_NAME
 from crawler.web.charts import COLOURS, GREY, Axis, Chart, Series, bars
-from crawler.web.findings.section import Among, Section, Told, behind
+from crawler.web.findings.section import Among, Section, behind
+from crawler.web.findings.told import Told
 
 #: Most bars of a chart.
 _MOST_BARS = 12

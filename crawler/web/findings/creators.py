@@ -7,7 +7,8 @@ from crawler.answers.visible import cut
 from crawler.store.connect.database import Connection
 from crawler.store.stats.creators import creators as creators_of
 from crawler.web.charts import Axis, Series, bars
-from crawler.web.findings.section import LONGEST_NAME, Among, Section, Told, without_data
+from crawler.web.findings.section import LONGEST_NAME, Among, Section, without_data
+from crawler.web.findings.told import Told
 
 #: Most creators of the chart.
 _MOST = 15

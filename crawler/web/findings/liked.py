@@ -19,18 +19,17 @@ from crawler.web.findings.section import (
     RATE,
     Among,
     Section,
-    Told,
     behind,
     called,
 )
-from crawler.web.findings.shares import read_shares
+from crawler.web.findings.shares import Shares, read_shares
+from crawler.web.findings.told import TEXTS, Told
 
-#: The settings that are compared, and the texts whose shares are.
+#: The settings that are compared.
 _FIELDS = (
     *("network_dim", "alpha_ratio", RATE, "image_count", "resolution", "steps"),
     *("images_seen", "training_seconds"),
 )
-_TEXTS = {"base_model": "base models", "optimizer": "optimizers"}
 
 #: Most bars of a chart.
 _MOST_BARS = 8
@@ -102,16 +101,19 @@ def liked(connection: Connection, among: Among, told: Told) -> Section:
         f" {number(files)} of the {count(len(likes), 'file')} whose likes are known."
     )
     charts = [_settings(pairs, files)] if pairs else []
-    for name, plural in _TEXTS.items():
-        charts += _shares(connection, best, among, BY_NAME[name], plural)
+    for name, plural in TEXTS.items():
+        every = told.shares[name].together()
+        if not every.is_whole:
+            every = read_shares(connection, among, BY_NAME[name])
+        charts += _shares(read_shares(connection, best, BY_NAME[name]), every, name, plural)
     return Section(
         key="liked",
         title=title,
         paragraphs=(" ".join((first, *_differences(pairs))), _CAVEAT),
         charts=tuple(charts),
         commands=(
-            best.command("stats", *_FIELDS, *_TEXTS),
-            among.command("stats", *_FIELDS, *_TEXTS),
+            best.command("stats", *_FIELDS, *TEXTS),
+            among.command("stats", *_FIELDS, *TEXTS),
         ),
     )
 
@@ -170,24 +172,21 @@ def _settings(pairs: Sequence[_Pair], files: int) -> Chart:
     return replace(chart, head=head, rows=tuple(rows))
 
 
-def _shares(
-    connection: Connection, best: Among, among: Among, field: Field, plural: str
-) -> list[Chart]:
-    top, every = (read_shares(connection, one, field) for one in (best, among))
+def _shares(top: Shares, every: Shares, name: str, plural: str) -> list[Chart]:
     if min(top.totals.get(None, 0), every.totals.get(None, 0)) < FEWEST:
         return []
     names = every.most([None], _MOST_BARS)
     return [
         bars(
-            f"liked-{field.name}",
+            f"liked-{name}",
             f"Shares of {plural}, {_TENTH} beside all",
             f"{behind(top.totals[None])} in the {_TENTH}, {number(every.totals[None])} in all",
             names,
             [
-                Series(_TENTH, [top.of(None, name) for name in names]),
-                Series("all", [every.of(None, name) for name in names], colour=GREY),
+                Series(_TENTH, [top.of(None, value) for value in names]),
+                Series("all", [every.of(None, value) for value in names], colour=GREY),
             ],
-            name=field.name.replace("_", " "),
+            name=name.replace("_", " "),
             x=Axis("share of files", is_share=True),
         )
     ]

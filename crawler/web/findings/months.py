@@ -7,8 +7,6 @@ from crawler.answers.text import listed
 from crawler.insight.distribution import Part, Spread, Summary
 from crawler.query.fields import SECONDS
 from crawler.store.connect.database import Connection
-from crawler.store.schema.fields import BY_NAME
-from crawler.store.stats.value_counts import Grouping
 from crawler.web.charts import Axis, Chart, Series, lines
 from crawler.web.findings.section import (
     ALIKE,
@@ -16,15 +14,14 @@ from crawler.web.findings.section import (
     RATE,
     Among,
     Section,
-    Told,
     behind,
     called,
 )
-from crawler.web.findings.shares import Shares, read_shares
+from crawler.web.findings.shares import Shares
+from crawler.web.findings.told import TEXTS, Told
 
-#: The settings that are followed, and the texts whose shares are.
+#: The settings that are followed.
 _FIELDS = ("network_dim", RATE, "image_count", "resolution", "images_seen", "training_seconds")
-_TEXTS = {"base_model": "base models", "optimizer": "optimizers"}
 
 #: Most lines of a chart.
 _MOST_LINES = 6
@@ -37,7 +34,7 @@ _SECONDS_PER_HOUR = 3_600
 _MONTH = "month of publication"
 
 
-def months(connection: Connection, among: Among, told: Told) -> Section:
+def months(_: Connection, among: Among, told: Told) -> Section:
     """Medians of the settings, and shares of base models and optimizers, by month."""
     title = "How settings changed"
     names = [str(one.group) for one in told.by_month.among if one.group is not None]
@@ -50,13 +47,8 @@ def months(connection: Connection, among: Among, told: Told) -> Section:
         )
         return Section(key="months", title=title, paragraphs=(nothing,))
     shares = [
-        _shares(
-            f"months-{name}",
-            f"Shares of {plural} by month",
-            names,
-            read_shares(connection, among, BY_NAME[name], Grouping(BY_NAME["published_at"])),
-        )
-        for name, plural in _TEXTS.items()
+        _shares(f"months-{name}", f"Shares of {plural} by month", names, told.shares[name])
+        for name, plural in TEXTS.items()
     ]
     period = (
         f"By the month in which a version was published, {names[0]} to {names[-1]}. A month with fewer"
@@ -69,7 +61,7 @@ def months(connection: Connection, among: Among, told: Told) -> Section:
         charts=(*(chart for _, chart in followed), *shares),
         commands=(
             among.command("stats", *_FIELDS, "--by", "month"),
-            among.command("stats", *_TEXTS, "--by", "month"),
+            among.command("stats", *TEXTS, "--by", "month"),
         ),
     )
 

@@ -1,15 +1,12 @@
-"""A section, and what several of them need: the files, the fields, and the statistics of all files."""
+"""A section, the files that it is about, and what several sections call things."""
 
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from crawler.answers.text import count
-from crawler.insight.distribution import Groups, Part, Summary, groups, with_wholes
 from crawler.query.fields import Field
 from crawler.query.parser import parse
 from crawler.query.tree import And, Node
-from crawler.store.connect.database import Connection
 from crawler.store.schema.fields import BY_NAME
 from crawler.web.charts import Chart
 
@@ -85,31 +82,6 @@ class Section:
     tiles: tuple[tuple[str, str], ...] = ()
     charts: tuple[Chart, ...] = ()
     commands: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What several sections use: SETTINGS over all files and by month, from one scan.
-
-    Attributes:
-        by_month: The months of publication.
-        months: A field's name -> the field in each month.
-        whole: A field's name -> the field over all files.
-    """
-
-    by_month: Groups
-    months: Mapping[str, Summary]
-    whole: Mapping[str, Part]
-
-
-def told_by_all(connection: Connection, among: Among) -> Told:
-    """What the files say of SETTINGS."""
-    by_month = groups(connection, among.tree, BY_NAME["published_at"])
-    fields = [BY_NAME[name] for name in SETTINGS]
-    months, whole = {}, {}
-    for summary, part in with_wholes(connection, fields, among.tree, by_month):
-        months[summary.field.name], whole[summary.field.name] = summary, part
-    return Told(by_month, months, whole)
 
 
 def called(field: Field) -> str:

@@ -14,11 +14,11 @@ from crawler.web.findings.section import (
     SETTINGS,
     Among,
     Section,
-    Told,
     behind,
     called,
     without_data,
 )
+from crawler.web.findings.told import Told
 
 #: Most optimizers of a chart.
 _MOST_OPTIMIZERS = 8

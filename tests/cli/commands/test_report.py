@@ -119,6 +119,12 @@ def test_ten_figures_are_those_of_stats_and_sql(written: Written, ask: Callable[
     values = (answers["network_dim"][name] for name in names)
     assert rank[2:] == [number(answers["network_dim"]["count"]), *map(number, values)]
 
+    prodigy_share = sql(
+        "select 1.0 * sum(case when optimizer = 'Prodigy' then 1 else 0 end) / count(optimizer)"
+        f" as part from loras where {WHERE}"
+    )
+    assert by_first(found["liked-optimizer"])["Prodigy"]["all"] == share(float(prodigy_share))
+
     # The creators, and the table.
     authors = ask("authors", "--where", WHERE)
     row = by_first(found["creators-effort"])[authors[0]["creator"]]
