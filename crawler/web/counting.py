@@ -3,6 +3,7 @@
 import contextlib
 import time
 from dataclasses import dataclass
+from functools import partial
 from threading import Event, Lock, Thread
 
 from crawler.answers.asked import without_copies
@@ -69,9 +70,11 @@ class Counting:
 
         try:
             if can_count(tree) and self._is_large(connection):
-                cube = self._cube(connection, among)
-                if cube is not None:
-                    return cube.counted(tree, most=MOST)
+                held = self._rows(connection, among)
+                if held is not None:
+                    key = (held.made_at, repr(tree))
+                    make = partial(held.cube.counted, tree, most=MOST)
+                    return self._kept.get(connection, key, make)
             return self._kept.get(connection, repr(asked), count_rows)
         except SlowError:
             return None
@@ -86,7 +89,7 @@ class Counting:
                 self._engine.connect() as connection,
             ):
                 if self._is_large(connection):
-                    self._cube(connection, without_copies(connection, None, copies=False)[0])
+                    self._rows(connection, without_copies(connection, None, copies=False)[0])
 
         Thread(target=read, daemon=True).start()
 
@@ -99,14 +102,14 @@ class Counting:
     def _is_large(self, connection: Connection) -> bool:
         return self._kept.get(connection, "rows", lambda: total(connection, None)) >= _MANY
 
-    def _cube(self, connection: Connection, among: Node | None) -> Cube | None:
+    def _rows(self, connection: Connection, among: Node | None) -> _Held | None:
         """The rows in memory. Old ones are read anew meanwhile; the first ones are waited for."""
         key = repr(among)
         version = self._kept.version(connection)
         with self._lock:
             held = self._held.get(key)
             if held is not None and held.version == version:
-                return held.cube
+                return held
             is_due = held is None or (
                 time.monotonic() - held.made_at > held.seconds * _TIMES_AS_LONG
             )
@@ -115,11 +118,10 @@ class Counting:
                 Thread(target=self._read, args=(key, among), daemon=True).start()
             reading = self._reading.get(key)
         if held is not None:
-            return held.cube
+            return held
         if reading is not None and not reading.wait(COUNT_SECONDS):
             raise SlowError("the rows are being read")
-        found = self._held.get(key)
-        return None if found is None else found.cube
+        return self._held.get(key)
 
     def _read(self, key: str, among: Node | None) -> None:
         try:

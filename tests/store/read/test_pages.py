@@ -37,11 +37,11 @@ def filled(prepared: Prepared) -> sa.Engine:
     return prepared("paged", fill)
 
 
-def walked(connection: sa.Connection, asked: Search) -> list[tuple[Any, ...]]:
+def walked(connection: sa.Connection, asked: Search, matches: int | None) -> list[tuple[Any, ...]]:
     rows: list[tuple[Any, ...]] = []
     after = ""
     while True:
-        found = page(connection, asked, after=after)
+        found = page(connection, asked, after=after, matches=matches)
         rows += found.rows
         assert len(found.rows) == asked.limit or not found.after
         if not (after := found.after):
@@ -56,15 +56,20 @@ def walked(connection: sa.Connection, asked: Search) -> list[tuple[Any, ...]]:
     ),
     limit=st.integers(1, 50),
     words=st.sampled_from(["", "likes > 2", "network_dim is null or nsfw", "likes > 99"]),
+    matches=st.sampled_from([None, 10, 10_000]),
 )
 def test_walking_the_pages_gives_every_row_once(
-    filled: sa.Engine, sort: list[tuple[str, bool]], limit: int, words: str
+    filled: sa.Engine,
+    sort: list[tuple[str, bool]],
+    limit: int,
+    words: str,
+    matches: int | None,
 ) -> None:
     asked = Search(
         tree=parse([words], BY_NAME), columns=("file_id",), sort=tuple(sort), limit=limit
     )
     with filled.connect() as connection:
-        found = walked(connection, asked)
+        found = walked(connection, asked, matches)
         whole = Search(tree=asked.tree, columns=("file_id",), sort=asked.sort, limit=0)
         with search(connection, whole) as rows:
             assert [row[1:] for row in found] == list(rows.rows)
