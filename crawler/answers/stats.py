@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crawler.answers.text import count, number
+from crawler.answers.settings import bin_label, statistic
+from crawler.answers.text import cell, count, is_number, number, share
 from crawler.insight.distribution import Bin, Groups, Part, Summary, group_of, groups, summaries
-from crawler.query.fields import Field, counted, single_group
+from crawler.query.fields import Field, Kind, counted, single_group
 from crawler.query.tree import Node
 from crawler.store.connect.database import Connection
 from crawler.store.schema.fields import BY_NAME
+from crawler.store.stats.value_counts import Grouping, Population
 
 #: The fields by default: how LoRAs were trained, and how much work it was.
 MAIN = (
@@ -98,6 +100,42 @@ class Statistics:
             for one in part.bins
         ] or [{"value": value, "count": amount} for value, amount in part.values]
         return [summary.field.name, *group, *counts, *numbers, histogram]
+
+
+def group_text(by: Grouping, population: Population) -> str:
+    """The value of a group as text; empty for files without one."""
+    group = group_of(by, population)
+    if isinstance(group, Bin):
+        return bin_label(by.field, group)
+    if is_number(group):
+        return statistic(by.field, float(group))
+    return "" if group is None else value_text(group)
+
+
+def common(field: Field, part: Part, most: int) -> str:
+    """The most common values of a group with their shares, or the range of its times."""
+    if field.kind is Kind.TIME:
+        ends = [part.values[0][0], part.values[-1][0]] if part.values else []
+        return " to ".join(dict.fromkeys(ends))
+    return ", ".join(
+        f"{value_text(value)} {share(amount / part.count)}" for value, amount in part.values[:most]
+    )
+
+
+def value_text(value: Any) -> str:
+    """A value of a field as text, of an object as `key=value`."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case dict():
+            pairs = (
+                (key, cell(one) if one is True or one is False else value_text(one))
+                for key, one in value.items()
+            )
+            return ", ".join(f"{key}={shown}" for key, shown in pairs)
+        case int() | float():
+            return number(value)
+    return cell(value)
 
 
 def asked_stats(names: Sequence[str], by: str | None = None, *, most: int = 20) -> Asked:

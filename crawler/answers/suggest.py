@@ -1,8 +1,9 @@
 """A starting recipe from the settings of other LoRAs: what is asked, and the answer as data and in words."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 
 from crawler.answers.asked import without_copies
@@ -10,7 +11,7 @@ from crawler.answers.settings import spoken_value
 from crawler.answers.text import count, figure, listed, number, share
 from crawler.errors import UsageError
 from crawler.insight.suggest.advice import COLUMNS, advise
-from crawler.insight.suggest.settings import COMBINED, Advice, Finding
+from crawler.insight.suggest.settings import COMBINED, ENOUGH, Advice, Finding
 from crawler.query.fields import clipped
 from crawler.query.near import nearest_values, offer
 from crawler.store.connect.database import Connection
@@ -21,6 +22,11 @@ from crawler.store.stats.examples import MOST_EXAMPLES, Coverage, Selection
 #: With a number of images N, data sets of N divided by this up to N times this count as similar: in
 #: this range the number of steps varies less than between creators.
 ALIKE = 2
+
+#: Heads of the combinations: their weight, their number, and COMBINED.
+COMBINATION_HEADS = (
+    *("weight", "LoRAs", "optimizer", "schedule", "dim", "alpha", "unet_lr", "te_lr"),
+)
 
 #: A creator with this share of the weight is named.
 _LARGE_PART = 0.2
@@ -148,6 +154,23 @@ def preface(coverage: Coverage, advice: Advice) -> list[str]:
         " the suggested rank, and so on. Numbers have their weighted interquartile range (IQR)."
     )
     return [known, basis, conditions]
+
+
+def warning(advice: Advice) -> str:
+    """That there are too few LoRAs; empty if there are enough, or none."""
+    if advice.is_enough or not advice.loras:
+        return ""
+    return (
+        f"Too few LoRAs to rely on: with fewer than {ENOUGH}, single ones decide. Look at the examples"
+        " instead, or ask for more LoRAs."
+    )
+
+
+def shown_settings(advice: Advice) -> Iterator[tuple[str, list[Finding]]]:
+    """The suggestions under their headings."""
+    shown = [finding for finding in advice.findings.values() if finding.setting.title]
+    for title, some in groupby(shown, key=lambda finding: finding.setting.title):
+        yield title, list(some)
 
 
 def suggested(finding: Finding) -> str:

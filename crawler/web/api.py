@@ -9,9 +9,7 @@ from crawler.answers.fields import COLUMNS, field_list
 from crawler.answers.lora import as_data
 from crawler.answers.stats import asked_stats, statistics
 from crawler.answers.suggest import as_data as suggested
-from crawler.answers.suggest import suggestion
 from crawler.errors import LoraCrawlError, QueryError, SlowError, UsageError
-from crawler.model.int64 import MAX_INT64
 from crawler.query.caret import caret
 from crawler.query.fields import Kind, named
 from crawler.store.read.columns import frequent_values
@@ -21,6 +19,7 @@ from crawler.store.schema.fields import BY_NAME
 from crawler.web import browse, openapi
 from crawler.web.limits import COMPLETION_SECONDS, MAX_FIELDS, MAX_ROWS, MOST_VALUES
 from crawler.web.page import Asked, Data, Page
+from crawler.web.suggest import asked_for
 
 
 def loras(asked: Asked) -> Data:
@@ -62,15 +61,7 @@ def stats(asked: Asked) -> Data:
 
 def suggest(asked: Asked) -> Data:
     """Settings to start with, as `suggest` has them."""
-    made = suggestion(
-        asked.connection,
-        base_model=asked.text("base_model"),
-        images=asked.whole("images", 0, least=1, most=MAX_INT64) or None,
-        tag=asked.text("tag") or None,
-        creator=asked.text("creator") or None,
-        min_likes=asked.whole("min_likes", 0, least=0, most=MAX_INT64),
-    )
-    return Data(suggested(made))
+    return Data(suggested(asked_for(asked)))
 
 
 def fields(asked: Asked) -> Data:

@@ -22,7 +22,7 @@ from crawler.store.connect.database import Connection, Engine
 from crawler.store.connect.db_errors import translated
 from crawler.store.read.changes import Changes
 from crawler.store.read.limited import end_statement, in_time
-from crawler.web import api, browse, compare, creators, lora, static
+from crawler.web import api, browse, compare, creators, lora, static, stats, suggest
 from crawler.web.counting import Counting
 from crawler.web.html import environment
 from crawler.web.kept import Kept
@@ -40,12 +40,22 @@ PAGES: tuple[tuple[str, Page], ...] = (
     ("/loras/{file_id}/recipe/{form}", lora.recipe),
     ("/loras/{file_id}/recipe/{form}/{name}", lora.recipe_file),
     ("/compare", compare.page),
+    ("/stats", stats.page),
+    ("/suggest", suggest.page),
+    ("/suggest/{form}", suggest.recipe),
+    ("/suggest/{form}/{name}", suggest.recipe_file),
     ("/creators", creators.page),
     *api.PAGES,
 )
 
 #: The pages that every page leads to, by what they are called.
-NAV = (("/", "LoRAs"), ("/compare", "Compare"), ("/creators", "Creators"))
+NAV = (
+    ("/", "LoRAs"),
+    ("/compare", "Compare"),
+    ("/stats", "Statistics"),
+    ("/suggest", "Suggest"),
+    ("/creators", "Creators"),
+)
 
 #: Seconds in which all answers end when the server stops, and between two looks at them.
 _END_SECONDS, _TICK_SECONDS = 2.0, 0.02

@@ -7,13 +7,16 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from crawler.answers.text import json_text, number
 from crawler.answers.visible import cut
 
 #: Characters of any text on a page. Longer ones are cut, with their length.
 LONGEST_TEXT = 2_000
+
+#: Characters of the name of a field; a key of the metadata can have any length.
+_LONGEST_NAME = 80
 
 #: The addresses that become links: pages of models, as `loras.page_url` has them.
 _PAGE = re.compile(
@@ -35,6 +38,14 @@ def embedded(value: object) -> Markup:
 def page_link(address: str | None) -> str:
     """The address of a model's page, if it is one; else empty."""
     return address if address is not None and _PAGE.fullmatch(address) else ""
+
+
+def breakable(text: str) -> Markup:
+    """The name of a field, which a narrow column breaks after an underscore or a dot."""
+    name = escape(cut(text, _LONGEST_NAME))
+    for sign in "_.":
+        name = name.replace(sign, Markup(f"{sign}<wbr>"))  # noqa: S704 - one of two signs
+    return name
 
 
 def lines(text: str) -> Markup:
@@ -65,11 +76,17 @@ def plotly_styles(script: str) -> tuple[str, ...]:
 
 
 @cache
+def chart_styles() -> tuple[str, ...]:
+    """These ids for the script that is installed."""
+    return plotly_styles(plotly_script())
+
+
+@cache
 def environment() -> jinja2.Environment:
     r"""The templates. A text is escaped, shows control characters like `\x1b`, and is cut.
 
-    A name that a template uses and does not get is an error. The filters are `cut`, `lines`,
-    `number` and `page_link`.
+    A name that a template uses and does not get is an error. The filters are `breakable`, `cut`,
+    `lines`, `number` and `page_link`.
     """
     made = jinja2.Environment(
         loader=jinja2.PackageLoader("crawler.web"),
@@ -80,6 +97,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    made.filters |= {"breakable": breakable}
     made.filters |= {"lines": lines, "cut": cut, "number": number, "page_link": page_link}
     return made
 

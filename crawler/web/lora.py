@@ -277,7 +277,7 @@ def _folders(view: LoraView) -> list[dict[str, Any]]:
     named = folders(view)
     largest = max((each.get("image_count") or 0 for _, each in named), default=0) or 1
     return [
-        {"name": name, "text": folder(each), "width": _width(each.get("image_count"), largest)}
+        {"name": name, "text": folder(each), "width": bar_width(each.get("image_count"), largest)}
         for name, each in named
     ]
 
@@ -287,12 +287,13 @@ def _bars(counts: Mapping[str, int]) -> list[dict[str, Any]]:
     ordered = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
     largest = ordered[0][1] if ordered else 1
     return [
-        {"name": name, "text": number(amount), "width": _width(amount, largest)}
+        {"name": name, "text": number(amount), "width": bar_width(amount, largest)}
         for name, amount in ordered
     ]
 
 
-def _width(amount: int | None, largest: int) -> int:
+def bar_width(amount: int | None, largest: int) -> int:
+    """The width of a bar in percent, at least 1 for what is not 0."""
     return max(round(100 * (amount or 0) / max(largest, 1)), 1 if amount else 0)
 
 

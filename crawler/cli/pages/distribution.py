@@ -1,23 +1,21 @@
 """Statistics of fields: a sentence and a histogram each, or a table of groups."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from rich.console import Console
 
 from crawler.answers.settings import UNITS_SHOWN, bin_label, ends, statistic
+from crawler.answers.stats import common, group_text, value_text
 from crawler.answers.text import (
-    cell,
     count,
     figure,
-    is_number,
     number,
     rounded,
     share,
 )
 from crawler.cli.output.table import Figure, has_blocks, print_table
 from crawler.cli.pages import layout
-from crawler.insight.distribution import Bin, Groups, Part, Summary, group_of
+from crawler.insight.distribution import Bin, Groups, Part, Summary
 from crawler.query.fields import Field, Kind
 from crawler.store.stats.value_counts import Grouping
 
@@ -81,7 +79,7 @@ def _print_part(console: Console, field: Field, part: Part) -> None:
         sentence += f": {number(part.distinct)} different values, the most common are"
     layout.paragraph(console, sentence, indent=layout.INDENT)
     rows = [(bin_label(field, one), one.count) for one in part.bins]
-    rows = rows or [(_value(value), amount) for value, amount in part.values]
+    rows = rows or [(value_text(value), amount) for value, amount in part.values]
     layout.bars(console, rows, name_cells=_NAME_CELLS)
 
 
@@ -120,14 +118,7 @@ def _print_values(console: Console, summary: Summary, grouping: Grouping, by: st
     is_time = summary.field.kind is Kind.TIME
     rows, heads = [], _heads(summary, by)
     for part in summary.parts:
-        if is_time:
-            both = [part.values[0][0], part.values[-1][0]] if part.values else []
-            shown = " to ".join(dict.fromkeys(both))
-        else:
-            shown = ", ".join(
-                f"{_value(value)} {share(amount / part.count)}"
-                for value, amount in part.values[:_MOST_COMMON]
-            )
+        shown = common(summary.field, part, _MOST_COMMON)
         rows.append((*_coverage(grouping, part)[: len(heads)], shown or None))
     print_table(console, (*heads, "range" if is_time else "most common"), rows)
 
@@ -143,34 +134,15 @@ def _heads(summary: Summary, by: str) -> Sequence[str]:
 def _coverage(by: Grouping, part: Part) -> Sequence[object]:
     """The group, and its numbers of files: all, with a value, without training metadata."""
     population = part.population
-    group = group_of(by, population)
-    if isinstance(group, Bin):
-        group = Figure(bin_label(by.field, group))
-    elif is_number(group):
-        group = Figure(statistic(by.field, float(group)))
-    elif group is not None:
-        group = _value(group)
+    group = group_text(by, population) or None
+    if group is not None and by.field.kind in (Kind.INTEGER, Kind.NUMBER):
+        group = Figure(group)
     filled = f"{number(part.count)} {share(part.count / population.files):>4}"
     return group, population.files, Figure(filled), population.no_metadata
 
 
 def _span(console: Console, field: Field, low: float, high: float) -> str:
     return layout.span(console, *ends(field, low, high))
-
-
-def _value(value: Any) -> str:
-    match value:
-        case bool():
-            return "yes" if value else "no"
-        case dict():
-            pairs = (
-                (key, cell(one) if one is True or one is False else _value(one))
-                for key, one in value.items()
-            )
-            return ", ".join(f"{key}={shown}" for key, shown in pairs)
-        case int() | float():
-            return number(value)
-    return cell(value)
 
 
 def _sparkline(bars: Sequence[Bin], *, plain: bool) -> str:

@@ -1,19 +1,26 @@
 """The page of a suggested recipe: the settings, the LoRAs behind them, and the alternatives."""
 
 from collections.abc import Sequence
-from itertools import groupby
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
 from crawler.answers.settings import bin_label, spoken_value
-from crawler.answers.suggest import Suggestion, preface, suggested, used_values
+from crawler.answers.suggest import (
+    COMBINATION_HEADS,
+    Suggestion,
+    preface,
+    shown_settings,
+    suggested,
+    used_values,
+    warning,
+)
 from crawler.answers.text import figure, number, rounded, share
 from crawler.answers.visible import visible
 from crawler.cli.output.table import Figure, dash, ellipsis, print_table
 from crawler.cli.pages import layout
-from crawler.insight.suggest.settings import ENOUGH, Finding
+from crawler.insight.suggest.settings import Finding
 from crawler.store.schema.fields import BY_NAME
 
 #: Cells of a suggested value, and of the number of LoRAs behind it.
@@ -35,28 +42,22 @@ def print_advice(console: Console, made: Suggestion) -> None:
         layout.paragraph(console, text)
     if not advice.loras:
         return
-    if not advice.is_enough:
-        text = (
-            f"Too few LoRAs to rely on: with fewer than {ENOUGH}, single ones decide. Look at the"
-            " examples instead, or ask for more LoRAs."
-        )
+    if text := warning(advice):
         layout.paragraph(console, text, style="bold")
     head = f"{'suggested':<{_CELLS[0]}}{'LoRAs':<{_CELLS[1]}}values by weight"
-    shown = [finding for finding in advice.findings.values() if finding.setting.title]
-    for group, findings in groupby(shown, key=lambda finding: finding.setting.title):
+    for group, findings in shown_settings(advice):
         layout.heading(console, group, head, at=_NAMES)
         head = ""
         for finding in findings:
             _print_finding(console, finding)
-    for finding in shown:
-        if finding.histogram:
+    for finding in advice.findings.values():
+        if finding.setting.title and finding.histogram:
             _print_rates(console, finding)
     if advice.combinations:
         layout.heading(console, "Most common combinations by weight")
-        heads = ("weight", "LoRAs", "optimizer", "schedule", "dim", "alpha", "unet_lr", "te_lr")
         print_table(
             console,
-            heads,
+            COMBINATION_HEADS,
             [(Figure(share(one.share)), one.count, *one.value) for one in advice.combinations],
         )
     layout.heading(console, "Examples (open with lora-crawl show)")
