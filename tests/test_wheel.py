@@ -48,6 +48,8 @@ def test_a_wheel_unpacked_elsewhere_syncs(tmp_path: Path) -> None:
     )
     assert Path(where.strip()).parent == elsewhere / "crawler"
     assert (elsewhere / "crawler" / "_version.py").exists()
+    for name in ("templates/browse.html", "static/page.css", "static/page.js", "static/style.css"):
+        assert (elsewhere / "crawler" / "web" / name).exists(), name
 
     database = str(tmp_path / "a.db")
     crawler = ("-m", "crawler")

@@ -33,7 +33,7 @@ from crawler.store.read.search import DEFAULT_COLUMNS, Search
 from crawler.store.schema.fields import BY_NAME, FIELDS
 from crawler.store.stats.facets import Counted, Facet
 from crawler.web.html import page_link
-from crawler.web.limits import MAX_CELLS, MAX_ROWS, USUAL_ROWS
+from crawler.web.limits import MAX_CELLS, MAX_EXPRESSION, MAX_ROWS, USUAL_ROWS
 from crawler.web.page import Asked, Download, Html
 
 #: Longest text of a cell and of a facet's value, in characters.
@@ -299,12 +299,12 @@ def _facet(facet: Facet, view: View, before: str, stated: frozenset[str]) -> dic
         q = without_condition(view.q, condition) if is_on else before + condition
         items.append(
             {
-                "name": "none" if value is None else cut(str(value), _NAME),
+                "name": "none" if value is None else cut(str(value), _NAME) or "(empty)",
                 "is_missing": value is None,
                 "count": number(times),
                 "width": max(round(100 * times / largest), 1),
                 "is_on": is_on,
-                "link": "" if q is None else view.address(q=q),
+                "link": "" if q is None or len(q) > MAX_EXPRESSION else view.address(q=q),
             }
         )
     return {

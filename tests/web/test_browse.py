@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from crawler.cli.app import app
+from crawler.store.schema.tables import loras
 from tests.web.rows import FILES, HOSTILE
 
 
@@ -127,6 +128,21 @@ def test_hostile_texts_are_shown_as_text(client: TestClient) -> None:
     assert "&lt;script&gt;document.title=&#34;run&#34;&lt;/script&gt;" in page
     assert r"\x1b[31m\u202eLoRA" in page
     assert "\x1b" not in page
+
+
+def test_texts_of_any_length_are_cut(client: TestClient, browsed: sa.Engine) -> None:
+    long = "<b>'" * 250_000
+    with browsed.begin() as connection:
+        changed = {"optimizer": long, "trainer": "", "model_name": long}
+        connection.execute(loras.update().where(loras.c.file_id == 1).values(changed))
+    page = client.get("/?columns=file_id,model_name,optimizer&sort=-model_name").text
+    assert len(page) < 200_000
+    assert page.count("(1,000,000 characters)") == 3
+    assert "<span>(empty)</span>" in page
+    assert "<b>" not in page
+    following = links(client.get("/?sort=-model_name&limit=1").text)["Next page"]
+    assert len(following) < 1_000
+    assert ids(client.get(following).text) != [1]
 
 
 def test_downloads_have_every_row_of_the_view(client: TestClient) -> None:
