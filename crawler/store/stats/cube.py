@@ -109,7 +109,7 @@ class _Rows:
         kinds = (type_of(BY_NAME[name].kind) for name in columns)
         table = sa.Table(loras.name, sa.MetaData(), number, *map(sa.Column, columns, kinds))
         self._connection = engine.connect()
-        weakref.finalize(self, self._connection.close)
+        weakref.finalize(self, _close, self._connection)
         table.create(self._connection)
         is_time = [BY_NAME[name].kind is Kind.TIME for name in columns]
         values = [(number, *map(_instant, row, is_time)) for number, row in enumerate(rows)]
@@ -127,6 +127,11 @@ class _Rows:
         result = np.zeros(self._length, np.bool_)
         result[self._connection.execute(statement).scalars().all()] = True
         return result
+
+
+def _close(connection: sa.Connection) -> None:
+    connection.close()
+    connection.engine.dispose()
 
 
 def _instant(value: Any, is_month: bool) -> Any:  # noqa: FBT001 - mapped over columns
