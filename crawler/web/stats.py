@@ -1,6 +1,8 @@
 """Statistics: the charts of the report, and fields by the groups of another one, for a condition."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -29,7 +31,7 @@ from crawler.web.findings.liked import liked
 from crawler.web.findings.months import months
 from crawler.web.findings.section import Among, Section, behind
 from crawler.web.findings.settings import settings
-from crawler.web.findings.told import Told, told_by_all
+from crawler.web.findings.told import Told, shares_by_month, told_by_all, told_together
 from crawler.web.html import chart_styles
 from crawler.web.limits import MAX_FIELDS
 from crawler.web.page import Asked, Html
@@ -43,8 +45,7 @@ _SECTIONS = {
     "creators": ("Creators", creators),
 }
 
-#: The sections that need what all files say, and what the others get.
-_TELLING = {"settings", "months", "liked"}
+#: What a section gets that needs nothing of what all files say.
 _NOTHING = Told(Groups(None, ()), {}, {}, {})
 
 #: The page on which a reader chooses the groups.
@@ -97,13 +98,10 @@ def page(asked: Asked) -> Html:
 
 def _section(asked: Asked, among: Among, chosen: str) -> Section:
     def make() -> Section:
-        told = _NOTHING
-        if chosen in _TELLING:
-            told = asked.kept.get(asked.connection, ("told", key), lambda: _told(asked, among))
-        return _SECTIONS[chosen][1](asked.connection, among, told)
+        return _SECTIONS[chosen][1](asked.connection, among, _told(asked, among, chosen))
 
-    key = repr(among.tree)
-    return asked.kept.get(asked.connection, (chosen, key, among.where), make)
+    key = (chosen, repr(among.tree), among.where)
+    return asked.kept.get(asked.connection, key, make)
 
 
 def _grouped(
@@ -210,5 +208,16 @@ def _address(q: str, show: str) -> str:
     return f"/stats?{urlencode({name: value for name, value in given.items() if value})}"
 
 
-def _told(asked: Asked, among: Among) -> Told:
-    return told_by_all(asked.connection, among)
+def _told(asked: Asked, among: Among, chosen: str) -> Told:
+    """What a section needs of what all files say. Each part is kept, for another try and another section."""
+    connection, key = asked.connection, repr(among.tree)
+    keep = partial(asked.kept.get, connection)
+    if chosen == "months":
+        return keep(("told", key), lambda: told_by_all(connection, among))
+    told = _NOTHING
+    if chosen in {"settings", "liked"}:
+        told = replace(told, whole=keep(("whole", key), lambda: told_together(connection, among)))
+    if chosen == "liked":
+        shares = keep(("shares", key), lambda: shares_by_month(connection, among))
+        told = replace(told, shares=shares)
+    return told

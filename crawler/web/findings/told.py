@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from crawler.insight.distribution import Groups, Part, Summary, groups, with_wholes
+from crawler.insight.distribution import Groups, Part, Summary, groups, summaries, with_wholes
 from crawler.store.connect.database import Connection
 from crawler.store.schema.fields import BY_NAME
-from crawler.store.stats.value_counts import Grouping
+from crawler.store.stats.value_counts import Grouping, Population
 from crawler.web.findings.section import SETTINGS, Among
 from crawler.web.findings.shares import Shares, read_shares
 
@@ -38,6 +38,19 @@ def told_by_all(connection: Connection, among: Among) -> Told:
     months, whole = {}, {}
     for summary, part in with_wholes(connection, fields, among.tree, by_month):
         months[summary.field.name], whole[summary.field.name] = summary, part
+    return Told(by_month, months, whole, shares_by_month(connection, among))
+
+
+def told_together(connection: Connection, among: Among) -> Mapping[str, Part]:
+    """What the files say of SETTINGS over all months, for a page that shows nothing by month."""
+    whole = groups(connection, among.tree, None)
+    if not whole.among:
+        return {name: Part(Population(None, 0, 0, 0), 0) for name in SETTINGS}
+    found = summaries(connection, [BY_NAME[name] for name in SETTINGS], among.tree, whole)
+    return {one.field.name: part for one in found for part in one.parts}
+
+
+def shares_by_month(connection: Connection, among: Among) -> Mapping[str, Shares]:
+    """The shares of TEXTS in each month."""
     month = Grouping(BY_NAME["published_at"])
-    shares = {name: read_shares(connection, among, BY_NAME[name], month) for name in TEXTS}
-    return Told(by_month, months, whole, shares)
+    return {name: read_shares(connection, among, BY_NAME[name], month) for name in TEXTS}
