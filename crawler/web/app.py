@@ -26,7 +26,7 @@ from crawler.web import api, browse, compare, creators, lora, static, stats, sug
 from crawler.web.counting import Counting
 from crawler.web.html import environment
 from crawler.web.kept import Kept
-from crawler.web.limits import MAX_STATEMENTS, STATEMENT_SECONDS
+from crawler.web.limits import MAX_STATEMENTS, STATEMENT_SECONDS, STATISTICS_SECONDS
 from crawler.web.page import Answer, Asked, Data, Download, Html, NotFoundError, Page
 from crawler.web.security import Guard, Hosts
 
@@ -47,6 +47,9 @@ PAGES: tuple[tuple[str, Page], ...] = (
     ("/creators", creators.page),
     *api.PAGES,
 )
+
+#: The pages that may take long.
+_STATISTICS = {"/stats", "/suggest", "/creators"}
 
 #: The pages that every page leads to, by what they are called.
 NAV = (
@@ -111,11 +114,12 @@ class Site:
         return endpoint
 
     def _answer(self, page: Page, request: Request) -> Response:
+        seconds = STATISTICS_SECONDS if request.url.path in _STATISTICS else STATEMENT_SECONDS
         try:
             with (
                 translated(),
                 self._engine.connect() as connection,
-                in_time(connection, STATEMENT_SECONDS),
+                in_time(connection, seconds),
             ):
                 self._busy.add(connection)
                 try:

@@ -15,6 +15,10 @@ MAX_CELLS = 1_000_000
 #: Seconds that the database may take for an answer. Most take less than one, over a million files.
 STATEMENT_SECONDS = 10
 
+#: The same for pages of statistics, which read every file. Over a million files they take some seconds,
+#: and several times as long on a busy machine; the answer is kept.
+STATISTICS_SECONDS = 40
+
 #: Seconds for counts beside the rows of a page, which is shown without them if they take longer.
 COUNT_SECONDS = 5
 

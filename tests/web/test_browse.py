@@ -173,3 +173,4 @@ def test_links_keep_what_was_chosen(client: TestClient) -> None:
         assert query["q"] == ["nsfw"]
         assert query["columns"] == ["likes,file_id"]
         assert query["limit"] == ["5"]
+    assert links(page)["Charts"] == "/stats?q=nsfw"

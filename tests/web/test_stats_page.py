@@ -2,12 +2,15 @@
 
 import json
 import re
+from contextlib import AbstractContextManager
 from html import unescape
 
 import pytest
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 
+from crawler.store.read.limited import in_time
+from crawler.web.limits import STATISTICS_SECONDS
 from tests.web.reported import by_first, tables
 from tests.web.test_lora_page import said, text_of
 
@@ -119,3 +122,19 @@ def test_hostile_texts_are_shown_as_text(pages: TestClient, address: str) -> Non
     assert "\x1b" not in answer.text
     assert "\u202e" not in answer.text
     assert len(answer.text) < 400_000
+
+
+def test_statistics_may_take_longer_than_other_pages(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crawler.web.app.STATEMENT_SECONDS", 1)
+    allowed = []
+
+    def noted(connection: sa.Connection, seconds: float) -> AbstractContextManager[None]:
+        allowed.append(seconds)
+        return in_time(connection, seconds)
+
+    monkeypatch.setattr("crawler.web.app.in_time", noted)
+    for address in ("/creators", "/stats", "/suggest", "/", "/loras/1"):
+        client.get(address)
+    assert allowed == [STATISTICS_SECONDS] * 3 + [1] * 2
