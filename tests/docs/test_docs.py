@@ -16,6 +16,7 @@ from tests.docs import fields_page
 ROOT = Path(__file__).parents[2]
 COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 TABLES = (ROOT / "docs" / "tables.md").read_text(encoding="utf-8")
+PICTURE = ROOT / "docs" / "picture.png"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 #: Options that every command shares, explained once at the top of the page.
@@ -77,6 +78,12 @@ def test_every_table_is_documented() -> None:
 
 def test_the_page_of_fields_is_made_from_the_registry() -> None:
     assert fields_page.PAGE.read_text(encoding="utf-8") == fields_page.text()
+
+
+def test_the_picture_of_readme_is_small() -> None:
+    """`python -m tests.docs.picture` draws it."""
+    assert PICTURE.read_bytes().startswith(b"\x89PNG")
+    assert PICTURE.stat().st_size < 300_000
 
 
 def test_links_between_the_pages_lead_somewhere() -> None:

@@ -67,7 +67,8 @@ Open = Callable[..., Tab]
 
 
 @contextmanager
-def _started() -> Iterator[Browser]:
+def started() -> Iterator[Browser]:
+    """A browser, to be closed by the caller. The test is skipped where none is installed."""
     program = next(filter(None, map(shutil.which, _NAMES)), None)
     if program is None:
         pytest.skip(f"no browser: none of {', '.join(_NAMES)} is installed")
@@ -84,9 +85,9 @@ def _launched(playwright: Playwright, program: str, words: list[str]) -> Browser
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A browser for the tests of a module: Playwright's loop must not be there when others run theirs."""
-    with _started() as started:
-        yield started
-        started.close()
+    with started() as running:
+        yield running
+        running.close()
 
 
 @pytest.fixture
