@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crawler.answers.lora import HEADER_FIELDS, LoraView, Usual
 from crawler.answers.text import (
@@ -16,10 +16,12 @@ from crawler.answers.text import (
     listed,
     number,
 )
-from crawler.insight.distribution import Bin
 from crawler.query.fields import Field
 from crawler.store.schema.fields import BY_NAME
 from crawler.store.stats.field_stats import Age
+
+if TYPE_CHECKING:
+    from crawler.insight.distribution import Bin
 
 #: Headings of the groups of `loras`, in the order of the page.
 HEADINGS = {
@@ -142,7 +144,7 @@ def ends(each: Field, low: float, high: float) -> tuple[str, str]:
     return first.removesuffix(f" {unit}") if unit else first, last
 
 
-def bin_label(each: Field, one: Bin) -> str:
+def bin_label(each: Field, one: "Bin") -> str:
     """The range of values of a bar, as text."""
     if one.low is None:
         return f"under {statistic(each, one.high)}"

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from threading import Event, Lock, Thread
@@ -29,6 +30,9 @@ _TIMES_AS_LONG = 20
 #: Seconds that reading rows into memory may take: enough for many millions.
 _READ_SECONDS = 300.0
 
+#: Seconds in which all reading ends when the server stops, and between two looks at it.
+_END_SECONDS, _TICK_SECONDS = 2.0, 0.02
+
 
 @dataclass(frozen=True, slots=True)
 class _Held:
@@ -50,6 +54,7 @@ class Counting:
         self._held: dict[str, _Held] = {}
         self._reading: dict[str, Event] = {}
         self._busy: set[Connection] = set()
+        self._threads: list[Thread] = []
 
     def counted(
         self, connection: Connection, tree: Node | None, among: Node | None
@@ -83,21 +88,35 @@ class Counting:
         """Read the rows of a large database, so that the first page need not wait for it."""
 
         def read() -> None:
-            with (
-                contextlib.suppress(LoraCrawlError),
-                translated(),
-                self._engine.connect() as connection,
-            ):
+            with contextlib.suppress(LoraCrawlError), self._connected() as connection:
                 if self._is_large(connection):
                     self._rows(connection, without_copies(connection, None, copies=False)[0])
 
-        Thread(target=read, daemon=True).start()
+        self._start(read)
 
     def close(self) -> None:
-        """End what is being read."""
-        for connection in tuple(self._busy):
-            with contextlib.suppress(Exception):  # it may just have ended
-                end_statement(connection)
+        """End what is being read. A thread that outlives the interpreter in a driver would crash it."""
+        until = time.monotonic() + _END_SECONDS
+        while any(thread.is_alive() for thread in self._threads) and time.monotonic() < until:
+            for connection in tuple(self._busy):
+                with contextlib.suppress(Exception):  # it may just have ended
+                    end_statement(connection)
+            time.sleep(_TICK_SECONDS)  # there may be further statements
+
+    def _start(self, work: Callable[[], None]) -> None:
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        thread = Thread(target=work, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        with translated(), self._engine.connect() as connection:
+            self._busy.add(connection)
+            try:
+                yield connection
+            finally:
+                self._busy.discard(connection)
 
     def _is_large(self, connection: Connection) -> bool:
         return self._kept.get(connection, "rows", lambda: total(connection, None)) >= _MANY
@@ -115,7 +134,7 @@ class Counting:
             )
             if is_due and key not in self._reading:
                 self._reading[key] = Event()
-                Thread(target=self._read, args=(key, among), daemon=True).start()
+                self._start(partial(self._read, key, among))
             reading = self._reading.get(key)
         if held is not None:
             return held
@@ -125,20 +144,12 @@ class Counting:
 
     def _read(self, key: str, among: Node | None) -> None:
         try:
-            with (
-                contextlib.suppress(LoraCrawlError),
-                translated(),
-                self._engine.connect() as connection,
-            ):
-                self._busy.add(connection)
-                try:
-                    version = self._kept.version(connection)
-                    begun = time.monotonic()
-                    with in_time(connection, _READ_SECONDS):
-                        cube = Cube(connection, among)
-                    now = time.monotonic()
-                    self._held[key] = _Held(cube, version, now, now - begun)
-                finally:
-                    self._busy.discard(connection)
+            with contextlib.suppress(LoraCrawlError), self._connected() as connection:
+                version = self._kept.version(connection)
+                begun = time.monotonic()
+                with in_time(connection, _READ_SECONDS):
+                    cube = Cube(connection, among)
+                now = time.monotonic()
+                self._held[key] = _Held(cube, version, now, now - begun)
         finally:
             self._reading.pop(key).set()

@@ -251,7 +251,9 @@ def test_verbose_tells_of_each_file_that_was_not_read(run: Run, home: Path) -> N
 def test_an_interrupted_sync_says_how_to_go_on(
     run: Run, sandbox: Sandbox, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def interrupted(_job: Job, _url: str, _engine: sa.Engine, tally: SyncTally) -> None:
+    async def interrupted(
+        _job: Job, _url: str, _engine: sa.Engine, tally: SyncTally, _end_soon: object
+    ) -> None:
         tally.stopping = True
 
     monkeypatch.setattr("crawler.cli.run_sync._sync", interrupted)
