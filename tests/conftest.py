@@ -96,6 +96,13 @@ def _no_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", os.devnull)
 
 
+@pytest.fixture(autouse=True)
+def _time_to_explain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine an empty answer is explained too, and not left as it is after two seconds."""
+    monkeypatch.setattr("crawler.store.read.unmatched.SECONDS", 60.0)
+    monkeypatch.setattr("crawler.store.read.unmatched._SECONDS_FOR_ANY", 30.0)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _commands_built_once() -> Iterator[None]:
     """Typer's test runner builds every command again for each call, which takes most of it."""

@@ -275,9 +275,8 @@ def test_the_shell_completes_fields(shell: str, words: list[str], expected: str)
     ],
 )
 def test_an_empty_answer_says_why_on_stderr(
-    run: Run, database: str, words: list[str], said: str, monkeypatch: pytest.MonkeyPatch
+    run: Run, database: str, words: list[str], said: str
 ) -> None:
-    monkeypatch.setattr("crawler.store.read.unmatched.SECONDS", 60)
     for more in ([], ["--count"], ["--json"], ["--group-by", "optimizer"]):
         asked = run("query", *words, *more, "--db", database)
         assert asked.exit_code == 0
