@@ -151,7 +151,8 @@ def preface(coverage: Coverage, advice: Advice) -> list[str]:
             basis += f" {name} alone has {share(part)} of it."
     conditions = (
         "Rates and schedule are those of LoRAs with the suggested optimizer, alpha that of LoRAs with"
-        " the suggested rank, and so on. Numbers have their weighted interquartile range (IQR)."
+        " the suggested rank, and so on. Numbers have their weighted interquartile range (IQR);"
+        " each is a median of its own, so steps, epochs and images seen need not agree."
     )
     return [known, basis, conditions]
 

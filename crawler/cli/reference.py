@@ -181,6 +181,10 @@ def read_header(ref: str, db: str | None) -> bytes:
 def _read_sound(ref: str) -> Reading:
     reading = _read_path(ref)
     if reading.outcome not in READ:
-        hint = "" if Path(ref).exists() else "; REF is an id, a hash, a URL or a path"
+        hint = (
+            ""
+            if Path(ref).exists()
+            else f"; for a model of the database write name:{ref} or its id"
+        )
         raise UsageError(f"{ref}: {reading.outcome}: {reading.reason}{hint}")
     return reading

@@ -29,8 +29,10 @@ def mcp(
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("crawler"):
             raise
-        message = f"no module {error.name}; run: pip install 'lora-crawl[mcp]'"
-        raise UsageError(message) from error
+        raise UsageError(
+            f"the extra mcp is not installed (no module {error.name})"
+            "\ninstall lora-crawl again as 'lora-crawl[mcp]', or in a checkout as '.[mcp]'"
+        ) from error
 
     engine = functools.cache(lambda: opened(db))
     try:

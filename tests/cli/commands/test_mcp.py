@@ -306,7 +306,7 @@ def test_without_the_extra_the_error_says_how_to_install_it(database: str) -> No
         check=False,
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert "pip install 'lora-crawl[mcp]'" in done.stderr
+    assert "'lora-crawl[mcp]'" in done.stderr
 
 
 def test_the_limits_are_documented() -> None:
