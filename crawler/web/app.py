@@ -123,6 +123,8 @@ class Site:
             ):
                 self._busy.add(connection)
                 try:
+                    # Before anything is read: what is kept must not be older than its version.
+                    self._changes.version(connection)
                     return _response(
                         page(Asked(connection, request, self._kept, self._counting)), request
                     )

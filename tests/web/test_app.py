@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from crawler.store.connect.database import open_for_reading
 from crawler.store.schema.tables import loras
 from crawler.store.stats.facets import counted
-from crawler.web import app
+from crawler.web import app, browse, creators
 from crawler.web.page import Asked, Data
 from crawler.web.server import PageServer
 from tests.web.rows import FILES, row
@@ -67,6 +67,27 @@ def test_counts_follow_the_database(client: TestClient, browsed: sa.Engine) -> N
         connection.execute(loras.update().where(loras.c.file_id <= 3).values(optimizer="Lion"))
     assert total() == 3
     assert total() == 3
+
+
+@pytest.mark.parametrize("address", ["/", "/creators"])
+def test_counts_that_were_read_before_a_commit_are_not_kept_after_it(
+    client: TestClient, browsed: sa.Engine, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    module = browse if address == "/" else creators
+    read = module.without_copies
+
+    def read_and_commit(connection: sa.Connection, *given: Any, **named: Any) -> Any:
+        answer = read(connection, *given, **named)
+        connection.execute(sa.select(loras.c.file_id).limit(1)).all()
+        with browsed.begin() as writing:
+            writing.execute(loras.update().values(creator="nobody", trainer="onetrainer"))
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "without_copies", read_and_commit)
+        client.get(address)
+    assert "nobody" in client.get(address).text
+    assert "stonecutter1" not in client.get(address).text
 
 
 def test_equal_questions_at_once_are_counted_once(
