@@ -17,7 +17,7 @@ from crawler.store.read.limited import in_time
 from crawler.store.read.pages import page as page_of
 from crawler.store.schema.fields import BY_NAME
 from crawler.web import browse, openapi
-from crawler.web.limits import COMPLETION_SECONDS, MAX_FIELDS, MAX_ROWS, MOST_VALUES
+from crawler.web.limits import COMPLETION_SECONDS, MAX_CHARACTERS, MAX_FIELDS, MAX_ROWS, MOST_VALUES
 from crawler.web.page import Asked, Data, Page
 from crawler.web.suggest import asked_for
 
@@ -28,7 +28,13 @@ def loras(asked: Asked) -> Data:
     question = browse.question_of(asked, view, view.limit)
     counts = browse.counts_of(asked, question)
     matches = None if counts is None else counts.total
-    found = page_of(asked.connection, question.search, after=view.after, matches=matches)
+    found = page_of(
+        asked.connection,
+        question.search,
+        after=view.after,
+        matches=matches,
+        characters=MAX_CHARACTERS,
+    )
     return Data(
         {
             "total": matches,

@@ -24,7 +24,7 @@ from crawler.answers.rows import csv_lines, json_lines
 from crawler.answers.settings import HEADINGS, spoken_value
 from crawler.answers.text import cell, count, day, figure, is_number, number
 from crawler.answers.visible import cut
-from crawler.errors import QueryError
+from crawler.errors import QueryError, UsageError
 from crawler.query.caret import caret
 from crawler.query.fields import Field, Kind, named, spelled
 from crawler.query.tree import Node, names
@@ -33,7 +33,15 @@ from crawler.store.read.search import DEFAULT_COLUMNS, Search
 from crawler.store.schema.fields import BY_NAME, FIELDS
 from crawler.store.stats.facets import Counted, Facet
 from crawler.web.html import page_link
-from crawler.web.limits import MAX_CELLS, MAX_EXPRESSION, MAX_ROWS, USUAL_ROWS
+from crawler.web.limits import (
+    MAX_CELLS,
+    MAX_CHARACTERS,
+    MAX_COLUMNS,
+    MAX_EXPRESSION,
+    MAX_ROWS,
+    MAX_SORTS,
+    USUAL_ROWS,
+)
 from crawler.web.page import Asked, Download, Html
 
 #: Longest text of a cell and of a facet's value, in characters.
@@ -139,6 +147,7 @@ def question_of(asked: Asked, view: View, limit: int) -> Question:
 
     Raises:
         QueryError: The condition or a name is not known.
+        UsageError: There are too many names.
     """
     search = asked_by(
         arguments(view.q),
@@ -149,6 +158,12 @@ def question_of(asked: Asked, view: View, limit: int) -> Question:
         count=False,
         group_by=None,
     )
+    for what, given, most in (
+        ("columns", search.columns, MAX_COLUMNS),
+        ("sort", search.sort, MAX_SORTS),
+    ):
+        if len(given) > most:
+            raise UsageError(f"{what} has {len(given)} names; {most} are allowed")
     tree, copies = without_copies(asked.connection, search.tree, copies=view.copies)
     among = without_copies(asked.connection, None, copies=False)[0] if copies else None
     return Question(replace(search, tree=tree), search.tree, among, copies)
@@ -177,7 +192,11 @@ def page(asked: Asked) -> Html:
     search, copies = question.search, question.copies
     counts = counts_of(asked, question)
     found = page_of(
-        asked.connection, search, after=view.after, matches=None if counts is None else counts.total
+        asked.connection,
+        search,
+        after=view.after,
+        matches=None if counts is None else counts.total,
+        characters=MAX_CHARACTERS,
     )
     remarks = [*sparse(asked.connection, search)]
     if not found.rows and not view.after:
@@ -217,7 +236,7 @@ def _all_rows(asked: Asked) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
     view = view_of(asked)
     search = question_of(asked, view, 1).search
     search = replace(search, limit=max(MAX_CELLS // len(search.columns), 1))
-    found = page_of(asked.connection, search)
+    found = page_of(asked.connection, search, characters=MAX_CHARACTERS)
     return found.columns, [row[1:] for row in found.rows]
 
 

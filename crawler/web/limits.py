@@ -9,8 +9,15 @@ MAX_EXPRESSION = 4_000
 #: Longest SQL statement, in characters.
 MAX_SQL = 20_000
 
+#: Most columns of a view, and most of those that it is sorted by. All fields are some hundred; each key of an
+#: object in a sort is compared in many ways.
+MAX_COLUMNS, MAX_SORTS = 200, 10
+
 #: Most cells of a download: some 100 MB of memory while it is written.
 MAX_CELLS = 1_000_000
+
+#: Most characters of the rows of an answer, a download too. A stranger's text can have millions.
+MAX_CHARACTERS = 50_000_000
 
 #: Seconds that the database may take for an answer. Most take less than one, over a million files.
 STATEMENT_SECONDS = 10

@@ -20,6 +20,9 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 #: Bytes of randomness in the word that allows a script: it cannot be guessed.
 _NONCE_BYTES = 16
 
+#: What a browser asks for to show it in a window of its own.
+_WINDOW = "document"
+
 _HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -110,8 +113,10 @@ class Guard:
             return PlainTextResponse("this server does not answer to that name\n", 421)
         if scope["method"] not in {"GET", "HEAD"}:
             return PlainTextResponse("this server only reads\n", 405, {"allow": "GET, HEAD"})
-        # A link on another site may lead here; a picture or a script of it may not ask.
-        is_foreign = headers.get(b"sec-fetch-site") == "cross-site"
-        if is_foreign and headers.get(b"sec-fetch-mode") != "navigate":
+        # A link on another site may lead here; a picture, a script or a frame of it may not ask. A page on
+        # another port of this machine is another site too.
+        is_foreign = headers.get(b"sec-fetch-site", "none") not in {"none", "same-origin"}
+        is_link = headers.get(b"sec-fetch-mode") == "navigate"
+        if is_foreign and not (is_link and headers.get(b"sec-fetch-dest", _WINDOW) == _WINDOW):
             return PlainTextResponse("other sites may not ask this server\n", 403)
         return None

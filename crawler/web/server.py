@@ -1,14 +1,16 @@
 """The server of the page: a listener, and the application in a thread of its own."""
 
+import asyncio
 import ipaddress
 import logging
 import socket
 import time
 from functools import partial
 from threading import Thread
-from typing import Self
+from typing import Any, Self
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from crawler.errors import LoraCrawlError, UsageError
 from crawler.store.connect.database import Engine
@@ -19,6 +21,28 @@ from crawler.web.security import LOOPBACK, Hosts
 _BACKLOG = 256  # connections that wait to be accepted
 _TICK_SECONDS = 0.01  # how soon a start is seen
 _INTERRUPT_SECONDS = 0.2  # how soon an interrupt is seen
+
+#: Seconds after which a connection ends on which nothing moves, though nothing is being answered.
+_SILENT_SECONDS = 15.0
+
+
+class _Connection(H11Protocol):
+    """A connection that does not stay for ever: there are at most MAX_WAITING."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Look after it."""
+        super().connection_made(transport)
+        self.loop.call_later(_SILENT_SECONDS, self._look, None)
+
+    def _look(self, before: tuple[Any, int] | None) -> None:
+        """End it if there is no new request, and nothing was sent since the look before."""
+        if self not in self.connections:
+            return
+        now = (self.cycle, self.transport.get_write_buffer_size())
+        if now == before and getattr(self.cycle, "response_complete", True):
+            self.transport.abort()
+        else:
+            self.loop.call_later(_SILENT_SECONDS, self._look, now)
 
 
 class PageServer:
@@ -52,6 +76,7 @@ class PageServer:
         config = uvicorn.Config(
             self._site.application,
             access_log=False,
+            http=_Connection,
             lifespan="off",
             limit_concurrency=MAX_WAITING,
             log_config=None,

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from crawler.cli.app import app
 from crawler.store.schema.fields import FIELDS
+from crawler.store.schema.tables import loras
 from crawler.web.app import PAGES
 from tests.conftest import ON_SQLITE
 from tests.web.rows import FILES, HOSTILE
@@ -117,12 +118,38 @@ def test_answers_are_those_of_the_commands(
     "address",
     ["stats?field=nothing", "stats?by=nothing", "stats?where=)", "stats?limit=0",
      "stats?field=" + ",".join(field.name for field in FIELDS[:20]),
+     "loras?columns=" + ",".join(f"optimizer_args.k{number}" for number in range(201)),
+     "loras?sort=" + ",".join(f"-optimizer_args.k{number}" for number in range(11)),
      "suggest", "suggest?base_model=Ponny", "suggest?base_model=Pony&images=few"],
 )  # fmt: skip
 def test_what_cannot_be_answered_is_a_problem(client: TestClient, address: str) -> None:
     answer = client.get(f"/api/v1/{address}")
     assert answer.status_code == 400
     assert answer.json()["detail"]
+
+
+@pytest.mark.parametrize("address", ["/", "/loras.csv", "/loras.json", "/api/v1/loras"])
+@pytest.mark.parametrize("column", ["model_name", "other_settings", "model_tags"])
+def test_rows_with_longer_texts_than_memory_is_for_are_refused(
+    client: TestClient,
+    browsed: sa.Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    address: str,
+    column: str,
+) -> None:
+    for module in ("api", "browse"):
+        monkeypatch.setattr(f"crawler.web.{module}.MAX_CHARACTERS", 20_000)
+    asked = f"{address}?columns={column}"
+    assert client.get(asked).status_code == 200
+    long = "x" * 19_000
+    texts = {"model_name": long, "other_settings": {"a": [long]}, "model_tags": [long]}
+    with browsed.begin() as connection:
+        ids = loras.c.file_id.in_([3, 4])
+        connection.execute(loras.update().where(ids).values({column: texts[column]}))
+    refused = client.get(asked)
+    assert refused.status_code == 400
+    assert "more than 20,000 characters" in refused.text
+    assert client.get(f"{asked}&q=file_id = 3").status_code == 200
 
 
 @ON_SQLITE

@@ -1,7 +1,9 @@
 """What holds for every page: limits, errors, and answers that are kept."""
 
+import contextlib
 import json
 import re
+import socket
 import threading
 import time
 import urllib.request
@@ -18,6 +20,7 @@ from crawler.store.stats.facets import counted
 from crawler.web import app, browse, creators
 from crawler.web.page import Asked, Data
 from crawler.web.server import PageServer
+from tests.conftest import ON_SQLITE
 from tests.web.rows import FILES, row
 
 
@@ -88,6 +91,46 @@ def test_counts_that_were_read_before_a_commit_are_not_kept_after_it(
         client.get(address)
     assert "nobody" in client.get(address).text
     assert "stonecutter1" not in client.get(address).text
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"GET / HTTP/1.1\r\nHo",
+        b"GET /static/style.css HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\nGET / HTTP/1.1\r\nHo",
+    ],
+)
+def test_a_connection_without_a_request_ends(
+    browsed: sa.Engine, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr("crawler.web.server._SILENT_SECONDS", 0.1)
+    engine = open_for_reading(browsed.url)
+    with PageServer(engine) as server:
+        port = sa.make_url(server.url).port
+        with socket.create_connection(("127.0.0.1", port or 0), timeout=60) as connection:
+            connection.sendall(sent.replace(b"%d", str(port).encode()))
+            with contextlib.suppress(ConnectionResetError):
+                while connection.recv(65_536):
+                    pass
+    engine.dispose()
+
+
+@ON_SQLITE
+def test_an_answer_may_take_longer_than_a_silent_connection(
+    browsed: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait(_asked: Asked) -> Data:
+        time.sleep(0.5)
+        return Data("late")
+
+    monkeypatch.setattr("crawler.web.server._SILENT_SECONDS", 0.05)
+    monkeypatch.setattr(app, "PAGES", (("/late", wait),))
+    engine = open_for_reading(browsed.url)
+    with PageServer(engine) as server:
+        assert json.loads(ask(f"{server.url}late")) == "late"
+    engine.dispose()
 
 
 def test_equal_questions_at_once_are_counted_once(

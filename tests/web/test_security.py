@@ -85,7 +85,22 @@ def test_other_sites_may_lead_here_but_not_ask(client: TestClient) -> None:
     foreign = {"sec-fetch-site": "cross-site"}
     asked = client.get("/api/v1/loras", headers=foreign | {"sec-fetch-mode": "no-cors"})
     assert asked.status_code == 403
-    assert client.get("/", headers=foreign | {"sec-fetch-mode": "navigate"}).status_code == 200
+    link = foreign | {"sec-fetch-mode": "navigate"}
+    assert client.get("/", headers=link).status_code == 200
+    assert client.get("/", headers=link | {"sec-fetch-dest": "document"}).status_code == 200
+    for frame in ("iframe", "frame", "object", "embed"):
+        assert client.get("/", headers=link | {"sec-fetch-dest": frame}).status_code == 403
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("site", "status"), [("same-site", 403), ("same-origin", 200), ("none", 200), ("new", 403)]
+)
+def test_another_port_of_this_machine_is_another_site(
+    client: TestClient, site: str, status: int
+) -> None:
+    headers = {"sec-fetch-site": site, "sec-fetch-mode": "cors", "sec-fetch-dest": "empty"}
+    assert client.get("/api/v1/fields", headers=headers).status_code == status
 
 
 @ON_SQLITE

@@ -29,7 +29,9 @@ class Changes:
             return str(connection.exec_driver_sql("SELECT pg_current_snapshot()::text").scalar())
         options = connection.get_execution_options()
         if _OPTION not in options:
-            options = connection.execution_options(**{_OPTION: self._number()}).get_execution_options()
+            options = connection.execution_options(
+                **{_OPTION: self._number()}
+            ).get_execution_options()
         return str(options[_OPTION])
 
     def _number(self) -> str:

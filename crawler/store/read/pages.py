@@ -5,8 +5,9 @@ wherever it is, and rows that come and go before it move nothing.
 """
 
 import base64
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +23,9 @@ from crawler.store.schema.types import UtcTime
 
 #: Longest text in a place, in characters. A longer one is read from the row again, so that links stay short.
 _LONGEST = 100
+
+#: Rows fetched at a time where their length is limited.
+_FETCH_ROWS = 50
 
 #: From so many matching rows on some are found soon wherever one looks.
 _MANY = 500
@@ -53,7 +57,12 @@ class _Key:
 
 
 def page(
-    connection: sa.Connection, asked: Search, *, after: str = "", matches: int | None = None
+    connection: sa.Connection,
+    asked: Search,
+    *,
+    after: str = "",
+    matches: int | None = None,
+    characters: int = 0,
 ) -> Page:
     """The rows of a search behind a place, at most `asked.limit`.
 
@@ -62,9 +71,10 @@ def page(
         asked: Its tree, columns, sort and limit count.
         after: The `after` of the page before, with the same sort; empty for the first page.
         matches: The number of rows that match, where it is known.
+        characters: Most characters of all texts together; 0 means no limit.
 
     Raises:
-        UsageError: `after` is not a place in this order.
+        UsageError: `after` is not a place in this order, or the texts are longer.
         QueryError: A result of the tree's arithmetic is out of range, on PostgreSQL.
     """
     dialect = connection.dialect.name
@@ -85,8 +95,15 @@ def page(
     marks = [key.column.label(f"key{at}") for at, key in enumerate(keys)]
     statement = sa.select(loras.c.file_id.label("row_id"), *marks, *shown)
     statement = statement.where(loras.c.file_id.in_(ids)).order_by(*order)
-    with number_errors(asked.tree):
-        found = [tuple(row) for row in connection.execute(statement)]
+    # A few at a time, so that not many more than `characters` are in memory. PostgreSQL plans a statement
+    # for that in another way, which would be slower for a short page.
+    in_parts = characters and (dialect == "sqlite" or asked.limit > _MANY)
+    options = {"yield_per": _FETCH_ROWS} if in_parts else {}
+    with (
+        number_errors(asked.tree),
+        contextlib.closing(connection.execute(statement, execution_options=options)) as result,
+    ):
+        found = [*_short_enough(result, characters)] if characters else [*map(tuple, result)]
     rows = found[: asked.limit]
     cut = len(found) > asked.limit and rows
     return Page(
@@ -94,6 +111,34 @@ def page(
         rows=tuple((row[0], *row[1 + len(keys) :]) for row in rows),
         after=_text(asked.sort, rows[-1][1 : 1 + len(keys)]) if cut else "",
     )
+
+
+def _short_enough(rows: Iterable[Any], characters: int) -> Iterator[tuple[Any, ...]]:
+    length = 0
+    for row in rows:
+        length += sum(map(_length, row))
+        if length > characters:
+            raise UsageError(
+                f"the texts of these rows have more than {characters:,} characters; ask for fewer columns"
+                " or rows, or use the command line"
+            )
+        yield tuple(row)
+
+
+def _length(value: Any) -> int:
+    """The characters of a value, as far as they can be many."""
+    length, rest = 0, [value]
+    while rest:
+        match rest.pop():
+            case str(text):
+                length += len(text)
+            case list(members):
+                rest += members
+                length += len(members)
+            case dict(members):
+                rest += [*members, *members.values()]
+                length += len(members)
+    return length
 
 
 def _keys(sort: Sequence[tuple[str, bool]], dialect: str) -> list[_Key]:
