@@ -124,6 +124,8 @@ def _predicate(node: Comparison | Between | In | Like | Is, schema: Schema) -> T
             return _OPERATORS[node.operator](left, right)
         case Between():
             operand, low, high = _sides((node.operand, node.low, node.high), schema)
+            if schema.is_postgresql:
+                low = Grouping(low)  # its grammar takes no COLLATE there, which texts have
             return operand.between(low, high)
         case In():
             return _membership(node, schema)

@@ -138,6 +138,8 @@ def conditions(depth: int, *, only_sql: bool = False) -> st.SearchStrategy[str]:
         _joined(value, comparison, value),
         _joined(text, comparison, st.one_of(text, _text_literals)),
         _joined(value, _one(["between", "not between"]), value, "and", value),
+        _joined(text, _one(["between", "not between"]), text, "and", _text_literals),
+        _joined(text, _one(["between", "not between"]), _text_literals, "and", text),
         _joined(value, _one(["in (", "not in ("]), value, ",", value, ")"),
         _joined(text, _one(["in (", "not in ("]), _text_literals, ",", text, ")"),
         _joined(text, _one(["like", "not like"]), _patterns),
