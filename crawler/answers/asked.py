@@ -1,5 +1,6 @@
 """What a person asks, as a search: a condition, columns and an order as text."""
 
+from crawler.errors import UsageError
 from crawler.query import fields
 from crawler.query.parser import parse
 from crawler.query.tree import And, Node, names
@@ -38,6 +39,12 @@ def asked_by(
         group_by=() if group_by is None else fields.grouping(group_by, BY_NAME),
         medians=() if None in (group_by, columns) else fields.measures(columns or "", BY_NAME),
     )
+
+
+def demand_storable(name: str, text: str) -> None:
+    """Raise UsageError for a text that PostgreSQL cannot even be asked about."""
+    if "\0" in text:
+        raise UsageError(f"{name} cannot contain the character 0x0000")
 
 
 def _columns(text: str | None, order: tuple[tuple[str, bool], ...]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from crawler import __version__
 from crawler.answers import fields as field_answers
 from crawler.answers import similar as similar_answers
 from crawler.answers import suggest as suggest_answers
-from crawler.answers.asked import asked_by, without_copies
+from crawler.answers.asked import asked_by, demand_storable, without_copies
 from crawler.answers.conditions import arguments, tree_of
 from crawler.answers.lora import as_data, stored_lora
 from crawler.answers.prose import sentences
@@ -462,6 +462,9 @@ def _answering(
 
     def answer(**arguments: Any) -> Any:
         try:
+            for name, value in arguments.items():
+                if isinstance(value, str):
+                    demand_storable(name, value)
             engine = opened()
             with (
                 translated(engine.url),

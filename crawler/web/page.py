@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.requests import Request
 
+from crawler.answers.asked import demand_storable
 from crawler.answers.lora import LoraView, stored_lora
 from crawler.errors import QueryError, UsageError
 from crawler.store.connect.database import Connection
@@ -38,12 +39,26 @@ class Asked:
     counting: Counting
 
     def text(self, name: str, default: str = "") -> str:
-        """A parameter; the last one if it is given twice."""
-        return str(self.request.query_params.get(name, default))
+        """A parameter; the last one if it is given twice.
+
+        Raises:
+            UsageError: It cannot be in a database.
+        """
+        return next(reversed(self._values(name)), default)
 
     def texts(self, name: str) -> list[str]:
-        """All values of a parameter, without empty ones."""
-        return [text for text in self.request.query_params.getlist(name) if text]
+        """All values of a parameter, without empty ones.
+
+        Raises:
+            UsageError: One of them cannot be in a database.
+        """
+        return [text for text in self._values(name) if text]
+
+    def _values(self, name: str) -> list[str]:
+        found = self.request.query_params.getlist(name)
+        for text in found:
+            demand_storable(name, text)
+        return found
 
     def whole(self, name: str, default: int, *, least: int, most: int) -> int:
         """A parameter as a whole number.
@@ -84,7 +99,7 @@ class Asked:
         Raises:
             QueryError: It is too long.
         """
-        text = self.text(name).strip()
+        text = str(self.request.query_params.get(name, "")).strip()
         if len(text) > MAX_EXPRESSION:
             raise QueryError(
                 f"the condition has {len(text):,} characters; {MAX_EXPRESSION:,} are allowed",

@@ -120,6 +120,9 @@ def test_answers_are_those_of_the_commands(
      "stats?field=" + ",".join(field.name for field in FIELDS[:20]),
      "loras?columns=" + ",".join(f"optimizer_args.k{number}" for number in range(201)),
      "loras?sort=" + ",".join(f"-optimizer_args.k{number}" for number in range(11)),
+     "suggest?base_model=Pony&tag=%00", "suggest?base_model=Pony&creator=a%00", "fields?word=%00",
+     "values?field=creator&begin=%00", "stats?where=%00", "stats?by=%00", "loras?sort=%00",
+     "loras?columns=likes&columns=%00",
      "suggest", "suggest?base_model=Ponny", "suggest?base_model=Pony&images=few"],
 )  # fmt: skip
 def test_what_cannot_be_answered_is_a_problem(client: TestClient, address: str) -> None:

@@ -175,6 +175,14 @@ async def what_is_too_much_is_refused(client: Client) -> None:
     assert "too many" in await refusal(client, "stats", fields=names)
     long = f"model_name = '{'x' * MAX_EXPRESSION}'"
     assert "where" in await refusal(client, "query", where=long)
+    for tool, given in (
+        ("suggest", {"base_model": "Pony", "tag": "\0"}),
+        ("suggest", {"base_model": "Pony", "creator": "a\0"}),
+        ("similar", {"ref": "name:\0"}),
+        ("show", {"ref": "\0"}),
+        ("sql", {"statement": "select '\0'"}),
+    ):
+        assert "cannot contain the character 0x0000" in await refusal(client, tool, **given)
     doubled = "with recursive x(n, t) as (select 0, 'x' union all select n + 1, t || t from x where n < 21)"
     found = await answer(client, "sql", statement=f"{doubled} select t from x where n = 21")
     assert found["rows"][0]["t"].endswith("x… (2,097,152 characters)")
