@@ -107,9 +107,14 @@ class Site:
 
     def _endpoint(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
-            # Whoever went away does not wait for the thread, whose statements end in time.
-            answer = partial(self._answer, page, request)
-            return await to_thread.run_sync(answer, limiter=self._at_once, abandon_on_cancel=True)
+            async with self._at_once:
+                if (
+                    await request.is_disconnected()
+                ):  # nobody reads what was asked for while it waited
+                    return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE)
+                answer = partial(self._answer, page, request)
+                # A server that stops does not wait for the thread, whose statements are ended.
+                return await to_thread.run_sync(answer, abandon_on_cancel=True)
 
         return endpoint
 

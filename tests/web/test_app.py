@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 import urllib.request
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -27,6 +28,13 @@ from tests.web.rows import FILES, row
 def ask(address: str) -> bytes:
     with urllib.request.urlopen(address, timeout=60) as answer:
         return bytes(answer.read())
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
@@ -130,6 +138,41 @@ def test_an_answer_may_take_longer_than_a_silent_connection(
     engine = open_for_reading(browsed.url)
     with PageServer(engine) as server:
         assert json.loads(ask(f"{server.url}late")) == "late"
+    engine.dispose()
+
+
+@ON_SQLITE
+def test_what_nobody_waits_for_any_more_is_not_answered(
+    browsed: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, going = threading.Event(), threading.Event()
+    answered: list[str] = []
+
+    def page(asked: Asked) -> Data:
+        answered.append(asked.text("number"))
+        begun.set()
+        assert going.wait(60)
+        return Data(answered)
+
+    monkeypatch.setattr(app, "PAGES", (("/", page),))
+    monkeypatch.setattr(app, "MAX_STATEMENTS", 1)
+    engine = open_for_reading(browsed.url)
+    with PageServer(engine) as server, ThreadPoolExecutor(2) as pool:
+        port = sa.make_url(server.url).port or 0
+        first = pool.submit(ask, f"{server.url}?number=1")
+        assert begun.wait(60)
+        state = server._server.server_state
+        with contextlib.ExitStack() as stack:
+            for number in (2, 3):
+                left = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+                head = f"GET /?number={number} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n"
+                left.sendall(head.encode())
+            wait_until(lambda: len(state.tasks) == 3)
+        wait_until(lambda: len(state.connections) == 1)
+        last = pool.submit(ask, f"{server.url}?number=4")
+        going.set()
+        assert json.loads(first.result()) == ["1"]
+        assert json.loads(last.result()) == ["1", "4"]
     engine.dispose()
 
 
