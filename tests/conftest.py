@@ -77,6 +77,9 @@ class Engines:
 #: For tests of what does not depend on the database.
 ON_SQLITE = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
+#: For tests of what only a server has.
+ON_POSTGRESQL = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:

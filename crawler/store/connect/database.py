@@ -16,8 +16,9 @@ import sqlalchemy as sa
 
 import crawler
 from crawler.errors import DatabaseError
-from crawler.store.connect.db_errors import translated
+from crawler.store.connect.db_errors import needed_rights, translated
 from crawler.store.connect.engines import postgres, sqlite_reader, sqlite_writer
+from crawler.store.connect.lock import limit_waits, naming_holders, upgrade_lock
 from crawler.store.connect.sqlite_copies import keep_copy, shrink
 from crawler.store.connect.url import db_option, redacted, resolve
 
@@ -101,6 +102,8 @@ def look(engine: sa.Engine) -> Found:
         if _VERSION_TABLE in tables:
             stored = connection.exec_driver_sql("SELECT version_num FROM alembic_version")
             version = str(stored.scalar() or "")
+        if not tables and engine.dialect.name == "postgresql":
+            _demand_schema(connection)
     if not version and not set(tables) - {_VERSION_TABLE}:
         return Found(State.EMPTY)
     if "loras" not in tables or not re.fullmatch("[0-9]{4}", version):
@@ -108,6 +111,13 @@ def look(engine: sa.Engine) -> Found:
     if version == REVISION:
         return Found(State.CURRENT, version)
     return Found(State.OLD if version < REVISION else State.NEWER, version)
+
+
+def _demand_schema(connection: sa.Connection) -> None:
+    """Raise DatabaseError if this role may use no schema: every table is hidden from it then."""
+    if connection.exec_driver_sql("SELECT current_schema()").scalar() is None:
+        url = connection.engine.url
+        raise DatabaseError(f"{redacted(url)}: this user may use no schema{needed_rights(url)}")
 
 
 def advice(url: sa.URL, found: Found) -> str:
@@ -222,19 +232,24 @@ def upgrade(engine: Engine, tell: Tell = lambda _: None) -> None:
     An empty one gets the newest tables at once. Tables change completely or not at all. Behind the
     revision 0006 the stored headers are cut, which takes some 3 ms for each, and behind 0010 tags get
     their new ids; an interrupted upgrade goes on from there. An SQLite file is copied before and gives
-    the freed space back afterwards.
+    the freed space back afterwards. Of two upgrades at once the second waits for the first.
 
     Args:
         engine: Open for writing.
         tell: Takes sentences on what is done, if it takes long.
 
     Raises:
-        DatabaseError, StoppedError: As in `translated`; or there is no room for the copy.
+        DatabaseError, StoppedError: As in `translated`; there is no room for the copy; or another
+            program holds a lock for too long.
     """
-    found = look(engine)
-    if found.state is State.EMPTY:
+    if look(engine).state is State.EMPTY:
         _create(engine)
         return
+    with upgrade_lock(engine):
+        _upgrade(engine, look(engine), tell)  # another upgrade may have been quicker
+
+
+def _upgrade(engine: Engine, found: Found, tell: Tell) -> None:
     is_file = engine.dialect.name == "sqlite"
     moves = found.state is State.OLD and found.detail <= WITH_OLD_TAGS
     if moves:
@@ -304,15 +319,17 @@ def changing_tables(engine: Engine) -> Iterator[Connection]:
 
 @contextlib.contextmanager
 def _postgres_change(engine: Engine) -> Iterator[Connection]:
-    """A transaction that excludes other upgrades."""
-    with engine.begin() as connection:
+    """A transaction that excludes other upgrades and does not wait for ever for other sessions."""
+    with naming_holders(engine), engine.begin() as connection:
         encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
         if encoding != "UTF8":
             raise DatabaseError(
                 f"{redacted(engine.url)}: its encoding is {encoding}; create it again with"
                 " createdb --encoding=UTF8 --template=template0"
             )
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
+        limit_waits(connection, "SET LOCAL")
+        with naming_holders(engine, _UPGRADE_LOCK):
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
         yield connection
 
 

@@ -8,10 +8,16 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 
 from crawler.errors import DatabaseError, SlowError, StoppedError, UsageError
-from crawler.store.connect.url import redacted
+from crawler.store.connect.url import redacted, resolve
 
 #: PostgreSQL's SQLSTATE for a statement that was ended, mostly because it took too long.
 ENDED = "57014"
+
+#: That for a missing permission.
+DENIED = "42501"
+
+#: That for a lock that was not free in time.
+LOCKED = "55P03"
 
 _Translation = tuple[type[DatabaseError] | type[StoppedError] | type[UsageError], str]
 
@@ -41,11 +47,11 @@ _SQLITE: dict[str, _Translation] = {
 _POSTGRES: dict[str, _Translation] = {
     "28": (DatabaseError, "the server does not accept this user or password"),
     "3D000": (DatabaseError, "the server has no such database; create it with createdb"),
-    "42501": (DatabaseError, "this user lacks a permission"),
+    DENIED: (DatabaseError, "this user lacks a permission"),
     "25006": (DatabaseError, "it can only be read"),
     "53100": (StoppedError, "its disk is full; free some space and run the command again"),
     "53": (StoppedError, "the server is short of resources; run the command again later"),
-    "55P03": (StoppedError, "another program has locked it; run the command again later"),
+    LOCKED: (StoppedError, "another program has locked it; run the command again later"),
     ENDED: (
         StoppedError,
         "the server ended a statement that took long; run the command again later",
@@ -78,7 +84,33 @@ def translated(where: str | sa.URL | None = None) -> Iterator[None]:
         if translation is None:
             raise
         kind, words = translation
+        if isinstance(error, sa.exc.DBAPIError) and getattr(error.orig, "sqlstate", None) == DENIED:
+            words += needed_rights(where)
         raise kind(f"{'the database' if where is None else redacted(where)}: {words}") from error
+
+
+def needed_rights(where: str | sa.URL | None) -> str:
+    """The statements that let a role read the database, as further lines of a message."""
+    name = None if where is None else resolve(where).username
+    role = "THE_ROLE" if name is None else '"' + name.replace('"', '""') + '"'
+    return (
+        "\nto read, it needs what a superuser or the owner of the tables gives:"
+        f"\nGRANT USAGE ON SCHEMA public TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};"
+        "\nto write, it must be the role that made the tables"
+    )
+
+
+@contextlib.contextmanager
+def driver_errors(connection: sa.Connection) -> Iterator[None]:
+    """`translated`, for what goes past SQLAlchemy to the driver of the connection."""
+    dialect, driver = connection.dialect, connection.connection.driver_connection
+    assert dialect.dbapi is not None  # noqa: S101 - for the type checker
+    with translated(connection.engine.url):
+        try:
+            yield
+        except dialect.dbapi.Error as error:
+            lost = dialect.is_disconnect(error, driver, None)
+            raise sa.exc.DBAPIError(None, None, error, connection_invalidated=lost) from error
 
 
 def too_late(timeout: float) -> SlowError:
@@ -95,10 +127,10 @@ def _translation(error: sa.exc.DBAPIError | sqlite3.Error) -> _Translation | Non
     code = getattr(cause, "sqlstate", None)
     if code is not None:
         found = _first(_POSTGRES, code)
-        return found and (found[0], f"{found[1]} ({_short(str(cause))})")
+        return found and (found[0], f"{found[1]} ({short(str(cause))})")
     # A failed connection has no code. libpq's message names the reason, and no password.
     if type(cause).__name__ in {"OperationalError", "ConnectionTimeout"}:
-        return DatabaseError, f"PostgreSQL cannot be reached: {_short(str(cause))}"
+        return DatabaseError, f"PostgreSQL cannot be reached: {short(str(cause))}"
     return None
 
 
@@ -106,6 +138,7 @@ def _first(translations: dict[str, _Translation], code: str) -> _Translation | N
     return next((found for start, found in translations.items() if code.startswith(start)), None)
 
 
-def _short(message: str) -> str:
+def short(message: str) -> str:
+    """The message of a database on one line, cut after _MAX_MESSAGE characters."""
     line = re.sub(r"\s+", " ", message).strip()
     return line if len(line) <= _MAX_MESSAGE else line[: _MAX_MESSAGE - 1] + "…"

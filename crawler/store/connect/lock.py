@@ -1,8 +1,9 @@
-"""A lock that allows one sync at a time on a database."""
+"""Locks that allow one sync and one upgrade at a time on a database."""
 
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,40 @@ from typing import Any
 import sqlalchemy as sa
 
 from crawler.errors import DatabaseError, StoppedError
-from crawler.store.connect.db_errors import translated
+from crawler.store.connect.db_errors import LOCKED, translated
 from crawler.store.connect.url import redacted
 
 #: The key of PostgreSQL's advisory lock for a sync. Each database of a server has its own locks.
 _SYNC_LOCK = 7_236_180_212
+
+#: The key of the one for an upgrade as a whole, which has several transactions.
+_WHOLE_UPGRADE_LOCK = 7_236_180_220
+
+#: Seconds that an upgrade waits for another upgrade, and for each lock of another session. A sync stores
+#: a batch in less than one, and nobody waits longer in front of a terminal.
+UPGRADE_WAIT = 30.0
+
+#: Seconds between two looks whether a lock file is free.
+_LOOK_SECONDS = 0.1
+
+#: Sessions that a message names.
+_NAMED_SESSIONS = 3
+
+#: The sessions that hold a lock, except those whose transaction is younger than the wait for it. What
+#: belongs to other roles is NULL, unless this one may see it.
+_HOLDERS = """
+SELECT DISTINCT pid, application_name, usename, state,
+  CAST(extract(epoch FROM now() - xact_start) AS bigint) AS seconds
+FROM pg_locks AS held JOIN pg_stat_activity USING (pid)
+WHERE held.granted AND pid <> pg_backend_pid()
+  AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND coalesce(extract(epoch FROM now() - xact_start) >= :waited, true) AND {lock}
+ORDER BY pid
+"""
+_OF_TABLES = """held.relation IN
+  (SELECT oid FROM pg_class WHERE relnamespace = CAST(current_schema() AS regnamespace))"""
+_ADVISORY = """held.locktype = 'advisory'
+  AND (CAST(held.classid AS bigint) << 32 | CAST(held.objid AS bigint)) = :key"""
 
 
 @contextlib.contextmanager
@@ -39,6 +69,95 @@ def sync_lock(engine: sa.Engine) -> Iterator[None]:
             yield
         finally:
             sa.event.remove(engine, "begin", begin)
+
+
+@contextlib.contextmanager
+def upgrade_lock(engine: sa.Engine) -> Iterator[None]:
+    """Prevent other upgrades of this database, and syncs on a SQLite file.
+
+    Raises:
+        StoppedError: It was held for UPGRADE_WAIT seconds.
+        DatabaseError: The lock file beside a SQLite database cannot be created.
+    """
+    if engine.dialect.name != "postgresql":
+        until = time.monotonic() + UPGRADE_WAIT
+        with contextlib.ExitStack() as stack:
+            while True:
+                try:
+                    stack.enter_context(_file_lock(engine))
+                    break
+                except StoppedError:
+                    if time.monotonic() > until:
+                        raise
+                time.sleep(_LOOK_SECONDS)
+            yield
+        return
+    with translated(engine.url):
+        connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    with connection:
+        try:
+            limit_waits(connection, "SET")
+            with translated(engine.url), naming_holders(engine, _WHOLE_UPGRADE_LOCK):
+                connection.execute(sa.select(sa.func.pg_advisory_lock(_WHOLE_UPGRADE_LOCK)))
+            yield
+        finally:
+            connection.invalidate()  # its locks belong to the session
+
+
+def limit_waits(connection: sa.Connection, scope: str) -> None:
+    """Limit the time that PostgreSQL waits for each lock, but not the time of statements.
+
+    Args:
+        connection: Of an upgrade.
+        scope: `SET LOCAL` for the transaction, `SET` for the session.
+    """
+    connection.exec_driver_sql(f"{scope} lock_timeout = {round(UPGRADE_WAIT * 1000)}")
+    connection.exec_driver_sql(f"{scope} statement_timeout = 0")
+
+
+@contextlib.contextmanager
+def naming_holders(engine: sa.Engine, key: int | None = None) -> Iterator[None]:
+    """Turn the error about a lock that was not free in time into one that says who holds it.
+
+    Args:
+        engine: On PostgreSQL.
+        key: That of an advisory lock; None for locks of tables.
+
+    Raises:
+        StoppedError: A lock inside the block was not free in time.
+    """
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != LOCKED:
+            raise
+        raise StoppedError(_why_locked(engine, key)) from error
+
+
+def _why_locked(engine: sa.Engine, key: int | None) -> str:
+    statement = sa.text(_HOLDERS.format(lock=_OF_TABLES if key is None else _ADVISORY))
+    given = {"waited": UPGRADE_WAIT} | ({} if key is None else {"key": key})
+    with translated(engine.url), engine.connect() as connection:
+        rows = connection.execute(statement, given).all()
+    waited = f"{redacted(engine.url)}: waited {UPGRADE_WAIT:g} s"
+    if not rows:
+        return f"{waited} for a lock that is free now; run the command again"
+    named = ", ".join(map(_session, rows[:_NAMED_SESSIONS]))
+    more = f" and {len(rows) - _NAMED_SESSIONS} more" if len(rows) > _NAMED_SESSIONS else ""
+    if key is not None:
+        return f"{waited} for another upgrade: {named}{more}\nrun the command again when it is done"
+    return (
+        f"{waited} for tables that other sessions hold: {named}{more}"
+        f"\nend them, for example with SELECT pg_terminate_backend({rows[0].pid}), and run the command"
+        " again"
+    )
+
+
+def _session(row: sa.Row[Any]) -> str:
+    """`process 4711 (psql of ann, idle in transaction for 320 s)`."""
+    state = row.state or "its state is hidden"
+    since = "" if row.seconds is None else f" for {row.seconds} s"
+    return f"process {row.pid} ({row.application_name or 'a program'} of {row.usename}, {state}{since})"
 
 
 @contextlib.contextmanager

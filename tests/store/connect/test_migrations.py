@@ -14,7 +14,8 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from crawler.store.connect import database
+from crawler.errors import StoppedError
+from crawler.store.connect import database, lock
 from crawler.store.connect.database import (
     REVISION,
     WITH_OLD_TAGS,
@@ -34,6 +35,7 @@ from crawler.store.stats.field_stats import refresh_statistics
 from crawler.store.write import move_tags
 from crawler.store.write.results import store_results
 from crawler.store.write.tags import tag_id
+from tests.conftest import ON_POSTGRESQL
 from tests.factories import NOW, make_header_bytes, make_model, make_result
 from tests.store.write.test_catalogue import LIKES, liked, monthly
 from tests.stored import list_models, rows_of
@@ -401,6 +403,90 @@ def test_a_failed_upgrade_changes_nothing(engine: sa.Engine, workbench: Path) ->
     assert _drift(engine) == []
     with engine.connect() as connection:
         assert table_counts(connection)["headers"] == 1
+
+
+@ON_POSTGRESQL
+def test_an_upgrade_names_who_keeps_it_waiting(
+    engine: sa.Engine, workbench: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "UPGRADE_WAIT", 0.1)
+    (workbench / "versions" / f"{NEXT}_next.py").write_text(_next_revision("pass"))
+    monkeypatch.setattr(database, "REVISION", NEXT)
+    idle = sa.create_engine(
+        engine.url, poolclass=sa.NullPool, connect_args={"application_name": "psql"}
+    )
+    with idle.connect() as reader:
+        # Nobody ends this transaction.
+        reader.exec_driver_sql("SELECT 1 FROM lora_problems")
+        pid = reader.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+        with pytest.raises(StoppedError) as stopped:
+            upgrade(engine)
+        assert stopped.value.exit_code == 4
+        assert f"process {pid} (psql of postgres, idle in transaction for" in str(stopped.value)
+        assert f"SELECT pg_terminate_backend({pid})" in str(stopped.value)
+        assert state(engine.url) is State.OLD
+    upgrade(engine)
+
+    assert state(engine.url) is State.CURRENT
+
+
+@ON_POSTGRESQL
+@pytest.mark.parametrize("key", [lock._WHOLE_UPGRADE_LOCK, database._UPGRADE_LOCK])
+def test_an_upgrade_names_another_one(
+    engine: sa.Engine, monkeypatch: pytest.MonkeyPatch, key: int
+) -> None:
+    monkeypatch.setattr(lock, "UPGRADE_WAIT", 0.1)
+    _move(engine, "-1")
+    with engine.connect() as other:
+        other.exec_driver_sql(f"SELECT pg_advisory_xact_lock({key})")
+        with pytest.raises(StoppedError, match=r"another upgrade: process \d+ \(lora-crawl of"):
+            upgrade(engine)
+
+    upgrade(engine)
+
+
+@ON_POSTGRESQL
+def test_a_short_limit_for_statements_is_not_that_of_an_upgrade(
+    engine: sa.Engine, workbench: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = _next_revision('op.execute("SELECT pg_sleep(0.2)")')
+    (workbench / "versions" / f"{NEXT}_next.py").write_text(text)
+    monkeypatch.setattr(database, "REVISION", NEXT)
+    with engine.begin() as connection:
+        name = engine.url.database
+        connection.exec_driver_sql(f"ALTER DATABASE {name} SET statement_timeout = 100")
+    engine.dispose()
+
+    upgrade(engine)
+
+    assert state(engine.url) is State.CURRENT
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SHOW statement_timeout").scalar() == "100ms"
+        assert connection.exec_driver_sql("SHOW lock_timeout").scalar() == "30s"
+
+
+def test_two_upgrades_at_once_are_done_one_after_the_other(with_old_tags: sa.Engine) -> None:
+    place = with_old_tags.url.render_as_string(hide_password=False)
+    words = [sys.executable, "-m", "crawler", "db", "upgrade", "--db", place]
+    root = Path(__file__).parents[3]
+    # Both have begun before one of them can go on.
+    with lock.upgrade_lock(with_old_tags):
+        started = [
+            subprocess.Popen(words, cwd=root, stderr=subprocess.PIPE, text=True) for _ in range(2)
+        ]
+        if with_old_tags.dialect.name == "postgresql":
+            waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            with with_old_tags.connect() as connection:
+                while connection.exec_driver_sql(waiting).scalar() != len(started):
+                    assert all(one.poll() is None for one in started)
+                    connection.rollback()
+
+    for one in started:
+        assert one.communicate(timeout=60)[1].endswith("the database is up to date\n")
+        assert one.returncode == 0
+    assert state(with_old_tags.url) is State.CURRENT
+    assert _tags_of(with_old_tags) == OLD_TAGS
+    assert _drift(with_old_tags) == []
 
 
 def test_headers_stay_the_same_down_and_up_again(engine: sa.Engine) -> None:
