@@ -22,9 +22,10 @@ from crawler.model import Fetched, Result, Target
 from crawler.model.header import LENGTH_BYTES
 from crawler.model.site import SITE_URL
 from crawler.sources.civitai import payload
-from crawler.store.connect.database import open_for_writing
+from crawler.store.connect.database import open_for_reading, open_for_writing
 from crawler.store.schema.tables import field_notes, metadata
 from crawler.store.write.catalogue import store_page
+from crawler.store.write.copy_database import CopyProgress, copy_database
 from crawler.store.write.results import store_results
 from crawler.sync.pipeline import RECORD_BATCH
 from tests import postgres
@@ -38,50 +39,59 @@ def rows(bench: Bench) -> list[Line]:
     write_pages(pages, count, write_files(files, bench.sizes.files))
     lines = []
     for name, bulk in (("SQLite", "`executemany`"), ("PostgreSQL", "COPY")):
-        with _databases(bench.folder, name) as two:
+        with _databases(bench.folder, name) as places:
             runs = [
-                json.loads(bench.module("storing", files, pages, *two()).output)
+                json.loads(bench.module("storing", files, pages, *places()).output)
                 for _ in range(bench.sizes.rounds)
             ]
-        mine, theirs = (
-            median(run["rows"] / run[side] for run in runs) for side in ("ours", "peer")
-        )
-        line = Line(
-            f"rows stored per second on {name}, {count:,} files",
-            f"{bulk} of the same rows",
-            [run["peer"] / run["ours"] for run in runs],
-            goal=0.5,
-            least=True,
-            detail=f"{mine:,.0f} beside {theirs:,.0f} rows/s",
-        )
-        lines.append(line)
+        rate = {
+            side: median(run["rows"] / run[side] for run in runs)
+            for side in ("ours", "copy", "peer")
+        }
+        lines += [
+            Line(
+                what,
+                f"{bulk} of the same rows",
+                [run["peer"] / run[side] for run in runs],
+                goal=0.5,
+                least=True,
+                detail=f"{rate[side]:,.0f} beside {rate['peer']:,.0f} rows/s",
+            )
+            for side, what in (
+                ("ours", f"rows stored per second on {name}, {count:,} files"),
+                ("copy", f"rows of `db copy` per second on {name}, {count:,} files"),
+            )
+        ]
     return lines
 
 
+#: What is done to the databases of a round: stored in, filled in bulk, and copied to.
+_DONE = ("rows", "bulk", "copy")
+
+
 @contextmanager
-def _databases(folder: Path, name: str) -> Iterator[Callable[[], tuple[str, str]]]:
-    """A function that gives the places of two databases without tables."""
+def _databases(folder: Path, name: str) -> Iterator[Callable[[], list[str]]]:
+    """A function that gives the places of databases without tables, one for each of _DONE."""
     if name == "SQLite":
-        yield lambda: (str(fresh(folder / "rows.db")), str(fresh(folder / "bulk.db")))
+        yield lambda: [str(fresh(folder / f"{done}.db")) for done in _DONE]
         return
     shared = postgres.make_folder()
 
-    def two() -> tuple[str, str]:
-        names = (f"rows_{uuid4().hex}", f"bulk_{uuid4().hex}")
+    def places() -> list[str]:
+        names = [f"{done}_{uuid4().hex}" for done in _DONE]
         postgres.run(server, *(f"CREATE DATABASE {name}" for name in names))
         urls = (server.set(database=name) for name in names)
-        ours, bulk = (url.render_as_string(hide_password=False) for url in urls)
-        return ours, bulk
+        return [url.render_as_string(hide_password=False) for url in urls]
 
     try:
         server = postgres.start(shared)
-        yield two
+        yield places
     finally:
         postgres.remove(shared)
 
 
-def main(files: str, pages: str, ours: str, peer: str) -> None:
-    """Store a catalogue in one database, and its rows in bulk in the other; print the seconds."""
+def main(files: str, pages: str, ours: str, peer: str, copy: str) -> None:
+    """Store a catalogue in one database, its rows in bulk in another, and copy it; print the seconds."""
     seconds = 0.0
     engine = open_for_writing(ours)
     store = partial(
@@ -110,7 +120,11 @@ def main(files: str, pages: str, ours: str, peer: str) -> None:
                 store_results(connection, results)
             seconds += time.perf_counter() - begun
     stored, bulk = _in_bulk(engine, open_for_writing(peer))
-    print(json.dumps({"rows": stored, "ours": seconds, "peer": bulk}))
+    reading, writing = open_for_reading(ours), open_for_writing(copy)
+    begun = time.perf_counter()
+    copy_database(reading, writing, progress=CopyProgress(), going=lambda: True)
+    copied = time.perf_counter() - begun
+    print(json.dumps({"rows": stored, "ours": seconds, "peer": bulk, "copy": copied}))
 
 
 def _result(files: Path, file_id: int) -> Result:

@@ -35,7 +35,7 @@ GROUPS = {
         "header": "Write the header of a LoRA as it was read, byte for byte.",
     },
     "Database": {
-        "db": "Show, check and upgrade the database.",
+        "db": "Show, check, upgrade and copy the database.",
         "redecode": "Decode stored headers again after an upgrade.",
     },
     "More": {
@@ -131,6 +131,10 @@ EXAMPLES = {
         'psql "$(lora-crawl db path --with-password)"',
     ),
     "db check": ("lora-crawl db check",),
+    "db copy": (
+        "lora-crawl db copy loras.db postgresql://me@host/loras",
+        "lora-crawl db copy postgresql://me@host/loras copy.db",
+    ),
     "db datasette": (
         "lora-crawl db datasette > datasette.yaml",
         'datasette "$(lora-crawl db path)" --metadata datasette.yaml',

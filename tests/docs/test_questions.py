@@ -45,6 +45,7 @@ NOT_RUN = {
     "sync --api-url ADDRESS": "needs a sandbox; tests/cli/commands/test_sync.py runs it on one",
     "sandbox ": "serves until it is stopped; tests/sandbox does",
     "serve ": "serves until it is stopped; tests/cli/commands/test_serve.py does",
+    "db copy ": "needs two databases; tests/cli/commands/test_db_copy.py has them",
     "--install-completion": "changes the files of the shell",
 }
 

@@ -5,12 +5,12 @@ from typing import Annotated
 import typer
 
 from crawler.cli.help import Explained, ExplainedGroup
-from crawler.cli.options import Db, Quiet, Verbose, place, read_connection, voice_of
+from crawler.cli.options import Db, Quiet, Verbose, place, read_connection, read_engine, voice_of
 from crawler.cli.output.console import answers
 
 db = typer.Typer(
     cls=ExplainedGroup,
-    help="Show, check and upgrade the database.",
+    help="Show, check, upgrade and copy the database.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -98,6 +98,68 @@ def info(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Ve
         for name, count in rows.items():
             out.write(f"{name:14} {count:>12,}\n")
     voice_of(ctx, quiet=quiet, verbose=verbose).detail(f"revision {REVISION}")
+
+
+@db.command(cls=Explained)
+def copy(
+    ctx: typer.Context,
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FROM",
+            help="The database to copy: a path, or postgresql://…",
+            show_default=False,
+        ),
+    ],
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TO", help="Where to copy it: missing, or without rows.", show_default=False
+        ),
+    ],
+    *,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    """Copy all rows to another database, on SQLite or PostgreSQL.
+
+    TO gets every row of one moment of FROM, or none: after an interruption the same command
+    begins anew. FROM may be in use meanwhile.
+    """
+    from crawler.answers.text import count, duration, rounded, size
+    from crawler.cli.progress import Picture, at_work, progress_line
+    from crawler.errors import UsageError
+    from crawler.store.connect.database import State, open_for_writing, state
+    from crawler.store.connect.url import redacted, resolve
+    from crawler.store.write.copy_database import CopyProgress, copy_database, stored_bytes
+    from crawler.sync.progress import Tally
+
+    def picture() -> Picture:
+        line = progress_line(copied.rows, copied.total, "row", tally.seconds)
+        part = f"copying {copied.table}" if copied.table else "making indexes"
+        return copied.rows / copied.total if copied.total else None, [f"{part} · {line}"]
+
+    voice = voice_of(ctx, quiet=quiet, verbose=verbose)
+    if resolve(source) == resolve(target):
+        raise UsageError(f"{redacted(target)}: FROM and TO are the same database")
+    tally, copied = Tally(), CopyProgress()
+    with read_engine(source) as reading:
+        if state(target) is State.OLD:
+            raise UsageError(f"{redacted(target)}: a copy needs an empty database; choose another")
+        engine = open_for_writing(target)
+        try:
+            with at_work(voice, tally, picture) as going:
+                copy_database(reading, engine, progress=copied, going=going)
+            seconds, stored = tally.seconds, stored_bytes(engine)
+        finally:
+            engine.dispose()
+    if not voice.quiet:
+        speed = f" ({rounded(copied.rows / seconds, 2)}/s)" if seconds > 1 else ""
+        with answers() as out:
+            out.write(
+                f"{count(copied.rows, 'row')} copied in {duration(seconds)}{speed}; {redacted(target)}"
+                f" has {size(stored)}\n"
+            )
 
 
 @db.command(cls=Explained)

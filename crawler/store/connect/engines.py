@@ -92,15 +92,15 @@ def postgres(url: sa.URL, *, read_only: bool) -> sa.Engine:
 def _engine(url: sa.URL, **options: Any) -> sa.Engine:
     return sa.create_engine(
         url,
-        json_serializer=_json_text,
-        json_deserializer=_json_value,
+        json_serializer=json_text,
+        json_deserializer=json_value,
         # Keeps the metadata of files out of the text of exceptions.
         hide_parameters=True,
         **options,
     )
 
 
-def _json_text(value: object) -> str:
+def json_text(value: object) -> str:
     """JSON as readable UTF-8. Any mapping becomes an object.
 
     Raises:
@@ -119,7 +119,8 @@ def _plain(value: object) -> dict[str, Any]:
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=_plain)
 
 
-def _json_value(text: str | bytes) -> Any:
+def json_value(text: str | bytes) -> Any:
+    """The value of a JSON text; a whole number beyond 64 bits is a float."""
     return json.loads(text, parse_int=_number)
 
 

@@ -1,8 +1,9 @@
-"""Copy an SQLite file before a large change, and make it smaller afterwards."""
+"""Copy an SQLite file before a large change, make it smaller afterwards, and fill an empty one."""
 
 import contextlib
 import shutil
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from crawler.store.connect.db_errors import translated
 
 #: Free bytes that remain beside a copy, for the log of the change.
 _RESERVE = 64 * 1024 * 1024
+
+#: Bytes of pages in memory while a file is filled. With SQLite's usual 2 MB each index would be sorted in
+#: a thousand small pieces.
+_FILL_CACHE = 64 * 1024 * 1024
 
 
 def keep_copy(path: Path, revision: str) -> str:
@@ -53,6 +58,29 @@ def shrink(engine: sa.Engine) -> None:
         cursor.execute("VACUUM")
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.close()
+
+
+@contextlib.contextmanager
+def without_wal(engine: sa.Engine) -> Iterator[None]:
+    """For one transaction that fills an empty file: no WAL file, which would hold every page once more.
+
+    SQLite's other journal only holds the pages that were there before. It undoes what a killed process
+    leaves. Does nothing on PostgreSQL. The connections of the engine are closed at the end.
+    """
+    if engine.dialect.name != "sqlite":
+        yield
+        return
+    with translated(engine.url), engine.connect() as connection:
+        cursor = connection.connection.cursor()
+        with contextlib.suppress(sqlite3.OperationalError):  # another program has the file open
+            cursor.execute("PRAGMA journal_mode = DELETE")
+        cursor.execute("PRAGMA synchronous = FULL")  # NORMAL is safe with a WAL only
+        cursor.execute(f"PRAGMA cache_size = -{_FILL_CACHE // 1024}")
+        cursor.close()
+    try:
+        yield
+    finally:
+        engine.dispose()  # a new connection sets all that as usual
 
 
 def _mb(size: int) -> str:

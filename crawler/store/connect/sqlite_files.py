@@ -13,7 +13,8 @@ def open_to_read(path: str, *, timeout: float) -> sqlite3.Connection:
     """A connection that only reads, and waits `timeout` seconds for other programs.
 
     A database in WAL mode needs a shared-memory file beside it. Where that cannot be created, as on
-    read-only media, nothing else can write either, and the database is opened as immutable.
+    read-only media, nothing else can write either, and the database is opened as immutable. What a
+    killed writer left in a journal is undone first, as SQLite does.
     """
     try:
         return _connect(path, "mode=ro", timeout)
@@ -23,6 +24,9 @@ def open_to_read(path: str, *, timeout: float) -> sqlite3.Connection:
         wal = f"{path}-wal"
         if os.path.exists(wal) and os.path.getsize(wal):
             raise  # the last transactions are in the WAL file and would be missed
+        journal = f"{path}-journal"
+        if os.path.exists(journal) and os.path.getsize(journal):
+            return _connect(path, "mode=rw", timeout)
         return _connect(path, "mode=ro&immutable=1", timeout)
 
 
