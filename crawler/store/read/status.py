@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from crawler.errors import DatabaseError
 from crawler.model import Outcome
+from crawler.model.outcome import READ
 from crawler.store.connect.url import db_option
 from crawler.store.schema.tables import (
     crawls,
@@ -26,6 +27,10 @@ from crawler.store.write.upserts import slices
 
 #: Most reasons that are listed; some quote a value, so there may be any number of them.
 MAX_REASONS = 50
+
+#: The outcomes that have reasons worth counting. Named one by one, so that the index on `outcome` finds
+#: their files: of a million files nearly all were read.
+_UNREAD = tuple(outcome for outcome in Outcome if outcome not in READ)
 
 #: Missing tables, columns, indexes and views that a message names.
 MAX_MISSING = 5
@@ -68,7 +73,8 @@ class Status:
     Attributes:
         gone: Files that are no longer listed.
         outcomes: Number of files by outcome, without zeros.
-        reasons: Number of files by outcome and reason, the most frequent first, at most MAX_REASONS.
+        reasons: Number of files that were not read by outcome and reason, the most frequent first, at
+            most MAX_REASONS.
         due: Pending files that can be fetched now.
         waiting: Pending files that were deferred.
         go_on_at: When the first deferred file is due; None if there is none.
@@ -228,7 +234,7 @@ def _reasons(connection: sa.Connection) -> dict[tuple[str, str], int]:
     counted = sa.func.count().label("files")
     statement = (
         sa.select(loras.c.outcome, loras.c.reason, counted)
-        .where(loras.c.reason.is_not(None))
+        .where(loras.c.outcome.in_(_UNREAD), loras.c.reason.is_not(None))
         .group_by(loras.c.outcome, loras.c.reason)
         .order_by(counted.desc(), loras.c.outcome, loras.c.reason)
         .limit(MAX_REASONS)
