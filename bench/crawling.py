@@ -26,7 +26,7 @@ def sync(bench: Bench) -> list[Line]:
     count, database = bench.sizes.files, _database(bench)
     ours: list[Cost] = []
     peers: list[Cost] = []
-    with _serving(bench, count) as url:
+    with serving(bench, count) as url:
         for _ in range(bench.sizes.rounds):
             ours.append(_synced(bench, url))
             tries = [bench.module("peers", "hub", url, count, threads) for threads in (1, 8)]
@@ -87,11 +87,11 @@ def rate(bench: Bench) -> list[Line]:
 def growth(bench: Bench) -> list[Line]:
     """Memory and CPU a file of one sync of many models, beside those of few."""
     sizes = bench.sizes
-    with _serving(bench, sizes.large) as url:
+    with serving(bench, sizes.large) as url:
         large = _synced(bench, url)
     few: dict[int, list[Cost]] = {}
     for models in (1, sizes.small, sizes.files):
-        with _serving(bench, models) as url:
+        with serving(bench, models) as url:
             few[models] = [_synced(bench, url) for _ in range(sizes.rounds)]
     start = median(cost.cpu for cost in few[1])
     each = (large.cpu - start) / sizes.large * 1000
@@ -120,7 +120,7 @@ def growth(bench: Bench) -> list[Line]:
 def redecode(bench: Bench) -> list[Line]:
     """`redecode` of all headers of a database beside orjson.loads of the same headers."""
     count, database = bench.sizes.redecode, _database(bench)
-    with _serving(bench, count) as url:
+    with serving(bench, count) as url:
         _synced(bench, url)
 
     def loads() -> Cost:
@@ -138,7 +138,7 @@ def redecode(bench: Bench) -> list[Line]:
 
 
 @contextmanager
-def _serving(bench: Bench, models: int) -> Iterator[str]:
+def serving(bench: Bench, models: int) -> Iterator[str]:
     """The URL of nginx with a list of so many models, each with one file."""
     files, pages = bench.folder / "files", bench.folder / f"pages-{models}"
     write_pages(pages, models, write_files(files, bench.sizes.files))

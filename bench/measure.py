@@ -121,7 +121,7 @@ class Bench:
             process = subprocess.Popen(
                 [sys.executable, "-IS", CHILD, str(cost.fileno()), *command],
                 cwd=ROOT,
-                env=_environment(self.folder),
+                env=environment(self.folder),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=said,
@@ -169,7 +169,7 @@ def fresh(database: Path) -> Path:
     return database
 
 
-def _environment(home: Path) -> Mapping[str, str]:
+def environment(home: Path) -> Mapping[str, str]:
     """The environment of measured programs: no settings, keys or proxies of a person."""
     kept = {
         name: value
