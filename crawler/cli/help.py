@@ -9,6 +9,7 @@ from typer.core import TyperCommand, TyperGroup
 GROUPS = {
     "Crawl": {
         "sync": "List LoRAs, read the header of each file, and store both.",
+        "worker": "Read the headers of files that `sync --enqueue` put on the queue.",
         "scan": "Read the headers of local LoRAs and store them.",
         "status": "Show the outcomes of all files and the cost of all runs.",
         "login": "Check an API key with the site and store it.",
@@ -55,6 +56,11 @@ EXAMPLES = {
         "lora-crawl sync --limit 50",
         "lora-crawl sync --base-model Pony --nsfw --max-downloads 1000",
         "lora-crawl sync --limit 50 --sandbox",
+        "lora-crawl sync --nsfw --enqueue --db postgresql://loras@db.example/loras",
+    ),
+    "worker": (
+        "lora-crawl worker --db postgresql://loras@db.example/loras",
+        "lora-crawl worker --rate 1 --concurrency 4",
     ),
     "scan": ("lora-crawl scan ~/loras", "lora-crawl scan --hash ~/loras"),
     "status": ("lora-crawl status", "lora-crawl status --json"),

@@ -13,7 +13,7 @@ from crawler.answers.text import count
 from crawler.answers.visible import visible
 from crawler.cli.output.console import Voice
 from crawler.cli.output.rows import Format
-from crawler.errors import DatabaseError, LoraCrawlError
+from crawler.errors import DatabaseError, LoraCrawlError, UsageError
 from crawler.insight.export import Format as RecipeFormat
 from crawler.settings import (
     DATABASE_VARIABLE,
@@ -85,6 +85,46 @@ def write_engine(where: str, voice: Voice) -> "Iterator[Engine]":
     engine = open_for_writing(where, voice.notice)
     try:
         with sync_lock(engine):
+            yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def fleet_engine(where: str, voice: Voice, *, lists: bool = False) -> "Iterator[Engine]":
+    """An engine for one of several writers of a PostgreSQL database, made or upgraded first.
+
+    Args:
+        where: The database.
+        voice: For what is done if it takes long.
+        lists: It is the one that lists for the others.
+
+    Raises:
+        UsageError: It is no PostgreSQL database, or the extra is not installed.
+        DatabaseError: The database cannot be used.
+        StoppedError: A sync is running, or something else lists.
+    """
+    from crawler.store.connect.database import keeping_revision, open_for_writing
+    from crawler.store.connect.lock import fleet_lock
+    from crawler.store.connect.url import redacted, resolve
+
+    if resolve(where).get_backend_name() == "sqlite":
+        raise UsageError(
+            f"{redacted(where)}: a SQLite file has one writer at a time, so it cannot have workers"
+            "\nuse a PostgreSQL database: --db postgresql://user@host/name"
+        )
+    try:
+        import crawler.fleet.queue  # noqa: F401 - whether it can be imported
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("crawler"):
+            raise
+        raise UsageError(
+            f"the extra fleet is not installed (no module {error.name})"
+            "\nrun: pip install 'lora-crawl[fleet]'"
+        ) from error
+    engine = open_for_writing(where, voice.notice)
+    try:
+        with fleet_lock(engine, lists=lists), keeping_revision(engine):
             yield engine
     finally:
         engine.dispose()

@@ -172,29 +172,34 @@ def _time_left(done: int, total: int, seconds: float) -> list[str]:
 def picture_of(tally: SyncTally) -> Picture:
     """The state of a sync, for the live display."""
     total = tally.files + tally.pending
-    lines = [_listing(tally), _reading(tally)]
+    lines = [*_listing(tally), _reading(tally)]
     if tally.outcomes:
         amounts = (f"{number(n)} {spoken(outcome)}" for outcome, n in in_order(tally.outcomes))
         lines.append(" " * 9 + " · ".join(amounts))
     if tally.stopping:
         lines.append(STOPPING)
+    if tally.is_worker:  # which does not know how much there is
+        return None, lines
     return tally.files / total if total else 0.0, lines
 
 
-def _listing(tally: SyncTally) -> str:
-    """`listing  300 of 500 models`."""
+def _listing(tally: SyncTally) -> list[str]:
+    """`listing  300 of 500 models`; of a worker what it waits for, if anything."""
+    if tally.is_worker:
+        return [tally.waiting] if tally.waiting else []
     state = "listing" if tally.listing and not tally.stopping else "listed"
     of = f"{number(tally.models)} of " if tally.limit else ""
-    return f"{state:9}{of}{count(tally.limit or tally.models, 'model')}"
+    return [f"{state:9}{of}{count(tally.limit or tally.models, 'model')}"]
 
 
 def _reading(tally: SyncTally) -> str:
     """`reading  210 of 472 files · 35/s · 12.3 MB · 8 seconds left`."""
     done, total = tally.files, tally.files + tally.pending
-    parts = [f"{number(done)} of {count(total, 'file')}", *_speed(done, tally.seconds)]
+    of = "" if tally.is_worker else f"{number(done)} of "
+    parts = [f"{of}{count(total, 'file')}", *_speed(done, tally.seconds)]
     if tally.bytes_read:
         parts.append(size(tally.bytes_read))
-    if not tally.stopping:
+    if not (tally.stopping or tally.is_worker):
         more = "at least " if tally.listing else ""
         parts += [f"{more}{left}" for left in _time_left(done, total, tally.seconds)]
     return f"reading  {' · '.join(parts)}"
@@ -204,4 +209,4 @@ async def print_now_and_then(tally: SyncTally, voice: Voice) -> None:
     """Print a plain line every few seconds, unless there is a live display."""
     while not voice.quiet and not shows_live(voice):
         await anyio.sleep(LINE_SECONDS)
-        voice.notice(" · ".join((_listing(tally), _reading(tally))))
+        voice.notice(" · ".join((*_listing(tally), _reading(tally))))

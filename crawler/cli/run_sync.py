@@ -2,12 +2,19 @@
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from dataclasses import asdict, dataclass
+from enum import Enum, auto
 from functools import partial
 from importlib.util import find_spec
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 import anyio
@@ -15,7 +22,7 @@ import anyio
 from crawler.answers.outcomes import REMEDIES, outcome_lines, spoken
 from crawler.answers.text import count, duration, json_text, number, size
 from crawler.answers.visible import visible
-from crawler.cli.options import hinted, write_engine
+from crawler.cli.options import fleet_engine, hinted, write_engine
 from crawler.cli.output.console import FAILED, Voice, answers, print_error
 from crawler.cli.progress import (
     KEPT,
@@ -32,7 +39,7 @@ from crawler.http import HttpSettings, Secret
 from crawler.model import Outcome, Result
 from crawler.model.outcome import READ
 from crawler.model.site import is_site_host
-from crawler.sources.civitai.client import Civitai
+from crawler.sources.civitai.client import Civitai, origin_of
 from crawler.store.connect.database import Engine, State, open_for_reading, state
 from crawler.store.connect.db_errors import translated
 from crawler.store.connect.url import redacted
@@ -43,16 +50,30 @@ from crawler.sync.run import Preview, crawl, look_ahead
 from crawler.sync.state import Plan, WriterThread
 from crawler.sync.walk import is_complete
 
+if TYPE_CHECKING:
+    from crawler.fleet.turns import SharedTurns
+
+    #: Opens the site, with the turns of a fleet or its own, once it has answered.
+    OpenCivitai = Callable[[SharedTurns | None], AbstractAsyncContextManager[Civitai]]
+
+
+class Kind(Enum):
+    """What a job does with the pending files."""
+
+    SYNC = auto()  # list and fetch them
+    ENQUEUE = auto()  # list them and put them on the queue of a fleet
+    WORKER = auto()  # fetch what is on the queue
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """The options of one `sync`.
+    """The options of one `sync` or `worker`.
 
     Attributes:
         where: The database.
         api_url: None for a sandbox that is started for this run.
         tells_terms: Whether to say what the site's terms ask of clients without a key.
-        rate: Requests a second to the API, 0 = no limit.
+        rate: Requests a second to the API, 0 = no limit; of a fleet None for the one that it has.
         max_header: Longest header to read, in bytes.
     """
 
@@ -61,11 +82,12 @@ class Job:
     api_url: str | None
     key: str | None
     tells_terms: bool
-    rate: float
+    rate: float | None
     storage_hosts: tuple[str, ...]
     max_header: int
     as_json: bool
     voice: Voice
+    kind: Kind = Kind.SYNC
 
 
 #: Printed once when there is no key.
@@ -99,7 +121,11 @@ def sync_into(job: Job) -> int:
         StoppedError: Another sync is running on it.
         UsageError: The database was filled from another API, or the site does not know a filter.
     """
-    tally = SyncTally(tell=partial(_tell, job.voice) if job.voice.verbose else None)
+    tally = SyncTally(
+        tell=partial(_tell, job.voice) if job.voice.verbose else None,
+        is_worker=job.kind is Kind.WORKER,
+        enqueued=0 if job.kind is Kind.ENQUEUE else None,
+    )
 
     def interrupt() -> None:
         """Before and after the crawl; one that is already stopping is closed and reported."""
@@ -108,7 +134,7 @@ def sync_into(job: Job) -> int:
         end_soon()
 
     with ending_soon(WORK_LEFT) as end_soon, handling_signals(interrupt), translated(job.where):
-        with write_engine(job.where, job.voice) as engine, _api(job) as api_url:
+        with _engine(job) as engine, _api(job) as api_url:
             for line in _forecast(job, complete=_is_complete(job, engine)):
                 job.voice.notice(line)
             if job.tells_terms:
@@ -117,6 +143,13 @@ def sync_into(job: Job) -> int:
         _report(job, tally, trouble)
     left = tally.pending and job.plan.fetch_headers
     return WORK_LEFT if trouble or tally.stopping or left else 0
+
+
+def _engine(job: Job) -> AbstractContextManager[Engine]:
+    """The database, for the only writer or for one of several; errors as in `sync_into`."""
+    if job.kind is Kind.SYNC:
+        return write_engine(job.where, job.voice)
+    return fleet_engine(job.where, job.voice, lists=job.kind is Kind.ENQUEUE)
 
 
 def _tell(voice: Voice, result: Result) -> None:
@@ -134,7 +167,7 @@ def _forecast(job: Job, *, complete: bool) -> Iterator[str]:
         complete: An earlier sync has read the whole list.
     """
     walk = job.plan.walk
-    if walk.limit is not None or walk.model_ids or job.api_url is None:
+    if job.kind is not Kind.SYNC or walk.limit is not None or walk.model_ids or not job.api_url:
         return
     if complete and walk.grows_at_its_end and not job.plan.refresh:
         yield "full list already read; checking for changes"
@@ -178,10 +211,13 @@ def _report(job: Job, tally: SyncTally, trouble: StoppedError | None) -> None:
 
 
 def _lines(job: Job, tally: SyncTally) -> Iterator[str]:
+    read = f"{count(tally.headers, 'header')} read in {duration(tally.seconds)}"
     listed = f"{count(tally.models, 'model')} listed, {count(tally.new_files, 'new file')}"
     if tally.replaced:
         listed += f", {number(tally.replaced)} replaced"
-    yield f"{listed}, {count(tally.headers, 'header')} read in {duration(tally.seconds)}"
+    yield read if tally.is_worker else f"{listed}, {read}"
+    if tally.enqueued is not None:
+        yield f"{count(tally.enqueued, 'file')} put on the queue"
     gone = (tally.gone_models, tally.gone_versions, tally.gone_files)
     if any(gone):
         yield f"gone: {', '.join(map(count, gone, ('model', 'version', 'file')))}"
@@ -192,6 +228,8 @@ def _lines(job: Job, tally: SyncTally) -> Iterator[str]:
     calls = count(tally.list_calls, "list call")
     yield f"cost: {downloads}, {calls}, {size(tally.bytes_read)} read"
     yield f"database: {visible(redacted(job.where))}"
+    if tally.enqueued is not None:
+        yield hinted("fetch them: lora-crawl worker", job.where)
     if tally.headers:
         yield hinted('try: lora-crawl query "network_dim>64"', job.where)
 
@@ -257,7 +295,9 @@ def _run(work: Callable[[], Awaitable[_T]]) -> _T:
     return anyio.run(work, backend_options={"use_uvloop": find_spec("uvloop") is not None})
 
 
-def _source(job: Job, api_url: str, engine: Engine | None) -> Civitai:
+def _source(
+    job: Job, api_url: str, engine: Engine | None, turns: "SharedTurns | None" = None
+) -> Civitai:
     seen: Mapping[str | None, Iterable[int]] = {}
     if engine is not None:
         with engine.connect() as connection:
@@ -265,10 +305,17 @@ def _source(job: Job, api_url: str, engine: Engine | None) -> Civitai:
     settings = HttpSettings(
         api_url=api_url,
         api_key=None if job.key is None else Secret(job.key),
-        rate=job.rate,
+        rate=job.rate or 0.0,
         storage_hosts=job.storage_hosts,
     )
-    return Civitai(settings, max_header=job.max_header, seen=seen, tell=job.voice.notice)
+    return Civitai(
+        settings,
+        max_header=job.max_header,
+        seen=seen,
+        turn=None if turns is None else turns.take,
+        hold=None if turns is None else turns.hold,
+        tell=job.voice.notice,
+    )
 
 
 async def _look_ahead(job: Job, api_url: str, engine: Engine | None) -> Preview:
@@ -280,8 +327,9 @@ async def _look_ahead(job: Job, api_url: str, engine: Engine | None) -> Preview:
 async def _sync(
     job: Job, api_url: str, engine: Engine, tally: SyncTally, end_soon: Callable[[], None]
 ) -> StoppedError | None:
-    """Sync, and count it in `tally`; why it stopped early, None if it did not."""
+    """Do the job, and count it in `tally`; why it stopped early, None if it did not."""
     stop = anyio.Event()
+    sites: list[Civitai] = []
     trouble: LoraCrawlError | None = None
 
     def on_signal() -> None:
@@ -290,7 +338,8 @@ async def _sync(
             group.cancel_scope.cancel()
             return
         stop.set()
-        source.hurry()
+        for site in sites:
+            site.hurry()
         tally.stopping = True
         if not shows_live(job.voice):
             job.voice.notice(STOPPING)
@@ -304,22 +353,57 @@ async def _sync(
         if next(signals) > 1:
             end_soon()
 
-    async with _source(job, api_url, engine) as source:
-        with_key = job.key is not None and job.plan.fetch_headers
-        with live_display(job.voice, lambda: picture_of(tally)):
-            async with anyio.create_task_group() as group:
-                group.start_soon(print_now_and_then, tally, job.voice)
-                try:
-                    with handling_signals(handle):
-                        await _first_contact(source, with_key=with_key)
-                        await crawl(source, WriterThread(engine), job.plan, tally=tally, stop=stop)
-                except LoraCrawlError as error:
-                    # Raised inside the group, it would come out wrapped in an ExceptionGroup.
-                    trouble = error
-                group.cancel_scope.cancel()
+    @asynccontextmanager
+    async def open_site(turns: "SharedTurns | None") -> AsyncIterator[Civitai]:
+        """The site, once it has answered."""
+        async with _source(job, api_url, engine, turns) as site:
+            sites.append(site)
+            try:
+                with_key = job.key is not None and job.plan.fetch_headers
+                await _first_contact(site, with_key=with_key)
+                yield site
+            finally:
+                sites.remove(site)
+
+    with live_display(job.voice, lambda: picture_of(tally)):
+        async with anyio.create_task_group() as group:
+            group.start_soon(print_now_and_then, tally, job.voice)
+            try:
+                with handling_signals(handle):
+                    await _work(job, open_site, engine, tally=tally, stop=stop)
+            except LoraCrawlError as error:
+                # Raised inside the group, it would come out wrapped in an ExceptionGroup.
+                trouble = error
+            group.cancel_scope.cancel()
     if trouble is not None and not isinstance(trouble, StoppedError):
         raise trouble
     return trouble
+
+
+async def _work(
+    job: Job, open_site: "OpenCivitai", engine: Engine, *, tally: SyncTally, stop: anyio.Event
+) -> None:
+    """Do what the kind of the job says; errors as in `crawl` and in crawler.fleet."""
+    if job.kind is Kind.ENQUEUE:
+        from crawler.fleet.enqueue import enqueue
+
+        await enqueue(open_site, engine, job.plan, rate=job.rate, tally=tally, stop=stop)
+    elif job.kind is Kind.WORKER:
+        from crawler.fleet.worker import work
+
+        await work(
+            open_site,
+            engine,
+            job.plan,
+            rate=job.rate,
+            origin=origin_of(job.api_url or ""),
+            tally=tally,
+            stop=stop,
+            tell=job.voice.notice,
+        )
+    else:
+        async with open_site(None) as site:
+            await crawl(site, WriterThread(engine), job.plan, tally=tally, stop=stop)
 
 
 async def _first_contact(source: Civitai, *, with_key: bool) -> None:

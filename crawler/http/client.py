@@ -28,6 +28,7 @@ from crawler.http.addresses import (
 )
 from crawler.http.response import Meter, Response, translated
 from crawler.http.retry import (
+    Hold,
     HurriedError,
     RequestError,
     SlowError,
@@ -159,6 +160,7 @@ class Http:
 
     Args:
         turn: Awaited before each request to the API; None follows the settings' rate.
+        hold: Awaited when the API asks for a pause of all requests, for others who use it too.
         tell: Gets a sentence before each retry of a request to the API.
 
     Raises:
@@ -170,12 +172,15 @@ class Http:
         settings: HttpSettings,
         *,
         turn: Turn | None = None,
+        hold: Hold | None = None,
         tell: Callable[[str], object] = lambda _: None,
     ) -> None:
         self.settings = settings
         self.api_url = api_address(settings.api_url)
         self.base = str(self.api_url).rstrip("/")
         self._turn = even_turns(settings.rate) if turn is None else turn
+        self._hold = hold
+        self._has_turn = False  # and the next request needs no other
         if settings.api_key is not None and self.api_url.scheme == "http":
             host = self.api_url.raw_host
             if not is_loopback_host(host):
@@ -242,6 +247,8 @@ class Http:
                 pause = min(response.retry_after, self.settings.waits.longest_asked)
                 until = asyncio.get_running_loop().time() + pause
                 self._closed_until = max(self._closed_until, until)
+                if self._hold is not None and pause:
+                    await self._hold(pause)
             yield response
 
     @asynccontextmanager
@@ -318,6 +325,9 @@ class Http:
         Raises:
             RequestError: No try succeeded, or `Timeouts.contact` is over.
         """
+        # Others may have the turns before; that time is not the API's.
+        await self._admitted()
+        self._has_turn = True
         failure = RequestError(f"no answer from {self.api_url.host}", unreachable=True)
 
         async def noted() -> T:
@@ -349,6 +359,9 @@ class Http:
 
     async def _admitted(self) -> None:
         """Wait for a turn at the API's host, and until it accepts requests again."""
+        if self._has_turn:
+            self._has_turn = False
+            return
         async with self._waiting():
             await self._turn()
             while (left := self._closed_until - asyncio.get_running_loop().time()) > 0:

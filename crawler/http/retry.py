@@ -20,6 +20,9 @@ T = TypeVar("T")
 #: Returns once the next request may go out.
 Turn = Callable[[], Awaitable[object]]
 
+#: Tells others that the API wants no request for so many seconds.
+Hold = Callable[[float], Awaitable[object]]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waits:

@@ -18,7 +18,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from crawler.errors import QuotaError, SiteError, StoppedError, UnreachableError
+from crawler.errors import (
+    LoginError,
+    QuotaError,
+    SiteError,
+    StoppedError,
+    UnreachableError,
+)
 from crawler.model import Outcome, Result, Target
 from crawler.model.outcome import READ
 
@@ -102,8 +108,16 @@ class Breaker:
         for target in stored:
             del self.settled[target]
 
-    def end_in_peace(self) -> None:
-        """Make the failures that still stand final, at the end of a run without trouble."""
+    def end_in_peace(self, elsewhere: int = 0) -> None:
+        """Make the failures that still stand final, at the end of a run without trouble.
+
+        Args:
+            elsewhere: How many stand in other processes that fetch from the site now. Too many together
+                are trouble.
+        """
+        if elsewhere and self.standing and len(self.standing) + elsewhere >= FAILURES_IN_A_ROW:
+            self.trouble = self._too_many(len(self.standing) + elsewhere, None)
+            return
         self._settle(list(self.standing.values()))
 
     def may_renew(self) -> bool:
@@ -169,12 +183,14 @@ class Breaker:
             told.append(f"{n}: {reason}" if host in reason else f"{n} from {host}: {reason}")
         if error is not None:
             told.append(f"{self.refusals}: {error.cause}")
+        kind: type[SiteError] = SiteError
         again = "Run the same command again later; it continues there."
-        if self._logins():
+        if logins := self._logins():
+            kind = LoginError if logins == len(self.standing) else SiteError
             again = (
                 "Run `lora-crawl login` with your own API key, and the same command again later."
             )
-        return SiteError(
+        return kind(
             self.origin,
             f"{failures} files in a row failed, so the site or its storage is down or refuses us"
             f" ({'; '.join(told)})",

@@ -152,6 +152,8 @@ async def _store(
         tally.notices.append(UNDATED)
     if marked is not None:
         tally.add_gone(marked)
+    if state.listed is not None:
+        await state.listed([model.model_id for model in step.models])
     state.wakeup.notify()
 
 

@@ -5,12 +5,14 @@ batches. Each task closes the ends of the streams it was given, so the end of th
 by itself. Expected failures are rows or SiteErrors; any other exception ends the run.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Protocol
 
 import anyio
 from anyio import to_thread
+from anyio.abc import TaskGroup, TaskStatus
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from crawler.decode.tensors.facts import KnownLists
@@ -45,6 +47,75 @@ LARGE_HEADER_BYTES = 1024 * 1024
 Ended = tuple[Result, SiteError | None]
 
 _Content = tuple[str | None, int | None]
+
+#: Files to fetch, and for some of them the file whose header is theirs too, by id.
+Taken = tuple[list[Target], Mapping[int, int]]
+
+
+class Supply(Protocol):
+    """Where the files to fetch come from, and how many downloads they may cost."""
+
+    @property
+    def max_downloads(self) -> int | None:
+        """Counted downloads that the run may cost, as far as is known now; None means no limit."""
+
+    @property
+    def growing(self) -> bool:
+        """Whether there may be files later, although there are none now."""
+
+    async def take(self, *, limit: int, exclude: Collection[int]) -> Taken:
+        """Files to fetch, `limit` at most; those with the ids of `exclude` are at work."""
+
+    async def raise_budget(self) -> None:
+        """Raise `max_downloads`, if that is possible."""
+
+    async def stored(self, results: Sequence[Result], breaker: Breaker) -> None:
+        """Take note of results that were stored."""
+
+    async def standing_elsewhere(self) -> int:
+        """Failures of other processes that fetch from the site now and may be the site's."""
+
+
+@dataclass(frozen=True, slots=True)
+class WalkSupply:
+    """The pending files of a walk, for a run that is alone."""
+
+    state: RunState
+
+    @property
+    def max_downloads(self) -> int | None:
+        """As the plan says."""
+        return self.state.plan.max_downloads
+
+    @property
+    def growing(self) -> bool:
+        """Whether the list is still being read."""
+        return self.state.tally.listing
+
+    async def take(self, *, limit: int, exclude: Collection[int]) -> Taken:
+        """Files of the walk."""
+
+        def take(connection: Connection) -> Taken:
+            found = take_pending(
+                connection,
+                walk=self.state.plan.walk.key,
+                now=self.state.clock(),
+                limit=limit,
+                exclude=exclude,
+            )
+            return found, find_copies(connection, found)
+
+        return await self.state.writer.run(take)
+
+    async def raise_budget(self) -> None:
+        """The plan does not change."""
+
+    async def stored(self, results: Sequence[Result], breaker: Breaker) -> None:
+        """Nobody else needs to know."""
+
+    async def standing_elsewhere(self) -> int:
+        """There is no other process."""
+        return 0
 
 
 @dataclass(slots=True)
@@ -86,6 +157,7 @@ class Pipeline:
 
     Attributes:
         breaker: Decides whether failures are the files' own or the site's.
+        supply: Where the files come from.
         in_flight: Files taken and not yet stored.
         taking: Files that are being taken, at most.
         duplicates: Files that wait for another one with the same bytes.
@@ -98,6 +170,7 @@ class Pipeline:
 
     state: RunState
     breaker: Breaker
+    supply: Supply
     in_flight: set[int] = field(default_factory=set)
     taking: int = 0
     duplicates: DuplicatesInFlight = field(default_factory=DuplicatesInFlight)
@@ -106,6 +179,19 @@ class Pipeline:
     begin: anyio.Lock = field(default_factory=anyio.Lock)
     large: anyio.Lock = field(default_factory=anyio.Lock)
     lists: KnownLists = field(default_factory=KnownLists)
+
+    async def start(self, group: TaskGroup, *, task_status: TaskStatus[None]) -> None:
+        """Start all tasks in the group. They end when there are no files, or the run stops."""
+        concurrency = self.state.plan.concurrency
+        send_targets, receive_targets = anyio.create_memory_object_stream[Target](concurrency)
+        # It holds none: results that wait cost downloads, and a kill loses them.
+        send_results, receive_results = anyio.create_memory_object_stream[Ended](0)
+        async with receive_targets, send_results:
+            group.start_soon(self.record, receive_results)
+            for _ in range(concurrency):
+                group.start_soon(self.fetch, receive_targets.clone(), send_results.clone())
+            group.start_soon(self.feed, send_targets, send_results.clone())
+            task_status.started()
 
     async def feed(
         self, targets: MemoryObjectSendStream[Target], results: MemoryObjectSendStream[Ended]
@@ -128,29 +214,23 @@ class Pipeline:
                         await targets.send(target)
                 if batch:
                     continue
-                if not self.in_flight and (state.budget_used or not state.tally.listing):
+                if not self.in_flight and (state.budget_used or not self.supply.growing):
                     return
                 await state.wakeup.wait()
 
-    async def _take(self) -> tuple[list[Target], Mapping[int, int]]:
-        """Files to hand out, and for some of them the file whose header is theirs too, by id."""
+    async def _take(self) -> Taken:
+        """Files to hand out."""
+        if self._affordable() <= 0:
+            await self.supply.raise_budget()
         limit = min(FEED_BATCH, self._affordable())
         if limit <= 0:
             self.state.budget_used = not self.in_flight
             return [], {}
-
-        def take(connection: Connection) -> tuple[list[Target], Mapping[int, int]]:
-            found = take_pending(
-                connection,
-                walk=self.state.plan.walk.key,
-                now=self.state.clock(),
-                limit=limit,
-                exclude=self.in_flight | self.duplicates.held | self.breaker.undecided,
-            )
-            return found, find_copies(connection, found)
-
         self.taking = limit
-        found, copies = await self.state.writer.run(take)
+        found, copies = await self.supply.take(
+            limit=limit,
+            exclude=self.in_flight | self.duplicates.held | self.breaker.undecided,
+        )
         self.taking = 0
         self.in_flight |= {target.file_id for target in found}
         return found, copies
@@ -166,7 +246,7 @@ class Pipeline:
 
     def _affordable(self) -> int:
         """How many more downloads may start. One is reserved for each file in flight."""
-        most = self.state.plan.max_downloads
+        most = self.supply.max_downloads
         if most is None:
             return FEED_BATCH
         promised = self.taking + len(self.in_flight) + self.renewals
@@ -203,9 +283,11 @@ class Pipeline:
     async def _begin(self, target: Target) -> None:
         """Store that a file is being requested, in one transaction with the others that begin now."""
         self.beginning.add(target.file_id)
+        begun: set[int] = set()
 
         def begin(connection: Connection) -> None:
-            begun, self.beginning = self.beginning, set()
+            begun.update(self.beginning)
+            self.beginning -= begun
             begin_attempts(connection, file_ids=begun, now=self.state.clock())
 
         async with self.begin:
@@ -264,7 +346,9 @@ class Pipeline:
                     self._release(one.target)
                 state.wakeup.notify()
         if not state.ending:
-            breaker.end_in_peace()
+            elsewhere = await self.supply.standing_elsewhere() if breaker.standing else 0
+            breaker.end_in_peace(elsewhere)
+            state.stop_for(breaker.trouble)
             await self._store([])
 
     def _judged(self, result: Result, error: SiteError | None) -> Result:
@@ -289,6 +373,7 @@ class Pipeline:
         stored = await self.state.writer.run(store)
         self.breaker.forget(settled)
         self.state.tally.add_results(stored, settled.values())
+        await self.supply.stored(stored, self.breaker)
 
 
 def _result_of(fetched: Fetched, now: datetime, lists: KnownLists) -> Result:

@@ -71,6 +71,9 @@ class SyncTally(Tally):
         counted_downloads: Downloads that the site counted.
         bytes_read: From storage hosts.
         notices: Other sentences for the user.
+        enqueued: Files that were put on the queue of a fleet; None without one.
+        is_worker: It lists nothing, and `pending` is what it could not end.
+        waiting: What a worker waits for, in words; empty while it works.
         tell: Called with each file that ends in this run.
     """
 
@@ -92,6 +95,9 @@ class SyncTally(Tally):
     storage_requests: int = 0
     bytes_read: int = 0
     notices: list[str] = field(default_factory=list)
+    enqueued: int | None = None
+    is_worker: bool = False
+    waiting: str = ""
     tell: Callable[[Result], None] | None = None
 
     @property
@@ -165,6 +171,7 @@ class SyncTally(Tally):
             "headers_read": self.headers,
             "outcomes": _by_name(self.outcomes),
             "pending": self.pending,
+            **({} if self.enqueued is None else {"enqueued": self.enqueued}),
             "same_content": self.same_content,
             "counted_downloads": self.counted_downloads,
             "storage_requests": self.storage_requests,

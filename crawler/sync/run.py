@@ -5,16 +5,15 @@ feeder hands out pending files, the fetchers read headers, and the recorder stor
 that matters is only in memory: after a kill the next run finds the same database and continues.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import anyio
-from anyio.abc import TaskGroup, TaskStatus
 
 from crawler.errors import LoraCrawlError
-from crawler.model import Model, Outcome, Target
+from crawler.model import Model, Outcome
 from crawler.model.catalogue import CursorState
 from crawler.sources.base import Source
 from crawler.store.connect.database import Connection
@@ -26,7 +25,7 @@ from crawler.store.write.pending import count_pending, reopen, retry_failed
 from crawler.sync.breaker import Breaker
 from crawler.sync.filters import checked
 from crawler.sync.lister import list_catalogue
-from crawler.sync.pipeline import Ended, Pipeline
+from crawler.sync.pipeline import Pipeline, WalkSupply
 from crawler.sync.progress import NOT_CREDIBLE, SyncTally
 from crawler.sync.state import Plan, RunState, WriterThread
 from crawler.sync.walk import Walk, begin, steps
@@ -45,6 +44,7 @@ async def crawl(
     tally: SyncTally,
     stop: anyio.Event,
     clock: Callable[[], datetime] = utc_now,
+    listed: Callable[[Sequence[int] | None], Awaitable[None]] | None = None,
 ) -> None:
     """List, fetch and store until the walk is complete or `stop` is set.
 
@@ -57,46 +57,44 @@ async def crawl(
         tally: Grows during the run; at the end its `pending` is what is left of this walk.
         stop: Once set, no new work starts, and files in flight are finished and stored.
         clock: Gives the stored times.
+        listed: Called with the ids of the models of each page that is stored, and with None before the
+            first page.
 
     Raises:
         StoppedError: The site cannot be reached or refuses us; what was stored stays.
         UsageError: The database was filled from another API, or the site does not know a filter.
     """
     plan = replace(plan, walk=replace(plan.walk, ask=await checked(source, plan.walk.ask)))
-    run = RunState(source, writer, plan, tally, stop, clock)
+    run = RunState(source, writer, plan, tally, stop, clock, listed)
     async with _entry(run):
         begun, seen = await writer.run(lambda connection: _begin(connection, run))
+        if listed is not None:
+            await listed(None)
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(list_catalogue, run, begun, seen)
                 if plan.fetch_headers:
-                    await group.start(_start_fetching, run, group)
+                    pipeline = Pipeline(run, Breaker(source.origin), WalkSupply(run))
+                    await group.start(pipeline.start, group)
         except BaseExceptionGroup as several:
-            # One of our own errors explains the end better than what followed from it.
-            cause: BaseException = several.subgroup(LoraCrawlError) or several
-            while isinstance(cause, BaseExceptionGroup):
-                cause = cause.exceptions[0]
-            raise cause from several
-    await writer.run_outside(
-        lambda engine: refresh_if_due(engine, now=clock(), going=lambda: not stop.is_set())
-    )
+            raise cause_of(several) from several
+    if listed is None:  # else workers do it, when nothing else writes to the database
+        await writer.run_outside(
+            lambda engine: refresh_if_due(engine, now=clock(), going=lambda: not stop.is_set())
+        )
     if (trouble := run.trouble or run.list_trouble) is not None:
         raise trouble
 
 
-async def _start_fetching(
-    run: RunState, group: TaskGroup, *, task_status: TaskStatus[None]
-) -> None:
-    pipeline = Pipeline(run, Breaker(run.source.origin))
-    send_targets, receive_targets = anyio.create_memory_object_stream[Target](run.plan.concurrency)
-    # It holds none: results that wait cost downloads, and a kill loses them.
-    send_results, receive_results = anyio.create_memory_object_stream[Ended](0)
-    async with receive_targets, send_results:
-        group.start_soon(pipeline.record, receive_results)
-        for _ in range(run.plan.concurrency):
-            group.start_soon(pipeline.fetch, receive_targets.clone(), send_results.clone())
-        group.start_soon(pipeline.feed, send_targets, send_results.clone())
-        task_status.started()
+def cause_of(several: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error to raise for those of several tasks.
+
+    One of our own errors explains the end better than what followed from it.
+    """
+    cause: BaseException = several.subgroup(LoraCrawlError) or several
+    while isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[0]
+    return cause
 
 
 def start_of(

@@ -1,6 +1,7 @@
 """Shared state of the tasks of one crawl: the source, the writer thread, and why the run stops."""
 
-from collections.abc import Callable
+import random
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -8,7 +9,14 @@ from typing import TypeVar
 import anyio
 from anyio import to_thread
 
-from crawler.errors import QuotaError, SiteError, StoppedError
+from crawler.errors import (
+    ConflictError,
+    LostConnectionError,
+    NoServerError,
+    QuotaError,
+    SiteError,
+    StoppedError,
+)
 from crawler.sources.base import Source
 from crawler.store.connect.database import Connection, Engine
 from crawler.store.connect.db_errors import translated
@@ -45,16 +53,29 @@ class Plan:
 #: The period of the site's download quota.
 QUOTA_PERIOD = timedelta(hours=24)
 
+#: Times that a transaction is tried which conflicts with those of other programs, and the longest wait
+#: before another try, in seconds.
+CONFLICT_TRIES, CONFLICT_WAIT = 8, 0.2
+
+#: Seconds between two tries to reach a database that cannot be reached: the first, which doubles, and
+#: the longest.
+RECONNECT_WAIT, LONGEST_RECONNECT_WAIT = 0.25, 10.0
+
 _T = TypeVar("_T")
 
 
 class WriterThread:
     """Runs store work in a thread, one piece at a time, each in its own transaction.
 
-    A piece that has started is always finished: cancelling its task waits for the commit.
+    A piece that has started is always finished: cancelling its task waits for the commit. A piece that
+    conflicts with another program is done again, so it must not change anything but the database.
+
+    Attributes:
+        patience: Seconds to wait for a database that was reached before and cannot be reached now.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, patience: float = 0.0) -> None:
+        self.patience = patience
         self._engine = engine
         self._one_at_a_time = anyio.CapacityLimiter(1)
 
@@ -65,11 +86,46 @@ class WriterThread:
             with translated(), self._engine.begin() as connection:
                 return work(connection)
 
-        return await to_thread.run_sync(transaction, limiter=self._one_at_a_time)
+        async def once() -> _T:
+            return await to_thread.run_sync(transaction, limiter=self._one_at_a_time)
+
+        return await patiently(once, patience=lambda: self.patience)
 
     async def run_outside(self, work: Callable[[Engine], _T]) -> _T:
         """Do `work`, which begins and ends its own transactions."""
         return await to_thread.run_sync(work, self._engine, limiter=self._one_at_a_time)
+
+
+async def patiently(once: Callable[[], Awaitable[_T]], *, patience: Callable[[], float]) -> _T:
+    """The result of `once`, which is called again after a conflict, and while the database is away.
+
+    Args:
+        once: Work on the database.
+        patience: Seconds to wait for the database, as of now.
+
+    Raises:
+        ConflictError: It conflicts again and again.
+        LostConnectionError: The database is still away; without any patience also NoServerError.
+    """
+    conflicts, losses, since = 0, 0, anyio.current_time()
+    while True:
+        try:
+            return await once()
+        except ConflictError:
+            conflicts += 1
+            if conflicts >= CONFLICT_TRIES:
+                raise
+            wait = random.uniform(0, CONFLICT_WAIT)  # noqa: S311 - jitter
+        except (LostConnectionError, NoServerError) as error:
+            if losses == 0:
+                since = anyio.current_time()
+            if anyio.current_time() - since >= patience():
+                if losses == 0:
+                    raise
+                raise LostConnectionError(str(error)) from error
+            wait = min(RECONNECT_WAIT * 2 ** min(losses, 10), LONGEST_RECONNECT_WAIT)
+            losses += 1
+        await anyio.sleep(wait)
 
 
 class Wakeup:
@@ -93,6 +149,7 @@ class RunState:
     """One crawl while it runs.
 
     Attributes:
+        listed: Called with the ids of the models of each page that is stored.
         wakeup: Notified when there may be files to hand out, or none any more.
         trouble: Why no new work starts; None while all is well.
         list_trouble: Why the list could not be read whole; its files are still fetched.
@@ -107,6 +164,7 @@ class RunState:
     tally: SyncTally
     stop: anyio.Event
     clock: Callable[[], datetime]
+    listed: Callable[[Sequence[int]], Awaitable[None]] | None = None
     wakeup: Wakeup = field(default_factory=Wakeup)
     trouble: StoppedError | None = None
     list_trouble: SiteError | None = None

@@ -44,7 +44,7 @@ READING_OTHERWISE = {"db copy", "mcp", "serve"}
 
 #: Commands that write to a database or need none, and one for SQLite only.
 OTHERS = {
-    *("sync", "scan", "redecode", "db upgrade"),
+    *("sync", "worker", "scan", "redecode", "db upgrade"),
     *("help", "inspect", "login", "logout", "sandbox", "db datasette"),
 }
 

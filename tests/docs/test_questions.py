@@ -40,6 +40,9 @@ STANDS_FOR = {
 NOT_RUN = {
     "sync --limit 500 --sandbox": "takes its time; tests/cli/commands/test_sync.py runs a small one",
     "sync --limit 50": "asks civitai.com",
+    "sync --nsfw --enqueue": "asks civitai.com",
+    "sync --enqueue": "asks civitai.com",
+    "worker ": "asks civitai.com; tests/cli/commands/test_worker.py runs it on a sandbox",
     "login ": "asks civitai.com",
     "logout ": "removes the key of the user",
     "sync --api-url ADDRESS": "needs a sandbox; tests/cli/commands/test_sync.py runs it on one",
@@ -50,7 +53,7 @@ NOT_RUN = {
 }
 
 #: Commands whose examples in the help are not run: they ask a site, or serve until they are stopped.
-HELP_NOT_RUN = {"", "sync", "inspect", "sandbox", "serve", "mcp"}
+HELP_NOT_RUN = {"", "sync", "worker", "inspect", "sandbox", "serve", "mcp"}
 
 #: What stands for files of the reader in the examples of the help.
 HELP_STANDS_FOR = {"~/loras": "mine", "my-lora.safetensors": "mine/lantern.safetensors"}

@@ -20,7 +20,7 @@ OF_THE_RUN = {
 }
 
 #: A new row for every run, or for every change of a statistic; or nothing of a crawl.
-NOT_COMPARED = {"crawls", "stat_history", "field_notes"}
+NOT_COMPARED = {"crawls", "stat_history", "field_notes", "fleet", "workers"}
 
 
 def snapshot(engine: sa.Engine) -> dict[str, list[Any]]:

@@ -543,3 +543,17 @@ def test_a_run_that_is_killed_within_a_row_leaves_nothing_to_undo(engine: sa.Eng
     tally = run(engine, well)
     assert (tally.outcomes, tally.pending) == ({Outcome.DECODED: 12}, 0)
     assert well.fetched[:6] == [*range(7, 13)]
+
+
+def test_failures_of_many_at_the_end_of_all_workers_are_the_sites() -> None:
+    """No worker has ten of them alone."""
+    for elsewhere, settled in ((0, 5), (4, 5), (5, 0)):
+        breaker = Breaker("http://site.invalid")
+        for number in range(5):
+            result = make_result(number, outcome=Outcome.FORBIDDEN, transient=True, header=b"")
+            breaker.judge(result, NOW)
+
+        breaker.end_in_peace(elsewhere)
+
+        assert len(breaker.settled) == settled
+        assert (breaker.trouble is None) == (settled > 0)

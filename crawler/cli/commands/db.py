@@ -1,12 +1,16 @@
 """`lora-crawl db`: where the database is and what state it is in."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from crawler.cli.help import Explained, ExplainedGroup
 from crawler.cli.options import Db, Quiet, Verbose, place, read_connection, read_engine, voice_of
 from crawler.cli.output.console import answers
+
+if TYPE_CHECKING:
+    from crawler.cli.output.console import Voice
+    from crawler.store.connect.database import Engine
 
 db = typer.Typer(
     cls=ExplainedGroup,
@@ -65,7 +69,8 @@ def upgrade(
 ) -> None:
     """Create the database, or upgrade it to this version.
 
-    Missing indexes and views are made again.
+    Missing indexes and views are made again. On PostgreSQL, with the extra fleet, it also makes the
+    queue of a fleet or brings it up to date.
     """
     from crawler.store.connect.database import open_for_writing
     from crawler.store.connect.database import upgrade as make_current
@@ -79,9 +84,29 @@ def upgrade(
             missing = missing_derived(connection)
         if missing:
             make_current(engine)
+        _install_queue(engine, voice)
     finally:
         engine.dispose()
     voice.notice("the database is up to date")
+
+
+def _install_queue(engine: "Engine", voice: "Voice") -> None:
+    """Make the queue of a fleet on PostgreSQL, or bring it up to date, where the extra is installed."""
+    from importlib.util import find_spec
+
+    from crawler.errors import DatabaseError
+
+    if engine.dialect.name != "postgresql" or find_spec("pgqueuer") is None:
+        return
+    import anyio
+
+    from crawler.fleet.queue import install
+
+    try:
+        anyio.run(install, engine.url)
+    except DatabaseError as error:
+        # It is needed for a fleet alone.
+        voice.notice(str(error))
 
 
 @db.command(cls=Explained)

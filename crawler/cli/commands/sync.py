@@ -117,6 +117,13 @@ def sync(
         int,
         typer.Option(metavar="BYTES", min=1, max=100_000_000, help="Longest header to read."),
     ] = 32 * 1024 * 1024,
+    enqueue: Annotated[
+        bool,
+        typer.Option(
+            "--enqueue",
+            help="List, and leave the files to `lora-crawl worker` on any machines (PostgreSQL).",
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what it would do and cost; store nothing.")
     ] = False,
@@ -137,12 +144,15 @@ def sync(
     Run it again to continue after an interruption and to add what is new. Press Ctrl-C once to
     finish the files in progress, twice to stop at once. Neither loses stored data.
     """
-    from crawler.cli.run_sync import Job, preview, sync_into
+    from crawler.cli.run_sync import Job, Kind, preview, sync_into
     from crawler.sync.state import Plan
     from crawler.sync.walk import Walk
 
     if sandbox and api_url:
         raise UsageError("--sandbox cannot be combined with --api-url")
+    if enqueue and (sandbox or no_headers):
+        other = "--sandbox" if sandbox else "--no-headers"
+        raise UsageError(f"--enqueue cannot be combined with {other}")
     if model and (limit or order or base_model or type_ or creator or tag or search):
         raise UsageError("--model cannot be combined with --limit, --order or other filters")
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
@@ -170,7 +180,7 @@ def sync(
         ),
         origin=SANDBOX_ORIGIN if sandbox else None,
         has_api_key=key is not None,
-        fetch_headers=not no_headers,
+        fetch_headers=not (no_headers or enqueue),
         refresh=refresh,
         retry_failed=retry_failed,
         retry_refused=retry_failed,
@@ -183,11 +193,12 @@ def sync(
         api_url=None if sandbox else api_url or DEFAULT_API_URL,
         key=key,
         tells_terms=key is None and not is_told,
-        rate=rate if rate is not None else 0.0 if sandbox else DEFAULT_RATE,
+        rate=rate if rate is not None or enqueue else 0.0 if sandbox else DEFAULT_RATE,
         storage_hosts=tuple(storage_host or ()),
         max_header=max_header,
         as_json=as_json,
         voice=voice,
+        kind=Kind.ENQUEUE if enqueue else Kind.SYNC,
     )
     raise typer.Exit(preview(job) if dry_run else sync_into(job))
 

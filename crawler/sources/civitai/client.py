@@ -10,6 +10,7 @@ import yarl
 from crawler.decode import clean
 from crawler.errors import (
     CursorError,
+    LoginError,
     QuotaError,
     ReplyError,
     SiteError,
@@ -19,7 +20,7 @@ from crawler.errors import (
 from crawler.http import FirstRange, Http, HttpSettings, RequestError, Response
 from crawler.http.addresses import api_address, followed
 from crawler.http.client import REDIRECTS
-from crawler.http.retry import HurriedError, SlowError
+from crawler.http.retry import Hold, HurriedError, SlowError, Turn
 from crawler.model import Fetched, ListQuery, Model, Order, Outcome, Page, Target
 from crawler.model.site import SITE_URL, is_site_host
 from crawler.sources.base import PAGE_MODELS
@@ -84,6 +85,8 @@ class Civitai:
     Args:
         max_header: Longest header that is read, in bytes.
         seen: Known header lengths by base model, so that the first range fits.
+        turn: As in `Http`.
+        hold: The same.
         tell: Gets a sentence before each retry of a request to the API.
 
     Raises:
@@ -96,9 +99,11 @@ class Civitai:
         *,
         max_header: int = DEFAULT_MAX_HEADER_BYTES,
         seen: Mapping[str | None, Iterable[int]] | None = None,
+        turn: Turn | None = None,
+        hold: Hold | None = None,
         tell: Callable[[str], object] = lambda _: None,
     ) -> None:
-        self._http = Http(settings, tell=tell)
+        self._http = Http(settings, turn=turn, hold=hold, tell=tell)
         self.origin = origin_of(settings.api_url)
         self._max_header = max_header
         self._first_range = FirstRange(seen)
@@ -214,7 +219,7 @@ class Civitai:
         if wants_login and self._http.settings.api_key is not None and await self.refuses_key():
             # The site takes a key that has expired for none.
             cause = "no longer knows this API key: it may have expired or been revoked"
-            error = SiteError(self.origin, cause, refusals.LOGIN_ADVICE)
+            error = LoginError(self.origin, cause, refusals.LOGIN_ADVICE)
             error.counted_downloads = fetched.counted_downloads
             raise error
         reason, host = self._blanked(fetched.reason), self._blanked(fetched.host)

@@ -28,7 +28,7 @@ Engine = sa.Engine
 
 #: The newest revision in migrations/. Revisions are numbered with four digits, without branches.
 #: It is repeated here so that readers need not import Alembic.
-REVISION = "0014"
+REVISION = "0015"
 
 #: The revision with a table of tensor lists.
 WITH_LISTS = "0006"
@@ -315,6 +315,28 @@ def changing_tables(engine: Engine) -> Iterator[Connection]:
     change = _postgres_change if engine.dialect.name == "postgresql" else _sqlite_change
     with translated(engine.url), change(engine) as connection:
         yield connection
+
+
+@contextlib.contextmanager
+def keeping_revision(engine: Engine) -> Iterator[None]:
+    """Make sure, when a transaction of the engine begins, that the tables are those of this program.
+
+    On PostgreSQL. An upgrade waits for the end of the transaction, and the transaction for that of an
+    upgrade. If the tables have changed, the transaction raises DatabaseError.
+    """
+
+    def check(connection: Connection) -> None:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(_UPGRADE_LOCK)))
+        found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one()
+        if found != REVISION:
+            changed = State.OLD if found < REVISION else State.NEWER
+            raise DatabaseError(advice(engine.url, Found(changed, found)))
+
+    sa.event.listen(engine, "begin", check)
+    try:
+        yield
+    finally:
+        sa.event.remove(engine, "begin", check)
 
 
 @contextlib.contextmanager

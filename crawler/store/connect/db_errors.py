@@ -7,7 +7,15 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from crawler.errors import DatabaseError, SlowError, StoppedError, UsageError
+from crawler.errors import (
+    ConflictError,
+    DatabaseError,
+    LostConnectionError,
+    NoServerError,
+    SlowError,
+    StoppedError,
+    UsageError,
+)
 from crawler.store.connect.url import redacted, resolve
 
 #: PostgreSQL's SQLSTATE for a statement that was ended, mostly because it took too long.
@@ -57,9 +65,12 @@ _POSTGRES: dict[str, _Translation] = {
         "the server ended a statement that took long; run the command again later",
     ),
     "54": (UsageError, "this is too much for the server; simplify it"),
-    "57P0": (StoppedError, "the server is stopping or starting; run the command again later"),
-    "40": (StoppedError, "it conflicted with another program; run the command again"),
-    "08": (StoppedError, "the connection was lost; run the command again"),
+    "57P0": (
+        LostConnectionError,
+        "the server is stopping or starting; run the command again later",
+    ),
+    "40": (ConflictError, "it conflicted with another program; run the command again"),
+    "08": (LostConnectionError, "the connection was lost; run the command again"),
 }
 
 #: Characters of a database's own message that are shown at most.
@@ -130,7 +141,7 @@ def _translation(error: sa.exc.DBAPIError | sqlite3.Error) -> _Translation | Non
         return found and (found[0], f"{found[1]} ({short(str(cause))})")
     # A failed connection has no code. libpq's message names the reason, and no password.
     if type(cause).__name__ in {"OperationalError", "ConnectionTimeout"}:
-        return DatabaseError, f"PostgreSQL cannot be reached: {short(str(cause))}"
+        return NoServerError, f"PostgreSQL cannot be reached: {short(str(cause))}"
     return None
 
 

@@ -1,4 +1,4 @@
-"""Locks that allow one sync and one upgrade at a time on a database."""
+"""Locks: one sync at a time on a database or the workers of a fleet, and one upgrade."""
 
 import contextlib
 import os
@@ -10,12 +10,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from crawler.errors import DatabaseError, StoppedError
+from crawler.errors import DatabaseError, LostConnectionError, StoppedError
 from crawler.store.connect.db_errors import LOCKED, translated
 from crawler.store.connect.url import redacted
 
 #: The key of PostgreSQL's advisory lock for a sync. Each database of a server has its own locks.
 _SYNC_LOCK = 7_236_180_212
+
+#: The key of the one that lists for a fleet.
+_LIST_LOCK = 7_236_180_213
 
 #: The key of the one for an upgrade as a whole, which has several transactions.
 _WHOLE_UPGRADE_LOCK = 7_236_180_220
@@ -45,6 +48,13 @@ _OF_TABLES = """held.relation IN
   (SELECT oid FROM pg_class WHERE relnamespace = CAST(current_schema() AS regnamespace))"""
 _ADVISORY = """held.locktype = 'advisory'
   AND (CAST(held.classid AS bigint) << 32 | CAST(held.objid AS bigint)) = :key"""
+
+#: How an advisory lock is held, once for each session that holds it.
+_MODES = f"""
+SELECT mode FROM pg_locks AS held
+WHERE granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND {_ADVISORY}
+"""  # noqa: S608 - constants
 
 
 @contextlib.contextmanager
@@ -184,7 +194,8 @@ def _postgres_lock(engine: sa.Engine) -> Iterator[Callable[[], None]]:
             with translated(engine.url):
                 free = connection.execute(statement).scalar_one()
             if not free:
-                raise _held(engine)
+                shared = _modes(connection, _SYNC_LOCK) == {"ShareLock"}
+                raise _held_by_fleet(engine) if shared else _held(engine)
             try:
                 yield check
             finally:
@@ -194,6 +205,90 @@ def _postgres_lock(engine: sa.Engine) -> Iterator[Callable[[], None]]:
         finally:
             # The lock belongs to the session, so the connection must not return to the pool.
             connection.invalidate()
+
+
+@contextlib.contextmanager
+def fleet_lock(engine: sa.Engine, *, lists: bool = False) -> Iterator[None]:
+    """Keep syncs away from this PostgreSQL database, but not the other processes of a fleet.
+
+    It is released when the process ends, and taken again when its connection was lost.
+
+    Args:
+        engine: Open for writing. Each of its transactions inside the block first makes sure that the
+            lock holds.
+        lists: Also keep away others that list for the fleet.
+
+    Raises:
+        StoppedError: A sync is running, or something else lists.
+    """
+    lock = _FleetLock(engine, lists=lists)
+    lock.take()
+    sa.event.listen(engine, "begin", lock.check)
+    try:
+        yield
+    finally:
+        sa.event.remove(engine, "begin", lock.check)
+        lock.release()
+
+
+class _FleetLock:
+    """The connection that holds the locks of one process of a fleet."""
+
+    def __init__(self, engine: sa.Engine, *, lists: bool) -> None:
+        self._engine = engine
+        self._locks = [("pg_try_advisory_lock_shared", _SYNC_LOCK, _held)]
+        if lists:
+            self._locks.append(("pg_try_advisory_lock", _LIST_LOCK, _listed))
+        self._connection: sa.Connection | None = None
+
+    def take(self) -> None:
+        """Connect and take the locks."""
+        self.release()
+        with translated(self._engine.url):
+            self._connection = self._engine.connect().execution_options(
+                isolation_level="AUTOCOMMIT"
+            )
+        for take, key, held in self._locks:
+            if not self._ask(f"SELECT {take}({key})"):
+                self.release()
+                raise held(self._engine)
+
+    def check(self, _connection: sa.Connection) -> None:
+        """Make sure that the locks hold."""
+        try:
+            self._ask("SELECT 1")
+        except LostConnectionError:
+            self.take()
+
+    def release(self) -> None:
+        """Close the connection: the locks belong to its session."""
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
+
+    def _ask(self, statement: str) -> Any:
+        """The answer to a statement, past SQLAlchemy, which would connect again and call `check`."""
+        dbapi: Any = self._engine.dialect.dbapi
+        try:
+            if self._connection is None:
+                raise dbapi.OperationalError
+            driver: Any = self._connection.connection.driver_connection
+            return driver.execute(statement).fetchone()[0]
+        except dbapi.Error as error:
+            raise LostConnectionError(
+                f"{redacted(self._engine.url)}: the connection was lost; run the command again"
+            ) from error
+
+
+def is_listed(connection: sa.Connection) -> bool:
+    """Whether something lists for the fleet of this database."""
+    return bool(_modes(connection, _LIST_LOCK))
+
+
+def _modes(connection: sa.Connection, key: int) -> set[str]:
+    """How an advisory lock of this database is held: `ShareLock`, `ExclusiveLock`; empty if it is not."""
+    return {*connection.execute(sa.text(_MODES), {"key": key}).scalars()}
 
 
 @contextlib.contextmanager
@@ -235,6 +330,20 @@ def _identity(path: Path) -> tuple[int, int] | None:
 def _held(engine: sa.Engine) -> StoppedError:
     return StoppedError(
         f"another sync is running on {redacted(engine.url)}; run the command again when it is done"
+    )
+
+
+def _held_by_fleet(engine: sa.Engine) -> StoppedError:
+    return StoppedError(
+        f"workers are fetching into {redacted(engine.url)}; run the command again when they are done, or"
+        " stop them (lora-crawl status lists them)"
+    )
+
+
+def _listed(engine: sa.Engine) -> StoppedError:
+    return StoppedError(
+        f"another sync --enqueue is running on {redacted(engine.url)}; run the command again when it is"
+        " done"
     )
 
 

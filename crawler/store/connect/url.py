@@ -8,6 +8,9 @@ import sqlalchemy as sa
 
 from crawler.errors import UsageError
 
+#: For modules that may not import SQLAlchemy.
+Url = sa.URL
+
 #: Replaces a secret; SQLAlchemy hides passwords in the same way.
 HIDDEN = "***"
 

@@ -12,6 +12,7 @@ from crawler.errors import DatabaseError
 from crawler.model import Outcome
 from crawler.model.outcome import READ
 from crawler.store.connect.url import db_option
+from crawler.store.read.fleet import FleetState, fleet_state
 from crawler.store.schema.tables import (
     crawls,
     headers,
@@ -82,6 +83,7 @@ class Status:
         free_at: When the next early access ends; None if no end is known.
         crawls: Number of runs.
         last_crawl: The latest run; None before the first.
+        fleet: What the workers share and do; None if there never was one.
         spent: The sums of all numbers in the summaries of all runs, by name, such as `bytes_read`.
     """
 
@@ -99,6 +101,7 @@ class Status:
     free_at: datetime | None
     crawls: int
     last_crawl: Crawl | None
+    fleet: FleetState | None
     spent: Mapping[str, float]
 
 
@@ -134,6 +137,7 @@ def status(connection: sa.Connection, now: datetime) -> Status:
         free_at=_first(connection, Outcome.EARLY_ACCESS, loras.c.early_access_until, now),
         crawls=_rows(connection, crawls),
         last_crawl=last,
+        fleet=fleet_state(connection),
         spent=_spent(connection),
     )
 

@@ -431,6 +431,69 @@ walk_models = sa.Table(
     sqlite_with_rowid=False,
 )
 
+# What the processes of a fleet share. There is no row before the first one.
+fleet = sa.Table(
+    "fleet",
+    metadata,
+    _key("fleet_id", meaning="always 1"),
+    _column(
+        "rate",
+        sa.Double(),
+        meaning="requests a second to the API, of all together; 0 means no limit",
+        nullable=False,
+    ),
+    _time("next_request_at", "when the next request may go out"),
+    _column(
+        "max_downloads",
+        integer_type(),
+        meaning="number of downloads at which the workers stop; NULL means no limit",
+    ),
+    _column(
+        "downloads",
+        integer_type(),
+        meaning="counted downloads of all workers so far, and those reserved",
+        nullable=False,
+    ),
+    _time("paused_until", "when a worker tries the site again that refused one"),
+    _column("pause_reason", text_type(), meaning="why the workers wait; NULL while they do not"),
+    _column(
+        "pauses",
+        integer_type(),
+        meaning="pauses since a file was last read",
+        nullable=False,
+    ),
+    _column("tried_by", integer_type(), meaning="the worker that tries first after a pause"),
+    _time("tried_at", "when it made its last request"),
+    comment="what the workers of a fleet share, in one row",
+)
+
+workers = sa.Table(
+    "workers",
+    metadata,
+    _column(
+        "worker_id",
+        integer_type(),
+        meaning="number of the worker",
+        primary_key=True,
+        autoincrement=True,
+    ),
+    _column("host", text_type(), meaning="name of its machine", nullable=False),
+    _column("pid", integer_type(), meaning="its process", nullable=False),
+    _time("started_at", "when it started", nullable=False),
+    _time("last_seen_at", "when it was last heard of", nullable=False),
+    _time("ended_at", "when it ended; NULL while it runs or if it was killed"),
+    _column("ending", text_type(), meaning="done, or why it stopped"),
+    _column("files", integer_type(), meaning="files that ended", nullable=False),
+    _column("downloads", integer_type(), meaning="counted downloads it cost", nullable=False),
+    _column(
+        "standing",
+        integer_type(),
+        meaning="files that failed, perhaps because of the site",
+        nullable=False,
+    ),
+    comment="a run of worker",
+)
+
 field_notes = sa.Table(
     "field_notes",
     metadata,

@@ -27,6 +27,9 @@ DUE_ROWS, DUE_SHARE = 1_000, 0.01
 #: that a first sync that is interrupted has its figures.
 GRACE_SECONDS = 1.0
 
+#: The key of PostgreSQL's advisory lock of whoever makes the figures.
+_STATS_LOCK = 7_236_180_214
+
 #: Seconds between two looks at whether to stop.
 _LOOK_SECONDS = 0.05
 
@@ -95,7 +98,7 @@ def refresh_if_due(engine: sa.Engine, *, now: datetime, going: Callable[[], bool
     """Make the figures anew if they are due, in a transaction of their own.
 
     Args:
-        engine: The database. Nothing else may write to it meanwhile.
+        engine: The database. What else is written meanwhile is not counted.
         now: The current time.
         going: Asked several times a second; once it returns False, GRACE_SECONDS after the beginning
             or later, the work is stopped.
@@ -135,6 +138,11 @@ def refresh_if_due(engine: sa.Engine, *, now: datetime, going: Callable[[], bool
 
 def _refresh(connection: sa.Connection, now: datetime) -> None:
     with connection.begin():
+        if connection.dialect.name == "postgresql":
+            # Several workers may end at once.
+            lock = sa.select(sa.func.pg_try_advisory_xact_lock(_STATS_LOCK))
+            if not (connection.execute(lock).scalar_one() and _is_due(connection)):
+                return
         refresh_statistics(connection, now)
 
 

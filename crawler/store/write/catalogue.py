@@ -287,9 +287,10 @@ _BEGIN_AGAIN = (
 
 
 def _stored(connection: sa.Connection, file_ids: Sequence[int]) -> dict[int, sa.Row[Any]]:
-    """The stored ones among these files, by id."""
+    """The stored ones among these files, by id. Nobody else changes them before the page is stored."""
     names = ("file_id", "version_id", "outcome", "early_access_until", "sha256", "size_bytes")
     statement = sa.select(*(loras.c[name] for name in names))
+    statement = statement.order_by(loras.c.file_id).with_for_update()
     return {
         row.file_id: row
         for ids in slices(file_ids)

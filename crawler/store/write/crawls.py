@@ -73,11 +73,11 @@ def finish_crawl(
     connection.execute(
         sa.update(crawls)
         .where(crawls.c.crawl_id == crawl_id)
-        .values(ending=_printable(ending), summary=summary, finished_at=now, go_on_at=go_on_at)
+        .values(ending=printable(ending), summary=summary, finished_at=now, go_on_at=go_on_at)
     )
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Text that controls no terminal, since it may quote an answer of the site."""
     return "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)
 

@@ -35,6 +35,7 @@ def take_pending(
     now: datetime,
     limit: int,
     exclude: Collection[int] = (),
+    among: Collection[int] | None = None,
 ) -> list[Target]:
     """Files to fetch: those never begun by id, then the others, the least tried first.
 
@@ -44,6 +45,7 @@ def take_pending(
         now: Files deferred beyond this time are left out.
         limit: Most files.
         exclude: Ids to leave out, such as files in flight.
+        among: Only these files; None for all.
     """
     columns = (
         *(loras.c.file_id, loras.c.version_id, loras.c.file_name, loras.c.base_model),
@@ -52,6 +54,8 @@ def take_pending(
     )
     # An IN list for `exclude` could grow too long, so as many more rows are read.
     statement = sa.select(*columns).where(_pending(walk)).limit(limit + len(exclude))
+    if among is not None:
+        statement = statement.where(loras.c.file_id.in_(among))
     new = sa.and_(loras.c.attempts == 0, loras.c.next_try_at.is_(None))
     others = statement.where(~new, _is_due(now))
     found: list[Target] = []
@@ -102,6 +106,45 @@ def count_pending(
     if now is not None:
         statement = statement.where(_is_due(now))
     return connection.execute(statement).scalar_one()
+
+
+def pending_files(
+    connection: sa.Connection, *, walk: str | None, model_ids: Sequence[int] | None = None
+) -> list[tuple[int, str | None]]:
+    """The ids and the SHA-256 of pending files; those with the same SHA-256 follow each other.
+
+    Args:
+        connection: May be a reader's.
+        walk: Only files of models that this walk has listed; None for all files.
+        model_ids: Only files of these models.
+    """
+    statement = sa.select(loras.c.file_id, loras.c.sha256).where(_pending(walk))
+    statement = statement.order_by(loras.c.sha256, loras.c.file_id)
+    if model_ids is not None:
+        statement = statement.where(loras.c.model_id.in_(model_ids))
+    return [(row.file_id, row.sha256) for row in connection.execute(statement)]
+
+
+def still_pending(
+    connection: sa.Connection, file_ids: Collection[int], *, begun_since: datetime | None = None
+) -> set[int]:
+    """Those of these files that are pending.
+
+    Args:
+        connection: May be a reader's.
+        file_ids: The files.
+        begun_since: Only files that have been requested since then.
+    """
+    statement = sa.select(loras.c.file_id).where(_pending(None), loras.c.file_id.in_(file_ids))
+    if begun_since is not None:
+        statement = statement.where(loras.c.next_try_at >= begun_since)
+    return {*connection.execute(statement).scalars()}
+
+
+def give_up(connection: sa.Connection, file_ids: Collection[int], reason: str) -> None:
+    """Make pending files `failed`, in the caller's transaction."""
+    failed = sa.update(loras).where(_pending(None), loras.c.file_id.in_(file_ids))
+    connection.execute(failed.values(outcome=Outcome.FAILED, reason=reason, next_try_at=None))
 
 
 def retry_failed(connection: sa.Connection, *, walk: str | None, refused: bool = False) -> int:

@@ -100,6 +100,8 @@ def _current(connection: sa.Connection, results: Sequence[Result]) -> tuple[list
     latest = {result.target.file_id: result for result in results}
     found = sa.select(loras.c.file_id, loras.c.version_id, headers.c.file_id.label("header"))
     found = found.outerjoin(headers, headers.c.file_id == loras.c.file_id)
+    # Locked in one order by all that write many rows, so that two of them cannot deadlock.
+    found = found.order_by(loras.c.file_id).with_for_update(of=loras)
     with_header: set[int] = set()
     for ids in slices(list(latest)):
         for row in connection.execute(found.where(loras.c.file_id.in_(ids))):
@@ -107,7 +109,7 @@ def _current(connection: sa.Connection, results: Sequence[Result]) -> tuple[list
                 del latest[row.file_id]
             elif row.header is not None:
                 with_header.add(row.file_id)
-    return list(latest.values()), with_header
+    return sorted(latest.values(), key=lambda one: one.target.file_id), with_header
 
 
 def _was_read(result: Result) -> bool:

@@ -1,0 +1,1 @@
+"""Several processes that fetch into one PostgreSQL database."""

@@ -1,0 +1,70 @@
+"""List for a fleet: what `sync` would fetch goes on the queue."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import anyio
+
+from crawler.fleet.queue import batches, queue_of
+from crawler.fleet.turns import OpenSite, SharedTurns
+from crawler.store.connect.database import Connection, Engine, open_as_found
+from crawler.store.write.fleet import begin_budget, share
+from crawler.store.write.pending import pending_files
+from crawler.sync.progress import SyncTally
+from crawler.sync.run import crawl
+from crawler.sync.state import Plan, WriterThread
+
+
+async def enqueue(
+    open_site: OpenSite,
+    engine: Engine,
+    plan: Plan,
+    *,
+    rate: float | None,
+    tally: SyncTally,
+    stop: anyio.Event,
+) -> None:
+    """List as `crawl` does, and put the pending files of the walk on the queue, each once.
+
+    Those that were pending before come first.
+
+    Args:
+        open_site: Opens the site.
+        engine: Open for writing, on PostgreSQL, with a `fleet_lock` that lists.
+        plan: What to list. Its budget is that of all workers together.
+        rate: Requests a second of all together from now on; None keeps what is stored.
+        tally: Grows during the run; its `enqueued` too.
+        stop: Once set, no further page is listed.
+
+    Raises:
+        StoppedError, UsageError: As in `crawl`.
+    """
+    writer, desk_engine = WriterThread(engine), open_as_found(engine.url)
+    desk = WriterThread(desk_engine)
+
+    def settle(connection: Connection) -> None:
+        share(connection, rate=rate)
+        begin_budget(connection, plan.max_downloads)
+
+    try:
+        async with queue_of(engine.url) as queue:
+            await desk.run(settle)
+            queued = await queue.file_ids()
+            tally.enqueued = 0
+
+            async def put(model_ids: Sequence[int] | None) -> None:
+                found = await writer.run(
+                    lambda connection: pending_files(
+                        connection, walk=plan.walk.key, model_ids=model_ids
+                    )
+                )
+                new = [(file_id, sha256) for file_id, sha256 in found if file_id not in queued]
+                await queue.put([*batches(new)])
+                queued.update(file_id for file_id, _ in new)
+                tally.enqueued = (tally.enqueued or 0) + len(new)
+
+            async with open_site(SharedTurns(desk, None)) as site:
+                listing = replace(plan, fetch_headers=False)
+                await crawl(site, writer, listing, tally=tally, stop=stop, listed=put)
+    finally:
+        desk_engine.dispose()

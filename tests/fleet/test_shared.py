@@ -1,0 +1,164 @@
+"""What the workers share: turns, pauses, the budget."""
+
+import math
+import threading
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import pytest
+import sqlalchemy as sa
+
+from crawler.errors import UsageError
+from crawler.store.read.fleet import LOST_AFTER, fleet_state, read_shared
+from crawler.store.schema.tables import fleet
+from crawler.store.write.fleet import (
+    FIRST_PAUSE,
+    begin_budget,
+    begin_worker,
+    end_worker,
+    give_back,
+    hold_requests,
+    others,
+    pause,
+    reserve,
+    resume,
+    see_worker,
+    server_time,
+    share,
+    take_turn,
+    tell_standing,
+)
+from tests.conftest import ON_POSTGRESQL
+
+pytestmark = ON_POSTGRESQL
+
+RATE = 50.0
+
+
+@pytest.fixture
+def shared(engine: sa.Engine) -> sa.Engine:
+    with engine.begin() as connection:
+        share(connection, rate=RATE)
+    return engine
+
+
+def test_turns_of_several_processes_are_evenly_spaced(shared: sa.Engine) -> None:
+    begins: list[datetime] = []
+
+    def take() -> None:
+        for _ in range(8):
+            with shared.begin() as connection:
+                turn = take_turn(connection, 1)
+                following = connection.execute(sa.select(fleet.c.next_request_at)).scalar_one()
+                begins.append(following - turn.step)
+
+    threads = [threading.Thread(target=take) for _ in range(5)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+
+    assert len(begins) == 40
+    gaps = [later - earlier for earlier, later in pairwise(sorted(begins))]
+    assert min(gaps) >= timedelta(seconds=1 / RATE)
+
+
+def test_a_turn_waits_for_those_before_it_and_for_what_the_site_asked(shared: sa.Engine) -> None:
+    with shared.begin() as connection:
+        first, second = take_turn(connection, 1), take_turn(connection, 2)
+        assert (first.granted, first.trying, first.step) == (True, False, timedelta(seconds=0.02))
+        assert first.wait <= timedelta(0) < second.wait <= first.step
+        hold_requests(connection, 100)
+        hold_requests(connection, 1)
+        assert timedelta(seconds=99) < take_turn(connection, 1).wait <= timedelta(seconds=101)
+        assert take_turn(connection, None).wait > timedelta(seconds=99)
+
+
+def test_without_a_limit_nobody_waits(shared: sa.Engine) -> None:
+    with shared.begin() as connection:
+        share(connection, rate=0)
+        assert take_turn(connection, 1).wait <= timedelta(0)
+        assert take_turn(connection, 1).wait <= timedelta(0)
+
+
+def test_a_rate_stays_until_another_is_given(engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        for given, stored in ((None, 2.0), (5.0, 5.0), (None, 5.0), (0.0, 0.0)):
+            share(connection, rate=given)
+            found = read_shared(connection)
+            assert found is not None
+            assert found.rate == stored
+        for wrong in (-1.0, math.inf, math.nan):
+            with pytest.raises(UsageError):
+                share(connection, rate=wrong)
+
+
+def test_after_a_pause_one_tries_first_and_the_others_when_it_has_read_a_file(
+    shared: sa.Engine,
+) -> None:
+    with shared.begin() as connection:
+        until = pause(connection, "refused")
+        assert until == pause(connection, "refused too")
+        waits = [take_turn(connection, worker) for worker in (1, 2)]
+        assert [turn.granted for turn in waits] == [False, False]
+        assert min(turn.wait for turn in waits) > FIRST_PAUSE / 2
+        assert take_turn(connection, None).granted  # the list is no file
+        past = server_time(connection) - timedelta(seconds=1)
+        connection.execute(sa.update(fleet).values(paused_until=past))
+
+        tries = take_turn(connection, 2)
+        assert (tries.granted, tries.trying) == (True, True)
+        assert not take_turn(connection, 1).granted
+        assert take_turn(connection, 2).granted
+
+        long_ago = past - timedelta(hours=1)
+        connection.execute(sa.update(fleet).values(tried_at=long_ago))
+        assert take_turn(connection, 1).trying  # the other one is stuck
+        resume(connection)
+        turn = take_turn(connection, 2)
+        assert (turn.granted, turn.trying) == (True, False)
+
+
+def test_pauses_in_a_row_grow_and_a_quota_lasts_a_day(shared: sa.Engine) -> None:
+    with shared.begin() as connection:
+        lengths = []
+        for _ in range(9):
+            length = pause(connection, "no") - server_time(connection)
+            lengths.append(round(length / timedelta(minutes=1)))
+            past = server_time(connection) - timedelta(seconds=1)
+            connection.execute(sa.update(fleet).values(paused_until=past))
+        assert lengths == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+        resume(connection)
+        short = pause(connection, "no")
+        day = pause(connection, "quota", least=timedelta(days=1))
+        assert day - short > timedelta(hours=23)
+        assert pause(connection, "no") == day
+
+
+def test_no_more_downloads_are_reserved_than_there_are(shared: sa.Engine) -> None:
+    with shared.begin() as connection:
+        assert reserve(connection, 32) == 32
+        begin_budget(connection, 40)
+        assert [reserve(connection, 32) for _ in range(3)] == [32, 8, 0]
+        give_back(connection, 5)
+        assert reserve(connection, 32) == 5
+        begin_budget(connection, None)
+        assert reserve(connection, 32) == 32
+
+
+def test_workers_are_alive_while_they_are_heard_of(shared: sa.Engine) -> None:
+    with shared.begin() as connection:
+        first, second, third = (begin_worker(connection, host="h", pid=n) for n in range(3))
+        see_worker(connection, second, files=5, downloads=4)
+        tell_standing(connection, second, 3)
+        assert others(connection, first, LOST_AFTER) == (2, 3)
+        assert others(connection, second, LOST_AFTER) == (2, 0)
+        end_worker(connection, third, "done\x1b[31m")
+        assert others(connection, first, timedelta(0)) == (0, 0)
+        found = fleet_state(connection)
+        assert found is not None
+        assert [(one.worker_id, one.files) for one in found.workers] == [(second, 5), (first, 0)]
+        now = server_time(connection)
+        assert all(one.is_alive(now) for one in found.workers)
+        assert not any(one.is_alive(now + LOST_AFTER) for one in found.workers)
+        assert found.waiting is None  # there is no queue yet
