@@ -16,10 +16,9 @@ from crawler.model.site import page_url
 from crawler.safetensors.sniff import why_not_safetensors
 from crawler.store.schema import tables
 from crawler.store.schema.tables import loras
-from crawler.store.schema.types import UtcTime
 from crawler.store.write.crawls import store_cursors
 from crawler.store.write.removed_models import is_believed
-from crawler.store.write.upserts import as_row, insert_new, slices, upsert
+from crawler.store.write.upserts import as_row, insert_new, slices, update_rows, upsert
 
 #: Characters of the name of a base model or a creator. Longer names are stored as NULL, because
 #: PostgreSQL cannot index a text of 2,700 bytes. Real names are far shorter.
@@ -222,17 +221,15 @@ def _store_files(
             if home is not None and (not primary_only or file_id in offered):
                 new.append(_new_row(home, site, origin))
             continue
-        known.append({"known_id": file_id} | _description(home, origin))
+        known.append({"file_id": file_id} | _description(home, origin))
         is_replaced = _is_replaced(stored, home.file)
         if is_replaced or _has_hope(stored, home):
             beginning = _beginning(home.file)
-            again.append({"again_id": file_id} | beginning)
+            again.append({"file_id": file_id, "next_try_at": None} | beginning)
             pending[is_replaced] += beginning["outcome"] is Outcome.PENDING
     insert_new(connection, loras, new)
-    if known:
-        connection.execute(_REFRESH, known)
-    if again:
-        connection.execute(_BEGIN_AGAIN, again)
+    update_rows(connection, loras, known, _REFRESHED)
+    update_rows(connection, loras, again)
     return Stored(
         new=Counter(row["outcome"] for row in new),
         replaced=pending[True],
@@ -269,21 +266,7 @@ def _has_hope(stored: sa.Row[Any], place: _Listed) -> bool:
 
 
 #: A known end of early access stays if the list no longer gives one.
-_REFRESH = (
-    sa.update(loras)
-    .where(loras.c.file_id == sa.bindparam("known_id"))
-    .values(
-        early_access_until=sa.func.coalesce(
-            sa.bindparam("listed_early_access", type_=UtcTime()), loras.c.early_access_until
-        )
-    )
-)
-
-
-#: The rows that it is executed with give the other columns.
-_BEGIN_AGAIN = (
-    sa.update(loras).where(loras.c.file_id == sa.bindparam("again_id")).values(next_try_at=None)
-)
+_REFRESHED = (("early_access_until", lambda old, listed: sa.func.coalesce(listed, old)),)
 
 
 def _stored(connection: sa.Connection, file_ids: Sequence[int]) -> dict[int, sa.Row[Any]]:
@@ -322,7 +305,6 @@ def _offered_first(models: Sequence[Model]) -> set[int]:
 
 def _new_row(place: _Listed, site: str, origin: str) -> dict[str, Any]:
     row = _description(place, origin)
-    row["early_access_until"] = row.pop("listed_early_access")
     begun = {"file_id": place.file.file_id, "site": site, "attempts": 0}
     return row | begun | _beginning(place.file)
 
@@ -370,7 +352,7 @@ def _description(place: _Listed, origin: str) -> dict[str, Any]:
         "nsfw": model.nsfw,
         "nsfw_level": model.nsfw_level,
         "published_at": version.published_at,
-        "listed_early_access": version.early_access_until,
+        "early_access_until": version.early_access_until,
         "downloads": model.downloads,
         "likes": model.likes,
         "likes_per_month": place.monthly,

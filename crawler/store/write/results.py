@@ -13,10 +13,9 @@ from crawler.model import Decoded, Outcome, Recipe, Result, Target, Weights
 from crawler.model.outcome import FROM_BYTES
 from crawler.store.schema import tables
 from crawler.store.schema.tables import headers, loras
-from crawler.store.schema.types import UtcTime
 from crawler.store.write.headers import store_headers
 from crawler.store.write.tags import store_tags
-from crawler.store.write.upserts import as_row, insert_plain, slices
+from crawler.store.write.upserts import as_row, insert_plain, slices, update_rows
 
 #: The columns that a header fills.
 TRAINING_COLUMNS = tuple(field.name for noun in (Recipe, Weights) for field in fields(noun))
@@ -38,17 +37,10 @@ _SETTLE = (
     .values(next_try_at=None)
 )
 
-#: Adds to the attempts. A known end of early access stays if the result gives none. The rows that it is
-#: executed with give the other columns.
-_END = (
-    sa.update(loras)
-    .where(loras.c.file_id == sa.bindparam("ended_id"))
-    .values(
-        attempts=loras.c.attempts + sa.bindparam("more_attempts"),
-        early_access_until=sa.func.coalesce(
-            sa.bindparam("new_early_access", type_=UtcTime()), loras.c.early_access_until
-        ),
-    )
+#: The attempts are added; a known end of early access stays if a result gives none.
+_ENDING = (
+    ("attempts", lambda old, more: old + more),
+    ("early_access_until", lambda old, new: sa.func.coalesce(new, old)),
 )
 
 
@@ -65,12 +57,11 @@ def store_results(connection: sa.Connection, results: Sequence[Result]) -> list[
     current, with_header = _current(connection, results)
     read = [one for one in current if _was_read(one)]
     refused = [one for one in current if not _was_read(one)]
-    if refused:
-        connection.execute(_END, [_ending(result) for result in refused])
+    update_rows(connection, loras, [_ending(result) for result in refused], _ENDING)
     if not read:
         return current
     rows = [_ending(result) | _training_columns(result.decoded) for result in read]
-    connection.execute(_END, rows)
+    update_rows(connection, loras, rows, _ENDING)
     again = [one.target.file_id for one in read if one.target.file_id in with_header]
     store_headers(connection, read, again=again)
     decoded = {result.target.file_id: result.decoded for result in read}
@@ -185,13 +176,13 @@ def _stored_tags(
 
 def _ending(result: Result) -> dict[str, Any]:
     return {
-        "ended_id": result.target.file_id,
+        "file_id": result.target.file_id,
         "outcome": Outcome.PENDING if result.provisional else result.outcome,
         "reason": result.reason or None,
-        "more_attempts": result.attempts,
+        "attempts": result.attempts,
         "next_try_at": result.next_try_at,
         "fetched_at": result.fetched_at,
-        "new_early_access": result.early_access_until,
+        "early_access_until": result.early_access_until,
     }
 
 
@@ -206,10 +197,6 @@ def _tag_counts(decoded: Decoded, tag_ids: Mapping[str, int]) -> dict[_TagKey, i
         for tag, count in counts.items():
             found.setdefault((numbers[name], tag_ids[tag]), count)
     return found
-
-
-#: The columns are those of the rows that it is executed with.
-_AGAIN = sa.update(loras).where(loras.c.file_id == sa.bindparam("again_id"))
 
 
 def store_again(
@@ -232,11 +219,10 @@ def store_again(
             if row.outcome in FROM_BYTES:
                 ending = {"outcome": one.outcome, "reason": one.reason or None}
                 changed[Outcome(row.outcome), one.outcome] += row.outcome != one.outcome
-            rows.append({"again_id": row.file_id} | ending | _training_columns(one.decoded))
+            rows.append({"file_id": row.file_id} | ending | _training_columns(one.decoded))
         current = sa.update(headers).values(decoder_version=DECODER_VERSION)
         connection.execute(current.where(headers.c.file_id.in_(ids)))
-    if rows:
-        connection.execute(_AGAIN, rows)
+    update_rows(connection, loras, rows)
     decoded = {file_id: one.decoded for file_id, one in judged.items()}
     _replace_parts(connection, decoded, again=list(judged))
     return +changed

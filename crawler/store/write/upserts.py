@@ -1,17 +1,24 @@
 """Insert rows that may exist already, on both databases."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import fields
+from datetime import UTC
 from functools import cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
+
+from crawler.store.schema.types import UtcTime
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
     from sqlalchemy.dialects import postgresql, sqlite
 
 Row = Mapping[str, Any]
+
+#: Makes the new value of a column from the old one and the given one.
+Computed = Callable[[sa.ColumnElement[Any], sa.ColumnElement[Any]], sa.ColumnElement[Any]]
 
 _T = TypeVar("_T")
 
@@ -27,13 +34,12 @@ def upsert(
     Args:
         connection: In the caller's transaction.
         table: With a primary key of one column or several.
-        rows: All with the same columns. May be empty.
+        rows: All with the same columns, each with another key. May be empty.
         keep: Columns in which an old row keeps its values.
     """
-    if not rows:
-        return
-    kept = frozenset(keep)
-    connection.execute(_upserting(connection.dialect.name, table, tuple(rows[0]), kept), rows)
+    if rows:
+        statement = _upserting(connection.dialect.name, table, tuple(rows[0]), frozenset(keep))
+        _execute(connection, statement, table, rows)
 
 
 @cache
@@ -41,7 +47,7 @@ def _upserting(
     dialect: str, table: sa.Table, columns: tuple[str, ...], keep: frozenset[str]
 ) -> sa.Insert:
     # Made once: it takes longer than to store a row.
-    statement = _insert(dialect, table)
+    statement = _insert(dialect, table, columns)
     key = [column.name for column in table.primary_key]
     changed = {
         name: statement.excluded[name] for name in columns if name not in key and name not in keep
@@ -50,14 +56,69 @@ def _upserting(
 
 
 def insert_new(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
-    """Insert rows, except those whose primary key exists already. `rows` may be empty."""
+    """Insert rows, except those whose primary key exists already.
+
+    Args:
+        connection: In the caller's transaction.
+        table: With a primary key of one column or several.
+        rows: All with the same columns. May be empty.
+    """
     if rows:
-        connection.execute(_insert_new(connection.dialect.name, table), rows)
+        statement = _insert_new(connection.dialect.name, table, tuple(rows[0]))
+        _execute(connection, statement, table, rows)
 
 
 @cache
-def _insert_new(dialect: str, table: sa.Table) -> sa.Insert:
-    return _insert(dialect, table).on_conflict_do_nothing()
+def _insert_new(dialect: str, table: sa.Table, columns: tuple[str, ...]) -> sa.Insert:
+    return _insert(dialect, table, columns).on_conflict_do_nothing()
+
+
+def update_rows(
+    connection: sa.Connection,
+    table: sa.Table,
+    rows: Sequence[Row],
+    computed: tuple[tuple[str, Computed], ...] = (),
+) -> None:
+    """Give existing rows other values.
+
+    Args:
+        connection: In the caller's transaction.
+        table: With a primary key of one column.
+        rows: All with the same columns, the key included. May be empty.
+        computed: Columns, each with a function of its old and its given value that makes the new one.
+    """
+    if not rows:
+        return
+    statement = _updating(connection.dialect.name, table, tuple(rows[0]), computed)
+    if connection.dialect.name != "postgresql":
+        # A parameter with the name of a column could only be its new value.
+        (key,) = table.primary_key
+        renamed = {name: f"given_{name}" for name in (key.name, *(name for name, _ in computed))}
+        rows = [{renamed.get(name, name): row[name] for name in row} for row in rows]
+    _execute(connection, statement, table, rows)
+
+
+@cache
+def _updating(
+    dialect: str,
+    table: sa.Table,
+    columns: tuple[str, ...],
+    computed: tuple[tuple[str, Computed], ...],
+) -> sa.Update:
+    (key,) = table.primary_key
+    made = dict(computed)
+    if dialect == "postgresql":
+        given = _given(table, columns).c
+        values: dict[str, sa.ColumnElement[Any]] = {
+            name: given[name] for name in columns if name not in {key.name, *made}
+        }
+        values |= {name: make(table.c[name], given[name]) for name, make in computed}
+        return sa.update(table).where(key == given[key.name]).values(values)
+    parameters = {
+        name: sa.bindparam(f"given_{name}", type_=table.c[name].type) for name in (key.name, *made)
+    }
+    values = {name: make(table.c[name], parameters[name]) for name, make in computed}
+    return sa.update(table).where(key == parameters[key.name]).values(values)
 
 
 def insert_plain(
@@ -74,26 +135,69 @@ def insert_plain(
     """
     if not rows:
         return
+    statement = _plain_text(connection.dialect.name, table)
     if connection.dialect.name == "postgresql":
-        json = sa.func.json_array_elements(sa.bindparam("json", rows, sa.JSON()))
-        row = json.column_valued("row")
-        values = [
-            sa.cast(row.op("->>")(at), sa.BigInteger)
-            if column.type.python_type is int
-            else row.op("->>")(at)
-            for at, column in enumerate(table.columns)
-        ]
-        insert = _insert("postgresql", table).from_select(list(table.columns), sa.select(*values))
-        connection.execute(insert.on_conflict_do_nothing())
+        # An array of integers is written as a text: the driver would convert one after the other.
+        columns = zip(*rows, strict=True)
+        arrays = (
+            f"{{{','.join(map(str, values))}}}" if isinstance(values[0], int) else list(values)
+            for values in columns
+        )
+        connection.exec_driver_sql(statement, tuple(arrays))
     else:
-        connection.exec_driver_sql(_sqlite_text(table), rows)
+        connection.exec_driver_sql(statement, rows)
 
 
 @cache
-def _sqlite_text(table: sa.Table) -> str:
+def _plain_text(dialect: str, table: sa.Table) -> str:
+    if dialect == "postgresql":
+        names = ", ".join(f'"{column.name}"' for column in table.columns)
+        kinds = ("bigint" if isinstance(one.type, sa.Integer) else "text" for one in table.columns)
+        arrays = ", ".join(f"CAST(%s AS {kind}[])" for kind in kinds)
+        return (
+            f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays})"  # noqa: S608 - our names
+            " ON CONFLICT DO NOTHING"
+        )
     from sqlalchemy.dialects import sqlite  # noqa: PLC0415
 
-    return str(_insert_new("sqlite", table).compile(dialect=sqlite.dialect()))
+    columns = tuple(column.name for column in table.columns)
+    return str(_insert_new("sqlite", table, columns).compile(dialect=sqlite.dialect()))
+
+
+def _execute(
+    connection: sa.Connection, statement: sa.Executable, table: sa.Table, rows: Sequence[Row]
+) -> None:
+    """Run a statement for rows: at once on PostgreSQL, else one after the other.
+
+    They are in the order of their keys, so that two writers of PostgreSQL cannot deadlock.
+    """
+    if connection.dialect.name != "postgresql":
+        connection.execute(statement, rows)
+        return
+    names = [column.name for column in table.primary_key]
+    ordered = sorted(rows, key=itemgetter(*names))
+    as_text = {name: _TEXTS.get(type(table.c[name].type)) for name in rows[0]}
+    texts = [(name, text) for name, text in as_text.items() if text is not None]
+    if texts:
+        ordered = [
+            {**row, **{name: text(row[name]) for name, text in texts if row[name] is not None}}
+            for row in ordered
+        ]
+    connection.execute(statement, {"rows": ordered})
+
+
+#: How JSON writes what it has no type for.
+_TEXTS: Mapping[type, Callable[[Any], str]] = {
+    UtcTime: lambda value: value.astimezone(UTC).replace(tzinfo=None).isoformat(" "),
+    sa.LargeBinary: lambda value: f"\\x{value.hex()}",
+}
+
+
+def _given(table: sa.Table, columns: tuple[str, ...]) -> sa.TableValuedAlias:
+    """The parameter `rows` of a statement of PostgreSQL, as rows with the types of the table."""
+    like: sa.ColumnClause[Any] = sa.literal_column(f"NULL::{table.name}")
+    rows = sa.func.json_populate_recordset(like, sa.bindparam("rows", type_=sa.JSON()))
+    return rows.table_valued(*columns, name="given")
 
 
 def as_row(noun: "DataclassInstance", *leave_out: str) -> dict[str, Any]:
@@ -113,12 +217,15 @@ def slices(ids: Sequence[_T]) -> Iterator[Sequence[_T]]:
         yield ids[start : start + IN_LIST]
 
 
-def _insert(dialect: str, table: sa.Table) -> "sqlite.Insert | postgresql.Insert":
+def _insert(
+    dialect: str, table: sa.Table, columns: tuple[str, ...]
+) -> "sqlite.Insert | postgresql.Insert":
     # Only the dialect in use is imported: that of PostgreSQL is slow to import.
     if dialect == "postgresql":
         from sqlalchemy.dialects import postgresql  # noqa: PLC0415
 
-        return postgresql.insert(table)
+        given = _given(table, columns)
+        return postgresql.insert(table).from_select(columns, sa.select(*given.c))
     from sqlalchemy.dialects import sqlite  # noqa: PLC0415
 
     return sqlite.insert(table)
