@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import os
 import shutil
+import signal
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -50,6 +51,18 @@ def start(folder: Path) -> sa.URL:
     run(url, "CREATE ROLE reader LOGIN", "GRANT pg_read_all_data TO reader")
     run(url, "CREATE ROLE writer LOGIN", "GRANT reader, pg_write_all_data TO writer")
     return url
+
+
+def crash(folder: Path) -> None:
+    """Stop the server in the folder at once: it writes nothing any more."""
+    process = _server(folder).get_postmaster_info().process
+    process.send_signal(signal.SIGQUIT)
+    process.wait(timeout=60)
+
+
+def start_again(folder: Path) -> None:
+    """Start a server that was stopped."""
+    _server(folder).ensure_postgres_running()
 
 
 def remove(folder: Path) -> None:

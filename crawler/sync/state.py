@@ -105,7 +105,7 @@ async def patiently(once: Callable[[], Awaitable[_T]], *, patience: Callable[[],
 
     Raises:
         ConflictError: It conflicts again and again.
-        LostConnectionError: The database is still away; without any patience also NoServerError.
+        LostConnectionError: The database is still away.
     """
     conflicts, losses, since = 0, 0, anyio.current_time()
     while True:
@@ -120,9 +120,11 @@ async def patiently(once: Callable[[], Awaitable[_T]], *, patience: Callable[[],
             if losses == 0:
                 since = anyio.current_time()
             if anyio.current_time() - since >= patience():
-                if losses == 0:
+                # It was reached before: there is work left, and no database that needs work.
+                if isinstance(error, LostConnectionError):
                     raise
-                raise LostConnectionError(str(error)) from error
+                told = f"{error}\nrun the command again when it can"
+                raise LostConnectionError(told) from error
             wait = min(RECONNECT_WAIT * 2 ** min(losses, 10), LONGEST_RECONNECT_WAIT)
             losses += 1
         await anyio.sleep(wait)
