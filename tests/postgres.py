@@ -56,6 +56,7 @@ def start(folder: Path) -> sa.URL:
 def crash(folder: Path) -> None:
     """Stop the server in the folder at once: it writes nothing any more."""
     process = _server(folder).get_postmaster_info().process
+    assert process is not None
     process.send_signal(signal.SIGQUIT)
     process.wait(timeout=60)
 
