@@ -2,13 +2,17 @@
 
 import math
 import threading
+import time
+from bisect import bisect_left
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+import anyio
 import pytest
 import sqlalchemy as sa
 
 from crawler.errors import UsageError
+from crawler.fleet.turns import SharedTurns
 from crawler.store.read.fleet import LOST_AFTER, fleet_state, read_shared
 from crawler.store.schema.tables import fleet
 from crawler.store.write.fleet import (
@@ -28,6 +32,7 @@ from crawler.store.write.fleet import (
     take_turn,
     tell_standing,
 )
+from crawler.sync.state import WriterThread
 from tests.conftest import ON_POSTGRESQL
 
 pytestmark = ON_POSTGRESQL
@@ -61,6 +66,37 @@ def test_turns_of_several_processes_are_evenly_spaced(shared: sa.Engine) -> None
     assert len(begins) == 40
     gaps = [later - earlier for earlier, later in pairwise(sorted(begins))]
     assert min(gaps) >= timedelta(seconds=1 / RATE)
+
+
+def test_a_process_that_is_late_leaves_its_turn_unused(shared: sa.Engine) -> None:
+    """Otherwise the API would see the late request and the next one at the same time."""
+    with shared.begin() as connection:
+        share(connection, rate=20)
+    times: list[float] = []
+
+    async def take(turns: SharedTurns) -> None:
+        while len(times) < 30:
+            await turns.take()
+            times.append(time.monotonic())
+
+    async def be_busy() -> None:
+        while len(times) < 30:
+            time.sleep(0.15)  # noqa: ASYNC251 - as while a header is decoded
+            await anyio.sleep(0.3)
+
+    async def go() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(be_busy)
+            for number in range(3):
+                turns = SharedTurns(WriterThread(shared), number)
+                group.start_soon(take, turns)
+                group.start_soon(take, turns)
+
+    anyio.run(go)
+
+    ordered = sorted(times)
+    most = max(bisect_left(ordered, at + 1) - index for index, at in enumerate(ordered))
+    assert most <= 20 + 1
 
 
 def test_a_turn_waits_for_those_before_it_and_for_what_the_site_asked(shared: sa.Engine) -> None:

@@ -3,6 +3,7 @@ import gzip
 import socket
 import time
 import zlib
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from crawler.http import Http, RequestError, Timeouts, Waits, client
 from crawler.http.client import API_USER_AGENT
 from crawler.http.retry import HurriedError
 from crawler.http.transport import MAX_OVERHEAD_BYTES
-from tests.http.asking import KEY, ODD, get, settings
+from tests.http.asking import KEY, ODD, PATIENT, get, settings
 from tests.http.raw_server import RawServer, Request, always, json_answer, part, response
 
 pytestmark = pytest.mark.anyio
@@ -212,6 +213,45 @@ async def test_every_request_to_the_api_waits_as_long_as_one_answer_asks_for(sta
         assert len(api.requests) == 3
     # Each of the two had its turn while the API was closed, and took another one afterwards.
     assert turns == 1 + 2 * 2
+
+
+@pytest.mark.parametrize(("asked", "told"), [("9", [0.5]), ("0.2", []), ("0", []), (None, [])])
+async def test_others_are_told_how_long_the_api_wants_no_request(
+    asked: str | None, told: list[float]
+) -> None:
+    held: list[float] = []
+
+    async def hold(seconds: float) -> None:
+        held.append(seconds)
+
+    busy = response(503, headers={} if asked is None else {"Retry-After": asked})
+    waits = Waits(shortest=0, longest=0, longest_asked=0.5)
+    async with (
+        RawServer(always(busy)) as api,
+        Http(settings(api.url, waits=waits), hold=hold) as http,
+        http.api("/one"),
+    ):
+        assert held == told
+
+
+async def test_the_first_contact_does_not_count_the_time_until_its_turn() -> None:
+    contact = 0.05
+    turns = 0
+
+    async def turn() -> None:
+        nonlocal turns
+        turns += 1
+        await asyncio.sleep(contact * 4)
+
+    quick = settings("http://127.0.0.1:9", timeouts=replace(PATIENT, contact=contact))
+    async with Http(quick, turn=turn) as http:
+
+        async def once() -> int:
+            await http._admitted()
+            return turns
+
+        assert await http.first(once) == 1
+        assert await once() == 2
 
 
 async def _asked(http: Http, path: str) -> None:

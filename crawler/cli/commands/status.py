@@ -47,7 +47,8 @@ def status(
         out.write((json_text(_data(found)) if as_json else "\n".join(_lines(found))) + "\n")
     if found.due and found.closed_until is None and not as_json:
         voice = voice_of(ctx, quiet=quiet, verbose=verbose)
-        voice.notice(f"{count(found.due, 'file')} to read: run lora-crawl sync")
+        command = "worker" if found.fleet is not None and found.fleet.waiting else "sync"
+        voice.notice(f"{count(found.due, 'file')} to read: run lora-crawl {command}")
 
 
 def _lines(found: "Status") -> Iterator[str]:

@@ -36,6 +36,7 @@ def test_what_is_put_on_the_queue_is_read_by_a_worker(
     assert listed.exit_code == 0, listed.stderr
     assert "put on the queue" in listed.stdout
     assert "lora-crawl worker --db" in listed.stdout
+    assert "to read: run lora-crawl worker" in run("status", "--db", database_url).stderr
     waiting = json.loads(run("status", "--json", "--db", database_url).stdout)["fleet"]
     assert waiting["batches_waiting"] > 0
     assert (waiting["batches_in_work"], waiting["workers"], waiting["rate"]) == (0, [], 0.0)
