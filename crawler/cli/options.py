@@ -342,7 +342,8 @@ Output = Annotated[
 ]
 
 RecipeForm = Annotated[
-    RecipeFormat, typer.Option("--format", "-f", help="The trainer whose files to write.")
+    RecipeFormat,
+    typer.Option("--format", "-f", case_sensitive=False, help="The trainer whose files to write."),
 ]
 
 Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files in DIR.")]

@@ -138,7 +138,7 @@ def test_nothing_of_that_name(run: Run, database: str, tmp_path: Path) -> None:
     [
         ("sd-scripts", FILES),
         ("kohya_ss", ["dataset.toml", "kohya_ss.json", "report.txt"]),
-        ("onetrainer", ["concepts.json", "onetrainer.json", "report.txt"]),
+        ("OneTrainer", ["concepts.json", "onetrainer.json", "report.txt"]),
         ("ai-toolkit", ["ai-toolkit.yaml", "report.txt"]),
     ],
 )
@@ -147,7 +147,7 @@ def test_in_the_format_of_a_trainer(run: Run, tmp_path: Path, form: str, names: 
     result = run("recipe", lantern, "--format", form, "-o", str(tmp_path / "out"))
     assert (result.exit_code, result.stdout) == (0, "")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
-    assert ("not carried over" in result.stderr) is (form in {"onetrainer", "ai-toolkit"})
+    assert ("not carried over" in result.stderr) is (form in {"OneTrainer", "ai-toolkit"})
     printed = run("recipe", lantern, "-f", form).stdout
     for path in (tmp_path / "out").iterdir():
         assert f"# --- {path.name}\n" in printed
