@@ -16,6 +16,7 @@ LoraCrawlError
 │       ├── ReplyError  no usable reply to one request
 │       └── CursorError the position in a list is no longer valid
 ├── OutputError         the result cannot be written                       exit 1
+├── ExportError         the folder of an export cannot be used             exit 3
 └── HeaderError         bytes that are no valid safetensors header         exit 1
 
 A message says what happened, with the value, and then what to do about it. It may contain text from
@@ -133,6 +134,12 @@ class CursorError(SiteError):
 
 class OutputError(LoraCrawlError):
     """The result cannot be written, for example to a full disk."""
+
+
+class ExportError(LoraCrawlError):
+    """The folder of an export cannot be written or read; what is whole in it is kept."""
+
+    exit_code = 3
 
 
 class HeaderError(LoraCrawlError):

@@ -1,4 +1,4 @@
-"""Rows as text for programs: JSON and CSV."""
+"""Rows as text: JSON and CSV for programs, and lines of a Markdown table."""
 
 import csv
 import re
@@ -6,12 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from crawler.answers.text import cell, distinct, is_number, json_text
+from crawler.answers.visible import visible
 
 #: A spreadsheet may run a cell that starts like this as a formula, in full width too.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
 
 #: A text that every spreadsheet takes for a number.
 _NUMERAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+
+#: What Markdown reads as a link, an image, HTML, emphasis, code or the end of a cell.
+_MARKDOWN = re.compile(r"[\\`*\[\]<>|~]")
 
 
 def cells_of(
@@ -51,6 +55,12 @@ def object_lines(names: Sequence[str], rows: Iterable[Sequence[object]]) -> Iter
     """Each row as a JSON object in one line."""
     keys = distinct(names)
     return (json_text(dict(zip(keys, row, strict=True))) for row in rows)
+
+
+def markdown_line(cells: Sequence[str]) -> str:
+    """A row of a Markdown table, whose cells show every text as it is."""
+    shown = (_MARKDOWN.sub(r"\\\g<0>", visible(text)) for text in cells)
+    return f"| {' | '.join(shown)} |\n"
 
 
 def _disarmed(value: object) -> str:

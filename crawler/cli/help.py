@@ -37,6 +37,7 @@ GROUPS = {
     },
     "Database": {
         "db": "Show, check, upgrade and copy the database.",
+        "export": "Write the database as Parquet files, one for each table.",
         "redecode": "Decode stored headers again after an upgrade.",
     },
     "More": {
@@ -147,6 +148,10 @@ EXAMPLES = {
     ),
     "db upgrade": ("lora-crawl db upgrade",),
     "db info": ("lora-crawl db info",),
+    "export": (
+        "lora-crawl export catalogue",
+        "lora-crawl export pony-catalogue --where base_model:Pony",
+    ),
     "redecode": ("lora-crawl redecode",),
     "sandbox": (
         "lora-crawl sandbox",

@@ -113,21 +113,32 @@ def fleet_engine(where: str, voice: Voice, *, lists: bool = False) -> "Iterator[
             f"{redacted(where)}: a SQLite file has one writer at a time, so it cannot have workers"
             "\nuse a PostgreSQL database: --db postgresql://user@host/name"
         )
-    try:
+    with needs_extra("fleet"):
         import crawler.fleet.queue  # noqa: F401 - whether it can be imported
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("crawler"):
-            raise
-        raise UsageError(
-            f"the extra fleet is not installed (no module {error.name})"
-            "\nrun: pip install 'lora-crawl[fleet]'"
-        ) from error
     engine = open_for_writing(where, voice.notice)
     try:
         with fleet_lock(engine, lists=lists), keeping_revision(engine):
             yield engine
     finally:
         engine.dispose()
+
+
+@contextmanager
+def needs_extra(name: str) -> "Iterator[None]":
+    """For a block that imports what an extra installs.
+
+    Raises:
+        UsageError: It is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("crawler"):
+            raise
+        raise UsageError(
+            f"the extra {name} is not installed (no module {error.name})"
+            f"\nrun: pip install 'lora-crawl[{name}]', or in a checkout: pip install '.[{name}]'"
+        ) from error
 
 
 def without_copies(

@@ -138,6 +138,8 @@ def test_every_line_of_the_pages_runs() -> None:
             words = meant(example.words)
             if "-o" in words:  # a folder that is not there yet, for each line
                 words[words.index("-o") + 1] += f"-{ran}"
+            if words[0] == "export":
+                words[1] += f"-{ran}"
             if words[0] == "report":
                 words.append("--force")
             result = run(*words)

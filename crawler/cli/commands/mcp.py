@@ -7,8 +7,8 @@ import sys
 
 import typer
 
-from crawler.cli.options import Db, Quiet, Verbose, opened, voice_of
-from crawler.errors import DatabaseError, UsageError
+from crawler.cli.options import Db, Quiet, Verbose, needs_extra, opened, voice_of
+from crawler.errors import DatabaseError
 
 
 def mcp(
@@ -24,15 +24,8 @@ def mcp(
     configuration. The database is only read.
     """
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
-    try:
+    with needs_extra("mcp"):
         from crawler.web.mcp import serve
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("crawler"):
-            raise
-        raise UsageError(
-            f"the extra mcp is not installed (no module {error.name})"
-            "\ninstall lora-crawl again as 'lora-crawl[mcp]', or in a checkout as '.[mcp]'"
-        ) from error
 
     engine = functools.cache(lambda: opened(db))
     try:

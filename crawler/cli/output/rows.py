@@ -1,15 +1,13 @@
 """Rows on stdout in the requested format."""
 
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from crawler.answers.rows import cells_of, csv_lines, json_lines, object_lines
+from crawler.answers.rows import cells_of, csv_lines, json_lines, markdown_line, object_lines
 from crawler.answers.text import count, is_number, listed
-from crawler.answers.visible import visible
 from crawler.cli.output.console import answers, open_console
 from crawler.errors import UsageError
 
@@ -28,9 +26,6 @@ class Format(StrEnum):
     TSV = "tsv"
     MARKDOWN = "markdown"
 
-
-#: What Markdown reads as a link, an image, HTML, emphasis, code or the end of a cell.
-_MARKDOWN = re.compile(r"[\\`*\[\]<>|~]")
 
 #: The formats for a person.
 FOR_PEOPLE = frozenset({Format.TABLE, Format.EXPANDED})
@@ -156,12 +151,7 @@ def _markdown(names: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterato
         rules.append("---:" if values and all(is_number(value) for value in values) else "---")
     from crawler.cli.output.table import said
 
-    yield _markdown_line(names)
+    yield markdown_line(names)
     yield f"| {' | '.join(rules)} |\n"
     for row in chain(first, rest):
-        yield _markdown_line([said(value, name) for value, name in zip(row, names, strict=True)])
-
-
-def _markdown_line(row: Sequence[str]) -> str:
-    cells = [_MARKDOWN.sub(r"\\\g<0>", visible(text)) for text in row]
-    return f"| {' | '.join(cells)} |\n"
+        yield markdown_line([said(value, name) for value, name in zip(row, names, strict=True)])

@@ -303,7 +303,7 @@ def _file_lock(engine: sa.Engine) -> Iterator[Callable[[], None]]:
     except OSError as error:
         raise DatabaseError(f"{path}: the lock file cannot be created: {error.strerror}") from error
     with file:
-        if not _lock_file(file.fileno()):
+        if not lock_file(file.fileno()):
             raise _held(engine)
         locked = [(database, _identity(database)), (path, _identity(path))]
 
@@ -350,7 +350,7 @@ def _listed(engine: sa.Engine) -> StoppedError:
 if sys.platform == "win32":
     import msvcrt
 
-    def _lock_file(descriptor: int) -> bool:
+    def lock_file(descriptor: int) -> bool:
         """Take the lock until the file is closed; False if it is taken."""
         os.lseek(descriptor, 0, os.SEEK_SET)
         try:
@@ -362,7 +362,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _lock_file(descriptor: int) -> bool:
+    def lock_file(descriptor: int) -> bool:
         """Take the lock until the file is closed; False if it is taken."""
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

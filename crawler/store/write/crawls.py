@@ -35,17 +35,17 @@ def begin_crawl(
     Raises:
         UsageError: The database was filled from another API.
     """
-    filled_from = None if origin == LOCAL else _filled_from(connection)
-    if filled_from is not None and filled_from != origin:
+    known = None if origin == LOCAL else filled_from(connection)
+    if known is not None and known != origin:
         raise UsageError(
-            f"this database was filled from {filled_from} and does not accept files from {origin};"
+            f"this database was filled from {known} and does not accept files from {origin};"
             " choose another database with --db"
         )
     row = sa.insert(crawls).values(origin=origin, walk=walk, started_at=now, keyed=has_api_key)
     return int(connection.execute(row.returning(crawls.c.crawl_id)).scalar_one())
 
 
-def _filled_from(connection: sa.Connection) -> str | None:
+def filled_from(connection: sa.Connection) -> str | None:
     """The API that the stored models come from; None before the first model.
 
     A crawl with a mistyped URL stores no model, so the latest crawl of a database with models counts.
