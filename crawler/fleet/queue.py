@@ -5,6 +5,8 @@ out twice, or too late, does no harm. The version of a batch is in its entrypoin
 never handed one that it does not know.
 """
 
+import math
+import time
 from collections import Counter
 from collections.abc import (
     AsyncIterator,
@@ -136,6 +138,9 @@ class Queue:
     url: Url
     patience: float = 0.0
     _one_at_a_time: anyio.Lock = field(default_factory=anyio.Lock)
+    _answered: float | None = None
+    _back: float = -math.inf
+    _away: float = 0.0
     _who: UUID = field(default_factory=uuid4)
     _queries: Queries | None = None
     _connection: psycopg.AsyncConnection | None = None
@@ -183,7 +188,7 @@ class Queue:
                 entrypoints={wanted: EntrypointExecutionParameter(concurrency_limit=0)},
                 queue_manager_id=QueueManagerId(self._who),
                 global_concurrency_limit=None,
-                heartbeat_timeout=LOST_AFTER,
+                heartbeat_timeout=self._lost_after(),
             )
         )
         if not jobs:
@@ -200,6 +205,14 @@ class Queue:
             deaths=max(kinds["picked"] - kinds["queued"], 0),
             begun=picked[-2] if len(picked) > 1 else None,
         )
+
+    def _lost_after(self) -> timedelta:
+        """How long a worker was not heard of that is dead.
+
+        After the server was away, nobody could say that it is alive.
+        """
+        is_just_back = time.monotonic() - self._back < LOST_AFTER.total_seconds()
+        return LOST_AFTER + timedelta(seconds=self._away if is_just_back else 0)
 
     async def done(self, batch: Batch) -> None:
         """Take a batch off the queue."""
@@ -237,7 +250,9 @@ class Queue:
         async def once() -> _T:
             try:
                 async with self._one_at_a_time:
-                    return await work(self._queries or await self._connect())
+                    answer = await work(self._queries or await self._connect())
+                    self._answered = time.monotonic()
+                    return answer
             except psycopg.errors.InsufficientPrivilege as error:
                 said = " ".join(str(error).split())
                 raise DatabaseError(
@@ -260,6 +275,9 @@ class Queue:
             connect_timeout=CONNECT_TIMEOUT,
             application_name="lora-crawl",
         )
+        if self._answered is not None:
+            self._back = time.monotonic()
+            self._away = self._back - self._answered
         settings = _settings()
         self._queries = Queries(
             PsycopgDriver(self._connection),

@@ -1,5 +1,6 @@
 """Workers that fetch side by side from a small site."""
 
+import threading
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -18,6 +19,7 @@ from crawler.store.read.fleet import fleet_state
 from crawler.store.schema.tables import crawls, fleet, loras, workers
 from crawler.store.write import fleet as shared
 from crawler.store.write.pending import begin_attempts
+from tests import postgres
 from tests.conftest import ON_POSTGRESQL
 from tests.factories import make_model
 from tests.fleet.conftest import (
@@ -28,8 +30,6 @@ from tests.fleet.conftest import (
     worked,
 )
 from tests.sync.site import Site, sound
-
-pytestmark = ON_POSTGRESQL
 
 MODELS = tuple(make_model(number) for number in range(1, 21))
 
@@ -42,6 +42,7 @@ def queue_depth(engine: sa.Engine) -> Depth:
     return found
 
 
+@ON_POSTGRESQL
 def test_what_is_listed_is_fetched_once_by_one_of_several_workers(engine: sa.Engine) -> None:
     site = TurnedSite(models=MODELS)
     assert enqueued(engine, site).enqueued == 20
@@ -68,6 +69,7 @@ def test_what_is_listed_is_fetched_once_by_one_of_several_workers(engine: sa.Eng
         assert (found.waiting, found.in_work, found.workers) == (0, 0, ())
 
 
+@ON_POSTGRESQL
 def test_what_was_pending_before_goes_on_the_queue_too(engine: sa.Engine) -> None:
     site = TurnedSite(models=MODELS)
     enqueued(engine, site)
@@ -77,6 +79,7 @@ def test_what_was_pending_before_goes_on_the_queue_too(engine: sa.Engine) -> Non
     assert enqueued(engine, site, refresh=True).enqueued == 0
 
 
+@ON_POSTGRESQL
 def test_a_worker_that_is_stopped_gives_its_files_back(engine: sa.Engine) -> None:
     site = TurnedSite(models=MODELS)
     enqueued(engine, site)
@@ -93,6 +96,7 @@ def test_a_worker_that_is_stopped_gives_its_files_back(engine: sa.Engine) -> Non
     assert len(site.fetched) == 20
 
 
+@ON_POSTGRESQL
 def test_a_budget_is_one_for_all(engine: sa.Engine) -> None:
     site = TurnedSite(models=MODELS)
     enqueued(engine, site, max_downloads=7)
@@ -134,6 +138,7 @@ def dies_with(engine: sa.Engine, file_id: int) -> Callable[[Queue], object]:
     return die
 
 
+@ON_POSTGRESQL
 def test_a_file_that_ends_the_process_stops_neither_the_queue_nor_the_other_files(
     engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,6 +174,7 @@ def test_a_file_that_ends_the_process_stops_neither_the_queue_nor_the_other_file
     assert any(str(poison) in told for told in end.told)
 
 
+@ON_POSTGRESQL
 def test_when_the_site_refuses_one_worker_all_wait_and_then_one_tries_first(
     engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +200,7 @@ def test_when_the_site_refuses_one_worker_all_wait_and_then_one_tries_first(
         assert connection.execute(sa.select(fleet.c.pause_reason)).scalar_one() is None
 
 
+@ON_POSTGRESQL
 def test_a_quota_makes_all_wait_for_a_day_and_a_worker_can_be_stopped_meanwhile(
     engine: sa.Engine,
 ) -> None:
@@ -216,6 +223,7 @@ def test_a_quota_makes_all_wait_for_a_day_and_a_worker_can_be_stopped_meanwhile(
     assert queue_depth(engine).in_work == 0
 
 
+@ON_POSTGRESQL
 def test_a_missing_key_ends_the_worker_that_lacks_it_alone(engine: sa.Engine) -> None:
     def answer(target: Target, _renew: Callable[[], bool]) -> Fetched:
         wants = Outcome.LOGIN_REQUIRED
@@ -233,6 +241,7 @@ def test_a_missing_key_ends_the_worker_that_lacks_it_alone(engine: sa.Engine) ->
     assert outcomes(engine) == DECODED
 
 
+@ON_POSTGRESQL
 def test_batches_of_another_version_are_left_and_told(engine: sa.Engine) -> None:
     site = TurnedSite(models=MODELS)
     enqueued(engine, site)
@@ -246,6 +255,7 @@ def test_batches_of_another_version_are_left_and_told(engine: sa.Engine) -> None
     assert queue_depth(engine) == Depth(0, 0, 1)
 
 
+@ON_POSTGRESQL
 def test_a_newer_schema_ends_a_worker_and_what_it_had_comes_back(engine: sa.Engine) -> None:
     site = TurnedSite(models=MODELS)
     enqueued(engine, site)
@@ -266,6 +276,7 @@ def test_a_newer_schema_ends_a_worker_and_what_it_had_comes_back(engine: sa.Engi
     assert queue_depth(engine).in_work == 0
 
 
+@ON_POSTGRESQL
 def test_a_server_that_cuts_every_connection_costs_no_file(engine: sa.Engine) -> None:
     other = sa.create_engine(engine.url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
 
@@ -290,6 +301,7 @@ def test_a_server_that_cuts_every_connection_costs_no_file(engine: sa.Engine) ->
     assert len(site.fetched) == 20
 
 
+@ON_POSTGRESQL
 def test_a_sync_and_workers_keep_each_other_away_and_say_what_is_running(
     engine: sa.Engine,
 ) -> None:
@@ -312,9 +324,44 @@ def test_a_sync_and_workers_keep_each_other_away_and_say_what_is_running(
     second.dispose()
 
 
+@ON_POSTGRESQL
 def test_another_api_is_refused(engine: sa.Engine) -> None:
     enqueued(engine, Site(models=MODELS))
 
     (end,) = worked(engine, TurnedSite(models=MODELS, origin="http://elsewhere.invalid"))
 
     assert "was filled from" in str(end.error)
+
+
+@pytest.mark.slow
+def test_workers_go_on_when_a_server_that_crashed_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes some seconds: a server starts twice."""
+    # A worker counts as dead after a second here.
+    monkeypatch.setattr("crawler.sync.state.LONGEST_RECONNECT_WAIT", 0.25)
+    folder = postgres.make_folder()
+    try:
+        url = postgres.start(folder)
+        # Without it the server loses what it has just stored.
+        on = "ALTER SYSTEM SET synchronous_commit = on"
+        postgres.run(url, on, "SELECT pg_reload_conf()")
+        engine = open_for_writing(url)
+        site = TurnedSite(models=MODELS)
+        enqueued(engine, site)
+        back = threading.Timer(1.0, postgres.start_again, [folder])
+
+        def crash(number: int) -> None:
+            if number == 5:
+                postgres.crash(folder)
+                back.start()
+
+        site.trouble = crash
+        with fleet_lock(engine), keeping_revision(engine):
+            ends = worked(engine, site, workers=2)
+        back.join()
+
+        assert [end.error for end in ends] == [None, None]
+        assert outcomes(engine) == DECODED
+        assert len(site.fetched) == 20
+        engine.dispose()
+    finally:
+        postgres.remove(folder)

@@ -1,25 +1,21 @@
 """A database that cannot take any more in the middle of a crawl."""
 
-import contextlib
 import random
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import anyio
 import pytest
 import sqlalchemy as sa
 
-from crawler.errors import ConflictError, StoppedError
+from crawler.errors import StoppedError
 from crawler.model import Fetched, Target
 from crawler.store.connect import engines
 from crawler.store.connect.database import open_for_writing
 from crawler.store.connect.lock import sync_lock
-from crawler.store.schema.tables import crawls, headers, loras
-from crawler.store.write.crawls import LOCAL, begin_crawl
-from crawler.sync.state import CONFLICT_TRIES, WriterThread
-from tests.factories import METADATA, NOW, make_header_bytes, make_model
+from crawler.store.schema.tables import headers, loras
+from tests.factories import METADATA, make_header_bytes, make_model
 from tests.sync.site import Site, run, sound
 from tests.sync.snapshots import snapshot
 
@@ -114,31 +110,6 @@ def test_a_full_disk_ends_the_run_in_words_and_room_lets_it_go_on(
     run(roomy, Site(answer=big, models=MODELS))
     assert snapshot(roomy) == undisturbed
     roomy.dispose()
-
-
-@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-@pytest.mark.parametrize("sqlstate", ["40001", "40P01"])
-def test_a_transaction_that_conflicts_with_another_is_done_again(
-    engine: sa.Engine, sqlstate: str
-) -> None:
-    tries = 0
-
-    def store(connection: sa.Connection) -> int:
-        nonlocal tries
-        tries += 1
-        begin_crawl(connection, origin=LOCAL, walk="w", now=NOW)
-        if tries < succeeds:
-            raised = f"RAISE EXCEPTION 'x' USING ERRCODE = '{sqlstate}'"
-            connection.exec_driver_sql(f"DO $$ BEGIN {raised}; END $$")
-        return tries
-
-    for succeeds, tried in ((3, 3), (100, CONFLICT_TRIES)):
-        tries = 0
-        with contextlib.suppress(ConflictError):
-            assert anyio.run(WriterThread(engine).run, store) == succeeds
-        assert tries == tried
-    with engine.connect() as connection:
-        assert connection.execute(sa.select(sa.func.count()).select_from(crawls)).scalar_one() == 1
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
