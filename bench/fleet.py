@@ -1,7 +1,7 @@
 """Workers that share one PostgreSQL database, beside one sync into it."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,6 +29,7 @@ def fleet(bench: Bench) -> list[Line]:
     files, pages = bench.folder / "files", bench.folder / f"pages-{count}"
     write_pages(pages, count, write_files(files, count))
     alone: list[Cost] = []
+    starts: dict[str, float] = {}
     together: dict[int, list[Cost]] = {number: [] for number in WORKERS}
     with _server() as server, nginx(bench.folder / "nginx", pages=pages, files=files) as url:
         for _ in range(bench.sizes.rounds):
@@ -36,17 +37,25 @@ def fleet(bench: Bench) -> list[Line]:
                 site = ("--api-url", url, "--db", place, "--quiet", "--rate", 0)
                 bench.crawler("sync", "--no-headers", *site)
                 alone.append(bench.crawler("sync", *site))
+                # With nothing to do, what is left is the start.
+                starts = {name: bench.crawler(name, *site).cpu for name in ("sync", "worker")}
             for number in WORKERS:
                 with _database(server) as place:
                     site = ("--api-url", url, "--db", place, "--quiet", "--rate", 0)
                     bench.crawler("sync", "--enqueue", *site)
                     together[number].append(_side_by_side(bench, number, site))
-    return [_line(count, number, costs, alone) for number, costs in together.items()]
+    return [_line(count, number, costs, alone, starts) for number, costs in together.items()]
 
 
-def _line(count: int, workers: int, costs: list[Cost], alone: list[Cost]) -> Line:
+def _line(
+    count: int, workers: int, costs: list[Cost], alone: list[Cost], starts: Mapping[str, float]
+) -> Line:
     ours, theirs = (count / median(one.seconds for one in some) for some in (costs, alone))
-    cpu, single = (median(one.cpu for one in some) / count * 1000 for some in (costs, alone))
+    started = workers * starts["worker"], starts["sync"]
+    cpu, single = (
+        (median(one.cpu for one in some) - start) / count * 1000
+        for some, start in zip((costs, alone), started, strict=True)
+    )
     return Line(
         f"{workers} `worker` on PostgreSQL, {count:,} files, files per second",
         "`sync` of the listed files into the same PostgreSQL",
@@ -54,8 +63,9 @@ def _line(count: int, workers: int, costs: list[Cost], alone: list[Cost]) -> Lin
         goal=GOAL,
         least=True,
         detail=(
-            f"{ours:,.0f} beside {theirs:,.0f} files/s; {cpu:.1f} beside {single:.1f} ms of CPU a file,"
-            f" so {max(1 - single / cpu, 0):.0%} of it is start and coordination"
+            f"{ours:,.0f} beside {theirs:,.0f} files/s; {cpu:.1f} beside {single:.1f} ms of CPU a file"
+            f" without the start of {started[0]:.1f} beside {started[1]:.1f} s, so coordination takes"
+            f" {max(1 - single / cpu, 0):.0%}"
         ),
     )
 
