@@ -147,7 +147,9 @@ def _record_batch(
 
 def _array(table: SharedTable, column: SharedColumn, values: Sequence[Any]) -> pa.Array:
     if column.form is Form.JSON:
-        values = [None if one is None else msgspec.json.encode(one).decode() for one in values]
+        # PostgreSQL does not keep the order of keys.
+        encode = msgspec.json.Encoder(order="deterministic").encode
+        values = [None if one is None else encode(one).decode() for one in values]
     try:
         return pa.array(values, _TYPES[column.form])
     except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:

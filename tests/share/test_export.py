@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import msgspec
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,7 +23,7 @@ from crawler.share import table_file
 from crawler.share.export import ExportTally
 from crawler.share.form import CARD, MANIFEST, file_of
 from crawler.store.connect.database import REVISION
-from crawler.store.read.shared import SHARED, shared_tables
+from crawler.store.read.shared import SHARED, Form, shared_tables
 from crawler.store.schema import tables
 from tests.conftest import ON_SQLITE, Prepared
 from tests.factories import make_model
@@ -127,6 +128,17 @@ def test_columns_have_the_types_that_every_engine_knows(filled: sa.Engine, folde
             one.name: types[one.form] for one in table.columns
         }
         assert [one.name for one in table.columns] == [*tables.metadata.tables[table.name].c.keys()]
+
+
+def test_json_is_written_alike_from_both_databases(filled: sa.Engine, folder: Path) -> None:
+    exported(filled, folder)
+
+    for table in shared_tables():
+        for column in (one.name for one in table.columns if one.form is Form.JSON):
+            for text in pq.read_table(folder / file_of(table.name))[column].to_pylist():
+                if text is not None:
+                    plain = msgspec.json.encode(json.loads(text), order="deterministic")
+                    assert text.encode() == plain
 
 
 @ON_SQLITE
