@@ -20,13 +20,18 @@ POSTGRES_TYPES = "from sqlalchemy.dialects import postgresql"
 
 
 def include_object(
-    _object: sa.schema.SchemaItem,
+    item: sa.schema.SchemaItem,
     _name: str | None,
     kind: str,
     reflected: bool,  # noqa: FBT001 - Alembic's signature
     compare_to: sa.schema.SchemaItem | None,
 ) -> bool:
-    """Whether to compare a table. One we do not know belongs to another library in this database."""
+    """Whether to compare something. A table that we do not know belongs to another library.
+
+    Some indexes are on one kind of database only.
+    """
+    if isinstance(item, sa.Index) and item.table is not None and not reflected:
+        return item in tables.indexes_on(item.table, context.get_context().dialect.name)
     return not (kind == "table" and reflected and compare_to is None)
 
 

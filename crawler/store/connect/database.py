@@ -28,7 +28,7 @@ Engine = sa.Engine
 
 #: The newest revision in migrations/. Revisions are numbered with four digits, without branches.
 #: It is repeated here so that readers need not import Alembic.
-REVISION = "0015"
+REVISION = "0016"
 
 #: The revision with a table of tensor lists.
 WITH_LISTS = "0006"

@@ -16,6 +16,7 @@ from crawler.store.read.fleet import FleetState, fleet_state
 from crawler.store.schema.tables import (
     crawls,
     headers,
+    indexes_on,
     local_files,
     loras,
     metadata,
@@ -176,7 +177,8 @@ def missing_derived(connection: sa.Connection) -> set[str]:
     wanted = {f"view {view.name}" for view in VIEWS}
     for name, table in metadata.tables.items():
         here |= {f"index {index['name']}" for index in inspector.get_indexes(name)}
-        wanted |= {f"index {index.name}" for index in table.indexes}
+        indexes = indexes_on(table, connection.dialect.name)
+        wanted |= {f"index {index.name}" for index in indexes}
     return wanted - here
 
 
