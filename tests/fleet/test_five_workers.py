@@ -1,5 +1,6 @@
 """Five workers as processes, three of which are killed, while everything goes wrong."""
 
+import os
 import random
 import signal
 import subprocess
@@ -7,7 +8,7 @@ import sys
 import time
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,13 +37,27 @@ LATE = 0.25
 
 DONE, WORK_LEFT = 0, 4
 
+#: Starts processes that run the same command, after what takes long was imported once. It prints their
+#: ids, and at the end their exit codes.
 PROGRAM = """
-import sys
+import os, sys
 from datetime import timedelta
 import crawler.store.read.fleet as fleet
 fleet.LOST_AFTER = timedelta(seconds=float(sys.argv.pop(1)))
 from crawler.__main__ import main
-main()
+from crawler.cli import run_sync
+from crawler.fleet import enqueue, worker
+pids = []
+for _ in range(int(sys.argv.pop(1))):
+    pids.append(os.fork())
+    if pids[-1] == 0:
+        try:
+            main()
+        except SystemExit as ended:
+            os._exit(ended.code or 0)
+        os._exit(1)
+print(*pids, flush=True)
+print(*(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids), flush=True)
 """
 
 
@@ -68,17 +83,36 @@ def times(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return found
 
 
-def start(place: str, *words: str) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-c", PROGRAM, str(LOST_AFTER), *words, "--db", place, "--quiet"]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+class Processes:
+    """Some processes that run the same command."""
 
+    def __init__(self, number: int, place: str, *words: str) -> None:
+        command = [sys.executable, "-c", PROGRAM, str(LOST_AFTER), str(number), *words]
+        self.parent = subprocess.Popen(
+            [*command, "--db", place, "--quiet"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.parent.stdout is not None
+        self.pids = [*map(int, self.parent.stdout.readline().split())]
 
-def ended(process: "subprocess.Popen[bytes]") -> int:
-    _, told = process.communicate(timeout=600)
-    assert b"Traceback" not in told, told.decode()
-    assert b"unexpected" not in told, told.decode()
-    assert process.returncode in {DONE, WORK_LEFT, -signal.SIGKILL}, told.decode()
-    return process.returncode
+    def codes(self) -> list[int]:
+        """Their exit codes, once all have ended."""
+        codes, told = self.parent.communicate(timeout=600)
+        assert "Traceback" not in told, told
+        assert "unexpected" not in told, told
+        found = [*map(int, codes.split())]
+        assert set(found) <= {DONE, WORK_LEFT, -signal.SIGKILL}, told
+        return found
+
+    def kill(self) -> None:
+        """End all that still run."""
+        if self.parent.poll() is None:
+            for pid in self.pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self.parent.kill()
 
 
 def most_in_a_second(times: Sequence[float]) -> int:
@@ -93,7 +127,7 @@ def running() -> Iterator[ExitStack]:
 
 
 @ON_POSTGRESQL
-@pytest.mark.skipif(sys.platform == "win32", reason="no process can be killed so there")
+@pytest.mark.skipif(sys.platform == "win32", reason="no process can be forked there")
 @pytest.mark.parametrize(
     "size",
     [
@@ -118,25 +152,24 @@ def test_three_of_five_workers_are_killed_and_the_database_ends_with_the_truth(
         monkeypatch.setenv("CIVITAI_API_TOKEN", sandbox.key)
         site = ("--api-url", sandbox.url)
         rate = f"{size.rate:g}"
-        lists = start(database_url, "sync", "--enqueue", "--nsfw", "--rate", rate, *site)
-        assert ended(lists) == DONE
+        lists = ("sync", "--enqueue", "--nsfw", *site)
+        assert Processes(1, database_url, *lists, "--rate", rate).codes() == [DONE]
         began = time.monotonic()
-        workers = [start(database_url, "worker", *site) for _ in range(5)]
-        for one in workers:
-            running.callback(one.kill)
-        for number, one in enumerate(dice.sample(workers, 3), start=1):
+        workers = Processes(5, database_url, "worker", *site)
+        running.callback(workers.kill)
+        for number, pid in enumerate(dice.sample(workers.pids, 3), start=1):
             goal = (number + dice.random()) / 5 * len(truth)
             while sandbox.counters.downloads < goal:
                 time.sleep(0.01)
-            one.kill()
-        codes = [ended(one) for one in workers]
+            os.kill(pid, signal.SIGKILL)
+        codes = workers.codes()
         took = time.monotonic() - began
         assert sorted(codes)[:3] == [-signal.SIGKILL] * 3
         for _ in range(MOST_RUNS):
-            if codes[-1:] == [DONE]:
+            if WORK_LEFT not in codes:
                 break
-            assert ended(start(database_url, "sync", "--enqueue", "--nsfw", *site)) == DONE
-            codes = [ended(start(database_url, "worker", *site))]
+            assert Processes(1, database_url, *lists).codes() == [DONE]
+            codes = Processes(1, database_url, "worker", *site).codes()
         seen = sandbox.counters
 
     engine = open_for_writing(database_url)
