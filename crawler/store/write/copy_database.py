@@ -29,6 +29,10 @@ COPIED = tuple(one for one in tables.metadata.sorted_tables if one is not tables
 #: Rows between two calls of `going`.
 STEP = 1_000
 
+#: Rows that PostgreSQL sends at once, which takes a third less time than one after the other. Of tables with
+#: headers, each of which may have megabytes, it sends one.
+_CHUNK = 200
+
 
 @dataclass(slots=True)
 class CopyProgress:
@@ -158,13 +162,16 @@ def _rows(
         if reading.dialect.name == "sqlite":
             found = cursor.execute(statement)
         else:
+            from psycopg import capabilities  # noqa: PLC0415 - an extra
             from psycopg.types.json import set_json_loads  # noqa: PLC0415 - an extra
 
             set_json_loads(_rewritten if is_file else _same, context=cursor)
             if is_file:
                 columns = enumerate(table.columns)
                 times = [at for at, column in columns if isinstance(column.type, UtcTime)]
-            found = cursor.stream(statement)
+            is_long = any(isinstance(one.type, sa.LargeBinary) for one in table.columns)
+            chunked = capabilities.has_stream_chunked() and not is_long
+            found = cursor.stream(statement, size=_CHUNK if chunked else 1)
         for number, row in enumerate(found, start=1):
             if times:
                 row = list(row)  # noqa: PLW2901 - the same row
