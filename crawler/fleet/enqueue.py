@@ -53,15 +53,15 @@ async def enqueue(
             tally.enqueued = 0
 
             async def put(model_ids: Sequence[int] | None) -> None:
-                found = await writer.run(
-                    lambda connection: pending_files(
-                        connection, walk=plan.walk.key, model_ids=model_ids
-                    )
-                )
-                new = [(file_id, sha256) for file_id, sha256 in found if file_id not in queued]
-                await queue.put([*batches(new)])
-                queued.update(file_id for file_id, _ in new)
-                tally.enqueued = (tally.enqueued or 0) + len(new)
+                def find(connection: Connection) -> list[list[int]]:
+                    found = pending_files(connection, walk=plan.walk.key, model_ids=model_ids)
+                    return [*batches(one for one in found if one[0] not in queued)]
+
+                new = await writer.run(find)
+                await queue.put(new)
+                for batch in new:
+                    queued.update(batch)
+                tally.enqueued = (tally.enqueued or 0) + sum(map(len, new))
 
             async with open_site(SharedTurns(desk, None)) as site:
                 listing = replace(plan, fetch_headers=False)

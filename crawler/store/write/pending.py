@@ -1,6 +1,6 @@
 """Find the files to fetch, and the headers that are stored already under another file id."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -21,6 +21,9 @@ REFUSALS = (Outcome.FORBIDDEN, Outcome.DOWNLOADS_DISABLED, Outcome.ARCHIVED)
 
 #: A file is deferred for an hour at most. A later time comes from a wrong clock and is ignored.
 LONGEST_DEFERRAL = timedelta(days=1)
+
+#: Rows that are in memory at once where there may be a million.
+_READ_AT_ONCE = 10_000
 
 _AGAIN = {"outcome": Outcome.PENDING, "reason": None, "next_try_at": None}
 
@@ -110,8 +113,10 @@ def count_pending(
 
 def pending_files(
     connection: sa.Connection, *, walk: str | None, model_ids: Sequence[int] | None = None
-) -> list[tuple[int, str | None]]:
+) -> Iterator[tuple[int, str | None]]:
     """The ids and the SHA-256 of pending files; those with the same SHA-256 follow each other.
+
+    They are read as they are taken, since there may be a million.
 
     Args:
         connection: May be a reader's.
@@ -122,7 +127,9 @@ def pending_files(
     statement = statement.order_by(loras.c.sha256, loras.c.file_id)
     if model_ids is not None:
         statement = statement.where(loras.c.model_id.in_(model_ids))
-    return [(row.file_id, row.sha256) for row in connection.execute(statement)]
+    statement = statement.execution_options(yield_per=_READ_AT_ONCE)
+    for row in connection.execute(statement):
+        yield row.file_id, row.sha256
 
 
 def still_pending(
