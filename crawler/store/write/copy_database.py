@@ -5,8 +5,8 @@ is killed. Rows go from one driver to the other, one after the other, so memory 
 Indexes and foreign keys are made afterwards, which takes a fraction of the time.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,7 +76,8 @@ def copy_database(
                 with _indexes_later(writing):
                     for table in COPIED:
                         progress.table = table.name
-                        _store(writing, table, _rows(reading, writing, table, progress, going))
+                        with closing(_rows(reading, writing, table, progress, going)) as found:
+                            _store(writing, table, found)
                     progress.table = ""
                 if writing.dialect.name == "postgresql":
                     _finish(writing)
@@ -148,8 +149,8 @@ def _rows(
     table: sa.Table,
     progress: CopyProgress,
     going: Callable[[], bool],
-) -> Iterator[Sequence[Any]]:
-    """The rows of a table in the order of its key, as the other driver stores them.
+) -> Generator[Sequence[Any], None, None]:
+    """The rows of a table in the order of its key, as the other driver stores them. To be closed.
 
     Every value of SQLite is one that PostgreSQL reads. SQLite has texts for times and JSON.
     """
@@ -157,7 +158,8 @@ def _rows(
     driver: Any = reading.connection.driver_connection
     is_file = writing.dialect.name == "sqlite"
     times: list[int] = []
-    with driver_errors(reading):
+    # Rows that are left would keep the connection, which could not even roll back.
+    with driver_errors(reading), ExitStack() as stack:
         cursor = driver.cursor()
         if reading.dialect.name == "sqlite":
             found = cursor.execute(statement)
@@ -172,6 +174,7 @@ def _rows(
             is_long = any(isinstance(one.type, sa.LargeBinary) for one in table.columns)
             chunked = capabilities.has_stream_chunked() and not is_long
             found = cursor.stream(statement, size=_CHUNK if chunked else 1)
+        stack.callback(found.close)
         for number, row in enumerate(found, start=1):
             if times:
                 row = list(row)  # noqa: PLW2901 - the same row

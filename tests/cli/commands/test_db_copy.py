@@ -176,9 +176,41 @@ def test_a_copy_that_is_stopped_is_undone(
 
     empty = open_as_found(target)
     assert sum(map(len, rows(target).values())) == len(rows(target)["field_notes"])
-    if empty.dialect.name == "sqlite":
+    if empty.dialect.name == engine.dialect.name:
         assert schema(empty) == schema(engine)
     empty.dispose()
+
+
+def test_a_full_disk_undoes_a_copy(source: sa.Engine, target: str) -> None:
+    reading, writing = open_for_reading(source.url), open_for_writing(target)
+
+    @sa.event.listens_for(writing, "begin")
+    def limit(connection: sa.Connection) -> None:
+        if connection.dialect.name == "sqlite":
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 5}")
+
+    if writing.dialect.name == "postgresql":
+        with writing.begin() as connection:
+            connection.exec_driver_sql(FULL)
+    with pytest.raises(StoppedError, match="disk is full") as stopped:
+        copy_database.copy_database(reading, writing, progress=CopyProgress(), going=lambda: True)
+
+    assert target.rpartition("/")[2].partition("?")[0] in str(stopped.value)
+    reading.dispose()
+    writing.dispose()
+    assert sum(map(len, rows(target).values())) == len(rows(target)["field_notes"])
+
+
+#: A disk that is full at the third of the rows of `loras`.
+FULL = """
+CREATE SEQUENCE stored;
+CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  IF nextval('stored') = 3 THEN RAISE EXCEPTION 'as told' USING ERRCODE = '53100'; END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER fail AFTER INSERT ON loras FOR EACH ROW EXECUTE FUNCTION fail()
+"""
 
 
 #: A copy that kills itself: after some rows, or while it makes the indexes (0).
