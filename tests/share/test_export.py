@@ -28,7 +28,7 @@ from crawler.store.schema import tables
 from tests.conftest import ON_SQLITE, Prepared
 from tests.factories import make_model
 from tests.share.exported import FILES, HOSTILE, OWN, exported, fill, in_database, read_back
-from tests.stored import as_user, store_models
+from tests.stored import store_models
 
 ROOT = Path(__file__).parents[2]
 
@@ -224,13 +224,6 @@ def read_back_of(
 ) -> dict[str, list[dict[str, Any]]]:
     exported(engine, folder, *where, **options)
     return read_back(folder)
-
-
-def test_a_reader_needs_no_more_than_select(filled: sa.Engine, folder: Path) -> None:
-    place = as_user(filled.url.render_as_string(hide_password=False), "reader")
-    engine = sa.create_engine(sa.make_url(place))
-
-    assert exported(engine, folder).tables["loras"].rows == FILES
 
 
 def interrupted(engine: sa.Engine, folder: Path, **options: Any) -> dict[str, int]:
