@@ -24,10 +24,10 @@ from crawler.settings import usual_database
 INTERRUPTED_EXIT = 130
 
 #: Modules of `crawler.cli.commands` that are not named like their command.
-_MODULES = {"logout": "login"}
+_MODULES = {"logout": "login", "import": "import_"}
 
-#: Commands with the name of a built-in function; theirs ends with a line.
-_UNDERLINED = frozenset({"help"})
+#: Commands with a name that Python has already; theirs ends with a line.
+_UNDERLINED = frozenset({"help", "import"})
 
 _NEGATIVE = re.compile("-[0-9]+")
 

@@ -38,6 +38,7 @@ GROUPS = {
     "Database": {
         "db": "Show, check, upgrade and copy the database.",
         "export": "Write the database as Parquet files, one for each table.",
+        "import": "Take in what another crawl has read.",
         "redecode": "Decode stored headers again after an upgrade.",
     },
     "More": {
@@ -151,6 +152,11 @@ EXAMPLES = {
     "export": (
         "lora-crawl export catalogue",
         "lora-crawl export pony-catalogue --where base_model:Pony",
+    ),
+    "import": (
+        "lora-crawl import catalogue",
+        "lora-crawl import hf://datasets/someone/loras",
+        "lora-crawl import other.db",
     ),
     "redecode": ("lora-crawl redecode",),
     "sandbox": (

@@ -357,6 +357,11 @@ RecipeForm = Annotated[
     typer.Option("--format", "-f", case_sensitive=False, help="The trainer whose files to write."),
 ]
 
+MaxHeader = Annotated[
+    int,
+    typer.Option(metavar="BYTES", min=1, max=100_000_000, help="Longest header to read."),
+]
+
 Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files in DIR.")]
 
 Timeout = Annotated[

@@ -154,6 +154,32 @@ def is_public(address: Address) -> bool:
     return address.is_global and not address.is_multicast
 
 
+def check_public(url: str, *, base: str) -> None:
+    """Make sure that a URL does not lead into a private network, for clients that are not ours.
+
+    Args:
+        url: What is requested.
+        base: The URL that the user gave or trusts; it may lead anywhere, and on loopback to loopback.
+
+    Raises:
+        RequestError: It does.
+    """
+    target, trusted = yarl.URL(url, encoded=True), yarl.URL(base, encoded=True)
+    host = (target.raw_host or "").lower()
+    local = is_loopback_host(trusted.raw_host)
+    if target.origin() == trusted.origin() or (local and is_loopback_host(host)):
+        return
+    if target.scheme != "https":
+        raise RequestError(f"a redirect leads to {host} without encryption", again=False)
+    try:
+        found = socket.getaddrinfo(host, target.port, type=socket.SOCK_STREAM)
+    except OSError:
+        return  # a proxy may know the name; without one there is no connection
+    addresses = [_literal(str(address[0])) for *_, address in found]
+    if not all(address and is_public(address) for address in addresses):
+        raise RequestError(f"a redirect leads to the private address {host}", again=False)
+
+
 class PrivateAddressError(OSError):
     """A host name that resolves only to private addresses."""
 

@@ -274,3 +274,40 @@ class RedecodeTally(Tally):
 
 def _by_name(outcomes: Counter[Outcome]) -> dict[str, int]:
     return {outcome.value: count for outcome, count in sorted(outcomes.items())}
+
+
+@dataclass(slots=True)
+class ImportTally(Tally):
+    """An import. Its troubles are rows that were left out.
+
+    Attributes:
+        total: Rows of the source; 0 while unknown.
+        done: Of these, read.
+        new: Rows that were not there before, by table.
+        changed: Rows that the source saw later, by table.
+        to_read: Files whose header is to be taken over.
+        outcomes: Of these, those that were stored, by outcome.
+    """
+
+    total: int = 0
+    done: int = 0
+    new: Counter[str] = field(default_factory=Counter)
+    changed: Counter[str] = field(default_factory=Counter)
+    to_read: int = 0
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+
+    @property
+    def headers(self) -> int:
+        """Headers that were taken over."""
+        return self.outcomes.total()
+
+    def summary(self) -> dict[str, object]:
+        """The counts by name, for `crawls.summary` and `import --json`."""
+        return {
+            "new": dict(self.new),
+            "changed": dict(self.changed),
+            "headers_imported": self.headers,
+            "outcomes": _by_name(self.outcomes),
+            "left_out": self.troubles,
+            "seconds": round(self.seconds, 3),
+        }

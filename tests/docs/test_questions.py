@@ -46,14 +46,16 @@ NOT_RUN = {
     "login ": "asks civitai.com",
     "logout ": "removes the key of the user",
     "sync --api-url ADDRESS": "needs a sandbox; tests/cli/commands/test_sync.py runs it on one",
+    "import ": "needs what another has crawled; tests/share does",
     "sandbox ": "serves until it is stopped; tests/sandbox does",
     "serve ": "serves until it is stopped; tests/cli/commands/test_serve.py does",
     "db copy ": "needs two databases; tests/cli/commands/test_db_copy.py has them",
     "--install-completion": "changes the files of the shell",
 }
 
-#: Commands whose examples in the help are not run: they ask a site, or serve until they are stopped.
-HELP_NOT_RUN = {"", "sync", "worker", "inspect", "sandbox", "serve", "mcp"}
+#: Commands whose examples in the help are not run: they ask a site or others, or serve
+#: until they are stopped.
+HELP_NOT_RUN = {"", "sync", "worker", "import", "inspect", "sandbox", "serve", "mcp"}
 
 #: What stands for files of the reader in the examples of the help.
 HELP_STANDS_FOR = {"~/loras": "mine", "my-lora.safetensors": "mine/lantern.safetensors"}

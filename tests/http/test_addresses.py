@@ -12,6 +12,7 @@ from crawler.http.addresses import (
     CheckedResolver,
     PrivateAddressError,
     api_address,
+    check_public,
     followed,
     is_public,
     storage_address,
@@ -261,3 +262,24 @@ async def test_a_lookup_that_fails_says_so_and_this_machine_has_a_name() -> None
         await resolver.resolve("lantern.invalid")
     found = await resolver.resolve("localhost", 81)
     assert {(one["hostname"], one["port"]) for one in found} == {("localhost", 81)}
+
+
+@pytest.mark.parametrize(
+    ("url", "base", "wrong"),
+    [
+        ("https://huggingface.co/x", "https://huggingface.co", None),
+        ("https://127.0.0.1/x", "https://huggingface.co", "private address 127.0.0.1"),
+        ("https://169.254.169.254/x", "https://huggingface.co", "private address 169.254.169.254"),
+        ("https://[::1]/x", "https://huggingface.co", "private address ::1"),
+        ("http://8.8.8.8/x", "https://huggingface.co", "without encryption"),
+        ("https://8.8.8.8/x", "https://huggingface.co", None),
+        ("http://127.0.0.2:5/x", "http://127.0.0.1:4", None),
+        ("http://10.0.0.1/x", "http://10.0.0.1", None),
+    ],
+)
+def test_where_another_client_may_be_led(url: str, base: str, wrong: str | None) -> None:
+    if wrong is None:
+        check_public(url, base=base)
+        return
+    with pytest.raises(RequestError, match=wrong):
+        check_public(url, base=base)

@@ -10,6 +10,7 @@ from crawler.cli.options import (
     ApiUrl,
     Db,
     Json,
+    MaxHeader,
     Quiet,
     Verbose,
     complete_base_model,
@@ -113,10 +114,7 @@ def sync(
         list[str] | None,
         typer.Option(metavar="NAME", help="Allow downloads from this host too; repeatable."),
     ] = None,
-    max_header: Annotated[
-        int,
-        typer.Option(metavar="BYTES", min=1, max=100_000_000, help="Longest header to read."),
-    ] = 32 * 1024 * 1024,
+    max_header: MaxHeader = 32 * 1024 * 1024,
     enqueue: Annotated[
         bool,
         typer.Option(

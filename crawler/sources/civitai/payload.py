@@ -91,6 +91,12 @@ def model(value: Any) -> Model:
     return found
 
 
+def files_of(body: Mapping[str, Any]) -> tuple[File, ...]:
+    """The files in the body of a version; those without a usable id are left out."""
+    found = (_file(entry, "a version", []) for entry in _list(body.get("files")))
+    return tuple(file for file in found if file is not None)
+
+
 def model_id(value: Any) -> int:
     """The model's id in the reply for a version."""
     found = _count(_object(value).get("modelId"), least=1)

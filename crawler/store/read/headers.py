@@ -57,35 +57,35 @@ def whole(row: sa.Row[Any]) -> bytes:
     return joined(own, row.list_start, unpacked_list(row.list_data, row.list_digest))
 
 
-def unpacked(data: bytes, file_id: int) -> bytes:
+def unpacked(data: bytes, file_id: int, most: int = MAX_HEADER_BYTES) -> bytes:
     """The bytes of a header, from the compressed column `data`.
 
     Raises:
-        DatabaseError: The stored header is damaged.
+        DatabaseError: The stored header is damaged, or longer than `most` bytes.
     """
-    return _decompressed(data, f"the stored header of file {file_id}")
+    return _decompressed(data, f"the stored header of file {file_id}", most)
 
 
-def unpacked_list(data: bytes | None, digest: bytes) -> bytes:
+def unpacked_list(data: bytes | None, digest: bytes, most: int = MAX_HEADER_BYTES) -> bytes:
     """The bytes of a tensor list, from the compressed column `data`; None if there is no such row.
 
     Raises:
-        DatabaseError: The list is missing or damaged.
+        DatabaseError: The list is missing or damaged, or longer than `most` bytes.
     """
     what = f"the stored tensor list {digest.hex()[:16]}…"
     if data is None:
         raise DatabaseError(f"{what} is missing\n{_REPAIR}")
-    found = _decompressed(data, what)
+    found = _decompressed(data, what, most)
     if hashlib.sha256(found).digest() != digest:
         raise DatabaseError(f"{what} is damaged: its digest is another one\n{_REPAIR}")
     return found
 
 
-def _decompressed(data: bytes, what: str) -> bytes:
+def _decompressed(data: bytes, what: str, most: int) -> bytes:
     try:
-        if zstandard.frame_content_size(data) > MAX_HEADER_BYTES:
-            raise DatabaseError(f"{what} is longer than any valid one")
-        return zstandard.ZstdDecompressor().decompress(data, max_output_size=MAX_HEADER_BYTES)
+        if zstandard.frame_content_size(data) > most:
+            raise DatabaseError(f"{what} is longer than {most:,} bytes")
+        return zstandard.ZstdDecompressor().decompress(data, max_output_size=most)
     except zstandard.ZstdError as error:
         raise DatabaseError(f"{what} is damaged: {error}") from error
 

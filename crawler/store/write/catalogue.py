@@ -80,7 +80,7 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class _Listed:
+class Listed:
     """A file with the version and model that list it, and the likes per month of the model."""
 
     model: Model
@@ -134,7 +134,8 @@ def store_page(
         for version in model.versions
     }
     upsert(connection, tables.versions, list(version_rows.values()), keep=("first_seen_at",))
-    monthly = _likes_per_month(connection, distinct, now)
+    listed_at = {model.model_id: now for model in distinct}
+    monthly = likes_per_month_of(connection, distinct, listed_at)
     stored = _store_files(connection, distinct, monthly, site, origin, primary_only=primary_only)
     dropped, doubted = _mark_dropped_files(connection, distinct, now)
     listed = [{"walk": walk, "model_id": model.model_id, "lap": pass_number} for model in distinct]
@@ -168,10 +169,10 @@ def _moved_statistics(
     ]
 
 
-def _likes_per_month(
-    connection: sa.Connection, models: Sequence[Model], now: datetime
+def likes_per_month_of(
+    connection: sa.Connection, models: Sequence[Model], listed_at: Mapping[int, datetime]
 ) -> dict[int, float | None]:
-    """The likes per month of each model, from the first of its stored versions to `now`.
+    """The likes per month of each model, from the first of its stored versions to when it was listed.
 
     Days are counted by their dates, so that two listings on one day give the same.
     """
@@ -183,7 +184,7 @@ def _likes_per_month(
     for ids in slices([model.model_id for model in models]):
         for model_id, since in connection.execute(first.where(table.c.model_id.in_(ids))):
             if since is not None:
-                ages[model_id] = now.date() - since.date()
+                ages[model_id] = listed_at[model_id].date() - since.date()
     return {
         model.model_id: likes_per_month(model.likes, ages.get(model.model_id)) for model in models
     }
@@ -202,11 +203,11 @@ def _store_files(
 
     New and replaced files are pending, or `not_safetensors` if they are never requested.
     """
-    by_file: dict[int, list[_Listed]] = {}
+    by_file: dict[int, list[Listed]] = {}
     versions = [(model, version) for model in models for version in model.versions]
     for model, version in versions:
         for file in version.files:
-            place = _Listed(model, version, file, monthly[model.model_id])
+            place = Listed(model, version, file, monthly[model.model_id])
             by_file.setdefault(file.file_id, []).append(place)
     before = _stored(connection, list(by_file))
     offered = _offered_first(models)
@@ -219,16 +220,16 @@ def _store_files(
         home = _home(places, stored)
         if stored is None or home is None:
             if home is not None and (not primary_only or file_id in offered):
-                new.append(_new_row(home, site, origin))
+                new.append(new_row(home, site, origin))
             continue
-        known.append({"file_id": file_id} | _description(home, origin))
-        is_replaced = _is_replaced(stored, home.file)
-        if is_replaced or _has_hope(stored, home):
-            beginning = _beginning(home.file)
-            again.append({"file_id": file_id, "next_try_at": None} | beginning)
-            pending[is_replaced] += beginning["outcome"] is Outcome.PENDING
+        known.append({"file_id": file_id} | description(home, origin))
+        replaced = is_replaced(stored, home.file)
+        if replaced or has_hope(stored, home):
+            begun = beginning(home.file)
+            again.append({"file_id": file_id, "next_try_at": None} | begun)
+            pending[replaced] += begun["outcome"] is Outcome.PENDING
     insert_new(connection, loras, new)
-    update_rows(connection, loras, known, _REFRESHED)
+    update_rows(connection, loras, known, REFRESHED)
     update_rows(connection, loras, again)
     return Stored(
         new=Counter(row["outcome"] for row in new),
@@ -237,7 +238,7 @@ def _store_files(
     )
 
 
-def _home(places: Sequence[_Listed], stored: sa.Row[Any] | None) -> _Listed | None:
+def _home(places: Sequence[Listed], stored: sa.Row[Any] | None) -> Listed | None:
     """Where a file belongs; None for a known file whose version is not among the places.
 
     That is the version that its download URL names. A version may also list the file of another one.
@@ -251,7 +252,7 @@ def _home(places: Sequence[_Listed], stored: sa.Row[Any] | None) -> _Listed | No
     return None if stays and not named else (named or places)[0]
 
 
-def _has_hope(stored: sa.Row[Any], place: _Listed) -> bool:
+def has_hope(stored: sa.Row[Any], place: Listed) -> bool:
     """Whether a known file without other bytes begins again.
 
     It does if it was not read and another version lists it now, which may give it; if it was in early
@@ -266,7 +267,7 @@ def _has_hope(stored: sa.Row[Any], place: _Listed) -> bool:
 
 
 #: A known end of early access stays if the list no longer gives one.
-_REFRESHED = (("early_access_until", lambda old, listed: sa.func.coalesce(listed, old)),)
+REFRESHED = (("early_access_until", lambda old, listed: sa.func.coalesce(listed, old)),)
 
 
 def _stored(connection: sa.Connection, file_ids: Sequence[int]) -> dict[int, sa.Row[Any]]:
@@ -281,7 +282,7 @@ def _stored(connection: sa.Connection, file_ids: Sequence[int]) -> dict[int, sa.
     }
 
 
-def _is_replaced(stored: sa.Row[Any], file: File) -> bool:
+def is_replaced(stored: sa.Row[Any], file: File) -> bool:
     """Whether the site now lists other bytes: another hash, or another size if a hash is missing."""
     if stored.outcome == Outcome.PENDING or stored.outcome in _REFUSALS:
         return False
@@ -303,13 +304,14 @@ def _offered_first(models: Sequence[Model]) -> set[int]:
     return offered
 
 
-def _new_row(place: _Listed, site: str, origin: str) -> dict[str, Any]:
-    row = _description(place, origin)
+def new_row(place: Listed, site: str, origin: str) -> dict[str, Any]:
+    """The row of a file that was not known before it was listed."""
+    row = description(place, origin)
     begun = {"file_id": place.file.file_id, "site": site, "attempts": 0}
-    return row | begun | _beginning(place.file)
+    return row | begun | beginning(place.file)
 
 
-def _beginning(file: File) -> dict[str, Any]:
+def beginning(file: File) -> dict[str, Any]:
     """The columns `outcome` and `reason` of a file before it is read."""
     reason = why_not_requested(file)
     return {"outcome": Outcome.NOT_SAFETENSORS if reason else Outcome.PENDING, "reason": reason}
@@ -327,7 +329,7 @@ def _indexable(name: str | None) -> str | None:
     return name if name is None or len(name) <= MAX_NAME else None
 
 
-def _description(place: _Listed, origin: str) -> dict[str, Any]:
+def description(place: Listed, origin: str) -> dict[str, Any]:
     """The columns with values from the site."""
     model, version, file = place.model, place.version, place.file
     base_model = version.base_model

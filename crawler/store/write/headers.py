@@ -44,30 +44,43 @@ def insert_lists(
     connection: sa.Connection, lists: Mapping[bytes, tuple[bytes, TensorList]]
 ) -> None:
     """Store the tensor lists that are not stored yet: by digest, a header and where it has the list."""
+    new = missing_lists(connection, lists)
+    insert_written_lists(connection, {digest: cut(*lists[digest])[1] for digest in new})
+
+
+def missing_lists(connection: sa.Connection, digests: Collection[bytes]) -> set[bytes]:
+    """Those of the tensor lists, by digest, that are not stored."""
     known: set[bytes] = set()
-    for digests in slices(list(lists)):
-        found = sa.select(tensor_lists.c.digest).where(tensor_lists.c.digest.in_(digests))
+    for some in slices(list(digests)):
+        found = sa.select(tensor_lists.c.digest).where(tensor_lists.c.digest.in_(some))
         known.update(connection.scalars(found))
+    return {*digests} - known
+
+
+def insert_written_lists(connection: sa.Connection, lists: Mapping[bytes, bytes]) -> None:
+    """Store tensor lists, by digest, unless they are stored already."""
     # Always in the same order, so that two writers cannot deadlock.
-    new = sorted(lists.keys() - known)
-    insert_new(connection, tensor_lists, [_list_row(*lists[digest]) for digest in new])
-
-
-def _list_row(header: bytes, found: TensorList) -> dict[str, Any]:
-    _, written = cut(header, found)
-    return {"digest": found.digest, "length": found.size, "data": packed(written)}
+    rows = [
+        {"digest": digest, "length": len(written), "data": packed(written)}
+        for digest, written in sorted(lists.items())
+    ]
+    insert_new(connection, tensor_lists, rows)
 
 
 def _header_row(result: Result) -> dict[str, Any]:
-    length = int.from_bytes(result.header[:LENGTH_BYTES], "little")
-    has_length = len(result.header) >= LENGTH_BYTES and length in INT64
     return {
         "file_id": result.target.file_id,
-        "length": length if has_length else None,
+        "length": header_length(result.header),
         "file_bytes": result.file_bytes,
         "decoder_version": DECODER_VERSION,
         **cut_columns(result.header, result.tensor_list),
     }
+
+
+def header_length(header: bytes) -> int | None:
+    """The length of the JSON from a header's first 8 bytes; None if it has fewer, or beyond 64 bits."""
+    length = int.from_bytes(header[:LENGTH_BYTES], "little")
+    return length if len(header) >= LENGTH_BYTES and length in INT64 else None
 
 
 def cut_columns(header: bytes, found: TensorList | None) -> dict[str, Any]:
@@ -134,3 +147,11 @@ def forget_lists(connection: sa.Connection, digests: Collection[bytes]) -> None:
     """Remove damaged tensor lists, so that the next file that has one stores it anew."""
     for some in slices(sorted(digests)):
         connection.execute(sa.delete(tensor_lists).where(tensor_lists.c.digest.in_(some)))
+
+
+def forget_unused_lists(connection: sa.Connection, digests: Collection[bytes]) -> None:
+    """Remove those of the tensor lists, by digest, that no header has."""
+    used = sa.exists().where(headers.c.list_digest == tensor_lists.c.digest)
+    for some in slices(sorted(digests)):
+        unused = sa.delete(tensor_lists).where(tensor_lists.c.digest.in_(some), ~used)
+        connection.execute(unused)
