@@ -242,6 +242,24 @@ def test_a_missing_key_ends_the_worker_that_lacks_it_alone(engine: sa.Engine) ->
 
 
 @ON_POSTGRESQL
+def test_a_file_that_is_deferred_is_work_left_and_holds_up_nothing(engine: sa.Engine) -> None:
+    def answer(target: Target, _renew: Callable[[], bool]) -> Fetched:
+        if target.file_id == 7:
+            raise SiteError("http://site.invalid", "shows a page")
+        return sound(target)
+
+    site = TurnedSite(models=MODELS, answer=answer)
+    enqueued(engine, site)
+
+    (end,) = worked(engine, site)
+
+    assert (end.error, end.tally.pending) == (None, 1)
+    assert outcomes(engine) == [*DECODED[:6], "pending", *DECODED[7:]]
+    assert queue_depth(engine) == Depth(0, 0, 0)
+    assert enqueued(engine, site).enqueued == 1
+
+
+@ON_POSTGRESQL
 def test_batches_of_another_version_are_left_and_told(engine: sa.Engine) -> None:
     site = TurnedSite(models=MODELS)
     enqueued(engine, site)
