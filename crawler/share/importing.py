@@ -49,7 +49,7 @@ from crawler.store.write.merged import (
     merge_statistics,
     merge_versions,
     seen_last,
-    targets_of,
+    unread_targets,
     version_bodies,
 )
 from crawler.store.write.results import store_results
@@ -417,8 +417,10 @@ def _store_batch(run: _Run, rows: Sequence[_Row], db: Connection) -> None:
 
 def _results(run: _Run, rows: Sequence[_Row], db: Connection) -> Iterator[Result]:
     """What becomes of files whose header was read elsewhere; headers that are not usable are told."""
-    targets = targets_of(db, [row["file_id"] for row in rows])
+    targets = unread_targets(db, [row["file_id"] for row in rows])
     for row in rows:
+        if row["file_id"] not in targets:
+            continue
         try:
             yield _result(run, row, targets[row["file_id"]], _list(run, row["list_digest"], db))
         except (DatabaseError, UnfitError) as error:

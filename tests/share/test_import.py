@@ -40,7 +40,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(Catalogue(40, seed=7, faults=Faults.mild())) as running:
+    with Sandbox(Catalogue(24, seed=7, faults=Faults.mild())) as running:
         yield running
 
 
@@ -73,7 +73,7 @@ def test_a_crawl_is_shared_with_the_other_database_and_costs_no_download(
     tally = import_into(other, source, now=datetime.now(UTC))
 
     assert (tally.troubles, tally.sentences) == (0, [])
-    assert tally.headers == len(rows_of(theirs, tables.headers)) > 30
+    assert tally.headers == len(rows_of(theirs, tables.headers)) > 20
     assert shared(other, *_OWN) == shared(theirs, *_OWN)
     before = sandbox.counters.downloads
     crawled = run_crawl(other, sandbox, WHOLE, key=sandbox.key)
@@ -101,17 +101,9 @@ def test_what_was_read_comes_in_and_the_rest_is_pending(
     (run,) = rows_of(engine, tables.crawls)
     assert (run["origin"], run["walk"], run["ending"]) == (ORIGIN, "import", "done")
 
-
-@pytest.mark.parametrize("kind", ["export", "database"])
-def test_a_second_import_changes_nothing(
-    theirs: sa.Engine, engine: sa.Engine, exported: Path, kind: str
-) -> None:
-    source = exported if kind == "export" else place_of(theirs)
-    import_into(engine, source)
+    # A second import changes nothing.
     before = shared(engine)
-
     again = import_into(engine, source, now=NOW + DAY)
-
     assert shared(engine) == before
     assert (+again.new, +again.changed, again.headers) == ({}, {}, 0)
 
@@ -296,6 +288,22 @@ def test_a_database_without_files_of_a_site_has_nothing_to_give(prepared: Prepar
         import_into(ours, place_of(theirs))
 
 
+def test_a_file_that_a_worker_reads_meanwhile_stays_its_own(
+    theirs: sa.Engine, engine: sa.Engine
+) -> None:
+    header = make_header_bytes({**METADATA, "ss_seed": "77"})
+
+    def going() -> bool:
+        if files(engine) and outcomes(engine)[1] == "pending":
+            with engine.begin() as connection:
+                store_results(connection, [make_result(1, header)])
+        return True
+
+    assert import_into(engine, place_of(theirs), going=going).headers == 4
+    assert files(engine)[1]["seed"] == 77
+    assert not rows_of(engine, tables.old_headers)
+
+
 @ON_SQLITE
 def test_a_place_that_is_nothing_is_told(engine: sa.Engine, tmp_path: Path) -> None:
     with pytest.raises(DatabaseError, match="there is no database"):
@@ -312,8 +320,8 @@ class Killed(BaseException):
 @pytest.mark.parametrize(
     "moments",
     [
-        pytest.param((3, 6), id="some"),
-        pytest.param((1, 2, 4, 5, 7, 8, 9), marks=pytest.mark.slow, id="more"),
+        pytest.param((6,), id="some"),
+        pytest.param((1, 2, 3, 4, 5, 7, 8, 9), marks=pytest.mark.slow, id="more"),
     ],
 )
 def test_it_ends_with_the_same_rows_wherever_it_was_killed(

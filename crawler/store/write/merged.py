@@ -311,12 +311,14 @@ def _differs(row: _Row, stored: sa.Row[Any]) -> bool:
 def _by_id(
     connection: sa.Connection, key: sa.Column[Any], *columns: sa.Column[Any], ids: Sequence[int]
 ) -> dict[int, sa.Row[Any]]:
-    """The stored rows of these ids."""
+    """The stored rows of these ids, which nobody else changes before the end of the transaction."""
     others = [column for column in columns if column is not key]
+    # In one order, as all do that write many rows, so that two of them cannot deadlock.
+    statement = sa.select(key, *others).order_by(key).with_for_update()
     return {
         row[0]: row
         for some in slices(ids)
-        for row in connection.execute(sa.select(key, *others).where(key.in_(some)))
+        for row in connection.execute(statement.where(key.in_(some)))
     }
 
 
@@ -350,9 +352,9 @@ def version_bodies(connection: sa.Connection, version_ids: Collection[int]) -> l
     ]
 
 
-def targets_of(connection: sa.Connection, file_ids: Sequence[int]) -> dict[int, Target]:
-    """The stored files of these ids."""
-    names = ("file_id", "version_id", "file_name", "base_model", "size_bytes", "sha256")
+def unread_targets(connection: sa.Connection, file_ids: Sequence[int]) -> dict[int, Target]:
+    """The files of these ids that have not been read, perhaps meanwhile by a worker."""
+    names = ("file_id", "version_id", "file_name", "base_model", "size_bytes", "sha256", "outcome")
     found = _by_id(connection, *(loras.c[name] for name in names), ids=file_ids)
     return {
         file_id: Target(
@@ -364,6 +366,7 @@ def targets_of(connection: sa.Connection, file_ids: Sequence[int]) -> dict[int, 
             sha256=row.sha256,
         )
         for file_id, row in found.items()
+        if row.outcome not in FROM_BYTES
     }
 
 
