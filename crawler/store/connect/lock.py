@@ -155,7 +155,7 @@ def _why_locked(engine: sa.Engine, key: int | None) -> str:
     named = ", ".join(map(_session, rows[:_NAMED_SESSIONS]))
     more = f" and {len(rows) - _NAMED_SESSIONS} more" if len(rows) > _NAMED_SESSIONS else ""
     if key is not None:
-        return f"{waited} for another upgrade: {named}{more}\nrun the command again when it is done"
+        return f"{waited} for another upgrade or copy: {named}{more}\nrun the command again when it is done"
     return (
         f"{waited} for tables that other sessions hold: {named}{more}"
         f"\nend them, for example with SELECT pg_terminate_backend({rows[0].pid}), and run the command"
