@@ -89,17 +89,18 @@ def _current(connection: sa.Connection, results: Sequence[Result]) -> tuple[list
     Results are left out if their files do not belong any more to the version that was requested.
     """
     latest = {result.target.file_id: result for result in results}
-    found = sa.select(loras.c.file_id, loras.c.version_id, headers.c.file_id.label("header"))
-    found = found.outerjoin(headers, headers.c.file_id == loras.c.file_id)
     # Locked in one order by all that write many rows, so that two of them cannot deadlock.
-    found = found.order_by(loras.c.file_id).with_for_update(of=loras)
+    found = sa.select(loras.c.file_id, loras.c.version_id).order_by(loras.c.file_id)
+    found = found.with_for_update()
     with_header: set[int] = set()
     for ids in slices(list(latest)):
         for row in connection.execute(found.where(loras.c.file_id.in_(ids))):
             if row.version_id != latest[row.file_id].target.version_id:
                 del latest[row.file_id]
-            elif row.header is not None:
-                with_header.add(row.file_id)
+    # Not joined: it would not see what another writer stored before it let go of the lock.
+    stored = sa.select(headers.c.file_id)
+    for ids in slices(list(latest)):
+        with_header.update(connection.scalars(stored.where(headers.c.file_id.in_(ids))))
     return sorted(latest.values(), key=lambda one: one.target.file_id), with_header
 
 

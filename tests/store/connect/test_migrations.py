@@ -449,7 +449,9 @@ def test_an_upgrade_names_another_one(
     _move(engine, "-1")
     with engine.connect() as other:
         other.exec_driver_sql(f"SELECT pg_advisory_xact_lock({key})")
-        with pytest.raises(StoppedError, match=r"another upgrade or copy: process \d+ \(lora-crawl of"):
+        with pytest.raises(
+            StoppedError, match=r"another upgrade or copy: process \d+ \(lora-crawl of"
+        ):
             upgrade(engine)
 
     upgrade(engine)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from crawler.store.schema import tables
 from crawler.store.schema.tables import loras
 from crawler.store.write.results import TRAINING_COLUMNS, store_results
 from crawler.store.write.tags import tag_id
+from tests.conftest import ON_POSTGRESQL
 from tests.factories import METADATA, NOW, make_header_bytes, make_model, make_result
 from tests.stored import list_models
 
@@ -238,6 +240,25 @@ def test_a_header_with_very_many_tags_is_stored(filled: sa.Engine) -> None:
     with filled.connect() as connection:
         total = sa.select(sa.func.count()).select_from(tables.file_tags)
         assert connection.execute(total).scalar() == 40_000
+
+
+@ON_POSTGRESQL
+def test_a_file_that_two_writers_read_is_stored_twice(filled: sa.Engine) -> None:
+    """As when a job of a fleet comes back while its worker still lives."""
+    waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    first, second = make_result(1), make_result(1, make_header_bytes({"ss_network_dim": "8"}))
+    with ThreadPoolExecutor(1) as pool:
+        with filled.begin() as connection:
+            store_results(connection, [first, make_result(2)])
+            other = pool.submit(_store, filled, make_result(2), second)
+            while not connection.scalar(waiting):
+                assert not other.done()
+        other.result(timeout=60)
+
+    assert [row["attempts"] for row in _rows(filled, loras)] == [2, 2, 0]
+    assert _rows(filled, loras)[0]["network_dim"] == 8
+    assert [row["file_id"] for row in _rows(filled, tables.directories)] == [2]
+    assert [row["file_id"] for row in _rows(filled, tables.old_headers)] == [1]
 
 
 KILLED = """
