@@ -39,8 +39,8 @@ async def enqueue(
     Raises:
         StoppedError, UsageError: As in `crawl`.
     """
-    writer, desk_engine = WriterThread(engine), open_as_found(engine.url)
-    desk = WriterThread(desk_engine)
+    writer, shared_engine = WriterThread(engine), open_as_found(engine.url)
+    shared_writer = WriterThread(shared_engine)
 
     def settle(connection: Connection) -> None:
         share(connection, rate=rate)
@@ -48,7 +48,7 @@ async def enqueue(
 
     try:
         async with queue_of(engine.url) as queue:
-            await desk.run(settle)
+            await shared_writer.run(settle)
             queued = await queue.file_ids()
             tally.enqueued = 0
 
@@ -63,8 +63,8 @@ async def enqueue(
                     queued.update(batch)
                 tally.enqueued = (tally.enqueued or 0) + sum(map(len, new))
 
-            async with open_site(SharedTurns(desk, None)) as site:
+            async with open_site(SharedTurns(shared_writer, None)) as site:
                 listing = replace(plan, fetch_headers=False)
                 await crawl(site, writer, listing, tally=tally, stop=stop, listed=put)
     finally:
-        desk_engine.dispose()
+        shared_engine.dispose()

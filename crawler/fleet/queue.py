@@ -222,7 +222,7 @@ class Queue:
         """Put a batch back on the queue."""
         await self._ask(lambda queries: queries.retry_job(batch.job, timedelta(0), None))
 
-    async def beat(self, held: Collection[Batch]) -> None:
+    async def heartbeat(self, held: Collection[Batch]) -> None:
         """Say that this worker is alive and has these batches."""
         ids: list[JobId] = [batch.job.id for batch in held]
         if ids:

@@ -33,7 +33,7 @@ class FleetSupply:
 
     Attributes:
         writer: Where files are read from.
-        desk: Where what the fleet shares is changed.
+        shared_writer: Where what the fleet shares is changed.
         held: The batches that this worker has, by the number of the job.
         reserved: Downloads that were reserved for it, used ones too.
         left: Files of its batches that are pending and cannot be tried again in this run.
@@ -42,7 +42,7 @@ class FleetSupply:
 
     state: RunState
     writer: WriterThread
-    desk: WriterThread
+    shared_writer: WriterThread
     queue: Queue
     turns: SharedTurns
     worker_id: int
@@ -67,7 +67,7 @@ class FleetSupply:
             await self._finish(exclude)
             batch = await self._next(alone=not exclude)
             if batch is None:
-                listed = await self.desk.run(is_listed)
+                listed = await self.shared_writer.run(is_listed)
                 self.growing = listed or bool(await self._waiting())
                 return [], {}
             self.held[batch.job.id] = batch
@@ -91,7 +91,7 @@ class FleetSupply:
         batch = await self.queue.take()
         if batch is None and alone and not self.held:
             batch = await self.queue.take(alone=True)
-        # After a late sign of life the queue may hand out a batch to the worker that has it.
+        # After a late heartbeat the queue may hand out a batch to the worker that has it.
         return None if batch is not None and batch.job.id in self.held else batch
 
     async def _waiting(self) -> int:
@@ -134,23 +134,25 @@ class FleetSupply:
 
     async def raise_budget(self) -> None:
         """Reserve some more downloads."""
-        self.reserved += await self.desk.run(lambda connection: reserve(connection, BUDGET_STEP))
+        self.reserved += await self.shared_writer.run(
+            lambda connection: reserve(connection, BUDGET_STEP)
+        )
 
     async def stored(self, results: Sequence[Result], breaker: Breaker) -> None:
         """Tell the others of failures that stand, and let them go on after a pause once a file was read."""
         if len(breaker.standing) != self.standing:
             self.standing = standing = len(breaker.standing)
-            await self.desk.run(
+            await self.shared_writer.run(
                 lambda connection: tell_standing(connection, self.worker_id, standing)
             )
         if self.turns.trying and any(one.outcome in READ and one.attempts for one in results):
             self.turns.trying = False
-            await self.desk.run(resume)
+            await self.shared_writer.run(resume)
             self.tell("the site gives files again")
 
     async def standing_elsewhere(self) -> int:
         """Those of the other workers that are alive."""
-        _, standing = await self.desk.run(
+        _, standing = await self.shared_writer.run(
             lambda connection: others(connection, self.worker_id, LOST_AFTER)
         )
         return standing
@@ -169,4 +171,4 @@ class FleetSupply:
                 del self.held[batch.job.id]
         used = self.state.tally.counted_downloads
         unused, self.reserved = self.reserved - used, used
-        await self.desk.run(lambda connection: give_back(connection, unused))
+        await self.shared_writer.run(lambda connection: give_back(connection, unused))

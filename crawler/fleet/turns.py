@@ -34,13 +34,13 @@ class SharedTurns:
     """The turns of one process. It holds one at a time, so that a pause leaves few that are granted.
 
     Attributes:
-        desk: Its own connection: what is stored must not delay a turn.
+        shared_writer: Its own connection: what is stored must not delay a turn.
         worker_id: Who takes them; None for what lists.
         limited: Turns must be taken: there is a rate, or the workers are paused.
         trying: The last turn was granted while the other workers wait.
     """
 
-    desk: WriterThread
+    shared_writer: WriterThread
     worker_id: int | None
     limited: bool = True
     trying: bool = False
@@ -53,7 +53,9 @@ class SharedTurns:
         clock = asyncio.get_running_loop().time
         async with self._one_at_a_time:
             while True:
-                turn = await self.desk.run(lambda connection: take_turn(connection, self.worker_id))
+                turn = await self.shared_writer.run(
+                    lambda connection: take_turn(connection, self.worker_id)
+                )
                 wait = turn.wait.total_seconds()
                 begins = clock() + wait
                 await anyio.sleep(wait if turn.granted else min(wait, LOOK_AGAIN))
@@ -66,12 +68,12 @@ class SharedTurns:
         """Whether the workers were paused during a long wait."""
         if self.worker_id is None or waited <= LONG_WAIT:
             return False
-        return await self.desk.run(_has_begun_a_pause)
+        return await self.shared_writer.run(_has_begun_a_pause)
 
     async def hold(self, seconds: float) -> None:
         """Give nobody in the fleet a turn for so many seconds."""
         self.limited = True
-        await self.desk.run(lambda connection: hold_requests(connection, seconds))
+        await self.shared_writer.run(lambda connection: hold_requests(connection, seconds))
 
     def watch(self, shared: Shared, now: datetime) -> None:
         """Take note of what the fleet shares now."""

@@ -49,8 +49,8 @@ from crawler.sync.state import QUOTA_PERIOD, Plan, RunState, WriterThread
 #: What stands for a walk in the row of `crawls` of a worker.
 WALK = "worker"
 
-#: Seconds between two signs of life. Six of them may be lost before a worker counts as dead.
-BEAT_SECONDS = LOST_AFTER.total_seconds() / 6
+#: Seconds between two heartbeats. Six of them may be lost before a worker counts as dead.
+HEARTBEAT_SECONDS = LOST_AFTER.total_seconds() / 6
 
 #: Seconds between two looks at the queue while nothing is there for this worker.
 LOOK_SECONDS = 1.0
@@ -92,16 +92,16 @@ async def work(
         UsageError: The database was filled from another API.
     """
     async with queue_of(engine.url, patience=DATABASE_PATIENCE) as queue:
-        desk_engine = open_as_found(engine.url)
+        shared_engine = open_as_found(engine.url)
         try:
             writer = WriterThread(engine, patience=DATABASE_PATIENCE)
-            desk = WriterThread(desk_engine, patience=DATABASE_PATIENCE)
-            await desk.run(lambda connection: share(connection, rate=rate))
-            behind = await desk.run(server_time) - utc_now()
+            shared_writer = WriterThread(shared_engine, patience=DATABASE_PATIENCE)
+            await shared_writer.run(lambda connection: share(connection, rate=rate))
+            behind = await shared_writer.run(server_time) - utc_now()
             worker = _Worker(
                 open_site=open_site,
                 writer=writer,
-                desk=desk,
+                shared_writer=shared_writer,
                 queue=queue,
                 plan=plan,
                 tally=tally,
@@ -111,7 +111,7 @@ async def work(
             )
             await worker.run(origin)
         finally:
-            desk_engine.dispose()
+            shared_engine.dispose()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -131,7 +131,7 @@ class _Worker:
 
     open_site: OpenSite
     writer: WriterThread
-    desk: WriterThread
+    shared_writer: WriterThread
     queue: Queue
     plan: Plan
     tally: SyncTally
@@ -154,10 +154,10 @@ class _Worker:
     async def run(self, origin: str) -> None:
         """Work until nothing is left; errors as in `work`."""
         async with self._entry(origin):
-            turns = SharedTurns(self.desk, self.worker_id)
+            turns = SharedTurns(self.shared_writer, self.worker_id)
             try:
                 async with anyio.create_task_group() as group:
-                    group.start_soon(self._beat, turns)
+                    group.start_soon(self._send_heartbeats, turns)
                     group.start_soon(self._hurry)
                     await self._work(turns)
                     group.cancel_scope.cancel()
@@ -190,7 +190,7 @@ class _Worker:
             raise
         finally:
             with anyio.CancelScope(shield=True), suppress(LoraCrawlError):
-                self.writer.patience = self.desk.patience = LAST_PATIENCE
+                self.writer.patience = self.shared_writer.patience = LAST_PATIENCE
                 await self.writer.run(lambda connection: self._end(connection, crawl_id, ending))
                 await self._refresh()
 
@@ -204,7 +204,7 @@ class _Worker:
 
     async def _refresh(self) -> None:
         """Make the statistics anew, unless others still change what they are made of."""
-        alive, _ = await self.desk.run(
+        alive, _ = await self.shared_writer.run(
             lambda connection: others(connection, self.worker_id, LOST_AFTER)
         )
         if not alive:
@@ -231,7 +231,7 @@ class _Worker:
                 trouble = error
             stopped = self.stop.is_set() and isinstance(trouble, UnreachableError)
             if trouble is not None and not stopped:
-                await self._stand_back(trouble, turns)
+                await self._wait_after_refusal(trouble, turns)
             while self._going() and await self._waits():
                 pass
 
@@ -254,7 +254,7 @@ class _Worker:
         self.supply = supply = FleetSupply(
             state=state,
             writer=self.writer,
-            desk=self.desk,
+            shared_writer=self.shared_writer,
             queue=self.queue,
             turns=turns,
             worker_id=self.worker_id,
@@ -287,7 +287,7 @@ class _Worker:
 
     async def _waits(self) -> bool:
         """Whether the workers are paused; returns after a while."""
-        shared = await self.desk.run(read_shared)
+        shared = await self.shared_writer.run(read_shared)
         if shared is None or shared.pause_reason is None or shared.paused_until is None:
             self.tally.waiting = ""
             return False
@@ -299,7 +299,7 @@ class _Worker:
         await self._sleep(min(left, LOOK_SECONDS * 2))
         return True
 
-    async def _stand_back(self, trouble: StoppedError, turns: SharedTurns) -> None:
+    async def _wait_after_refusal(self, trouble: StoppedError, turns: SharedTurns) -> None:
         """Let all workers wait after a refusal, or this one alone if the network is its own.
 
         Raises:
@@ -315,7 +315,9 @@ class _Worker:
             await self._sleep(wait)
             return
         least = QUOTA_PERIOD if isinstance(trouble, QuotaError) else timedelta(0)
-        until = await self.desk.run(lambda connection: pause(connection, str(trouble), least=least))
+        until = await self.shared_writer.run(
+            lambda connection: pause(connection, str(trouble), least=least)
+        )
         turns.limited = True
         self.tell(f"{trouble}\nall workers wait until {until:%Y-%m-%d %H:%M:%S} UTC")
 
@@ -339,7 +341,7 @@ class _Worker:
         with anyio.move_on_after(seconds):
             await self.stop.wait()
 
-    async def _beat(self, turns: SharedTurns) -> None:
+    async def _send_heartbeats(self, turns: SharedTurns) -> None:
         """Say now and then that this worker is alive, and look what the fleet shares."""
 
         def see(connection: Connection) -> Shared | None:
@@ -347,12 +349,12 @@ class _Worker:
             return read_shared(connection)
 
         while True:
-            shared = await self.desk.run(see)
+            shared = await self.shared_writer.run(see)
             if shared is not None:
                 turns.watch(shared, self.clock())
             if self.supply is not None:
-                await self.queue.beat([*self.supply.held.values()])
-            await anyio.sleep(BEAT_SECONDS)
+                await self.queue.heartbeat([*self.supply.held.values()])
+            await anyio.sleep(HEARTBEAT_SECONDS)
 
     def _see(self, connection: Connection) -> None:
         see_worker(
@@ -365,7 +367,7 @@ class _Worker:
     async def _hurry(self) -> None:
         """Wait no longer for a database that is away, once the worker is to stop."""
         await self.stop.wait()
-        self.writer.patience = self.desk.patience = self.queue.patience = LAST_PATIENCE
+        self.writer.patience = self.shared_writer.patience = self.queue.patience = LAST_PATIENCE
 
 
 async def _wake_now_and_then(state: RunState) -> None:

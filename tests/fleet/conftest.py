@@ -69,7 +69,7 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     lost_after = timedelta(seconds=1)
     for module in (queue, supply, worker):
         monkeypatch.setattr(module, "LOST_AFTER", lost_after)
-    monkeypatch.setattr(worker, "BEAT_SECONDS", 0.1)
+    monkeypatch.setattr(worker, "HEARTBEAT_SECONDS", 0.1)
     monkeypatch.setattr(worker, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(turns, "LOOK_AGAIN", 0.05)
 
