@@ -69,7 +69,7 @@ def import_(
         lines = [f"reading {progress_line(tally.done, tally.total, 'row', tally.seconds)}"]
         if tally.to_read:
             lines = [
-                f"headers {progress_line(tally.headers, tally.to_read, 'header', tally.seconds)}"
+                f"reading {progress_line(tally.headers, tally.to_read, 'header', tally.seconds)}"
             ]
             return tally.headers / tally.to_read, lines
         return tally.done / tally.total if tally.total else None, lines
@@ -126,10 +126,11 @@ def _lines(tally: "ImportTally", about: "About", where: str) -> Iterator[str]:
         yield line
     if tally.troubles:
         yield f"{count(tally.troubles, 'row')} left out"
+    yield f"source: {_of(about)}"
     if tally.stopping:
         yield "stopped: run the same command again to continue"
-    yield f"source: {_of(about)}"
-    yield hinted("then: lora-crawl sync", where)
+    else:
+        yield hinted("then: lora-crawl sync", where)
 
 
 def _of(about: "About") -> str:

@@ -4,7 +4,17 @@ from typing import Annotated
 
 import typer
 
-from crawler.cli.options import ApiUrl, Db, Json, Quiet, Verbose, place, told_api_key, voice_of
+from crawler.cli.options import (
+    ApiUrl,
+    Db,
+    Json,
+    MaxHeader,
+    Quiet,
+    Verbose,
+    place,
+    told_api_key,
+    voice_of,
+)
 from crawler.settings import DEFAULT_API_URL
 
 
@@ -27,10 +37,7 @@ def worker(
         list[str] | None,
         typer.Option(metavar="NAME", help="Allow downloads from this host too; repeatable."),
     ] = None,
-    max_header: Annotated[
-        int,
-        typer.Option(metavar="BYTES", min=1, max=100_000_000, help="Longest header to read."),
-    ] = 32 * 1024 * 1024,
+    max_header: MaxHeader = 32 * 1024 * 1024,
     anonymous: Annotated[bool, typer.Option("--anonymous", help="Use no API key.")] = False,
     as_json: Json = False,
     api_url: ApiUrl = None,
