@@ -178,7 +178,7 @@ def picture_of(tally: SyncTally) -> Picture:
         lines.append(" " * 9 + " · ".join(amounts))
     if tally.stopping:
         lines.append(STOPPING)
-    if tally.is_worker:  # which does not know how much there is
+    if tally.is_worker or tally.enqueued is not None:  # which do not know how much is to be read
         return None, lines
     return tally.files / total if total else 0.0, lines
 
@@ -193,7 +193,9 @@ def _listing(tally: SyncTally) -> list[str]:
 
 
 def _reading(tally: SyncTally) -> str:
-    """`reading  210 of 472 files · 35/s · 12.3 MB · 8 seconds left`."""
+    """`reading  210 of 472 files · 35/s · 12.3 MB · 8 seconds left`; for a fleet `queued   472 files`."""
+    if tally.enqueued is not None:
+        return f"queued   {count(tally.enqueued, 'file')}"
     done, total = tally.files, tally.files + tally.pending
     of = "" if tally.is_worker else f"{number(done)} of "
     parts = [f"{of}{count(total, 'file')}", *_speed(done, tally.seconds)]
