@@ -147,7 +147,8 @@ def _replace_parts(
     _delete(connection, [tables.file_tags], [one for one in again if one not in same])
     changed = {file_id: found for file_id, found in counts.items() if file_id not in same}
     new = [(file_id, *key, n) for file_id, found in changed.items() for key, n in found.items()]
-    insert_plain(connection, tables.file_tags, new)
+    # Nobody else stores tags of these files: their rows of `loras` are locked, or the database is.
+    insert_plain(connection, tables.file_tags, new, are_new=True)
     for table, rows in parts.items():
         if rows:
             connection.execute(sa.insert(table), rows)

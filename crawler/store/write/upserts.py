@@ -122,7 +122,11 @@ def _updating(
 
 
 def insert_plain(
-    connection: sa.Connection, table: sa.Table, rows: Sequence[tuple[int | str, ...]]
+    connection: sa.Connection,
+    table: sa.Table,
+    rows: Sequence[tuple[int | str, ...]],
+    *,
+    are_new: bool = False,
 ) -> None:
     """Insert very many rows, except those whose key exists already.
 
@@ -132,10 +136,11 @@ def insert_plain(
         connection: In the caller's transaction.
         table: With columns of integers and texts only.
         rows: The values in the order of the columns. May be empty.
+        are_new: No key exists already, which PostgreSQL need not look for then: a third less time.
     """
     if not rows:
         return
-    statement = _plain_text(connection.dialect.name, table)
+    statement = _plain_text(connection.dialect.name, table, are_new)
     if connection.dialect.name == "postgresql":
         # An array of integers is written as a text: the driver would convert one after the other.
         columns = zip(*rows, strict=True)
@@ -149,14 +154,14 @@ def insert_plain(
 
 
 @cache
-def _plain_text(dialect: str, table: sa.Table) -> str:
+def _plain_text(dialect: str, table: sa.Table, are_new: bool) -> str:  # noqa: FBT001 - cached
     if dialect == "postgresql":
         names = ", ".join(f'"{column.name}"' for column in table.columns)
         kinds = ("bigint" if isinstance(one.type, sa.Integer) else "text" for one in table.columns)
         arrays = ", ".join(f"CAST(%s AS {kind}[])" for kind in kinds)
         return (
             f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays})"  # noqa: S608 - our names
-            " ON CONFLICT DO NOTHING"
+            + " ON CONFLICT DO NOTHING" * (not are_new)
         )
     from sqlalchemy.dialects import sqlite  # noqa: PLC0415
 
