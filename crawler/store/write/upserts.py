@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 
+from crawler.store.connect.engines import json_text
 from crawler.store.schema.types import UtcTime
 
 if TYPE_CHECKING:
@@ -142,13 +143,13 @@ def insert_plain(
         return
     statement = _plain_text(connection.dialect.name, table, are_new)
     if connection.dialect.name == "postgresql":
-        # An array of integers is written as a text: the driver would convert one after the other.
+        # As texts: the driver would convert one value after the other.
         columns = zip(*rows, strict=True)
-        arrays = (
-            f"{{{','.join(map(str, values))}}}" if isinstance(values[0], int) else list(values)
+        given = (
+            f"{{{','.join(map(str, values))}}}" if isinstance(values[0], int) else json_text(values)
             for values in columns
         )
-        connection.exec_driver_sql(statement, tuple(arrays))
+        connection.exec_driver_sql(statement, tuple(given))
     else:
         connection.exec_driver_sql(statement, rows)
 
@@ -157,16 +158,20 @@ def insert_plain(
 def _plain_text(dialect: str, table: sa.Table, are_new: bool) -> str:  # noqa: FBT001 - cached
     if dialect == "postgresql":
         names = ", ".join(f'"{column.name}"' for column in table.columns)
-        kinds = ("bigint" if isinstance(one.type, sa.Integer) else "text" for one in table.columns)
-        arrays = ", ".join(f"CAST(%s AS {kind}[])" for kind in kinds)
+        columns = ", ".join(
+            "unnest(CAST(%s AS bigint[]))"
+            if isinstance(one.type, sa.Integer)
+            else "json_array_elements_text(CAST(%s AS json))"
+            for one in table.columns
+        )
         return (
-            f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays})"  # noqa: S608 - our names
+            f"INSERT INTO {table.name} ({names}) SELECT * FROM ROWS FROM ({columns})"  # noqa: S608 - our names
             + " ON CONFLICT DO NOTHING" * (not are_new)
         )
     from sqlalchemy.dialects import sqlite  # noqa: PLC0415
 
-    columns = tuple(column.name for column in table.columns)
-    return str(_insert_new("sqlite", table, columns).compile(dialect=sqlite.dialect()))
+    plain = tuple(column.name for column in table.columns)
+    return str(_insert_new("sqlite", table, plain).compile(dialect=sqlite.dialect()))
 
 
 def _execute(
