@@ -177,7 +177,7 @@ def _sandbox_beside(where: str) -> str:
     if url.get_backend_name() != "sqlite" or os.path.lexists(str(url.database)):
         return ""
     sandbox = Path(str(url.database)).with_name(sandbox_database().name)
-    if not sandbox.is_file():
+    if not os.path.isfile(sandbox):  # noqa: PTH113 - Path.is_file may raise
         return ""
     return (
         f"\nor use the sandbox's:{db_option(sandbox)}"

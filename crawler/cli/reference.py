@@ -1,5 +1,6 @@
 """Inputs of commands: a LoRA in the database, a file on this machine, or a file at a URL."""
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -183,7 +184,7 @@ def _read_sound(ref: str) -> Reading:
     if reading.outcome not in READ:
         hint = (
             ""
-            if Path(ref).exists()
+            if os.path.exists(ref)  # noqa: PTH110 - Path.exists may raise
             else f"; for a model of the database write name:{ref} or its id"
         )
         raise UsageError(f"{ref}: {reading.outcome}: {reading.reason}{hint}")

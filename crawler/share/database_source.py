@@ -5,8 +5,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from crawler.errors import DatabaseError
 from crawler.share.source import About, Column, Wanted
-from crawler.store.connect.database import Connection, open_for_reading
+from crawler.store.connect.database import Connection, State, open_for_reading, state
 from crawler.store.connect.db_errors import translated
 from crawler.store.connect.url import redacted
 from crawler.store.read.raw_rows import count_rows, raw_rows
@@ -46,6 +47,8 @@ def open_database(where: str, needed: Collection[str]) -> Iterator[DatabaseSourc
         UsageError: `where` is not the name of a database.
         DatabaseError: It is missing or not current. The message says which command to run.
     """
+    if state(where) is State.MISSING:
+        raise DatabaseError(f"{redacted(where)}: there is neither a folder nor a database")
     engine = open_for_reading(where)
     try:
         with translated(engine.url), one_snapshot(engine) as connection:

@@ -99,13 +99,16 @@ def check_folder(folder: Path) -> None:
     """
     with _translated(folder):
         try:
-            names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+            shown = [path for path in folder.iterdir() if not path.name.startswith(".")]
+            names = {path.name for path in shown}
+            # A pipe in place of a file of ours would be waited for.
+            strange = {path.name for path in shown if not path.is_file()}
         except FileNotFoundError:
             return
         except NotADirectoryError:
             raise UsageError(f"{folder} is a file; name a folder") from None
     is_ours = not names.isdisjoint((MANIFEST, _NOTES, f"{_NOTES}{_PART}"))
-    foreign = sorted(names - _own_names() if is_ours else names)
+    foreign = sorted(names - _own_names() | strange if is_ours else names)
     if foreign:
         more = len(foreign) - _NAMED_FILES
         named = ", ".join(foreign[:_NAMED_FILES]) + (f" and {more} more" if more > 0 else "")

@@ -148,6 +148,8 @@ def open_export(place: str, needed: Collection[str]) -> Iterator[ParquetSource]:
     ) as process:
         try:
             (where,) = _asked(process, place, "where")
+            if not is_remote:
+                _check_place(Path(place))
             (text,) = _asked(
                 process, f"{place}/{MANIFEST}", "content", MANIFEST, MAX_MANIFEST_BYTES
             )
@@ -178,6 +180,19 @@ def _manifest(text: bytes, name: str) -> Manifest:
         return msgspec.json.decode(text, type=Manifest)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ExportError(f"{name} is not the description of an export: {error}") from None
+
+
+def _check_place(folder: Path) -> None:
+    """Tell a folder without a whole export from one whose files cannot be read."""
+    try:
+        (folder / MANIFEST).stat()
+    except FileNotFoundError:
+        raise ExportError(
+            f"{folder} has no {MANIFEST}: it is no export, or one that was interrupted, which the same"
+            " export command continues"
+        ) from None
+    except OSError as error:
+        raise ExportError(f"{folder / MANIFEST}: {error.strerror}") from error
 
 
 def _check_digest(path: Path, expected: str) -> None:

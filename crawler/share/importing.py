@@ -8,11 +8,11 @@ is therefore continued by the next one.
 """
 
 import contextlib
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 from crawler.decode.tensors.facts import KnownLists
@@ -87,7 +87,8 @@ def open_source(where: str) -> Iterator[Source]:
         _check_hub_place(where)
         is_export = True
     else:
-        is_export = "://" not in where and Path(where).is_dir()
+        # Not Path.is_dir, which takes an empty text for the folder here, and may raise.
+        is_export = "://" not in where and os.path.isdir(where)  # noqa: PTH112
     opened = open_export(where, NEEDED) if is_export else open_database(where, NEEDED)
     with opened as source:
         yield source

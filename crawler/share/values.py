@@ -183,8 +183,8 @@ def _integer(raw: Any) -> int:
 
 def _identity(raw: Any) -> int:
     number = _integer(raw)
-    if number == 0:
-        raise UnfitError("0 is no id")
+    if number <= 0:
+        raise UnfitError(f"{number} is no id of a site")
     return number
 
 

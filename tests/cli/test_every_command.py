@@ -169,6 +169,31 @@ def test_the_id_of_a_local_file_needs_no_colon(run: Run, name: str, tmp_path: Pa
     assert "there is no database" in told.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "import LONG --db DB",
+        "db copy LONG new.db",
+        "export LONG --db DB",
+        "report LONG --db DB",
+        "show LONG --db DB",
+        "header LONG --db DB",
+        "status --db LONG",
+        "diff LONG LONG --db DB",
+        "recipe LONG --db DB",
+        "inspect LONG",
+    ],
+)
+def test_a_path_that_cannot_be_looked_at_is_told(run: Run, database: str, words: str) -> None:
+    long = f"./{'n' * 300}.safetensors"
+
+    told = run(*({"LONG": long, "DB": database}.get(word, word) for word in words.split()))
+
+    assert told.exit_code in {1, 2, 3}
+    assert "unexpected" not in told.output
+    assert "name too long" in told.output.lower()
+
+
 def test_the_version_is_one_line(run: Run) -> None:
     told = run("--version")
 

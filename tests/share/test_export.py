@@ -343,6 +343,20 @@ def test_other_files_are_not_touched(filled: sa.Engine, folder: Path) -> None:
 
 
 @ON_SQLITE
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes there")
+@pytest.mark.parametrize("name", [MANIFEST, CARD, "lora-crawl.part"])
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(
+    filled: sa.Engine, folder: Path, name: str
+) -> None:
+    exported(filled, folder)
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+
+    with pytest.raises(UsageError, match=f"has other files: {name}"):
+        exported(filled, folder, force=True)
+
+
+@ON_SQLITE
 @pytest.mark.parametrize("name", [CARD, "loras.parquet", "z"])
 def test_a_folder_that_is_no_export_is_refused(filled: sa.Engine, folder: Path, name: str) -> None:
     folder.mkdir()

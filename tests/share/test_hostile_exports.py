@@ -61,7 +61,7 @@ def test_rows_that_cannot_be_stored_are_left_out_and_told(
 
     lost = "what it belongs to is not there"
     assert tally.sentences == [
-        "models 0: model_id: 0 is no id",
+        "models 0: model_id: 0 is no id of a site",
         "models 2: name: “a\ufffdb” has characters that cannot be stored",
         "models 3: last_seen_at: 9998-01-01 is in the future",
         *(f"versions {number}: {lost}" for number in (1, 2, 3, 4)),
@@ -357,7 +357,7 @@ def test_names_in_the_manifest_lead_nowhere(engine: sa.Engine, exported: Path) -
 
 
 def test_a_folder_without_an_export(engine: sa.Engine, tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match=r"lora-crawl\.json: No such file"):
+    with pytest.raises(ExportError, match=r"has no lora-crawl\.json: it is no export, or"):
         import_into(engine, tmp_path)
 
 

@@ -306,8 +306,12 @@ def test_a_file_that_a_worker_reads_meanwhile_stays_its_own(
 
 @ON_SQLITE
 def test_a_place_that_is_nothing_is_told(engine: sa.Engine, tmp_path: Path) -> None:
-    with pytest.raises(DatabaseError, match="there is no database"):
+    with pytest.raises(DatabaseError, match=r"neither a folder nor a database$"):
         import_into(engine, tmp_path / "none.db")
+    with pytest.raises(DatabaseError, match="File name too long"):
+        import_into(engine, tmp_path / ("n" * 300))
+    with pytest.raises(UsageError, match="is not the name of a database"):
+        import_into(engine, "")
     for wrong in ("hf://datasets/only-an-owner", "hf://models/a/b", "hf:a/b"):
         with pytest.raises(UsageError, match="hf://datasets/OWNER/NAME"):
             import_into(engine, wrong)

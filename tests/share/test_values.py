@@ -22,6 +22,8 @@ def read(table: str, column: str, raw: Any) -> Any:
     ("table", "column", "raw", "told"),
     [
         ("models", "model_id", 0, "0 is no id"),
+        ("versions", "model_id", -1, "-1 is no id of a site"),
+        ("loras", "version_id", -(2**63), "is no id of a site"),
         ("models", "model_id", None, "“None” is no integer of 64 bits"),
         ("models", "model_id", True, "“True” is no integer of 64 bits"),
         ("models", "model_id", 2**63, "an integer beyond 64 bits is no integer of 64 bits"),

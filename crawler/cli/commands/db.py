@@ -153,7 +153,7 @@ def copy(
     """
     from crawler.answers.text import count, duration, rounded, size
     from crawler.cli.progress import Picture, at_work, progress_line
-    from crawler.errors import UsageError
+    from crawler.errors import DatabaseError, UsageError
     from crawler.store.connect.database import State, open_for_writing, state
     from crawler.store.connect.url import redacted, resolve
     from crawler.store.write.copy_database import CopyProgress, copy_database, stored_bytes
@@ -167,6 +167,8 @@ def copy(
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     if resolve(source) == resolve(target):
         raise UsageError(f"{redacted(target)}: FROM and TO are the same database")
+    if state(source) is State.MISSING:
+        raise DatabaseError(f"{redacted(source)}: there is no database to copy")
     tally, copied = Tally(), CopyProgress()
     with read_engine(source) as reading:
         if state(target) is State.OLD:

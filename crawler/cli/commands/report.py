@@ -76,11 +76,12 @@ def _check(path: Path, *, force: bool) -> None:
     Raises:
         UsageError: It is a folder, or exists and `force` is off, or has no folder.
     """
-    if path.is_dir():
+    # Not those of Path, which raise where a folder above may not be looked into.
+    if os.path.isdir(path):  # noqa: PTH112
         raise UsageError(f"{path} is a folder; name a file, like {path / 'report.html'}")
     if os.path.lexists(path) and not force:
         raise UsageError(f"{path} exists\nuse --force to overwrite it")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):  # noqa: PTH112
         raise UsageError(f"there is no folder {path.parent}")
 
 

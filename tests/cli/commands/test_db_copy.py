@@ -289,6 +289,8 @@ def test_a_database_with_rows_or_of_another_kind_is_left_alone(
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
     done = run("db", "copy", place(source.url), place(engine.url))
     assert (done.exit_code, "needs an empty database" in done.stderr) == (2, True)
+    done = run("db", "copy", "none.db", place(engine.url))
+    assert (done.exit_code, done.stderr.endswith(": there is no database to copy\n")) == (3, True)
     done = run("db", "copy", place(engine.url), place(source.url))
     assert (done.exit_code, "lora-crawl db upgrade" in done.stderr) == (3, True)
     assert rows(source.url) == before
