@@ -203,6 +203,7 @@ class Pipeline:
         state = self.state
         async with targets, results:
             while not state.ending:
+                changing = bool(self.in_flight) or self.supply.growing
                 batch, copies = await self._take()
                 for target in batch:
                     copy = await self._copied(target, copies.get(target.file_id))
@@ -214,9 +215,11 @@ class Pipeline:
                         await targets.send(target)
                 if batch:
                     continue
-                if not self.in_flight and (state.budget_used or not self.supply.growing):
+                if self.in_flight or (self.supply.growing and not state.budget_used):
+                    await state.wakeup.wait()
+                elif not changing or state.budget_used:
                     return
-                await state.wakeup.wait()
+                # Else something ended during the look, which may not have seen what became pending.
 
     async def _take(self) -> Taken:
         """Files to hand out."""
