@@ -130,6 +130,10 @@ def not_run(words: Sequence[str]) -> str | None:
     return next((begin for begin in NOT_RUN if line.startswith(begin)), None)
 
 
+# The statements of both databases are tested one by one elsewhere.
+@pytest.mark.parametrize(
+    "backend", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)], indirect=True
+)
 @pytest.mark.usefixtures("filled")
 def test_every_line_of_the_pages_runs() -> None:
     ran = 0

@@ -82,7 +82,9 @@ def test_a_walk_through_the_pages(open_tab: Open, running: PageServer) -> None:
 
 
 @ON_SQLITE
-@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1600, "light")])
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(360, "dark"), pytest.param(1600, "light", marks=pytest.mark.slow)]
+)
 def test_every_page_is_for_every_reader(
     open_tab: Open, running: PageServer, width: int, scheme: str
 ) -> None:
