@@ -22,6 +22,9 @@ REMEDIES: Mapping[str, str] = {
     Outcome.FAILED: _RETRY,
 }
 
+#: The same where a fleet reads the pending files.
+FLEET_REMEDIES: Mapping[str, str] = {**REMEDIES, Outcome.PENDING: "read by lora-crawl worker"}
+
 
 def in_order(outcomes: Mapping[Outcome, int]) -> list[tuple[Outcome, int]]:
     """The counts of files that were read first, then the largest first."""

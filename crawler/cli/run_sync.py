@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import anyio
 
-from crawler.answers.outcomes import REMEDIES, outcome_lines, spoken
+from crawler.answers.outcomes import FLEET_REMEDIES, REMEDIES, outcome_lines, spoken
 from crawler.answers.text import count, duration, json_text, number, size
 from crawler.answers.visible import visible
 from crawler.cli.options import fleet_engine, hinted, write_engine
@@ -200,7 +200,8 @@ def _report(job: Job, tally: SyncTally, trouble: StoppedError | None) -> None:
             }
             out.write(json_text(summary) + "\n")
         elif not job.voice.quiet:
-            out.write("\n".join(_lines(job, tally)) + "\n")
+            is_whole = trouble is None and not tally.stopping
+            out.write("\n".join(_lines(job, tally, is_whole=is_whole)) + "\n")
     for notice in tally.notices:
         job.voice.notice(notice)
     job.voice.some([f"skipped: {each}" for each in tally.sentences], tally.troubles, "more item")
@@ -210,7 +211,7 @@ def _report(job: Job, tally: SyncTally, trouble: StoppedError | None) -> None:
         print_error(KEPT)
 
 
-def _lines(job: Job, tally: SyncTally) -> Iterator[str]:
+def _lines(job: Job, tally: SyncTally, *, is_whole: bool) -> Iterator[str]:
     read = f"{count(tally.headers, 'header')} read in {duration(tally.seconds)}"
     listed = f"{count(tally.models, 'model')} listed, {count(tally.new_files, 'new file')}"
     if tally.replaced:
@@ -222,8 +223,11 @@ def _lines(job: Job, tally: SyncTally) -> Iterator[str]:
     if any(gone):
         yield f"gone: {', '.join(map(count, gone, ('model', 'version', 'file')))}"
     pending = {Outcome.PENDING: tally.pending} if tally.pending else {}
-    for _, line in outcome_lines({**tally.outcomes, **pending}, REMEDIES):
+    remedies = REMEDIES if job.kind is Kind.SYNC else FLEET_REMEDIES
+    for _, line in outcome_lines({**tally.outcomes, **pending}, remedies):
         yield line
+    if tally.is_worker and is_whole and not (tally.outcomes or pending):
+        yield hinted("nothing was on the queue; to fill it: lora-crawl sync --enqueue", job.where)
     downloads = count(tally.counted_downloads, "counted download")
     calls = count(tally.list_calls, "list call")
     yield f"cost: {downloads}, {calls}, {size(tally.bytes_read)} read"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from crawler.answers.outcomes import REMEDIES, outcome_lines
+from crawler.answers.outcomes import FLEET_REMEDIES, REMEDIES, outcome_lines
 from crawler.answers.text import count, instant, json_text, number, size
 from crawler.answers.visible import visible
 from crawler.cli.options import Db, Json, Quiet, Verbose, read_connection, voice_of
@@ -57,7 +57,8 @@ def _lines(found: "Status") -> Iterator[str]:
     yield f"{', '.join(map(count, amounts, nouns))} stored"
     if found.gone:
         yield f"{count(found.gone, 'file')} no longer listed by the site"
-    remarks = dict(REMEDIES)
+    has_queue = found.fleet is not None and found.fleet.waiting
+    remarks = dict(FLEET_REMEDIES if has_queue else REMEDIES)
     if found.free_at is not None:
         remarks[Outcome.EARLY_ACCESS] = f"the next one ends at {instant(found.free_at)} UTC"
     outcomes = {Outcome(name): files for name, files in found.outcomes.items()}

@@ -36,7 +36,11 @@ def test_what_is_put_on_the_queue_is_read_by_a_worker(
     assert listed.exit_code == 0, listed.stderr
     assert "put on the queue" in listed.stdout
     assert "lora-crawl worker --db" in listed.stdout
-    assert "to read: run lora-crawl worker" in run("status", "--db", database_url).stderr
+    asked = run("status", "--db", database_url)
+    assert "to read: run lora-crawl worker" in asked.stderr
+    for told in (listed, asked):
+        assert "  read by lora-crawl worker\n" in told.stdout
+        assert "next lora-crawl sync" not in told.stdout
     waiting = json.loads(run("status", "--json", "--db", database_url).stdout)["fleet"]
     assert waiting["batches_waiting"] > 0
     assert (waiting["batches_in_work"], waiting["workers"], waiting["rate"]) == (0, [], 0.0)
@@ -53,6 +57,7 @@ def test_what_is_put_on_the_queue_is_read_by_a_worker(
     again = run("worker", *site)
     assert again.exit_code == 0
     assert again.stdout.startswith("0 headers read in ")
+    assert "\nnothing was on the queue; to fill it: lora-crawl sync --enqueue" in again.stdout
     engine = open_for_writing(database_url)
     with engine.connect() as connection:
         counted = sa.select(sa.func.count()).where(loras.c.outcome == "pending")
