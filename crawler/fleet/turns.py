@@ -77,7 +77,7 @@ class SharedTurns:
 
     def watch(self, shared: Shared, now: datetime) -> None:
         """Take note of what the fleet shares now."""
-        held = shared.next_request_at is not None and shared.next_request_at > now
+        held = shared.held_until is not None and shared.held_until > now
         self.limited = shared.rate > 0 or shared.pause_reason is not None or held
 
 

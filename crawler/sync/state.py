@@ -83,7 +83,7 @@ class WriterThread:
         """Do `work` in a transaction; raises DatabaseError or StoppedError if the database fails."""
 
         def transaction() -> _T:
-            with translated(), self._engine.begin() as connection:
+            with translated(self._engine.url), self._engine.begin() as connection:
                 return work(connection)
 
         async def once() -> _T:

@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("fleet_id", INTEGER, autoincrement=False, nullable=False),
         sa.Column("rate", sa.Double(), nullable=False),
         sa.Column("next_request_at", TIME),
+        sa.Column("held_until", TIME),
         sa.Column("max_downloads", INTEGER),
         sa.Column("downloads", INTEGER, nullable=False),
         sa.Column("paused_until", TIME),

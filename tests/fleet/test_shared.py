@@ -17,6 +17,7 @@ from crawler.store.read.fleet import LOST_AFTER, fleet_state, read_shared
 from crawler.store.schema.tables import fleet
 from crawler.store.write.fleet import (
     FIRST_PAUSE,
+    NEW_RATE,
     begin_budget,
     begin_worker,
     end_worker,
@@ -66,6 +67,22 @@ def test_turns_of_several_processes_are_evenly_spaced(shared: sa.Engine) -> None
     assert len(begins) == 40
     gaps = [later - earlier for earlier, later in pairwise(sorted(begins))]
     assert min(gaps) >= timedelta(seconds=1 / RATE)
+
+
+def test_a_rate_that_was_much_too_low_is_forgotten_but_not_what_the_site_asked(
+    shared: sa.Engine,
+) -> None:
+    for low in (1e-9, 5e-324):
+        with shared.begin() as connection:
+            share(connection, rate=low)
+            assert take_turn(connection, 1).wait <= NEW_RATE
+            assert take_turn(connection, 1).wait > NEW_RATE
+            share(connection, rate=RATE)
+            assert take_turn(connection, 2).wait <= NEW_RATE
+    with shared.begin() as connection:
+        hold_requests(connection, 1_000)
+        share(connection, rate=2 * RATE)
+        assert take_turn(connection, 1).wait > timedelta(seconds=990)
 
 
 def test_a_process_that_is_late_leaves_its_turn_unused(shared: sa.Engine) -> None:

@@ -38,6 +38,7 @@ class Shared:
 
     rate: float
     next_request_at: datetime | None
+    held_until: datetime | None
     max_downloads: int | None
     downloads: int
     paused_until: datetime | None

@@ -465,7 +465,8 @@ fleet = sa.Table(
         meaning="requests a second to the API, of all together; 0 means no limit",
         nullable=False,
     ),
-    _time("next_request_at", "when the next request may go out"),
+    _time("next_request_at", "when the next request may go out, by the rate"),
+    _time("held_until", "when the site wants the next request; NULL if it never said"),
     _column(
         "max_downloads",
         integer_type(),

@@ -27,6 +27,16 @@ TRY_FOR = timedelta(minutes=2)
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=1)
 
+#: The longest wait for a turn after a rate was given. Turns that workers wait for are not taken back, so
+#: it is longer than the last of them usually lies ahead.
+NEW_RATE = timedelta(minutes=1)
+
+#: The longest time between two turns, whatever the rate.
+LONGEST_STEP = timedelta(days=1)
+
+#: One over a lower rate would be no number.
+_LEAST_RATE = 1e-6
+
 #: How long a worker that waits for the one that tries first may sleep before it looks again.
 LOOK_AGAIN = timedelta(seconds=2)
 
@@ -57,7 +67,7 @@ def server_time(connection: sa.Connection) -> datetime:
 
 
 def share(connection: sa.Connection, *, rate: float | None) -> None:
-    """Make the row if there is none, and store the rate if one is given.
+    """Make the row if there is none, and store the rate if one is given, which holds within NEW_RATE.
 
     Raises:
         UsageError: The rate is negative or not finite.
@@ -69,7 +79,9 @@ def share(connection: sa.Connection, *, rate: float | None) -> None:
     row = {"fleet_id": 1, "rate": DEFAULT_RATE, "downloads": 0, "pauses": 0}
     connection.execute(postgresql.insert(fleet).values(row).on_conflict_do_nothing())
     if rate is not None:
-        _update(connection, rate=rate)
+        before = _locked(connection)
+        begins = before.next_request_at and min(before.next_request_at, before.now + NEW_RATE)
+        _update(connection, rate=rate, next_request_at=begins)
 
 
 def begin_budget(connection: sa.Connection, max_downloads: int | None) -> None:
@@ -113,8 +125,8 @@ def take_turn(connection: sa.Connection, worker_id: int | None) -> Turn:
         if row.tried_by not in {None, worker_id} and row.now - row.tried_at < TRY_FOR:
             return Turn(granted=False, wait=LOOK_AGAIN)
         changes = {"tried_by": worker_id, "tried_at": row.now}
-    step = timedelta(seconds=1 / row.rate if row.rate else 0)
-    begins = max(row.now, row.next_request_at or row.now)
+    step = _step(row.rate)
+    begins = max(row.now, row.next_request_at or row.now, row.held_until or row.now)
     _update(connection, next_request_at=begins + step, **changes)
     return Turn(granted=True, wait=begins - row.now, step=step, trying=bool(changes))
 
@@ -123,7 +135,7 @@ def hold_requests(connection: sa.Connection, seconds: float) -> None:
     """Give nobody a turn for so many seconds."""
     row = _locked(connection)
     until = row.now + timedelta(seconds=seconds)
-    _update(connection, next_request_at=max(row.next_request_at or until, until))
+    _update(connection, held_until=max(row.held_until or until, until))
 
 
 def pause(connection: sa.Connection, reason: str, *, least: timedelta = timedelta(0)) -> datetime:
@@ -196,6 +208,11 @@ def others(connection: sa.Connection, worker_id: int, lost_after: timedelta) -> 
     counted = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(workers.c.standing), 0))
     number, standing = connection.execute(counted.where(alive)).one()
     return number, int(standing)
+
+
+def _step(rate: float) -> timedelta:
+    """The time between two turns."""
+    return min(timedelta(seconds=1 / max(rate, _LEAST_RATE)), LONGEST_STEP) if rate else timedelta()
 
 
 def _locked(connection: sa.Connection) -> sa.Row[Any]:
