@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crawler.answers.visible import visible
 from crawler.cli.help import Explained, ExplainedGroup
 from crawler.cli.options import Db, Quiet, Verbose, place, read_connection, read_engine, voice_of
 from crawler.cli.output.console import answers
@@ -119,7 +120,7 @@ def info(ctx: typer.Context, *, db: Db = None, quiet: Quiet = False, verbose: Ve
     with read_connection(db) as connection:
         rows = table_counts(connection)
     with answers() as out:
-        out.write(f"{redacted(resolve(place(db)))}\n")
+        out.write(f"{visible(redacted(resolve(place(db))))}\n")
         for name, count in rows.items():
             out.write(f"{name:14} {count:>12,}\n")
     voice_of(ctx, quiet=quiet, verbose=verbose).detail(f"revision {REVISION}")
@@ -184,8 +185,8 @@ def copy(
         speed = f" ({rounded(copied.rows / seconds, 2)}/s)" if seconds > 1 else ""
         with answers() as out:
             out.write(
-                f"{count(copied.rows, 'row')} copied in {duration(seconds)}{speed}; {redacted(target)}"
-                f" has {size(stored)}\n"
+                f"{count(copied.rows, 'row')} copied in {duration(seconds)}{speed};"
+                f" {visible(redacted(target))} has {size(stored)}\n"
             )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crawler.answers.text import count, duration, json_text, size
+from crawler.answers.visible import visible
 from crawler.cli import options
 from crawler.cli.output.console import answers
 
@@ -102,6 +103,7 @@ def _told(made: "Manifest", folder: Path, tally: "ExportTally") -> str:
     files = count(made.tables["loras"].rows, "file")
     headers = count(made.tables["headers"].rows, "header")
     length = size(sum(file.bytes for file in made.tables.values()))
+    name = visible(str(folder))
     if tally.kept == tally.tables:
-        return f"{folder} is up to date: {files} with {headers}, {length}"
-    return f"wrote {folder}: {files} with {headers}, {length} in {duration(tally.seconds)}"
+        return f"{name} is up to date: {files} with {headers}, {length}"
+    return f"wrote {name}: {files} with {headers}, {length} in {duration(tally.seconds)}"

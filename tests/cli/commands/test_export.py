@@ -96,3 +96,18 @@ def test_without_the_extra_the_error_says_how_to_install_it(database: str, folde
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert "pip install 'lora-crawl[parquet]'" in done.stderr
+
+
+@ON_SQLITE
+def test_a_name_with_control_characters_is_escaped(run: Run, database: str, tmp_path: Path) -> None:
+    odd = tmp_path / "odd\x1b]0;title\x07"
+    for words in (
+        ["export", str(odd), "--db", database],
+        ["export", str(odd), "--db", database],
+        ["db", "copy", database, f"{odd}.db"],
+        ["db", "info", "--db", f"{odd}.db"],
+    ):
+        result = run(*words)
+        assert result.exit_code == 0
+        assert "\\x1b" in result.stdout
+        assert "\x1b" not in result.output
