@@ -77,10 +77,12 @@ def test_what_does_not_end_is_work_left(engine: sa.Engine, code: str, words: str
 
 @pytest.fixture
 def own_server() -> Iterator[tuple[Path, sa.URL]]:
-    """A server that no other test uses, and its folder."""
+    """A server that no other test uses, and its folder. What it has committed outlives its crash."""
     folder = postgres.make_folder()
     try:
-        yield folder, postgres.start(folder)
+        url = postgres.start(folder)
+        postgres.run(url, "ALTER SYSTEM SET synchronous_commit = on", "SELECT pg_reload_conf()")
+        yield folder, url
     finally:
         postgres.remove(folder)
 
