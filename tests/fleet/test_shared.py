@@ -4,7 +4,7 @@ import math
 import threading
 import time
 from bisect import bisect_left
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import anyio
@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 from crawler.errors import UsageError
 from crawler.fleet.turns import SharedTurns
-from crawler.store.read.fleet import LOST_AFTER, fleet_state, read_shared
-from crawler.store.schema.tables import fleet
+from crawler.store.read.fleet import LOST_AFTER, MAX_WORKERS, RECENT, fleet_state, read_shared
+from crawler.store.schema.tables import fleet, workers
 from crawler.store.write.fleet import (
     FIRST_PAUSE,
     NEW_RATE,
@@ -208,10 +208,22 @@ def test_workers_are_alive_while_they_are_heard_of(shared: sa.Engine) -> None:
         assert others(connection, second, LOST_AFTER) == (2, 0)
         end_worker(connection, third, "done\x1b[31m")
         assert others(connection, first, timedelta(0)) == (0, 0)
-        found = fleet_state(connection)
+        # Whatever the clock of the machine that looks.
+        found = fleet_state(connection, datetime(2040, 1, 1, tzinfo=UTC))
         assert found is not None
         assert [(one.worker_id, one.files) for one in found.workers] == [(second, 5), (first, 0)]
-        now = server_time(connection)
-        assert all(one.is_alive(now) for one in found.workers)
-        assert not any(one.is_alive(now + LOST_AFTER) for one in found.workers)
+        assert all(one.is_alive(found.now) for one in found.workers)
+        assert not any(one.is_alive(found.now + LOST_AFTER) for one in found.workers)
+        assert (found.alive, found.lost) == (2, 0)
         assert found.waiting is None  # there is no queue yet
+
+
+def test_more_workers_are_counted_than_shown(shared: sa.Engine) -> None:
+    with shared.begin() as connection:
+        ids = [begin_worker(connection, host="h", pid=n) for n in range(MAX_WORKERS + 6)]
+        for worker_id, ago in zip(ids, (LOST_AFTER, LOST_AFTER, RECENT), strict=False):
+            lost = workers.update().where(workers.c.worker_id == worker_id)
+            connection.execute(lost.values(last_seen_at=server_time(connection) - ago))
+        found = fleet_state(connection, datetime(2000, 1, 1, tzinfo=UTC))
+    assert found is not None
+    assert (found.alive, found.lost, len(found.workers)) == (MAX_WORKERS + 3, 2, MAX_WORKERS)

@@ -3,7 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -64,7 +64,7 @@ def test_what_is_listed_is_fetched_once_by_one_of_several_workers(engine: sa.Eng
         assert sum(row.files for row in rows) == 20
         counted = sa.select(sa.func.count()).select_from(crawls).where(crawls.c.ending == "done")
         assert connection.execute(counted).scalar_one() == 5
-        found = fleet_state(connection)
+        found = fleet_state(connection, datetime.now(UTC))
         assert found is not None
         assert (found.waiting, found.in_work, found.workers) == (0, 0, ())
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 #: Reasons shown under an outcome.
 _SHOWN_REASONS = 3
-
-#: Workers that were lost longer ago are not told.
-_RECENT = timedelta(days=1)
 
 #: Characters of a reason, so that its line has at most 100.
 _REASON_WIDTH = 68
@@ -71,7 +68,7 @@ def _lines(found: "Status") -> Iterator[str]:
     elif found.waiting and found.go_on_at:
         yield f"{count(found.waiting, 'file')} to retry after {instant(found.go_on_at)} UTC"
     if found.fleet is not None:
-        yield from _fleet(found.fleet, datetime.now(UTC))
+        yield from _fleet(found.fleet)
     names = ("counted_downloads", "list_calls", "bytes_read")
     downloads, calls, length = (int(found.spent.get(name, 0)) for name in names)
     yield (
@@ -84,7 +81,7 @@ def _lines(found: "Status") -> Iterator[str]:
         yield from (visible(str(notice)) for notice in (last.summary or {}).get("notices", ()))
 
 
-def _fleet(found: "FleetState", now: datetime) -> Iterator[str]:
+def _fleet(found: "FleetState") -> Iterator[str]:
     shared = found.shared
     parts = [f"{shared.rate:g} requests a second" if shared.rate else "no rate limit"]
     if found.waiting is not None and found.in_work is not None:
@@ -92,21 +89,23 @@ def _fleet(found: "FleetState", now: datetime) -> Iterator[str]:
     if shared.max_downloads is not None:
         left = max(shared.max_downloads - shared.downloads, 0)
         parts.append(f"{count(left, 'download')} left of the budget")
-    alive = [worker for worker in found.workers if worker.is_alive(now)]
-    yield f"fleet: {count(len(alive), 'worker')}, {', '.join(parts)}"
-    for worker in alive:
+    yield f"fleet: {count(found.alive, 'worker')}, {', '.join(parts)}"
+    shown = [worker for worker in found.workers if worker.is_alive(found.now)]
+    for worker in shown:
         yield (
             f"  worker {worker.worker_id}: process {worker.pid} on {visible(worker.host)} since"
             f" {instant(worker.started_at)} UTC, {count(worker.files, 'file')}"
         )
-    lost = [
-        one for one in found.workers if not one.is_alive(now) and now - one.last_seen_at < _RECENT
-    ]
-    if lost:
-        yield f"  killed or cut off within a day: {count(len(lost), 'worker')}"
+    if found.alive > len(shown):
+        yield f"  and {count(found.alive - len(shown), 'other worker')}"
+    if found.lost:
+        yield f"  killed or cut off within a day: {count(found.lost, 'worker')}"
     if shared.pause_reason is not None and shared.paused_until is not None:
         said = visible(shared.pause_reason.splitlines()[0])
-        yield f"  all workers wait until {instant(shared.paused_until)} UTC: {said}"
+        if shared.paused_until > found.now:
+            yield f"  workers wait until {instant(shared.paused_until)} UTC: {said}"
+        else:
+            yield f"  one worker tries the site before the others: {said}"
 
 
 def _reasons(found: "Status", outcome: Outcome) -> Iterator[str]:
@@ -139,13 +138,15 @@ def _data(found: "Status") -> dict[str, object]:
         "last_run": last
         and {name: getattr(last, name) for name in ("started_at", "finished_at", "ending")},
         "spent": found.spent,
-        "fleet": found.fleet and _fleet_data(found.fleet, datetime.now(UTC)),
+        "fleet": found.fleet and _fleet_data(found.fleet),
     }
 
 
-def _fleet_data(found: "FleetState", now: datetime) -> dict[str, object]:
+def _fleet_data(found: "FleetState") -> dict[str, object]:
     return asdict(found.shared) | {
         "batches_waiting": found.waiting,
         "batches_in_work": found.in_work,
-        "workers": [asdict(one) | {"alive": one.is_alive(now)} for one in found.workers],
+        "workers_alive": found.alive,
+        "workers_lost": found.lost,
+        "workers": [asdict(one) | {"alive": one.is_alive(found.now)} for one in found.workers],
     }

@@ -27,6 +27,10 @@ _WHOLE_UPGRADE_LOCK = 7_236_180_220
 #: a batch in less than one, and nobody waits longer in front of a terminal.
 UPGRADE_WAIT = 30.0
 
+#: Seconds that a statement of an upgrade or of `db copy` may take. The longest one, an index or the copy of
+#: a table of a million files, takes minutes.
+UPGRADE_STATEMENT = 6 * 3600.0
+
 #: Seconds between two looks whether a lock file is free.
 _LOOK_SECONDS = 0.1
 
@@ -115,14 +119,14 @@ def upgrade_lock(engine: sa.Engine) -> Iterator[None]:
 
 
 def limit_waits(connection: sa.Connection, scope: str) -> None:
-    """Limit the time that PostgreSQL waits for each lock, but not the time of statements.
+    """Limit the time of PostgreSQL's waits for locks, and that of statements, whatever its own limits are.
 
     Args:
         connection: Of an upgrade.
         scope: `SET LOCAL` for the transaction, `SET` for the session.
     """
     connection.exec_driver_sql(f"{scope} lock_timeout = {round(UPGRADE_WAIT * 1000)}")
-    connection.exec_driver_sql(f"{scope} statement_timeout = 0")
+    connection.exec_driver_sql(f"{scope} statement_timeout = {round(UPGRADE_STATEMENT * 1000)}")
 
 
 @contextlib.contextmanager

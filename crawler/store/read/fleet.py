@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from crawler.store.schema.tables import fleet, workers
+from crawler.store.schema.types import UtcTime
 
 #: PostgreSQL's schema with the tables of the queue, which PgQueuer makes. It is not the default one, so
 #: that they are no tables of ours.
@@ -17,8 +18,14 @@ QUEUE_TABLE = "pgqueuer"
 #: A worker that has not been heard of for so long is dead, and its batches come back.
 LOST_AFTER = timedelta(seconds=30)
 
+#: A worker that was lost longer ago is not counted.
+RECENT = timedelta(days=1)
+
 #: Workers that are shown at most: those that were heard of last.
 MAX_WORKERS = 20
+
+#: The time of PostgreSQL's server. `now()` would be that of the beginning of the transaction.
+SERVER_TIME = sa.type_coerce(sa.literal_column("clock_timestamp() AT TIME ZONE 'UTC'"), UtcTime())
 
 #: Whether there is a queue that this role may read.
 _HAS_QUEUE = f"""
@@ -69,13 +76,19 @@ class FleetState:
     """The state of a fleet.
 
     Attributes:
+        now: The time of the clock that set all others, the server's.
         workers: Those that have not ended, killed ones too, the latest first; MAX_WORKERS at most.
+        alive: How many were heard of lately.
+        lost: How many were not, but within RECENT.
         waiting: Batches on the queue that no worker has; None if the queue cannot be read.
         in_work: Batches that a worker has.
     """
 
     shared: Shared
+    now: datetime
     workers: tuple[Worker, ...]
+    alive: int
+    lost: int
     waiting: int | None
     in_work: int | None
 
@@ -87,18 +100,39 @@ def read_shared(connection: sa.Connection) -> Shared | None:
     return None if row is None else Shared(**row)
 
 
-def fleet_state(connection: sa.Connection) -> FleetState | None:
-    """The state of the fleet; None if there never was one."""
+def fleet_state(connection: sa.Connection, now: datetime) -> FleetState | None:
+    """The state of the fleet; None if there never was one.
+
+    Args:
+        connection: Reads.
+        now: This machine's time, for a database without a server.
+    """
     shared = read_shared(connection)
     if shared is None:
         return None
-    columns = (workers.c[name] for name in Worker.__slots__)
-    statement = sa.select(*columns).where(workers.c.ended_at.is_(None))
-    statement = statement.order_by(workers.c.last_seen_at.desc(), workers.c.worker_id)
-    rows = connection.execute(statement.limit(MAX_WORKERS)).mappings()
-    found = tuple(Worker(**row) for row in rows)
+    if connection.dialect.name == "postgresql":
+        now = connection.execute(sa.select(SERVER_TIME)).scalar_one()
+    seen, columns = workers.c.last_seen_at, (workers.c[name] for name in Worker.__slots__)
+    going = workers.c.ended_at.is_(None)
+    latest = sa.select(*columns).where(going).order_by(seen.desc(), workers.c.worker_id)
+    rows = connection.execute(latest.limit(MAX_WORKERS)).mappings()
+    is_alive = seen > now - LOST_AFTER
+    alive, lost = connection.execute(
+        sa.select(
+            sa.func.count().filter(is_alive),
+            sa.func.count().filter(~is_alive, seen > now - RECENT),
+        ).where(going)
+    ).one()
     waiting, in_work = _depth(connection)
-    return FleetState(shared=shared, workers=found, waiting=waiting, in_work=in_work)
+    return FleetState(
+        shared=shared,
+        now=now,
+        workers=tuple(Worker(**row) for row in rows),
+        alive=alive,
+        lost=lost,
+        waiting=waiting,
+        in_work=in_work,
+    )
 
 
 def _depth(connection: sa.Connection) -> tuple[int | None, int | None]:

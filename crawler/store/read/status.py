@@ -138,7 +138,7 @@ def status(connection: sa.Connection, now: datetime) -> Status:
         free_at=_first(connection, Outcome.EARLY_ACCESS, loras.c.early_access_until, now),
         crawls=_rows(connection, crawls),
         last_crawl=last,
-        fleet=fleet_state(connection),
+        fleet=fleet_state(connection, now),
         spent=_spent(connection),
     )
 

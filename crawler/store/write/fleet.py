@@ -12,8 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from crawler.errors import UsageError
+from crawler.store.read.fleet import SERVER_TIME
 from crawler.store.schema.tables import fleet, workers
-from crawler.store.schema.types import UtcTime
 from crawler.store.write.crawls import printable
 
 #: Requests a second until somebody gives a rate.
@@ -40,9 +40,6 @@ _LEAST_RATE = 1e-6
 #: How long a worker that waits for the one that tries first may sleep before it looks again.
 LOOK_AGAIN = timedelta(seconds=2)
 
-#: The server's time. `now()` would be that of the beginning of the transaction.
-_NOW = sa.type_coerce(sa.literal_column("clock_timestamp() AT TIME ZONE 'UTC'"), UtcTime())
-
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -63,7 +60,7 @@ class Turn:
 
 def server_time(connection: sa.Connection) -> datetime:
     """The time of the database server."""
-    return connection.execute(sa.select(_NOW)).scalar_one()
+    return connection.execute(sa.select(SERVER_TIME)).scalar_one()
 
 
 def share(connection: sa.Connection, *, rate: float | None) -> None:
@@ -172,7 +169,7 @@ def resume(connection: sa.Connection) -> None:
 
 def begin_worker(connection: sa.Connection, *, host: str, pid: int) -> int:
     """Store that a worker begins; returns its number."""
-    row = {"host": host, "pid": pid, "started_at": _NOW, "last_seen_at": _NOW}
+    row = {"host": host, "pid": pid, "started_at": SERVER_TIME, "last_seen_at": SERVER_TIME}
     row |= {"files": 0, "downloads": 0, "standing": 0}
     statement = sa.insert(workers).values(row).returning(workers.c.worker_id)
     return int(connection.execute(statement).scalar_one())
@@ -181,7 +178,7 @@ def begin_worker(connection: sa.Connection, *, host: str, pid: int) -> int:
 def see_worker(connection: sa.Connection, worker_id: int, *, files: int, downloads: int) -> None:
     """Store that a worker is alive, and what it has done."""
     seen = sa.update(workers).where(workers.c.worker_id == worker_id)
-    connection.execute(seen.values(last_seen_at=_NOW, files=files, downloads=downloads))
+    connection.execute(seen.values(last_seen_at=SERVER_TIME, files=files, downloads=downloads))
 
 
 def tell_standing(connection: sa.Connection, worker_id: int, standing: int) -> None:
@@ -193,7 +190,7 @@ def tell_standing(connection: sa.Connection, worker_id: int, standing: int) -> N
 def end_worker(connection: sa.Connection, worker_id: int, ending: str) -> None:
     """Store that a worker ended, and why. If it was the one that tries the site, another one may."""
     ended = sa.update(workers).where(workers.c.worker_id == worker_id)
-    connection.execute(ended.values(ended_at=_NOW, ending=printable(ending), standing=0))
+    connection.execute(ended.values(ended_at=SERVER_TIME, ending=printable(ending), standing=0))
     free = sa.update(fleet).where(fleet.c.tried_by == worker_id)
     connection.execute(free.values(tried_by=None))
 
@@ -217,7 +214,7 @@ def _step(rate: float) -> timedelta:
 
 def _locked(connection: sa.Connection) -> sa.Row[Any]:
     """The row, which nobody else changes before the end of the transaction, and the time as `now`."""
-    row = connection.execute(sa.select(fleet, _NOW.label("now")).with_for_update())
+    row = connection.execute(sa.select(fleet, SERVER_TIME.label("now")).with_for_update())
     return row.one()
 
 

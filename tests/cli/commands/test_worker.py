@@ -1,6 +1,7 @@
 """`sync --enqueue`, `worker`, and what `status` says of them."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 
@@ -10,7 +11,9 @@ import sqlalchemy as sa
 from crawler.sandbox import Catalogue, Faults, Sandbox
 from crawler.store.connect.database import open_for_writing
 from crawler.store.connect.lock import fleet_lock
-from crawler.store.schema.tables import loras
+from crawler.store.read.fleet import LOST_AFTER
+from crawler.store.schema.tables import fleet, loras, workers
+from crawler.store.write.fleet import begin_worker, pause, server_time, share
 from tests.cli.headers import Run
 from tests.conftest import ON_POSTGRESQL, ON_SQLITE
 
@@ -63,6 +66,30 @@ def test_what_is_put_on_the_queue_is_read_by_a_worker(
         counted = sa.select(sa.func.count()).where(loras.c.outcome == "pending")
         assert connection.execute(counted).scalar_one() == 0
     engine.dispose()
+
+
+@ON_POSTGRESQL
+def test_status_tells_how_long_workers_wait_and_which_were_lost(
+    run: Run, database_url: str
+) -> None:
+    engine = open_for_writing(database_url)
+    with engine.begin() as connection:
+        share(connection, rate=2)
+        begin_worker(connection, host="there", pid=7)
+        pause(connection, "the site refused\nthree times")
+    told = run("status", "--db", database_url).stdout
+    assert "fleet: 1 worker, 2 requests a second" in told
+    assert re.search(r"\n  workers wait until [-0-9: ]+ UTC: the site refused\n", told)
+
+    with engine.begin() as connection:
+        before = server_time(connection) - LOST_AFTER
+        connection.execute(fleet.update().values(paused_until=before))
+        connection.execute(workers.update().values(last_seen_at=before))
+    engine.dispose()
+    told = run("status", "--db", database_url).stdout
+    assert "fleet: 0 workers, 2 requests a second" in told
+    assert "\n  killed or cut off within a day: 1 worker\n" in told
+    assert "\n  one worker tries the site before the others: the site refused\n" in told
 
 
 @ON_POSTGRESQL

@@ -477,6 +477,21 @@ def test_a_short_limit_for_statements_is_not_that_of_an_upgrade(
         assert connection.exec_driver_sql("SHOW lock_timeout").scalar() == "30s"
 
 
+@ON_POSTGRESQL
+def test_a_statement_of_an_upgrade_does_not_run_for_ever(
+    engine: sa.Engine, workbench: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = _next_revision('op.execute("SELECT pg_sleep(60)")')
+    (workbench / "versions" / f"{NEXT}_next.py").write_text(text)
+    monkeypatch.setattr(database, "REVISION", NEXT)
+    monkeypatch.setattr(lock, "UPGRADE_STATEMENT", 0.2)
+
+    with pytest.raises(StoppedError, match="took long"):
+        upgrade(engine)
+
+    assert state(engine.url) is State.OLD
+
+
 def test_two_upgrades_at_once_are_done_one_after_the_other(with_old_tags: sa.Engine) -> None:
     place = with_old_tags.url.render_as_string(hide_password=False)
     words = [sys.executable, "-m", "crawler", "db", "upgrade", "--db", place]
