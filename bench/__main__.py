@@ -30,6 +30,7 @@ GROUPS = {
     "query": "answering",
     "answers": "answering",
     "rows": "storing",
+    "load": "storing",
     "fleet": "fleet",
 }
 

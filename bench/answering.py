@@ -2,7 +2,6 @@
 
 import sys
 from functools import partial
-from pathlib import Path
 
 from bench.measure import COMMANDS, MB, NOTHING, Bench, Line
 
@@ -27,7 +26,7 @@ ANSWER_SECONDS, ANSWER_MB = 1.5, 200
 
 def query(bench: Bench) -> list[Line]:
     """`query` beside sqlite-utils with the statement that `--sql` prints."""
-    database = _million(bench)
+    database = bench.million()
     lines = []
     for name, words in QUESTIONS.items():
         statement = bench.crawler("query", *words, "--sql", "--db", database).output
@@ -44,7 +43,7 @@ def query(bench: Bench) -> list[Line]:
 
 def answers(bench: Bench) -> list[Line]:
     """Seconds and memory of the commands that read most of the database."""
-    database = _million(bench)
+    database = bench.million()
     lines = []
     for words in ANSWERS:
         costs = [bench.crawler(*words, "--db", database) for _ in range(bench.sizes.rounds)]
@@ -67,11 +66,3 @@ def start(bench: Bench) -> list[Line]:
         )
         for option in ("--help", "--version")
     ]
-
-
-def _million(bench: Bench) -> Path:
-    """The database that is asked, made by the first measurement that needs it."""
-    database = bench.folder / f"million-{bench.sizes.million}.db"
-    if not database.exists():
-        bench.module("million", database, "--files", bench.sizes.million)
-    return database

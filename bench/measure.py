@@ -109,6 +109,13 @@ class Bench:
         """Run `python -m` with a module of this folder."""
         return self.run(sys.executable, "-m", f"bench.{name}", *words)
 
+    def million(self) -> Path:
+        """The large database, made by the first measurement that needs it."""
+        database = self.folder / f"million-{self.sizes.million}.db"
+        if not database.exists():
+            self.module("million", database, "--files", self.sizes.million)
+        return database
+
     def run(self, *words: object) -> Cost:
         """Run a program to its end.
 
