@@ -41,8 +41,9 @@ def export(
     """
     voice = options.voice_of(ctx, quiet=quiet, verbose=verbose)
     with options.needs_extra("parquet"):
-        from crawler.share.export import ExportTally, check_folder
+        from crawler.share.export import ExportTally
         from crawler.share.export import export as run
+        from crawler.share.folder import check_folder
     from crawler.cli.progress import Picture, at_work
     from crawler.query.parser import parse
     from crawler.store.schema.fields import BY_NAME
