@@ -80,7 +80,7 @@ def is_missing(url: sa.URL, *, to_write: bool = False) -> bool:
         raise DatabaseError(f"{path}: {error.strerror}") from error
     if not stat.S_ISREG(found.st_mode):
         kind = "a folder" if stat.S_ISDIR(found.st_mode) else "not an ordinary file"
-        raise DatabaseError(f"{path} is {kind}; give the path of a database file with --db")
+        raise DatabaseError(f"{path} is {kind}; give the path of a database file")
     if to_write and found.st_nlink > 1:
         # SQLite names its WAL file after the database: each name would have one of its own.
         raise DatabaseError(
@@ -143,7 +143,7 @@ def advice(url: sa.URL, found: Found) -> str:
         case State.FOREIGN:
             return (
                 f"{place}: this is not a lora-crawl database; its tables are {found.detail}"
-                "\nchoose another database with --db"
+                "\nchoose another database"
             )
         case State.CURRENT:
             return f"{place}: the database is up to date (revision {found.detail})"

@@ -40,14 +40,14 @@ _SQLITE: dict[str, _Translation] = {
     "SQLITE_IOERR": (StoppedError, "the disk could not be read or written"),
     "SQLITE_READONLY": (
         DatabaseError,
-        "it can only be read here; change its permissions or choose another --db",
+        "it can only be read here; change its permissions or choose another database",
     ),
     "SQLITE_CANTOPEN": (
         DatabaseError,
         "it cannot be opened; check the permissions of its folder",
     ),
     "SQLITE_PERM": (DatabaseError, "permission denied"),
-    "SQLITE_NOTADB": (DatabaseError, "this file is not a SQLite database; choose another --db"),
+    "SQLITE_NOTADB": (DatabaseError, "this file is not a SQLite database; choose another database"),
     "SQLITE_CORRUPT": (DatabaseError, "the file is damaged; restore it from a backup"),
 }
 

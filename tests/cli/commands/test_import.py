@@ -96,6 +96,19 @@ def test_a_damaged_export_is_an_error(run: Run, source: Path, database_url: str)
     assert result.stderr.startswith("Error: ")
 
 
+def test_messages_about_an_argument_do_not_name_an_option(run: Run, tmp_path: Path) -> None:
+    notes, target = tmp_path / "notes.txt", str(tmp_path / "target.db")
+    notes.write_text("no database\n" * 100)
+    for words in (
+        ["import", str(notes), "--db", target],
+        ["db", "copy", str(notes), target],
+        ["db", "copy", str(tmp_path), target],
+    ):
+        told = run(*words)
+        assert told.exit_code == 3, words
+        assert "--db" not in told.stderr
+
+
 def test_one_writer_at_a_time(run: Run, source: Path, engine: sa.Engine) -> None:
     place = engine.url.render_as_string(hide_password=False)
     other = open_for_writing(place)
