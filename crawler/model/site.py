@@ -8,6 +8,9 @@ SITE_URL = "https://civitai.com"
 #: The same site with mature content, which SITE_URL no longer shows since April 2026.
 MATURE_SITE_URL = "https://civitai.red"
 
+#: The API that the database of a sandbox remembers, since the port changes each time.
+SANDBOX_URL = "http://sandbox.invalid"
+
 #: The bit of `nsfw_level` for images that everyone may see.
 PG = 1
 

@@ -1,5 +1,6 @@
 """`lora-crawl import`: take in what another crawl has read."""
 
+import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,8 @@ from crawler.cli.options import (
     write_engine,
 )
 from crawler.cli.output.console import answers
+from crawler.model.site import SANDBOX_URL
+from crawler.settings import DEFAULT_API_URL
 
 if TYPE_CHECKING:
     from crawler.share.source import About
@@ -130,7 +133,19 @@ def _lines(tally: "ImportTally", about: "About", where: str) -> Iterator[str]:
     if tally.stopping:
         yield "stopped: run the same command again to continue"
     else:
-        yield hinted("then: lora-crawl sync", where)
+        yield _next(about, where)
+
+
+def _next(about: "About", where: str) -> str:
+    """The sync that continues, with the API that the files are from."""
+    if about.origin == SANDBOX_URL:
+        from crawler.store.connect.url import db_option
+
+        # Without the option it would fill another database than usual.
+        return visible(f"then: lora-crawl sync --sandbox{db_option(where)}")
+    api = about.origin or DEFAULT_API_URL
+    option = "" if api == DEFAULT_API_URL else f" --api-url {shlex.quote(api)}"
+    return hinted(f"then: lora-crawl sync{option}", where)
 
 
 def _of(about: "About") -> str:

@@ -20,13 +20,11 @@ from crawler.cli.options import (
 )
 from crawler.errors import UsageError
 from crawler.model import LORA_TYPES, ListQuery, Order
+from crawler.model.site import SANDBOX_URL
 from crawler.settings import DEFAULT_API_URL, sandbox_database
 
 #: Requests a second to the API by default: what a busy reader would make.
 DEFAULT_RATE = 2.0
-
-#: The API that a sandbox's database remembers, since the port changes each time.
-SANDBOX_ORIGIN = "http://sandbox.invalid"
 
 
 class TypeName(StrEnum):
@@ -176,7 +174,7 @@ def sync(
             limit=limit,
             primary_only=files == "primary",
         ),
-        origin=SANDBOX_ORIGIN if sandbox else None,
+        origin=SANDBOX_URL if sandbox else None,
         has_api_key=key is not None,
         fetch_headers=not (no_headers or enqueue),
         refresh=refresh,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from crawler.model.site import SANDBOX_URL
 from crawler.share.form import file_of
 from crawler.store.connect.database import open_for_writing
 from crawler.store.connect.lock import sync_lock
@@ -17,7 +18,7 @@ from tests.cli.conftest import DIMS
 from tests.cli.headers import Run
 from tests.conftest import ON_SQLITE
 from tests.factories import NOW
-from tests.share.exports import rewrite, with_values, write_export
+from tests.share.exports import place_of, rewrite, with_values, write_export
 from tests.stored import rows_of
 
 #: Kills itself after that many batches.
@@ -94,6 +95,22 @@ def test_a_damaged_export_is_an_error(run: Run, source: Path, database_url: str)
 
     assert result.exit_code == 3
     assert result.stderr.startswith("Error: ")
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("origin", "option"),
+    [(SANDBOX_URL, "--sandbox"), ("http://127.0.0.1:9/a", "--api-url http://127.0.0.1:9/a")],
+)
+def test_the_next_sync_asks_the_api_that_the_files_are_from(
+    run: Run, stocked: sa.Engine, database_url: str, origin: str, option: str
+) -> None:
+    with stocked.begin() as connection:
+        begin_crawl(connection, origin=origin, walk="oldest", now=NOW)
+
+    told = run("import", place_of(stocked), "--db", database_url)
+
+    assert told.stdout.splitlines()[-1] == f"then: lora-crawl sync {option} --db {database_url}"
 
 
 def test_messages_about_an_argument_do_not_name_an_option(run: Run, tmp_path: Path) -> None:
