@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from crawler.query.tree import Node
     from crawler.store.connect.database import Connection, Engine
+    from crawler.store.read.search import Search
 
 
 def place(db: str | None) -> str:
@@ -159,14 +160,35 @@ def tell_copies(number: int, voice: Voice) -> None:
         voice.notice(f"{copied} left out; --copies keeps them")
 
 
-def explain(connection: "Connection", tree: "Node | None", voice: Voice) -> None:
-    """Print why no row matches a condition."""
+def explain(
+    connection: "Connection", tree: "Node | None", voice: Voice, asked: "Search | None" = None
+) -> None:
+    """Print why no row matches a condition.
+
+    Args:
+        connection: The database.
+        tree: The condition.
+        voice: Prints nothing if it is quiet.
+        asked: The search as the user asked for it; None if it has only the condition.
+    """
     if voice.quiet:
         return
     from crawler.answers.remarks import why_empty
+    from crawler.store.read.search import Search
 
     for reason in why_empty(connection, tree):
         voice.notice(reason)
+    name_sparse(connection, asked or Search(tree=tree), voice)
+
+
+def name_sparse(connection: "Connection", asked: "Search", voice: Voice) -> None:
+    """Print which fields of a search few rows have."""
+    if voice.quiet:
+        return
+    from crawler.answers.remarks import sparse
+
+    for remark in sparse(connection, asked):
+        voice.notice(remark)
 
 
 def _sandbox_beside(where: str) -> str:

@@ -128,8 +128,9 @@ def query(
             )
             found = _print_rows(connection, search, wanted, voice, write, timeout=timeout)
         if found == offset == 0:
-            options.explain(connection, search.tree, voice)
-        _name_sparse(connection, asked, voice)
+            options.explain(connection, search.tree, voice, asked)
+        else:
+            options.name_sparse(connection, asked, voice)
 
 
 def _print_line(text: str) -> None:
@@ -184,12 +185,3 @@ def _with_percent(rows: "Iterator[tuple[Any, ...]]", at: int) -> "Iterator[tuple
 
     for row in rows:
         yield (*row[:at], Figure(text.share(row[at])), *row[at + 1 :])
-
-
-def _name_sparse(connection: "Connection", asked: "Search", voice: Voice) -> None:
-    if voice.quiet:
-        return
-    from crawler.answers.remarks import sparse
-
-    for remark in sparse(connection, asked):
-        voice.notice(remark)

@@ -55,12 +55,15 @@ def test_progress_is_shown(
 
 
 @ON_SQLITE
-def test_an_empty_answer_is_explained(run: Run, database: str, folder: Path) -> None:
-    told = run("export", str(folder), "--where", "base_model = 'Ponny'", "--db", database)
+@pytest.mark.parametrize("where", ["base_model = 'Ponny'", "noise_offset > 1"])
+def test_an_empty_answer_is_explained_as_by_query(
+    run: Run, database: str, folder: Path, where: str
+) -> None:
+    told = run("export", str(folder), "--where", where, "--db", database)
 
     assert told.exit_code == 0
     assert told.stdout.startswith(f"wrote {folder}: 0 files")
-    assert "Pony" in told.stderr
+    assert told.stderr == run("query", where, "--count", "--db", database).stderr != ""
 
 
 @ON_SQLITE
