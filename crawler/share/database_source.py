@@ -7,7 +7,7 @@ from typing import Any
 
 from crawler.errors import DatabaseError
 from crawler.share.source import About, Column, Wanted
-from crawler.store.connect.database import Connection, State, open_for_reading, state
+from crawler.store.connect.database import Connection, State, identity, open_for_reading, state
 from crawler.store.connect.db_errors import translated
 from crawler.store.connect.url import redacted
 from crawler.store.read.raw_rows import count_rows, raw_rows
@@ -52,7 +52,12 @@ def open_database(where: str, needed: Collection[str]) -> Iterator[DatabaseSourc
     engine = open_for_reading(where)
     try:
         with translated(engine.url), one_snapshot(engine) as connection:
-            about = About(redacted(where), filled_from(connection), count_rows(connection, needed))
+            about = About(
+                place=redacted(where),
+                origin=filled_from(connection),
+                rows=count_rows(connection, needed),
+                identity=identity(connection),
+            )
             yield DatabaseSource(about, connection)
     finally:
         engine.dispose()

@@ -29,11 +29,13 @@ class About:
         place: Its name in messages, with the commit of a data set.
         origin: The URL of the API that its files were read from; None without any files.
         rows: How many rows each table has; empty when unknown.
+        identity: As `database.identity`; empty for an export.
     """
 
     place: str
     origin: str | None
     rows: Mapping[str, int]
+    identity: str = ""
 
 
 class Source(Protocol):

@@ -282,6 +282,22 @@ def test_a_database_of_another_api_is_refused(
     assert [row["model_id"] for row in rows_of(engine, tables.models)] == [50]
 
 
+def test_a_database_is_not_imported_into_itself_under_another_name(
+    theirs: sa.Engine, tmp_path: Path
+) -> None:
+    if theirs.dialect.name == "sqlite":
+        link = tmp_path / "link.db"
+        link.symlink_to(str(theirs.url.database))
+        other = str(link)
+    else:
+        named = theirs.url.update_query_dict({"application_name": "another"})
+        other = named.render_as_string(hide_password=False)
+    for place in (place_of(theirs), other):
+        with pytest.raises(UsageError, match="cannot be imported into itself"):
+            import_into(theirs, place)
+    assert [row["walk"] for row in rows_of(theirs, tables.crawls)] == ["w"]
+
+
 def test_a_database_without_files_of_a_site_has_nothing_to_give(prepared: Prepared) -> None:
     ours, theirs = two_views(prepared)
     with pytest.raises(UsageError, match="no files of a site"):

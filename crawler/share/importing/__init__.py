@@ -24,8 +24,7 @@ from crawler.share.source import Source
 from crawler.share.values import tables
 from crawler.sources.civitai.client import origin_of
 from crawler.sources.civitai.payload import files_of
-from crawler.store.connect.database import Connection, Engine
-from crawler.store.connect.url import redacted
+from crawler.store.connect.database import Connection, Engine, identity
 from crawler.store.stats.field_stats import count_changes, refresh_if_due
 from crawler.store.write.crawls import begin_crawl, finish_crawl
 from crawler.store.write.merged import (
@@ -95,14 +94,14 @@ def import_from(
         clock: Gives the stored times.
 
     Raises:
-        UsageError: The database was filled from another API than the source, or that has no files.
+        UsageError: The source is the database itself, has no files, or those of another API.
         ExportError: An export is damaged.
         DatabaseError, StoppedError: A database or the source failed. What was stored stays.
     """
-    if source.about.place == redacted(engine.url):
-        raise UsageError(f"{source.about.place} cannot be imported into itself")
     origin = _origin(source)
     run = Run(engine, source, tally, going, clock, origin, tables(clock(), max_header), max_header)
+    if run.read(identity) == source.about.identity:
+        raise UsageError(f"{source.about.place} cannot be imported into itself")
     crawl_id = run.write(lambda db: begin_crawl(db, origin=origin, walk=WALK, now=clock()))
     tally.total = sum(source.about.rows.values())
     ending = "cancelled"

@@ -219,6 +219,21 @@ def open_for_writing(where: Where, tell: Tell = lambda _: None) -> Engine:
     return engine
 
 
+def identity(connection: Connection) -> str:
+    """A text that is the same for two connections to one database, whatever name each was opened by.
+
+    A copy of a server knows itself by the same number as the first, but it started at another time.
+    """
+    if connection.dialect.name == "sqlite":
+        found = Path(str(connection.engine.url.database)).stat()
+        return f"{found.st_dev} {found.st_ino}"
+    statement = (
+        "SELECT extract(epoch FROM pg_postmaster_start_time()), oid FROM pg_database"
+        " WHERE datname = current_database()"
+    )
+    return " ".join(map(str, connection.exec_driver_sql(statement).one()))
+
+
 def open_as_found(where: Where) -> Engine:
     """A writing engine for a database in any state. Only migrations and their tests use it."""
     url = resolve(where)
