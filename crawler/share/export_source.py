@@ -8,7 +8,8 @@ import contextlib
 import hashlib
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -26,6 +27,9 @@ MAX_MANIFEST_BYTES = 1024 * 1024
 
 #: Longest frame from the other process, in bytes: a batch, and one value that is longer than that.
 _MAX_FRAME_BYTES = 256 * 1024 * 1024
+
+#: Seconds until the next frame must be there. A row group of 32 MiB takes that long at 55 KB a second.
+MOST_SECONDS = 600.0
 
 _CHILD = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
@@ -237,14 +241,38 @@ def _asked(
             return
 
 
-def _frame(process: "subprocess.Popen[bytes]", stream: IO[bytes], what: str) -> Any:
-    length = int.from_bytes(stream.read(4), "little")
-    if length > _MAX_FRAME_BYTES:
+@contextlib.contextmanager
+def _limit(process: "subprocess.Popen[bytes]") -> Iterator[Callable[[], bool]]:
+    """End the process MOST_SECONDS after the block began; yields a function that tells whether it did."""
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
         process.kill()
-        raise ExportError(f"{what}: a batch of {length:,} bytes is too long")
-    data = stream.read(length)
+
+    clock = threading.Timer(MOST_SECONDS, end)
+    clock.daemon = True
+    clock.start()
+    try:
+        yield late.is_set
+    finally:
+        clock.cancel()
+
+
+def _frame(process: "subprocess.Popen[bytes]", stream: IO[bytes], what: str) -> Any:
+    with _limit(process) as is_late:
+        length = int.from_bytes(stream.read(4), "little")
+        if length > _MAX_FRAME_BYTES:
+            process.kill()
+            raise ExportError(f"{what}: a batch of {length:,} bytes is too long")
+        data = stream.read(length)
     if not length or len(data) < length:
         ended = process.wait()
+        if is_late():
+            kind = StoppedError if what.startswith("hf://") else ExportError
+            raise kind(
+                f"{what}: reading it took more than {MOST_SECONDS:g} seconds; run the command again"
+            )
         how = f"by signal {-ended}" if ended < 0 else f"with exit code {ended}"
         raise ExportError(
             f"{what}: the process that read it was ended {how}: the file is damaged, or needs too"

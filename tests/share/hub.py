@@ -1,10 +1,10 @@
 """A stand-in for the Hugging Face Hub on loopback: what its file system asks for, and no more."""
 
+import contextlib
 import json
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -26,6 +26,8 @@ class Hub:
         redirect: Where files are instead, if anywhere: a URL before the name of the file.
         whole: Answer a Range with the whole file.
         status: Answer requests for files with this error.
+        is_slow: Answer them byte by byte, and never to the end.
+        ended: The stand-in is being stopped.
     """
 
     folder: Path
@@ -35,9 +37,11 @@ class Hub:
     redirect: str = ""
     whole: bool = False
     status: int = 0
+    is_slow: bool = False
+    ended: threading.Event = field(default_factory=threading.Event)
 
 
-@contextmanager
+@contextlib.contextmanager
 def running(folder: Path) -> Iterator[Hub]:
     """Serve the files of a folder as the data set NAME."""
     hub = Hub(folder)
@@ -64,6 +68,7 @@ def running(folder: Path) -> Iterator[Hub]:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield hub
+        hub.ended.set()
         server.shutdown()
         thread.join()
 
@@ -95,6 +100,15 @@ def _send_file(handler: BaseHTTPRequestHandler, hub: Hub, name: str) -> None:
         _send(handler, hub.status, b"no")
         return
     data = (hub.folder / name).read_bytes()
+    if hub.is_slow:
+        handler.send_response(206)
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            while not hub.ended.wait(0.02):
+                handler.wfile.write(data[:1])
+        handler.close_connection = True
+        return
     asked = handler.headers.get("Range")
     if asked is None or hub.whole:
         hub.sent[name] += len(data)

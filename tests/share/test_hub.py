@@ -8,6 +8,8 @@ import sqlalchemy as sa
 
 from crawler.errors import ExportError, LoraCrawlError, StoppedError, UsageError
 from crawler.share.form import file_of
+from crawler.share.importing import open_source
+from crawler.share.source import Column
 from crawler.store.schema import tables
 from tests.conftest import ON_SQLITE
 from tests.share.exports import import_into
@@ -61,6 +63,14 @@ def test_a_host_that_sends_more_than_was_asked_for(hub: Hub, engine: sa.Engine) 
     hub.whole = True
     with pytest.raises(ExportError, match="the Hub sent"):
         import_into(engine, PLACE)
+
+
+def test_a_hub_that_does_not_end_its_answers(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_source(PLACE) as source:
+        monkeypatch.setattr("crawler.share.export_source.MOST_SECONDS", 0.2)
+        hub.is_slow = True
+        with pytest.raises(StoppedError, match=r"models\.parquet: .* more than 0\.2 seconds"):
+            list(source.rows("models", {"model_id": Column("integer")}))
 
 
 def test_a_data_set_that_is_not_there(
