@@ -8,7 +8,7 @@ from crawler.answers.rows import markdown_line
 from crawler.answers.text import count, day, instant, number, size
 from crawler.model import Outcome
 from crawler.model.site import is_site_host
-from crawler.share.form import MANIFEST, Manifest, file_of
+from crawler.share.form import CARD_END, MANIFEST, Manifest, file_of
 from crawler.store.read.shared import Coverage, Form, SharedTable
 
 #: The terms of the site, under which its data may be used.
@@ -33,7 +33,7 @@ _FIRST = "loras"
 
 
 def card_of(manifest: Manifest, tables: Sequence[SharedTable], coverage: Coverage) -> str:
-    """The text of the card."""
+    """The text of the card, to CARD_END."""
     parts = (
         _front_matter(manifest, tables),
         _introduction(manifest),
@@ -43,7 +43,7 @@ def card_of(manifest: Manifest, tables: Sequence[SharedTable], coverage: Coverag
         *map(_columns, tables),
         _rights(manifest),
     )
-    return "\n".join("".join(f"{line}\n" for line in part) for part in parts)
+    return "\n".join([*("".join(f"{line}\n" for line in part) for part in parts), CARD_END])
 
 
 def _is_the_site(manifest: Manifest) -> bool:

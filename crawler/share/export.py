@@ -32,7 +32,7 @@ from crawler.share.folder import (
     opened,
     read_manifest,
 )
-from crawler.share.form import FORMAT, Manifest, file_of
+from crawler.share.form import CARD, FORMAT, Manifest, file_of
 from crawler.share.table_file import write_table
 from crawler.store.connect.database import REVISION, Connection, Engine
 from crawler.store.connect.db_errors import translated
@@ -112,7 +112,8 @@ def export(
         if whole is not None and whole.state != state and not force:
             raise UsageError(
                 f"{folder} has an export of {whole.made_at:%Y-%m-%d %H:%M}, and the database or the"
-                " condition is another one now\nuse --force to replace it"
+                " condition is another one now\nuse --force to replace it; what you wrote at the end of"
+                f" {CARD}, below its comment, stays"
             )
         done = begin(folder, state, tell)
         tables = shared_tables()

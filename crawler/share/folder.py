@@ -15,7 +15,7 @@ from typing import BinaryIO
 import msgspec
 
 from crawler.errors import ExportError, StoppedError, UsageError
-from crawler.share.form import CARD, FORMAT, MANIFEST, Manifest, TableFile, file_of
+from crawler.share.form import CARD, CARD_END, FORMAT, MANIFEST, Manifest, TableFile, file_of
 from crawler.store.connect.database import REVISION
 from crawler.store.connect.lock import lock_file
 from crawler.store.read.shared import shared_tables
@@ -26,8 +26,8 @@ _PART = ".part"
 #: The tables that are done: a line with the state of the database, then one for each table.
 _NOTES = "lora-crawl.part"
 
-#: Longest manifest or notes that are read, in bytes. They have a line for each table.
-_MAX_NOTES = 1024 * 1024
+#: Longest manifest, notes or card that are read, in bytes. They have a line for each table or column.
+_MAX_TEXT = 1024 * 1024
 
 #: Foreign files that a message names.
 _NAMED_FILES = 3
@@ -87,6 +87,7 @@ def check_folder(folder: Path) -> None:
             f"{folder} has other files: {named}\nname a folder that is empty or does not exist"
         )
     read_manifest(folder)
+    _own_words(folder)
 
 
 def _own_names() -> set[str]:
@@ -104,7 +105,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     with _translated(folder):
         try:
             with (folder / MANIFEST).open("rb") as file:
-                text = file.read(_MAX_NOTES)
+                text = file.read(_MAX_TEXT)
         except FileNotFoundError:
             return None
     try:
@@ -155,7 +156,8 @@ def begin(folder: Path, state: str, tell: Tell) -> dict[str, TableFile]:
     lines = [_line(_State(state)), *(_line(_Note(*one)) for one in done.items())]
     _put(folder, _NOTES, b"".join(lines))
     _remove(folder, {MANIFEST})  # before what it describes
-    _remove(folder, _own_names() - {_NOTES, *map(file_of, done)})
+    # The card may have words of a person, which the next one gets.
+    _remove(folder, _own_names() - {_NOTES, CARD, *map(file_of, done)})
     return done
 
 
@@ -164,7 +166,7 @@ def _noted(folder: Path) -> tuple[str | None, dict[str, TableFile]]:
     with _translated(folder):
         try:
             with (folder / _NOTES).open("rb") as file:
-                lines = file.read(_MAX_NOTES).splitlines()
+                lines = file.read(_MAX_TEXT).splitlines()
         except FileNotFoundError:
             return None, {}
     state, done = None, {}
@@ -193,9 +195,27 @@ def add_note(folder: Path, table: str, file: TableFile) -> None:
 
 def finish(folder: Path, card: str, manifest: Manifest) -> None:
     """Write what makes an export whole, when all tables are there."""
-    _put(folder, CARD, card.encode())
+    _put(folder, CARD, card.encode() + _own_words(folder))
     _put(folder, MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
     forget_notes(folder)
+
+
+def _own_words(folder: Path) -> bytes:
+    """What follows CARD_END: a line break, and what a person wrote.
+
+    Raises:
+        UsageError: The card is too long.
+    """
+    path = folder / CARD
+    with _translated(folder):
+        try:
+            with path.open("rb") as file:
+                text = file.read(_MAX_TEXT + 1)
+        except FileNotFoundError:
+            return b"\n"
+    if len(text) > _MAX_TEXT:
+        raise UsageError(f"{path} has more than {_MAX_TEXT:,} bytes; move it to another place")
+    return text.partition(CARD_END.encode())[2] or b"\n"
 
 
 def forget_notes(folder: Path) -> None:

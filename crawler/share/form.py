@@ -13,6 +13,9 @@ MANIFEST = "lora-crawl.json"
 #: The dataset card, as the Hugging Face Hub shows it.
 CARD = "README.md"
 
+#: The last line of a new card. An export that replaces it keeps what a person wrote below.
+CARD_END = "<!-- lora-crawl export replaces all above this line and keeps what is below -->"
+
 
 def file_of(table: str) -> str:
     """The name of the file with a table."""

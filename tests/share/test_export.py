@@ -21,7 +21,7 @@ import yaml  # type: ignore[import-untyped]
 from crawler.errors import DatabaseError, ExportError, StoppedError, UsageError
 from crawler.share import table_file
 from crawler.share.export import ExportTally
-from crawler.share.form import CARD, MANIFEST, file_of
+from crawler.share.form import CARD, CARD_END, MANIFEST, file_of
 from crawler.store.connect.database import REVISION
 from crawler.store.read.shared import SHARED, Form, shared_tables
 from crawler.store.schema import tables
@@ -329,6 +329,36 @@ def test_a_whole_export_stays_until_something_has_changed(filled: sa.Engine, fol
 
 
 @ON_SQLITE
+def test_what_a_person_wrote_into_the_card_stays(filled: sa.Engine, folder: Path) -> None:
+    exported(filled, folder)
+    card, words = folder / CARD, b"\r\n## Contact\r\n\xff me@example.org\r\n"
+    first = card.read_bytes()
+    assert first.endswith(f"{CARD_END}\n".encode())
+    card.write_bytes(b"---\nlicense: mit\n" + first.removesuffix(b"\n") + words)
+
+    with pytest.raises(UsageError, match="below its comment, stays"):
+        exported(filled, folder, "file_id > 1")
+    with pytest.raises(StoppedError):
+        exported(filled, folder, "file_id > 1", force=True, going=lambda: False)
+    exported(filled, folder, "file_id > 1")
+    fresh = folder.with_name("fresh")
+    exported(filled, fresh, "file_id > 1")
+
+    assert card.read_bytes() == (fresh / CARD).read_bytes().removesuffix(b"\n") + words
+
+
+@ON_SQLITE
+def test_a_card_that_is_too_long_is_not_lost(filled: sa.Engine, folder: Path) -> None:
+    exported(filled, folder)
+    (folder / CARD).write_bytes(bytes(1024 * 1024 + 1))
+    before = {path.name: path.stat().st_ino for path in folder.iterdir()}
+
+    with pytest.raises(UsageError, match="move it to another place"):
+        exported(filled, folder, "file_id > 1", force=True)
+    assert {path.name: path.stat().st_ino for path in folder.iterdir()} == before
+
+
+@ON_SQLITE
 def test_other_files_are_not_touched(filled: sa.Engine, folder: Path) -> None:
     folder.mkdir()
     (folder / ".gitattributes").write_text("*.parquet filter=lfs\n")
@@ -522,7 +552,10 @@ def test_the_card_describes_the_export(filled: sa.Engine, folder: Path) -> None:
     text = (folder / CARD).read_text(encoding="utf-8")
     _, front, body = text.split("---\n", 2)
     told = yaml.safe_load(front)
-    assert (told["license"], told["size_categories"]) == ("other", ["n<1K"])
+    # The Hub asks for a name in small letters, and for a link to what is no file of the data set.
+    assert (told["license"], told["license_name"]) == ("other", "civitai-terms-of-service")
+    assert told["license_link"] == "https://civitai.com/content/tos"
+    assert told["size_categories"] == ["n<1K"]
     assert [one["config_name"] for one in told["configs"] if one.get("default")] == ["loras"]
     assert {one["config_name"]: one["data_files"] for one in told["configs"]} == {
         table.name: file_of(table.name) for table in SHARED
