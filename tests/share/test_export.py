@@ -2,9 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -478,6 +479,14 @@ os.fsync = fsync
 main()
 """
 
+#: Takes a number and does nothing with it.
+_PLAIN = """
+import sys
+from crawler.__main__ import main
+del sys.argv[1]
+main()
+"""
+
 #: Lets no file grow beyond some bytes.
 _FULL = """
 import resource, sys
@@ -543,6 +552,78 @@ def test_a_full_disk_leaves_nothing_half_and_the_same_command_continues(
     assert not {name for name in left if name.endswith(".part")} - {"lora-crawl.part"}
     assert left < WHOLE | {"lora-crawl.part"}
     assert exported(filled, folder).tables == whole.tables
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, of a megabyte."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if sys.platform != "linux" or os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("only root mounts a file system, and only on Linux")
+    mounted = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    if subprocess.run(mounted, capture_output=True, check=False).returncode != 0:
+        pytest.skip("no file system can be mounted here")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def leave(disk: Path, pages: int) -> Path:
+    """Fill a file system up to so many pages; returns the file that fills it."""
+    filler, about = disk / "filler", os.statvfs(disk)
+    with filler.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, (about.f_bavail - pages) * about.f_frsize)
+    return filler
+
+
+def pages_of(folder: Path, disk: Path) -> int:
+    """The pages that the files of a folder take on a file system."""
+    size = os.statvfs(disk).f_frsize
+    return sum(-(-path.stat().st_size // size) for path in folder.iterdir())
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 9])
+def test_a_disk_that_is_full_at_any_moment(
+    filled: sa.Engine, folder: Path, disk: Path, every: int
+) -> None:
+    whole = exported(filled, folder)
+    needed = pages_of(folder, disk)
+    for free in (*range(0, needed, every), needed - 1):
+        filler, place = leave(disk, free), disk / "catalogue"
+
+        with pytest.raises(ExportError, match="no space left on device"):
+            exported(filled, place)
+
+        left = names(place)
+        assert left < WHOLE | {"lora-crawl.part"}, free
+        assert MANIFEST not in left
+        for path in place.glob("*.parquet"):
+            assert path.stat().st_size == whole.tables[path.stem].bytes
+        filler.unlink()
+        assert exported(filled, place).tables == whole.tables
+        assert names(place) == WHOLE
+        shutil.rmtree(place)
+
+
+@ON_SQLITE
+def test_a_full_disk_is_an_error_of_the_command(
+    filled: sa.Engine, folder: Path, disk: Path
+) -> None:
+    whole = exported(filled, folder)
+    filler, place = leave(disk, pages_of(folder, disk) // 2), disk / "catalogue"
+
+    ended = run(_PLAIN, 0, filled, place)
+
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert ended.stderr == (
+        f"Error: {place} cannot be used: no space left on device\n"
+        "free some space or choose another folder; the same command continues\n"
+    )
+    filler.unlink()
+    again = run(_PLAIN, 0, filled, place)
+    assert (again.returncode, again.stderr[:12]) == (0, "continuing: ")
+    assert exported(filled, place).tables == whole.tables
 
 
 @ON_SQLITE
