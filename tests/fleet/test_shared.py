@@ -2,8 +2,6 @@
 
 import math
 import threading
-import time
-from bisect import bisect_left
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -12,12 +10,14 @@ import pytest
 import sqlalchemy as sa
 
 from crawler.errors import UsageError
+from crawler.fleet import turns
 from crawler.fleet.turns import SharedTurns
 from crawler.store.read.fleet import LOST_AFTER, MAX_WORKERS, RECENT, fleet_state, read_shared
 from crawler.store.schema.tables import fleet, workers
 from crawler.store.write.fleet import (
     FIRST_PAUSE,
-    NEW_RATE,
+    MOST_AHEAD,
+    Turn,
     begin_budget,
     begin_worker,
     end_worker,
@@ -35,10 +35,13 @@ from crawler.store.write.fleet import (
 )
 from crawler.sync.state import WriterThread
 from tests.conftest import ON_POSTGRESQL
+from tests.fleet.conftest import DEADLINE
 
 pytestmark = ON_POSTGRESQL
 
-RATE = 50.0
+#: A second holds no whole number of steps of it.
+RATE = 30.0
+STEP = timedelta(microseconds=33_334)
 
 
 @pytest.fixture
@@ -66,65 +69,102 @@ def test_turns_of_several_processes_are_evenly_spaced(shared: sa.Engine) -> None
 
     assert len(begins) == 40
     gaps = [later - earlier for earlier, later in pairwise(sorted(begins))]
-    assert min(gaps) >= timedelta(seconds=1 / RATE)
+    assert min(gaps) >= STEP
+    assert RATE * min(gaps) >= timedelta(seconds=1)
 
 
 def test_a_rate_that_was_much_too_low_is_forgotten_but_not_what_the_site_asked(
     shared: sa.Engine,
 ) -> None:
-    for low in (1e-9, 5e-324):
-        with shared.begin() as connection:
-            share(connection, rate=low)
-            assert take_turn(connection, 1).wait <= NEW_RATE
-            assert take_turn(connection, 1).wait > NEW_RATE
-            share(connection, rate=RATE)
-            assert take_turn(connection, 2).wait <= NEW_RATE
     with shared.begin() as connection:
+        for low in (1e-9, 5e-324):
+            first = take_turn(connection, 1)
+            share(connection, rate=low)
+            turn = take_turn(connection, 2)
+            assert (turn.granted, turn.wait > timedelta(hours=23)) == (False, True)
+            share(connection, rate=RATE)
+            turn = take_turn(connection, 2)
+            assert turn.granted
+            assert turn.wait <= first.wait + STEP
+        wrong = server_time(connection) + timedelta(
+            days=1_000
+        )  # as a wrong clock of the server makes it
+        connection.execute(sa.update(fleet).values(next_request_at=wrong))
+        share(connection, rate=RATE)
+        assert take_turn(connection, 1).wait <= MOST_AHEAD
         hold_requests(connection, 1_000)
         share(connection, rate=2 * RATE)
         assert take_turn(connection, 1).wait > timedelta(seconds=990)
 
 
-def test_a_process_that_is_late_leaves_its_turn_unused(shared: sa.Engine) -> None:
-    """Otherwise the API would see the late request and the next one at the same time."""
+def test_who_waits_at_a_low_rate_goes_on_when_it_is_raised(shared: sa.Engine) -> None:
     with shared.begin() as connection:
-        share(connection, rate=20)
-    times: list[float] = []
-
-    async def take(turns: SharedTurns) -> None:
-        while len(times) < 30:
-            await turns.take()
-            times.append(time.monotonic())
-
-    async def be_busy() -> None:
-        while len(times) < 30:
-            time.sleep(0.15)  # noqa: ASYNC251 - as while a header is decoded
-            await anyio.sleep(0.3)
+        share(connection, rate=1e-6)
 
     async def go() -> None:
-        async with anyio.create_task_group() as group:
-            group.start_soon(be_busy)
-            for number in range(3):
-                turns = SharedTurns(WriterThread(shared), number)
-                group.start_soon(take, turns)
-                group.start_soon(take, turns)
+        waiting = SharedTurns(WriterThread(shared), 1)
+        await waiting.take()
+        with anyio.fail_after(DEADLINE):
+            async with anyio.create_task_group() as group:
+                group.start_soon(waiting.take)
+                await anyio.sleep(0.1)  # it waits by now
+                await waiting.shared_writer.run(lambda connection: share(connection, rate=RATE))
 
     anyio.run(go)
 
-    ordered = sorted(times)
-    most = max(bisect_left(ordered, at + 1) - index for index, at in enumerate(ordered))
-    assert most <= 20 + 1
+
+def test_a_turn_is_not_used_too_early_and_left_unused_when_it_is_late(
+    shared: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the API would see the late request and the next one at the same time."""
+    second, blink = timedelta(seconds=1), timedelta(milliseconds=1)
+    wait = timedelta(seconds=0.4)
+    given = [
+        (Turn(granted=True, wait=wait, step=second), 0.6),  # unused
+        (Turn(granted=False, wait=second), 0.0),
+        (Turn(granted=True, wait=wait, step=second), -0.001),  # waited for once more
+        (Turn(granted=True, wait=wait, step=second), 0.4),
+        (Turn(granted=True, wait=wait, step=blink), 0.003),  # unused
+        (Turn(granted=True, wait=wait, step=blink), 0.001),
+        (Turn(granted=True, wait=wait), 9.0),  # there is no rate
+    ]
+    now, late, used = 0.0, 0.0, list[float]()
+
+    def give(_connection: sa.Connection, _worker_id: int | None) -> Turn:
+        nonlocal late
+        turn, late = given.pop(0)
+        return turn
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now, late
+        now, late = now + seconds + late, 0.0
+
+    async def go() -> None:
+        shared_turns = SharedTurns(WriterThread(shared), 1)
+        while given:
+            await shared_turns.take()
+            used.append(now)
+
+    monkeypatch.setattr(turns, "LOOK_AGAIN", 5.0)
+    monkeypatch.setattr(turns, "take_turn", give)
+    monkeypatch.setattr(turns, "monotonic", lambda: now)
+    monkeypatch.setattr(anyio, "sleep", sleep)
+    anyio.run(go)
+
+    assert used == pytest.approx([2.4, 3.2, 4.004, 13.404])
 
 
 def test_a_turn_waits_for_those_before_it_and_for_what_the_site_asked(shared: sa.Engine) -> None:
     with shared.begin() as connection:
         first, second = take_turn(connection, 1), take_turn(connection, 2)
-        assert (first.granted, first.trying, first.step) == (True, False, timedelta(seconds=0.02))
+        assert (first.granted, first.trying, first.step) == (True, False, STEP)
         assert first.wait <= timedelta(0) < second.wait <= first.step
         hold_requests(connection, 100)
         hold_requests(connection, 1)
-        assert timedelta(seconds=99) < take_turn(connection, 1).wait <= timedelta(seconds=101)
-        assert take_turn(connection, None).wait > timedelta(seconds=99)
+        for who in (1, None):
+            turn = take_turn(connection, who)
+            assert not turn.granted
+            assert timedelta(seconds=99) < turn.wait + MOST_AHEAD <= timedelta(seconds=101)
 
 
 def test_without_a_limit_nobody_waits(shared: sa.Engine) -> None:

@@ -27,9 +27,9 @@ TRY_FOR = timedelta(minutes=2)
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=1)
 
-#: The longest wait for a turn after a rate was given. Turns that workers wait for are not taken back, so
-#: it is longer than the last of them usually lies ahead.
-NEW_RATE = timedelta(minutes=1)
+#: How far ahead a turn is granted at most. Who would wait longer asks again, so after this time a new rate
+#: holds for all, also for those who waited already.
+MOST_AHEAD = timedelta(seconds=5)
 
 #: The longest time between two turns, whatever the rate.
 LONGEST_STEP = timedelta(days=1)
@@ -37,7 +37,8 @@ LONGEST_STEP = timedelta(days=1)
 #: One over a lower rate would be no number.
 _LEAST_RATE = 1e-6
 
-#: How long a worker that waits for the one that tries first may sleep before it looks again.
+#: How long one sleeps before it asks again for a turn that another one may free, or that lies too far
+#: ahead: less than MOST_AHEAD, so that no turn is missed.
 LOOK_AGAIN = timedelta(seconds=2)
 
 
@@ -64,7 +65,7 @@ def server_time(connection: sa.Connection) -> datetime:
 
 
 def share(connection: sa.Connection, *, rate: float | None) -> None:
-    """Make the row if there is none, and store the rate if one is given, which holds within NEW_RATE.
+    """Make the row if there is none, and store the rate if one is given, which holds after MOST_AHEAD.
 
     Raises:
         UsageError: The rate is negative or not finite.
@@ -77,8 +78,12 @@ def share(connection: sa.Connection, *, rate: float | None) -> None:
     connection.execute(postgresql.insert(fleet).values(row).on_conflict_do_nothing())
     if rate is not None:
         before = _locked(connection)
-        begins = before.next_request_at and min(before.next_request_at, before.now + NEW_RATE)
-        _update(connection, rate=rate, next_request_at=begins)
+        following = before.next_request_at
+        if following is not None:
+            # The next turn is one step of the new rate behind the last one that was granted.
+            last = min(following - _step(before.rate), before.now + MOST_AHEAD)
+            following = last + _step(rate)
+        _update(connection, rate=rate, next_request_at=following)
 
 
 def begin_budget(connection: sa.Connection, max_downloads: int | None) -> None:
@@ -107,8 +112,9 @@ def give_back(connection: sa.Connection, unused: int) -> None:
 def take_turn(connection: sa.Connection, worker_id: int | None) -> Turn:
     """Reserve the next turn at the API, in the caller's transaction.
 
-    While the site refuses the workers there is none, and afterwards only one worker gets turns until
-    `resume`, or until it has made no request for TRY_FOR.
+    None is granted that lies farther ahead than MOST_AHEAD. While the site refuses the workers there is
+    none, and afterwards only one worker gets turns until `resume`, or until it has made no request for
+    TRY_FOR.
 
     Args:
         connection: In a short transaction.
@@ -122,8 +128,10 @@ def take_turn(connection: sa.Connection, worker_id: int | None) -> Turn:
         if row.tried_by not in {None, worker_id} and row.now - row.tried_at < TRY_FOR:
             return Turn(granted=False, wait=LOOK_AGAIN)
         changes = {"tried_by": worker_id, "tried_at": row.now}
-    step = _step(row.rate)
     begins = max(row.now, row.next_request_at or row.now, row.held_until or row.now)
+    if begins - row.now > MOST_AHEAD:
+        return Turn(granted=False, wait=max(begins - row.now - MOST_AHEAD, LOOK_AGAIN))
+    step = _step(row.rate)
     _update(connection, next_request_at=begins + step, **changes)
     return Turn(granted=True, wait=begins - row.now, step=step, trying=bool(changes))
 
@@ -208,8 +216,10 @@ def others(connection: sa.Connection, worker_id: int, lost_after: timedelta) -> 
 
 
 def _step(rate: float) -> timedelta:
-    """The time between two turns."""
-    return min(timedelta(seconds=1 / max(rate, _LEAST_RATE)), LONGEST_STEP) if rate else timedelta()
+    """The time between two turns, rounded up, so that no second has more turns than the rate."""
+    if not rate:
+        return timedelta()
+    return min(timedelta(microseconds=math.ceil(1e6 / max(rate, _LEAST_RATE))), LONGEST_STEP)
 
 
 def _locked(connection: sa.Connection) -> sa.Row[Any]:
