@@ -192,6 +192,18 @@ def postgres_server(pytestconfig: pytest.Config) -> sa.URL:
     return sa.make_url(address.read_text())
 
 
+@pytest.fixture
+def own_server() -> Iterator[tuple[Path, sa.URL]]:
+    """A server that no other test uses, and its folder. What it has committed outlives its crash."""
+    folder = postgres.make_folder()
+    try:
+        url = postgres.start(folder)
+        postgres.run(url, "ALTER SYSTEM SET synchronous_commit = on", "SELECT pg_reload_conf()")
+        yield folder, url
+    finally:
+        postgres.remove(folder)
+
+
 def _sqlite_template(shared: Path, name: str, fill: Fill) -> Path:
     """The SQLite file of a name, made by the first process that asks for it."""
     made = shared / f"{name}.db"

@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -352,34 +353,29 @@ def test_another_api_is_refused(engine: sa.Engine) -> None:
 
 
 @pytest.mark.slow
-def test_workers_go_on_when_a_server_that_crashed_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_go_on_when_a_server_that_crashed_is_back(
+    own_server: tuple[Path, sa.URL], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It takes some seconds: a server starts twice."""
     # A worker counts as dead after a second here.
     monkeypatch.setattr("crawler.sync.state.LONGEST_RECONNECT_WAIT", 0.25)
-    folder = postgres.make_folder()
-    try:
-        url = postgres.start(folder)
-        # Without it the server loses what it has just stored.
-        on = "ALTER SYSTEM SET synchronous_commit = on"
-        postgres.run(url, on, "SELECT pg_reload_conf()")
-        engine = open_for_writing(url)
-        site = TurnedSite(models=MODELS)
-        enqueued(engine, site)
-        back = threading.Timer(1.0, postgres.start_again, [folder])
+    folder, url = own_server
+    engine = open_for_writing(url)
+    site = TurnedSite(models=MODELS)
+    enqueued(engine, site)
+    back = threading.Timer(1.0, postgres.start_again, [folder])
 
-        def crash(number: int) -> None:
-            if number == 5:
-                postgres.crash(folder)
-                back.start()
+    def crash(number: int) -> None:
+        if number == 5:
+            postgres.crash(folder)
+            back.start()
 
-        site.trouble = crash
-        with fleet_lock(engine), keeping_revision(engine):
-            ends = worked(engine, site, workers=2)
-        back.join()
+    site.trouble = crash
+    with fleet_lock(engine), keeping_revision(engine):
+        ends = worked(engine, site, workers=2)
+    back.join()
 
-        assert [end.error for end in ends] == [None, None]
-        assert outcomes(engine) == DECODED
-        assert len(site.fetched) == 20
-        engine.dispose()
-    finally:
-        postgres.remove(folder)
+    assert [end.error for end in ends] == [None, None]
+    assert outcomes(engine) == DECODED
+    assert len(site.fetched) == 20
+    engine.dispose()

@@ -1,6 +1,5 @@
 """A PostgreSQL server that fails in the middle of a crawl: what was stored stays, the next run goes on."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -73,18 +72,6 @@ def test_what_does_not_end_is_work_left(engine: sa.Engine, code: str, words: str
     site = Site(models=MODELS)
     assert run(engine, site).pending == 0
     assert sorted(site.fetched) == [one.model_id for one in MODELS if one.model_id not in stored]
-
-
-@pytest.fixture
-def own_server() -> Iterator[tuple[Path, sa.URL]]:
-    """A server that no other test uses, and its folder. What it has committed outlives its crash."""
-    folder = postgres.make_folder()
-    try:
-        url = postgres.start(folder)
-        postgres.run(url, "ALTER SYSTEM SET synchronous_commit = on", "SELECT pg_reload_conf()")
-        yield folder, url
-    finally:
-        postgres.remove(folder)
 
 
 def test_a_server_that_crashes_is_work_left(own_server: tuple[Path, sa.URL]) -> None:
