@@ -379,6 +379,17 @@ RecipeForm = Annotated[
     typer.Option("--format", "-f", case_sensitive=False, help="The trainer whose files to write."),
 ]
 
+Concurrency = Annotated[
+    int, typer.Option(metavar="N", min=1, max=64, help="Files to read at the same time.")
+]
+
+StorageHosts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--storage-host", metavar="NAME", help="Allow downloads from this host too; repeatable."
+    ),
+]
+
 MaxHeader = Annotated[
     int,
     typer.Option(metavar="BYTES", min=1, max=100_000_000, help="Longest header to read."),

@@ -8,10 +8,12 @@ import typer
 
 from crawler.cli.options import (
     ApiUrl,
+    Concurrency,
     Db,
     Json,
     MaxHeader,
     Quiet,
+    StorageHosts,
     Verbose,
     complete_base_model,
     place,
@@ -105,13 +107,8 @@ def sync(
         float | None,
         typer.Option(metavar="R", min=0, help="API requests per second; 0 = no limit.  Default: 2"),
     ] = None,
-    concurrency: Annotated[
-        int, typer.Option(metavar="N", min=1, max=64, help="Files to read at the same time.")
-    ] = 8,
-    storage_host: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Allow downloads from this host too; repeatable."),
-    ] = None,
+    concurrency: Concurrency = 8,
+    storage_hosts: StorageHosts = None,
     max_header: MaxHeader = 32 * 1024 * 1024,
     enqueue: Annotated[
         bool,
@@ -190,7 +187,7 @@ def sync(
         key=key,
         tells_terms=key is None and not is_told,
         rate=rate if rate is not None or enqueue else 0.0 if sandbox else DEFAULT_RATE,
-        storage_hosts=tuple(storage_host or ()),
+        storage_hosts=tuple(storage_hosts or ()),
         max_header=max_header,
         as_json=as_json,
         voice=voice,

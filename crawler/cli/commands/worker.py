@@ -6,10 +6,12 @@ import typer
 
 from crawler.cli.options import (
     ApiUrl,
+    Concurrency,
     Db,
     Json,
     MaxHeader,
     Quiet,
+    StorageHosts,
     Verbose,
     place,
     told_api_key,
@@ -30,13 +32,8 @@ def worker(
             "  Default: as stored, at first 2",
         ),
     ] = None,
-    concurrency: Annotated[
-        int, typer.Option(metavar="N", min=1, max=64, help="Files to read at the same time.")
-    ] = 8,
-    storage_host: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Allow downloads from this host too; repeatable."),
-    ] = None,
+    concurrency: Concurrency = 8,
+    storage_hosts: StorageHosts = None,
     max_header: MaxHeader = 32 * 1024 * 1024,
     anonymous: Annotated[bool, typer.Option("--anonymous", help="Use no API key.")] = False,
     as_json: Json = False,
@@ -74,7 +71,7 @@ def worker(
         key=key,
         tells_terms=key is None,
         rate=rate,
-        storage_hosts=tuple(storage_host or ()),
+        storage_hosts=tuple(storage_hosts or ()),
         max_header=max_header,
         as_json=as_json,
         voice=voice,
