@@ -7,6 +7,7 @@ LoraCrawlError
 ├── DatabaseError       the database is missing, old, newer or foreign     exit 3
 │   └── NoServerError   the server of the database cannot be reached
 ├── StoppedError        work is left; the same command continues           exit 4
+│   ├── BudgetError     the downloads that all workers share are used up
 │   ├── ConflictError   another program wrote the same rows at that moment
 │   ├── LostConnectionError  the connection to the database was lost
 │   └── SiteError       the site is unreachable, broken, or refuses us
@@ -82,6 +83,10 @@ class StoppedError(LoraCrawlError):
     """The work stopped early; all stored data is kept, and the same command continues."""
 
     exit_code = 4
+
+
+class BudgetError(StoppedError):
+    """The budget of downloads that all workers share is used up; only another one lets them continue."""
 
 
 class ConflictError(StoppedError):

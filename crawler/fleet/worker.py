@@ -7,14 +7,15 @@ not even one that another worker has: that one may die, and its batch comes back
 
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import anyio
 
 from crawler.errors import (
+    BudgetError,
     LoginError,
     LoraCrawlError,
     QuotaError,
@@ -22,8 +23,8 @@ from crawler.errors import (
     StoppedError,
     UnreachableError,
 )
-from crawler.fleet.queue import Queue, queue_of
-from crawler.fleet.supply import FleetSupply
+from crawler.fleet.queue import queue_of
+from crawler.fleet.supply import FleetSupply, Member
 from crawler.fleet.turns import OpenSite, SharedTurns
 from crawler.sources.base import Source
 from crawler.store.connect.database import Connection, Engine, open_as_found
@@ -61,6 +62,12 @@ DATABASE_PATIENCE = 300.0
 #: The same once it was asked to stop.
 LAST_PATIENCE = 5.0
 
+#: Why a worker ends that could go on with another budget.
+BUDGET_USED = (
+    "the budget of all workers (sync --enqueue --max-downloads) is used up\n"
+    "To go on, run sync --enqueue with another budget or with none, then the workers."
+)
+
 
 async def work(
     open_site: OpenSite,
@@ -86,6 +93,7 @@ async def work(
         tell: Takes sentences on what the worker waits for.
 
     Raises:
+        BudgetError: The budget of all workers is used up.
         StoppedError: The site wants an API key; it cannot be reached; the database cannot be reached
             any more; or batches of another version are left on the queue.
         DatabaseError: The tables are of another revision by now.
@@ -98,232 +106,193 @@ async def work(
             shared_writer = WriterThread(shared_engine, patience=DATABASE_PATIENCE)
             await shared_writer.run(lambda connection: share(connection, rate=rate))
             behind = await shared_writer.run(server_time) - utc_now()
-            worker = _Worker(
-                open_site=open_site,
+
+            def begin(connection: Connection) -> tuple[int, int]:
+                crawl_id = begin_crawl(
+                    connection,
+                    origin=origin,
+                    walk=WALK,
+                    now=utc_now() + behind,
+                    has_api_key=plan.has_api_key,
+                )
+                worker_id = begin_worker(connection, host=socket.gethostname(), pid=os.getpid())
+                return worker_id, crawl_id
+
+            worker_id, crawl_id = await writer.run(begin)
+            member = Member(
+                worker_id=worker_id,
                 writer=writer,
                 shared_writer=shared_writer,
                 queue=queue,
-                plan=plan,
+                turns=SharedTurns(shared_writer, worker_id),
                 tally=tally,
-                stop=stop,
+                clock=lambda: utc_now() + behind,
                 tell=tell,
-                behind=behind,
             )
-            await worker.run(origin)
+            worker = _Worker(member, FleetSupply(member), open_site, plan, stop)
+            await worker.run(crawl_id)
         finally:
             shared_engine.dispose()
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Worker:
-    """A worker at work.
+    """A worker at work: rounds of one pipeline each, until one of them says that it is over."""
 
-    Attributes:
-        behind: How much this machine's clock is behind the server's.
-        supply: The files of the current round.
-        breaker: Judges failures; a new one after each refusal.
-        contacted: The site has answered once.
-        unreached: How often in a row the site could not be reached.
-        trouble: Why work is left.
-        over: There is nothing to do any more.
-        left: Files of its batches that are pending.
-    """
-
+    member: Member
+    supply: FleetSupply
     open_site: OpenSite
-    writer: WriterThread
-    shared_writer: WriterThread
-    queue: Queue
     plan: Plan
-    tally: SyncTally
     stop: anyio.Event
-    tell: Callable[[str], object]
-    behind: timedelta
-    worker_id: int = 0
-    supply: FleetSupply | None = None
-    breaker: Breaker | None = None
-    contacted: bool = False
-    unreached: int = 0
-    trouble: StoppedError | None = None
-    over: bool = False
-    left: int = 0
 
-    def clock(self) -> datetime:
-        """The server's time."""
-        return utc_now() + self.behind
-
-    async def run(self, origin: str) -> None:
-        """Work until nothing is left; errors as in `work`."""
-        async with self._entry(origin):
-            turns = SharedTurns(self.shared_writer, self.worker_id)
-            try:
-                async with anyio.create_task_group() as group:
-                    group.start_soon(self._send_heartbeats, turns)
-                    group.start_soon(self._hurry)
-                    await self._work(turns)
-                    group.cancel_scope.cancel()
-            except BaseExceptionGroup as several:
-                raise cause_of(several) from several
-        if self.trouble is not None:
-            raise self.trouble
-
-    @asynccontextmanager
-    async def _entry(self, origin: str) -> AsyncIterator[None]:
-        """The rows in `workers` and `crawls`: inserted at the start, completed however the run ends."""
-
-        def begin(connection: Connection) -> tuple[int, int]:
-            crawl_id = begin_crawl(
-                connection,
-                origin=origin,
-                walk=WALK,
-                now=self.clock(),
-                has_api_key=self.plan.has_api_key,
-            )
-            return begin_worker(connection, host=socket.gethostname(), pid=os.getpid()), crawl_id
-
-        self.worker_id, crawl_id = await self.writer.run(begin)
-        ending = "cancelled"
+    async def run(self, crawl_id: int) -> None:
+        """Work until nothing is left, and complete the rows of the run; errors as in `work`."""
+        member, ending = self.member, "cancelled"
         try:
-            yield
-            ending = str(self.trouble or ("interrupted" if self.stop.is_set() else "done"))
-        except LoraCrawlError as error:
-            ending = str(error)
-            raise
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._send_heartbeats)
+                group.start_soon(self._hurry)
+                await self._work()
+                group.cancel_scope.cancel()
+            ending = "interrupted" if self.stop.is_set() else "done"
+        except BaseExceptionGroup as several:
+            cause = cause_of(several)
+            ending = str(cause) if isinstance(cause, LoraCrawlError) else ending
+            raise cause from several
         finally:
             with anyio.CancelScope(shield=True), suppress(LoraCrawlError):
-                self.writer.patience = self.shared_writer.patience = LAST_PATIENCE
-                await self.writer.run(lambda connection: self._end(connection, crawl_id, ending))
+                member.writer.patience = member.shared_writer.patience = LAST_PATIENCE
+                await member.writer.run(lambda connection: self._end(connection, crawl_id, ending))
                 await self._refresh()
 
     def _end(self, connection: Connection, crawl_id: int, ending: str) -> None:
-        self.tally.pending = self.left
+        member, tally = self.member, self.member.tally
+        tally.pending = self.supply.left
         self._see(connection)
-        end_worker(connection, self.worker_id, ending)
-        summary = self.tally.summary()
-        finish_crawl(connection, crawl_id, ending=ending, summary=summary, now=self.clock())
-        count_changes(connection, self.tally.files)
+        end_worker(connection, member.worker_id, ending)
+        summary = tally.summary()
+        finish_crawl(connection, crawl_id, ending=ending, summary=summary, now=member.clock())
+        count_changes(connection, tally.files)
 
     async def _refresh(self) -> None:
         """Make the statistics anew, unless others still change what they are made of."""
-        alive, _ = await self.shared_writer.run(
-            lambda connection: others(connection, self.worker_id, LOST_AFTER)
+        member = self.member
+        alive, _ = await member.shared_writer.run(
+            lambda connection: others(connection, member.worker_id, LOST_AFTER)
         )
         if not alive:
-            await self.writer.run_outside(
+            await member.writer.run_outside(
                 lambda engine: refresh_if_due(
-                    engine, now=self.clock(), going=lambda: not self.stop.is_set()
+                    engine, now=member.clock(), going=lambda: not self.stop.is_set()
                 )
             )
 
-    def _going(self) -> bool:
-        return not (self.over or self.stop.is_set())
-
-    async def _work(self, turns: SharedTurns) -> None:
+    async def _work(self) -> None:
         """Open the site, and again after each refusal, until nothing is left."""
-        while self._going():
-            trouble: StoppedError | None
+        contacted, unreached = False, 0
+        while not self.stop.is_set():
+            ended = self.member.tally.files
+            refusal: StoppedError | None
             try:
-                async with self.open_site(turns) as site:
-                    self.contacted = True
-                    trouble = await self._rounds(site, turns)
+                async with self.open_site(self.member.turns) as site:
+                    contacted = True
+                    refusal = await self._rounds(site)
             except SiteError as error:
-                if not (self.contacted or self.stop.is_set()):
+                if not (contacted or self.stop.is_set()):
                     raise
-                trouble = error
-            stopped = self.stop.is_set() and isinstance(trouble, UnreachableError)
-            if trouble is not None and not stopped:
-                await self._wait_after_refusal(trouble, turns)
-            while self._going() and await self._waits():
+                refusal = error
+            if refusal is None or (self.stop.is_set() and isinstance(refusal, UnreachableError)):
+                return
+            if self.member.tally.files > ended:
+                unreached = 0
+            if isinstance(refusal, UnreachableError):
+                await self._wait_alone(refusal, unreached)
+                unreached += 1
+            else:
+                await self._pause_all(refusal)
+            while not self.stop.is_set() and await self._waits():
                 pass
 
-    async def _rounds(self, site: Source, turns: SharedTurns) -> StoppedError | None:
-        """Work until nothing is left or the site refuses us; returns why it does."""
-        while self._going():
+    async def _rounds(self, site: Source) -> StoppedError | None:
+        """Work until nothing is left or the site refuses us; returns why it does, else None.
+
+        Raises:
+            BudgetError: The budget of all workers is used up.
+            StoppedError: Only batches of another version are left.
+        """
+        breaker = Breaker(site.origin)
+        while not self.stop.is_set():
             if await self._waits():
                 continue
-            trouble = await self._round(site, turns)
-            if trouble is not None:
-                return trouble
-            self.over = self.over or await self._is_over()
+            state = await self._round(site, breaker)
+            if state.trouble is not None:
+                return state.trouble
+            if state.budget_used:
+                if (await self.member.queue.depth()).waiting:
+                    raise BudgetError(BUDGET_USED)
+                return None
+            if await self._is_over():
+                return None
         return None
 
-    async def _round(self, site: Source, turns: SharedTurns) -> StoppedError | None:
-        """Fetch what the queue has for this worker; why it stopped early, None if it did not."""
-        if self.breaker is None:
-            self.breaker = Breaker(site.origin)
-        state = RunState(site, self.writer, self.plan, self.tally, self.stop, self.clock)
-        self.supply = supply = FleetSupply(
-            state=state,
-            writer=self.writer,
-            shared_writer=self.shared_writer,
-            queue=self.queue,
-            turns=turns,
-            worker_id=self.worker_id,
-            tell=self.tell,
-            reserved=self.tally.counted_downloads,
-        )
+    async def _round(self, site: Source, breaker: Breaker) -> RunState:
+        """Fetch what the queue has for this worker; returns how that ended."""
+        member = self.member
+        state = RunState(site, member.writer, self.plan, member.tally, self.stop, member.clock)
         whole = False
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(_wake_now_and_then, state)
                 async with anyio.create_task_group() as inner:
-                    await inner.start(Pipeline(state, self.breaker, supply).start, inner)
+                    await inner.start(Pipeline(state, breaker, self.supply).start, inner)
                 group.cancel_scope.cancel()
             whole = not state.ending
         finally:
             with anyio.CancelScope(shield=True):
-                await supply.close(whole=whole)
-            self.left += supply.left
-            self.supply = None
-        if whole:
-            self.unreached = 0
-        if state.budget_used:
-            self.over = True
-            if (await self.queue.depth()).waiting:
-                self.trouble = StoppedError(
-                    "the budget of sync --enqueue --max-downloads is used up; the same command without it,"
-                    " or with another one, lets the workers go on"
-                )
-        return state.trouble
+                await self.supply.close(whole=whole)
+        return state
 
     async def _waits(self) -> bool:
         """Whether the workers are paused; returns after a while."""
-        shared = await self.shared_writer.run(read_shared)
+        member, shared = self.member, await self.member.shared_writer.run(read_shared)
+        member.tally.waiting = ""
         if shared is None or shared.pause_reason is None or shared.paused_until is None:
-            self.tally.waiting = ""
             return False
-        left = (shared.paused_until - self.clock()).total_seconds()
+        left = (shared.paused_until - member.clock()).total_seconds()
         if left <= 0:
-            self.tally.waiting = ""
             return False
-        self.tally.waiting = _told(shared)
+        member.tally.waiting = _told(shared)
         await self._sleep(min(left, LOOK_SECONDS * 2))
         return True
 
-    async def _wait_after_refusal(self, trouble: StoppedError, turns: SharedTurns) -> None:
-        """Let all workers wait after a refusal, or this one alone if the network is its own.
+    async def _wait_alone(self, trouble: UnreachableError, unreached: int) -> None:
+        """Wait, since the network may be this worker's own: longer each time in a row."""
+        wait = FIRST_PAUSE.total_seconds() * 2 ** min(unreached, 5)
+        self.member.tell(f"{trouble}\nthis worker tries again in {wait:.0f} s")
+        await self._sleep(wait)
+
+    async def _pause_all(self, refusal: StoppedError) -> None:
+        """Let all workers wait after a refusal.
 
         Raises:
             LoginError: The site wants an API key, or does not know the one of this worker.
         """
-        self.breaker = None
-        if isinstance(trouble, LoginError):
-            raise trouble
-        if isinstance(trouble, UnreachableError):
-            wait = FIRST_PAUSE.total_seconds() * 2 ** min(self.unreached, 5)
-            self.unreached += 1
-            self.tell(f"{trouble}\nthis worker tries again in {wait:.0f} s")
-            await self._sleep(wait)
-            return
-        least = QUOTA_PERIOD if isinstance(trouble, QuotaError) else timedelta(0)
-        until = await self.shared_writer.run(
-            lambda connection: pause(connection, str(trouble), least=least)
+        if isinstance(refusal, LoginError):
+            raise refusal
+        least = QUOTA_PERIOD if isinstance(refusal, QuotaError) else timedelta(0)
+        until = await self.member.shared_writer.run(
+            lambda connection: pause(connection, str(refusal), least=least)
         )
-        turns.limited = True
-        self.tell(f"{trouble}\nall workers wait until {until:%Y-%m-%d %H:%M:%S} UTC")
+        self.member.turns.limited = True
+        self.member.tell(f"{refusal}\nall workers wait until {until:%Y-%m-%d %H:%M:%S} UTC")
 
     async def _is_over(self) -> bool:
-        """Whether nothing is left on the queue; returns after a while if something is."""
-        depth = await self.queue.depth()
+        """Whether nothing is left on the queue; returns after a while if something is.
+
+        Raises:
+            StoppedError: Only batches of another version are left.
+        """
+        depth = await self.member.queue.depth()
         if depth.waiting:
             return False
         if depth.in_work:
@@ -331,7 +300,7 @@ class _Worker:
             await self._sleep(LOOK_SECONDS)
             return False
         if depth.unknown:
-            self.trouble = StoppedError(
+            raise StoppedError(
                 f"{depth.unknown} batches on the queue are of another version of lora-crawl, which must"
                 " fetch them; upgrade this one: pip install --upgrade 'lora-crawl[fleet]'"
             )
@@ -341,33 +310,33 @@ class _Worker:
         with anyio.move_on_after(seconds):
             await self.stop.wait()
 
-    async def _send_heartbeats(self, turns: SharedTurns) -> None:
+    async def _send_heartbeats(self) -> None:
         """Say now and then that this worker is alive, and look what the fleet shares."""
+        member = self.member
 
         def see(connection: Connection) -> Shared | None:
             self._see(connection)
             return read_shared(connection)
 
         while True:
-            shared = await self.shared_writer.run(see)
+            shared = await member.shared_writer.run(see)
             if shared is not None:
-                turns.watch(shared, self.clock())
-            if self.supply is not None:
-                await self.queue.heartbeat([*self.supply.held.values()])
+                member.turns.watch(shared, member.clock())
+            await member.queue.heartbeat([*self.supply.held.values()])
             await anyio.sleep(HEARTBEAT_SECONDS)
 
     def _see(self, connection: Connection) -> None:
+        tally = self.member.tally
         see_worker(
-            connection,
-            self.worker_id,
-            files=self.tally.files,
-            downloads=self.tally.counted_downloads,
+            connection, self.member.worker_id, files=tally.files, downloads=tally.counted_downloads
         )
 
     async def _hurry(self) -> None:
         """Wait no longer for a database that is away, once the worker is to stop."""
         await self.stop.wait()
-        self.writer.patience = self.shared_writer.patience = self.queue.patience = LAST_PATIENCE
+        member = self.member
+        member.writer.patience = member.shared_writer.patience = LAST_PATIENCE
+        member.queue.patience = LAST_PATIENCE
 
 
 async def _wake_now_and_then(state: RunState) -> None:

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from crawler.errors import DatabaseError, LoginError, QuotaError, SiteError, StoppedError
+from crawler.errors import (
+    BudgetError,
+    DatabaseError,
+    LoginError,
+    QuotaError,
+    SiteError,
+    StoppedError,
+)
 from crawler.fleet import queue, worker
 from crawler.fleet.queue import MOST_DEATHS, Depth, Queue
 from crawler.fleet.supply import POISON, FleetSupply
@@ -105,7 +112,7 @@ def test_a_budget_is_one_for_all(engine: sa.Engine) -> None:
     ends = worked(engine, site, workers=3)
 
     assert len(site.fetched) == 7
-    assert any(isinstance(end.error, StoppedError) for end in ends)
+    assert any(isinstance(end.error, BudgetError) for end in ends)
     assert Counter(outcomes(engine))["decoded"] == 7
     enqueued(engine, site)
     worked(engine, site, workers=2)
