@@ -15,15 +15,14 @@ from enum import Enum, auto
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urlsplit
 
 import anyio
 
-from crawler.answers.outcomes import FLEET_REMEDIES, REMEDIES, outcome_lines, spoken
-from crawler.answers.text import count, duration, json_text, number, size
-from crawler.answers.visible import visible
-from crawler.cli.options import fleet_engine, hinted, write_engine
+from crawler.answers.outcomes import spoken
+from crawler.answers.text import json_text
+from crawler.cli.options import fleet_engine, write_engine
 from crawler.cli.output.console import FAILED, Voice, answers, print_error
+from crawler.cli.pages.sync import forecast, preview_lines, summary_lines
 from crawler.cli.progress import (
     KEPT,
     STOPPING,
@@ -36,9 +35,8 @@ from crawler.cli.progress import (
 )
 from crawler.errors import LoraCrawlError, StoppedError
 from crawler.http import HttpSettings, Secret
-from crawler.model import Outcome, Result
+from crawler.model import Result
 from crawler.model.outcome import READ
-from crawler.model.site import is_site_host
 from crawler.sources.civitai.client import Civitai, origin_of
 from crawler.store.connect.database import Engine, State, open_for_reading, state
 from crawler.store.connect.db_errors import translated
@@ -96,13 +94,6 @@ TERMS = (
     " rate limits. Continuing anonymously; `lora-crawl login` stores a key."
 )
 
-#: LoRA files on Civitai, for the estimate of a sync without --limit. The API gives no totals; the
-#: ids of 2026 suggest 0.5 to 0.9 million versions.
-ASSUMED_FILES = 900_000
-
-#: Models on a page of the list.
-_PAGE_MODELS = 100
-
 #: Models in the catalogue of `--sandbox`, more than any first try asks for. For a higher limit it has
 #: half as many again, since the list without mature models shows about two thirds of them.
 SANDBOX_MODELS = 2_000
@@ -135,8 +126,7 @@ def sync_into(job: Job) -> int:
 
     with ending_soon(WORK_LEFT) as end_soon, handling_signals(interrupt), translated(job.where):
         with _engine(job) as engine, _api(job) as api_url:
-            for line in _forecast(job, complete=_is_complete(job, engine)):
-                job.voice.notice(line)
+            _tell_forecast(job, complete=_is_complete(job, engine))
             if job.tells_terms:
                 job.voice.notice(TERMS)
             trouble = _run(partial(_sync, job, api_url, engine, tally, end_soon))
@@ -159,32 +149,11 @@ def _tell(voice: Voice, result: Result) -> None:
         voice.detail(f"file {result.target.file_id}: {spoken(result.outcome)}{reason}")
 
 
-def _forecast(job: Job, *, complete: bool) -> Iterator[str]:
-    """The expected time and cost of a sync without --limit.
-
-    Args:
-        job: What is to be done.
-        complete: An earlier sync has read the whole list.
-    """
-    walk = job.plan.walk
-    if job.kind is not Kind.SYNC or walk.limit is not None or walk.model_ids or not job.api_url:
-        return
-    if complete and walk.grows_at_its_end and not job.plan.refresh:
-        yield "full list already read; checking for changes"
-        return
-    cost = "each file costs one counted download and one request"
-    speed = f"at {job.rate:g} requests a second" if job.rate else "without a rate limit"
-    ask = walk.ask
-    if ask.base_models or ask.creator or ask.tag or ask.search:
-        yield f"no --limit: the number of matching files is not known yet; {cost}, {speed}"
-    elif not is_site_host(urlsplit(job.api_url).hostname or ""):
-        yield f"no --limit: how many files there are is not known yet; {cost}, {speed}"
-    else:
-        requests = ASSUMED_FILES + ASSUMED_FILES // _PAGE_MODELS
-        takes = f"about {duration(requests / job.rate)} " if job.rate else ""
-        files = f"Civitai has about {number(ASSUMED_FILES)} LoRA files"
-        yield f"no --limit: {files}; {cost}, {takes}{speed}"
-    yield "press Ctrl-C to stop at any time; the same command continues"
+def _tell_forecast(job: Job, *, complete: bool) -> None:
+    """Say how long a sync takes and what it costs. A sandbox costs nothing, and a fleet has its own rate."""
+    if job.api_url is not None and job.kind is Kind.SYNC:
+        for line in forecast(job.plan, api_url=job.api_url, rate=job.rate, complete=complete):
+            job.voice.notice(line)
 
 
 def _report(job: Job, tally: SyncTally, trouble: StoppedError | None) -> None:
@@ -201,7 +170,8 @@ def _report(job: Job, tally: SyncTally, trouble: StoppedError | None) -> None:
             out.write(json_text(summary) + "\n")
         elif not job.voice.quiet:
             is_whole = trouble is None and not tally.stopping
-            out.write("\n".join(_lines(job, tally, is_whole=is_whole)) + "\n")
+            lines = summary_lines(tally, where=job.where, is_whole=is_whole)
+            out.write("\n".join(lines) + "\n")
     for notice in tally.notices:
         job.voice.notice(notice)
     job.voice.some([f"skipped: {each}" for each in tally.sentences], tally.troubles, "more item")
@@ -209,33 +179,6 @@ def _report(job: Job, tally: SyncTally, trouble: StoppedError | None) -> None:
         print_error(f"{FAILED}{trouble}")
     if trouble is not None or tally.stopping:
         print_error(KEPT)
-
-
-def _lines(job: Job, tally: SyncTally, *, is_whole: bool) -> Iterator[str]:
-    read = f"{count(tally.headers, 'header')} read in {duration(tally.seconds)}"
-    listed = f"{count(tally.models, 'model')} listed, {count(tally.new_files, 'new file')}"
-    if tally.replaced:
-        listed += f", {number(tally.replaced)} replaced"
-    yield read if tally.is_worker else f"{listed}, {read}"
-    if tally.enqueued is not None:
-        yield f"{count(tally.enqueued, 'file')} put on the queue"
-    gone = (tally.gone_models, tally.gone_versions, tally.gone_files)
-    if any(gone):
-        yield f"gone: {', '.join(map(count, gone, ('model', 'version', 'file')))}"
-    pending = {Outcome.PENDING: tally.pending} if tally.pending else {}
-    remedies = REMEDIES if job.kind is Kind.SYNC else FLEET_REMEDIES
-    for _, line in outcome_lines({**tally.outcomes, **pending}, remedies):
-        yield line
-    if tally.is_worker and is_whole and not (tally.outcomes or pending):
-        yield hinted("nothing was on the queue; to fill it: lora-crawl sync --enqueue", job.where)
-    downloads = count(tally.counted_downloads, "counted download")
-    calls = count(tally.list_calls, "list call")
-    yield f"cost: {downloads}, {calls}, {size(tally.bytes_read)} read"
-    yield f"database: {visible(redacted(job.where))}"
-    if tally.enqueued is not None:
-        yield hinted("fetch them: lora-crawl worker", job.where)
-    if tally.headers:
-        yield hinted('try: lora-crawl query "network_dim>64"', job.where)
 
 
 def preview(job: Job) -> int:
@@ -259,21 +202,9 @@ def preview(job: Job) -> int:
         if job.as_json:
             out.write(json_text(data) + "\n")
             return 0
-        listed = "the walk lists" if found.complete else "its first page lists"
-        out.write(
-            f"{listed} {count(found.models, 'model')} with {count(found.files, 'file')}"
-            f" ({count(found.list_calls, 'list call')})\n"
-            f"  {number(found.to_read)} to read, with one counted download each\n"
-            f"  {number(found.known)} already known\n"
-            f"  {number(found.not_safetensors)} no safetensors or no LoRA by name or type\n"
-        )
-        if job.rate:
-            time = duration(found.to_read / job.rate)
-            out.write(f"about {time} at {job.rate:g} requests a second\n")
-        out.write("nothing was stored\n")
+        out.write("\n".join(preview_lines(found, rate=job.rate)) + "\n")
     if not found.complete:
-        for line in _forecast(job, complete=complete):
-            job.voice.notice(line)
+        _tell_forecast(job, complete=complete)
     return 0
 
 

@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from crawler.cli.output.console import Voice
+from crawler.cli.pages.sync import forecast
 from crawler.cli.run_sync import Job
-from crawler.cli.run_sync import _forecast as forecast
 from crawler.http.client import CONTACT_TRIES
 from crawler.sandbox import Catalogue, Changes, Faults, Sandbox
 from crawler.store.schema.tables import crawls
@@ -120,19 +119,8 @@ def test_a_walk_without_a_limit_says_first_what_it_takes(
     ],
 )
 def test_only_civitai_is_said_to_have_its_number_of_files(api_url: str, said: str) -> None:
-    job = Job(
-        plan=Plan(walk=OLDEST),
-        where="any.db",
-        api_url=api_url,
-        key=None,
-        tells_terms=True,
-        rate=2,
-        storage_hosts=(),
-        max_header=1,
-        as_json=False,
-        voice=Voice(),
-    )
-    assert said in next(forecast(job, complete=False))
+    lines = forecast(Plan(walk=OLDEST), api_url=api_url, rate=2, complete=False)
+    assert said in next(lines)
 
 
 def test_the_line_to_try_names_a_database_only_where_it_must(
