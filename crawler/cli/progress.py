@@ -26,8 +26,8 @@ _SETTLED_SECONDS = 2
 #: Printed after the first Ctrl-C.
 STOPPING = "stopping: finishing what is in progress; press Ctrl-C again to stop at once"
 
-#: Printed at the end of a run that was stopped.
-KEPT = "All stored data is kept. Run the same command again to continue."
+#: Printed at the end of a run that was stopped, and after it what continues it, unless an error told that.
+KEPT, AGAIN = "All stored data is kept.", "Run the same command again to continue."
 
 #: Seconds that everything may take to end after the second Ctrl-C. Cancelling the tasks takes a tenth
 #: of a second; a commit or statistics that take longer are left to the database, as by a kill.
@@ -97,7 +97,7 @@ def ending_soon(exit_code: int) -> Iterator[Callable[[], None]]:
     def end() -> None:
         stderr = 2
         show_cursor = "\x1b[?25h" if os.isatty(stderr) else ""  # which a live display hides
-        line = f"{show_cursor}{KEPT}\n".encode()
+        line = f"{show_cursor}{KEPT} {AGAIN}\n".encode()
         last = threading.Thread(target=os.write, args=[stderr, line], daemon=True)
         last.start()
         last.join(_LAST_LINE_SECONDS)

@@ -24,6 +24,7 @@ from crawler.cli.options import fleet_engine, write_engine
 from crawler.cli.output.console import FAILED, Voice, answers, print_error
 from crawler.cli.pages.sync import forecast, preview_lines, summary_lines
 from crawler.cli.progress import (
+    AGAIN,
     KEPT,
     STOPPING,
     ending_soon,
@@ -33,7 +34,7 @@ from crawler.cli.progress import (
     print_now_and_then,
     shows_live,
 )
-from crawler.errors import LoraCrawlError, StoppedError
+from crawler.errors import BudgetError, LoraCrawlError, StoppedError
 from crawler.http import HttpSettings, Secret
 from crawler.model import Result
 from crawler.model.outcome import READ
@@ -178,7 +179,7 @@ def _report(job: Job, tally: SyncTally, trouble: StoppedError | None) -> None:
     if trouble is not None:
         print_error(f"{FAILED}{trouble}")
     if trouble is not None or tally.stopping:
-        print_error(KEPT)
+        print_error(KEPT if isinstance(trouble, BudgetError) else f"{KEPT} {AGAIN}")
 
 
 def preview(job: Job) -> int:

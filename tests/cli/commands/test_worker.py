@@ -93,6 +93,22 @@ def test_status_tells_how_long_workers_wait_and_which_were_lost(
 
 
 @ON_POSTGRESQL
+def test_a_budget_that_is_used_up_needs_another_one_and_not_the_same_command(
+    run: Run, sandbox: Sandbox, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CIVITAI_API_TOKEN", sandbox.key)
+    site = words(sandbox, database_url)
+    enqueue = ("sync", "--enqueue", "--rate", "0", "--max-downloads", "1")
+    assert run(*enqueue, *site).exit_code == 0
+
+    told = run("worker", *site)
+
+    assert told.exit_code == 4
+    assert "Error: the budget of all workers" in told.stderr
+    assert told.stderr.endswith("then the workers.\nAll stored data is kept.\n")
+
+
+@ON_POSTGRESQL
 def test_a_sync_beside_workers_says_what_is_running(
     run: Run, sandbox: Sandbox, database_url: str
 ) -> None:
