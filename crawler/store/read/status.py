@@ -22,6 +22,7 @@ from crawler.store.schema.tables import (
     metadata,
     models,
     versions,
+    workers,
 )
 from crawler.store.schema.views import VIEWS
 from crawler.store.write.pending import count_pending
@@ -85,7 +86,8 @@ class Status:
         crawls: Number of runs.
         last_crawl: The latest run; None before the first.
         fleet: What the workers share and do; None if there never was one.
-        spent: The sums of all numbers in the summaries of all runs, by name, such as `bytes_read`.
+        spent: The sums of all numbers in the summaries of all runs, by name, such as `bytes_read`, and of
+            workers that run or were killed.
     """
 
     models: int
@@ -249,10 +251,16 @@ def _reasons(connection: sa.Connection) -> dict[tuple[str, str], int]:
 
 
 def _spent(connection: sa.Connection) -> dict[str, float]:
+    """The sums. A worker that runs or was killed has no summary; what it has stored of itself counts."""
     spent: dict[str, float] = {}
     summaries = sa.select(crawls.c.summary).execution_options(yield_per=_BATCH)
     for summary in connection.execute(summaries).scalars():
         for name, value in (summary or {}).items():
             if isinstance(value, int | float) and not isinstance(value, bool):
                 spent[name] = spent.get(name, 0) + value
+    sums = sa.select(sa.func.sum(workers.c.files), sa.func.sum(workers.c.downloads))
+    found = connection.execute(sums.where(workers.c.ended_at.is_(None))).one()
+    for name, value in zip(("files_ended", "counted_downloads"), found, strict=True):
+        if value:
+            spent[name] = spent.get(name, 0) + int(value)
     return spent

@@ -139,6 +139,10 @@ def test_the_state_of_a_crawl(shelf: sa.Engine) -> None:
             crawl = begin_crawl(connection, origin="http://127.0.0.1:9000", walk="w", now=NOW)
             summary = {"bytes_read": bytes_read, "seconds": 0.5, "outcomes": {"decoded": 1}}
             finish_crawl(connection, crawl, ending="done", summary=summary, now=NOW + hour)
+        worker = {"host": "h", "pid": 1, "started_at": NOW, "last_seen_at": NOW, "standing": 0}
+        for ended_at in (NOW, None, None):  # the summary of one that ended has what it did
+            row = worker | {"ended_at": ended_at, "files": 3, "downloads": 2}
+            connection.execute(sa.insert(tables.workers).values(row))
 
     with shelf.connect() as connection:
         found = status(connection, NOW)
@@ -151,4 +155,9 @@ def test_the_state_of_a_crawl(shelf: sa.Engine) -> None:
     assert found.crawls == 3
     assert found.last_crawl is not None
     assert (found.last_crawl.ending, found.last_crawl.finished_at) == ("done", NOW + hour)
-    assert found.spent == {"bytes_read": 12, "seconds": 1.0}
+    assert found.spent == {
+        "bytes_read": 12,
+        "seconds": 1.0,
+        "files_ended": 6,
+        "counted_downloads": 4,
+    }
