@@ -45,7 +45,7 @@ def datasette_yaml(database: str) -> str:
 
 
 def _tables() -> dict[str, dict[str, Any]]:
-    from crawler.store.schema.tables import commented
+    from crawler.store.schema.columns import commented
     from crawler.store.schema.views import notes
 
     tables: dict[str, dict[str, Any]] = {}

@@ -1,12 +1,9 @@
 """Charts as values: a title, axes with units, the number of files behind, and the rows as a table.
 
-Plotly draws them in the browser; here its figures are plain dicts. Marks stand at 0, 1, 2 … and their
-names are labels, so two values with the same name stay two marks. The colours show on a light and on a
-dark background; static/style.css sets those of text and lines.
+The colours show on a light and on a dark background.
 """
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
@@ -15,7 +12,16 @@ from markupsafe import Markup
 
 from crawler.answers.text import count, number, rounded
 from crawler.answers.text import share as percent
-from crawler.answers.visible import cut
+from crawler.web.figure import (
+    CONFIG,
+    HEIGHT,
+    Axis,
+    figure_of,
+    measured_axis,
+    named_axis,
+    plain,
+    pointed,
+)
 from crawler.web.html import embedded
 
 #: The colours of series. Each has a contrast of 3 to both backgrounds.
@@ -27,52 +33,17 @@ GREY = "#84898f"
 #: The background behind the IQR of a line: the first colour, mostly transparent.
 _BAND = "rgba(58, 127, 213, 0.2)"
 
-#: Characters of a name beside a bar, below a bar, and in the text at the pointer.
-_BESIDE, _BELOW, _POINTED = 22, 14, 120
+#: Characters of a name beside a bar and below a bar.
+_BESIDE, _BELOW = 22, 14
 
-#: Pixels of a chart: its height without bars side by side; a bar; and what is around the bars.
-_HEIGHT, _BAR_HEIGHT, _AROUND_BARS = 280, 30, 80
-
-#: The powers of ten on a logarithmic axis -> the ticks in each; with more powers 1 alone. With many
-#: powers some are left out.
-_LOG_STEPS = ((2, (1, 2, 5)), (3, (1, 3)))
-_MOST_POWERS = 6
-
-#: From here on the numbers of an axis are in thousands or millions.
-_LARGE = 100_000
+#: Pixels of a bar, and of what is around the bars.
+_BAR_HEIGHT, _AROUND_BARS = 30, 80
 
 #: A chart has room for so many bars, so that a single one is no wall.
 _FEWEST_BARS = 5
 
 #: How far below its median a line goes on a logarithmic axis: there is no place for 0.
 _LOWEST = 100
-
-#: Plotly's settings for every chart. A page scrolls over it; nothing is zoomed by accident.
-CONFIG = {"displayModeBar": False, "doubleClick": False}
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """What an axis measures.
-
-    Attributes:
-        title: Its words, such as `rank`.
-        unit: In brackets after the title; empty where the title is enough.
-        log: Whether equal distances are equal ratios.
-        is_share: The values are shares from 0 to 1, shown as percentages.
-        ends: The axis goes no further, however far the values do; None without such ends.
-    """
-
-    title: str
-    unit: str = ""
-    log: bool = False
-    is_share: bool = False
-    ends: tuple[float, float] | None = None
-
-    @property
-    def text(self) -> str:
-        """`training time (hours)`."""
-        return f"{self.title} ({self.unit})" if self.unit else self.title
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,12 +133,6 @@ class Spreads:
     colour: str = ""
 
 
-def plain(text: str, most: int = _POINTED) -> str:
-    """Text that Plotly shows as it is, cut to `most` characters. Plotly reads tags and entities."""
-    short = cut(text, most)
-    return short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
 def histogram(
     key: str,
     title: str,
@@ -194,22 +159,22 @@ def histogram(
     total = sum(amounts) or 1
     places = range(len(bins))
     middle, slots = (len(bins) - 1) / 2, max(len(bins), _FEWEST_BARS)
-    figure = _figure(
+    figure = figure_of(
         [
             {
                 "type": "bar",
                 "x": list(places),
                 "y": amounts,
                 "marker": {"color": COLOURS[0]},
-                **_pointed(
+                **pointed(
                     f"{name}: {count(amount, 'file')} ({percent(amount / total)})"
                     for name, amount in zip(names, amounts, strict=True)
                 ),
             }
         ],
-        x=_named(x, [place if exact else place - 0.5 for place in places], edges, _BELOW)
+        x=named_axis(x, [place if exact else place - 0.5 for place in places], edges, _BELOW)
         | {"range": [middle - slots / 2, middle + slots / 2]},
-        y=_measured(Axis("files"), amounts),
+        y=measured_axis(Axis("files"), amounts),
         bargap=0.3 if exact else 0.06,
     )
     rows = tuple(
@@ -263,7 +228,7 @@ def bars(
             "y": places,
             "x": one.values,
             "marker": {"color": one.colour or COLOURS[at % len(COLOURS)]},
-            **_pointed(
+            **pointed(
                 _told(label, one.name if len(series) > 1 else "", x, value)
                 for label, value in zip(names, one.values, strict=True)
             ),
@@ -271,10 +236,10 @@ def bars(
         for at, one in enumerate(series)
     ]
     thick = _BAR_HEIGHT if stacked or len(series) == 1 else _BAR_HEIGHT * 0.75 * len(series)
-    figure = _figure(
+    figure = figure_of(
         data,
-        x=_measured(x, [value for one in series for value in one.values]),
-        y=_named(Axis(""), places, names, _BESIDE) | {"autorange": "reversed"},
+        x=measured_axis(x, [value for one in series for value in one.values]),
+        y=named_axis(Axis(""), places, names, _BESIDE) | {"autorange": "reversed"},
         height=round(len(names) * thick) + _AROUND_BARS + (30 if len(series) > 1 else 0),
         bargap=0.3,
         barmode="stack" if stacked else "group",
@@ -340,7 +305,7 @@ def lines(
                 "y": one.values,
                 "line": {"color": colour, "width": 2.5},
                 "marker": {"size": 5, "color": colour},
-                **_pointed(
+                **pointed(
                     _told(label, one.name if len(series) > 1 else "", y, value, amount)
                     for label, value, amount in zip(
                         names, one.values, counts or repeat(None, len(names)), strict=True
@@ -351,12 +316,12 @@ def lines(
     heights = [
         value for one in series for some in (one.values, one.low, one.high) for value in some
     ]
-    figure = _figure(
+    figure = figure_of(
         data,
-        x=_named(Axis(name), places, names, _BELOW),
-        y=_measured(y, heights),
+        x=named_axis(Axis(name), places, names, _BELOW),
+        y=measured_axis(y, heights),
         legend=len(series) > 1,
-        height=_HEIGHT + (40 if len(series) > 1 else 0),
+        height=HEIGHT + (40 if len(series) > 1 else 0),
     )
     banded = len(series) == 1 and bool(series[0].low)
     shown: list[Series] = list(series)
@@ -427,7 +392,7 @@ def spreads(
                     "thickness": 4,
                     "width": 0,
                 },
-                **_pointed(
+                **pointed(
                     f"{group.name}: {named}median {_shown(x, group.median)},"
                     f" IQR {_shown(x, group.low)} to {_shown(x, group.high)},"
                     f" {count(group.files, 'file')}"
@@ -435,12 +400,12 @@ def spreads(
                 ),
             }
         )
-    figure = _figure(
+    figure = figure_of(
         data,
-        x=_measured(
+        x=measured_axis(
             x, [value for one in series for group in one.groups for value in _three(x, group)]
         ),
-        y=_named(Axis(""), range(len(names)), names, _BESIDE)
+        y=named_axis(Axis(""), range(len(names)), names, _BESIDE)
         | {"range": [len(names) - 0.5, -0.5], "showgrid": True},
         height=round(len(names) * _BAR_HEIGHT * (1 + 0.3 * (len(series) - 1)))
         + _AROUND_BARS
@@ -497,107 +462,3 @@ def _told(
     what = "" if axis.is_share else f" {axis.unit or axis.title}"
     behind = "" if files is None else f", {count(files, 'file')}"
     return f"{named}: {_shown(axis, value)}{what}{behind}"
-
-
-def _pointed(texts: Iterable[str]) -> dict[str, Any]:
-    return {"hovertext": [plain(text) for text in texts], "hoverinfo": "text"}
-
-
-def _named(axis: Axis, places: Sequence[float], names: Sequence[str], most: int) -> dict[str, Any]:
-    """An axis of names; static/charts.js leaves out some that have no room below a chart."""
-    texts = [plain(name, most) for name in names]
-    return {
-        "type": "linear",
-        "tickmode": "array",
-        "tickvals": list(places),
-        "ticktext": texts,
-        "showgrid": False,
-        "zeroline": False,
-        **_titled(axis),
-    }
-
-
-def _measured(axis: Axis, values: Iterable[float | None]) -> dict[str, Any]:
-    """An axis of numbers around some values."""
-    known = [value for value in values if value]
-    if axis.ends:
-        low, high = axis.ends
-        known = [min(max(value, low), high) for value in known]
-    form: dict[str, Any] = {
-        "rangemode": "tozero",
-        "nticks": 6,
-        "separatethousands": True,
-        "exponentformat": "none",
-    }
-    if max(known, default=0) >= _LARGE:
-        form |= {"tickformat": "~s"}  # like 150k
-    if axis.log:
-        ticks = _log_ticks([value for value in known if value > 0])
-        texts = [number(tick) for tick in ticks]
-        form = {"type": "log", "tickmode": "array", "tickvals": ticks, "ticktext": texts}
-        if axis.ends and known:
-            # A little more room than the marks need.
-            form["range"] = [math.log10(min(known) / 1.1), math.log10(max(known) * 1.1)]
-    if axis.is_share:
-        form |= {"tickformat": ",.0%"}
-    return {**form, **_titled(axis)}
-
-
-def _log_ticks(values: Sequence[float]) -> list[float]:
-    """Round numbers around positive ones: at most some six."""
-    if not values:
-        return []
-    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
-    steps = next((steps for most, steps in _LOG_STEPS if high - low <= most), (1,))
-    every = -(-(high - low) // _MOST_POWERS) or 1
-    ticks = [float(f"{step}e{power}") for power in range(low, high + 1, every) for step in steps]
-    return [tick for tick in ticks if min(values) / 2 <= tick <= max(values) * 2]
-
-
-def _titled(axis: Axis) -> dict[str, Any]:
-    """Pointing is all that an axis allows: dragging over a chart scrolls the page."""
-    title = {"text": plain(axis.text), "standoff": 12, "font": {"size": 12}}
-    return {
-        "automargin": True,
-        "tickangle": 0,
-        "fixedrange": True,
-        "ticks": "outside",
-        "ticklen": 4,
-        "tickcolor": "rgba(0, 0, 0, 0)",
-        **({"title": title} if axis.text else {}),
-    }
-
-
-def _figure(
-    data: Sequence[Mapping[str, Any]],
-    *,
-    x: Mapping[str, Any],
-    y: Mapping[str, Any],
-    height: int = _HEIGHT,
-    legend: bool = False,
-    **layout: Any,
-) -> dict[str, Any]:
-    return {
-        "data": data,
-        "layout": {
-            "height": height,
-            "margin": {"l": 8, "r": 12, "t": 12, "b": 8},
-            "paper_bgcolor": "rgba(0, 0, 0, 0)",
-            "plot_bgcolor": "rgba(0, 0, 0, 0)",
-            "font": {"size": 13},
-            "dragmode": False,
-            "hovermode": "closest",
-            "hoverlabel": {"align": "left"},
-            "showlegend": legend,
-            "legend": {
-                "orientation": "h",
-                "y": 1,
-                "yanchor": "bottom",
-                "x": 0,
-                "traceorder": "normal",
-            },
-            "xaxis": x,
-            "yaxis": y,
-            **layout,
-        },
-    }

@@ -24,7 +24,8 @@ from crawler.errors import UsageError
 from crawler.insight.distribution import Groups, Summary
 from crawler.query.fields import Kind
 from crawler.store.schema.fields import FIELDS
-from crawler.web.charts import Axis, Chart, Quartiles, Spreads, spreads
+from crawler.web.charts import Chart, Quartiles, Spreads, spreads
+from crawler.web.figure import Axis
 from crawler.web.findings.coverage import coverage
 from crawler.web.findings.creators import creators
 from crawler.web.findings.liked import liked

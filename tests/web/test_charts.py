@@ -3,17 +3,8 @@ from collections.abc import Callable
 
 import pytest
 
-from crawler.web.charts import (
-    Axis,
-    Chart,
-    Quartiles,
-    Series,
-    Spreads,
-    bars,
-    histogram,
-    lines,
-    spreads,
-)
+from crawler.web.charts import Chart, Quartiles, Series, Spreads, bars, histogram, lines, spreads
+from crawler.web.figure import Axis
 
 HOSTILE = "<b>bold</b> & <a href='https://example.com'>\u202e</a>"
 

@@ -25,7 +25,7 @@ def mcp(
     """
     voice = voice_of(ctx, quiet=quiet, verbose=verbose)
     with needs_extra("mcp"):
-        from crawler.web.mcp import serve
+        from crawler.web.mcp.server import serve
 
     engine = functools.cache(lambda: opened(db))
     try:

@@ -4,16 +4,14 @@ They are in the order of the data: the lists of a site, the files, the contents 
 and the crawls themselves. Tables of short rows whose key has several columns are WITHOUT ROWID on
 SQLite, which otherwise keeps the key in a tree of its own.
 
-Every table and column has a comment. A column without words of its own has those of the field of the
-same name.
+Every table and column has a comment; `columns` says how.
 """
-
-from typing import Any
 
 import sqlalchemy as sa
 
+from crawler.store.schema.columns import column, file_key, key, model_key, time
 from crawler.store.schema.fields import BY_NAME, FIELDS
-from crawler.store.schema.types import Json, UtcTime, integer_type, text_type, type_of
+from crawler.store.schema.types import Json, integer_type, text_type, type_of
 
 #: The value of `field_stats.base_model` for all base models together.
 ALL = ""
@@ -28,71 +26,27 @@ metadata = sa.MetaData(
     }
 )
 
-
-def commented(meaning: str, unit: str | None) -> str:
-    """The comment on a column in PostgreSQL."""
-    return f"{meaning} ({unit})" if unit else meaning
-
-
-def _column(
-    name: str,
-    kind: sa.types.TypeEngine[Any],
-    *rules: sa.ForeignKey,
-    meaning: str = "",
-    unit: str = "",
-    **options: Any,
-) -> sa.Column[Any]:
-    """A column with its comment; `meaning` is written as in the registry of fields."""
-    if not meaning:
-        meaning, unit = BY_NAME[name].meaning, BY_NAME[name].unit
-    info = {"meaning": meaning, "unit": unit}
-    return sa.Column(name, kind, *rules, comment=commented(meaning, unit), info=info, **options)
-
-
-def _key(name: str, foreign: sa.ForeignKey | None = None, meaning: str = "") -> sa.Column[int]:
-    """A primary key, or a part of one, whose value the program supplies."""
-    rules = () if foreign is None else (foreign,)
-    return _column(
-        name, integer_type(), *rules, meaning=meaning, primary_key=True, autoincrement=False
-    )
-
-
-def _file_key() -> sa.Column[int]:
-    """The file that a row belongs to; the row is deleted with the file."""
-    return _key("file_id", sa.ForeignKey("loras.file_id", ondelete="CASCADE"))
-
-
-def _model_key() -> sa.Column[int]:
-    """The model that a row belongs to."""
-    return _key("model_id", sa.ForeignKey("models.model_id"))
-
-
-def _time(name: str, meaning: str = "", **options: Any) -> sa.Column[Any]:
-    """An instant."""
-    return _column(name, UtcTime(), meaning=meaning, unit="UTC" if meaning else "", **options)
-
-
 #: The files that the site no longer lists.
 _GONE = sa.text("gone_at IS NOT NULL")
 
 models = sa.Table(
     "models",
     metadata,
-    _key("model_id"),
-    _column("site", text_type(), meaning="where it was found: civitai or local", nullable=False),
-    _column("name", text_type(), meaning="name of the model"),
-    _column("type", text_type(), meaning=BY_NAME["model_type"].meaning),
-    _column("creator", text_type()),
-    _column("tags", Json(), meaning=BY_NAME["model_tags"].meaning),
-    _column("nsfw", sa.Boolean()),
-    _column("nsfw_level", integer_type()),
-    _column("downloads", integer_type()),
-    _column("likes", integer_type()),
-    _column("mode", text_type(), meaning="what the site restricts, e.g. Archived"),
-    _column("body", Json(), meaning="the site's JSON without versions and pictures"),
-    _time("first_seen_at", "when it was listed first", nullable=False),
-    _time("last_seen_at", "when it was listed last", nullable=False),
-    _time("gone_at", "when it was found to be no longer listed"),
+    key("model_id"),
+    column("site", text_type(), meaning="where it was found: civitai or local", nullable=False),
+    column("name", text_type(), meaning="name of the model"),
+    column("type", text_type(), meaning=BY_NAME["model_type"].meaning),
+    column("creator", text_type()),
+    column("tags", Json(), meaning=BY_NAME["model_tags"].meaning),
+    column("nsfw", sa.Boolean()),
+    column("nsfw_level", integer_type()),
+    column("downloads", integer_type()),
+    column("likes", integer_type()),
+    column("mode", text_type(), meaning="what the site restricts, e.g. Archived"),
+    column("body", Json(), meaning="the site's JSON without versions and pictures"),
+    time("first_seen_at", "when it was listed first", nullable=False),
+    time("last_seen_at", "when it was listed last", nullable=False),
+    time("gone_at", "when it was found to be no longer listed"),
     # Counts the models too: SQLite would read every `body`.
     sa.Index(None, "gone_at"),
     comment="a model of the site",
@@ -101,20 +55,20 @@ models = sa.Table(
 versions = sa.Table(
     "versions",
     metadata,
-    _key("version_id"),
-    _column("model_id", integer_type(), sa.ForeignKey("models.model_id"), nullable=False),
-    _column("name", text_type(), meaning="name of the version"),
-    _column("base_model", text_type()),
-    _time("published_at"),
-    _time("early_access_until"),
-    _column("trained_words", Json()),
-    _column("nsfw_level", integer_type()),
-    _column("downloads", integer_type(), meaning="downloads of this version"),
-    _column("likes", integer_type(), meaning="thumbs up of this version"),
-    _column("body", Json(), meaning="the site's JSON without pictures"),
-    _time("first_seen_at", "when it was listed first", nullable=False),
-    _time("last_seen_at", "when it was listed last", nullable=False),
-    _time("gone_at", "when it was found to be no longer listed"),
+    key("version_id"),
+    column("model_id", integer_type(), sa.ForeignKey("models.model_id"), nullable=False),
+    column("name", text_type(), meaning="name of the version"),
+    column("base_model", text_type()),
+    time("published_at"),
+    time("early_access_until"),
+    column("trained_words", Json()),
+    column("nsfw_level", integer_type()),
+    column("downloads", integer_type(), meaning="downloads of this version"),
+    column("likes", integer_type(), meaning="thumbs up of this version"),
+    column("body", Json(), meaning="the site's JSON without pictures"),
+    time("first_seen_at", "when it was listed first", nullable=False),
+    time("last_seen_at", "when it was listed last", nullable=False),
+    time("gone_at", "when it was found to be no longer listed"),
     # With the date, since the first version of each model is asked for.
     sa.Index(None, "model_id", "published_at"),
     comment="a version of a model",
@@ -130,7 +84,7 @@ loras = sa.Table(
     "loras",
     metadata,
     *(
-        _column(
+        column(
             field.name,
             type_of(field.kind),
             *_PARENTS.get(field.name, ()),
@@ -191,29 +145,29 @@ _FILE_LENGTH = "length of the whole file, according to the server"
 headers = sa.Table(
     "headers",
     metadata,
-    _file_key(),
-    _column("length", integer_type(), meaning=_JSON_LENGTH, unit="bytes"),
-    _column(
+    file_key(),
+    column("length", integer_type(), meaning=_JSON_LENGTH, unit="bytes"),
+    column(
         "data",
         sa.LargeBinary(),
         meaning="the length prefix and the JSON, as read, without the tensor list, compressed with zstd",
         nullable=False,
     ),
     # The tensors of a sound header fill it exactly.
-    _column("file_bytes", integer_type(), meaning=_FILE_LENGTH, unit="bytes"),
-    _column(
+    column("file_bytes", integer_type(), meaning=_FILE_LENGTH, unit="bytes"),
+    column(
         "decoder_version",
         integer_type(),
         meaning="version of the decoder that read the header",
         nullable=False,
     ),
     # A header that is not sound or not written as usual is whole.
-    _column(
+    column(
         "list_digest",
         sa.LargeBinary(),
         meaning="the tensor list in tensor_lists; NULL if data is the whole header",
     ),
-    _column(
+    column(
         "list_start",
         integer_type(),
         meaning="where in data the tensor list belongs",
@@ -230,9 +184,9 @@ headers = sa.Table(
 tensor_lists = sa.Table(
     "tensor_lists",
     metadata,
-    _column("digest", sa.LargeBinary(), meaning="SHA-256 of the list", primary_key=True),
-    _column("length", integer_type(), meaning="length of the list", unit="bytes", nullable=False),
-    _column(
+    column("digest", sa.LargeBinary(), meaning="SHA-256 of the list", primary_key=True),
+    column("length", integer_type(), meaning="length of the list", unit="bytes", nullable=False),
+    column(
         "data",
         sa.LargeBinary(),
         meaning="from the first name to the end of the last entry, compressed with zstd",
@@ -244,45 +198,45 @@ tensor_lists = sa.Table(
 old_headers = sa.Table(
     "old_headers",
     metadata,
-    _file_key(),
-    _key("number", meaning="counted from 1 for each file"),
-    _column("length", integer_type(), meaning=_JSON_LENGTH, unit="bytes"),
-    _column(
+    file_key(),
+    key("number", meaning="counted from 1 for each file"),
+    column("length", integer_type(), meaning=_JSON_LENGTH, unit="bytes"),
+    column(
         "data",
         sa.LargeBinary(),
         meaning="the whole header, as read, compressed with zstd",
         nullable=False,
     ),
-    _column("file_bytes", integer_type(), meaning=_FILE_LENGTH, unit="bytes"),
-    _time("replaced_at", "when another header took its place", nullable=False),
+    column("file_bytes", integer_type(), meaning=_FILE_LENGTH, unit="bytes"),
+    time("replaced_at", "when another header took its place", nullable=False),
     comment="an earlier header of a file that was replaced",
 )
 
 local_files = sa.Table(
     "local_files",
     metadata,
-    _file_key(),
+    file_key(),
     # No index: a B-tree of PostgreSQL refuses long paths, and a scan reads all rows anyway.
-    _column("path", text_type(), meaning="path of the file", nullable=False),
+    column("path", text_type(), meaning="path of the file", nullable=False),
     # A file with the same size and time has not changed.
-    _column(
+    column(
         "size_bytes",
         integer_type(),
         meaning="size before it was read",
         unit="bytes",
         nullable=False,
     ),
-    _column(
+    column(
         "mtime_ns", integer_type(), meaning="change time before it was read, since 1970", unit="ns"
     ),
-    _column(
+    column(
         "claimed_weights",
         text_type(),
         meaning="SHA-256 of the weights that the header claims",
         unit="hex",
     ),
-    _column("matched_file_id", integer_type(), meaning="the crawled file with the same weights"),
-    _column(
+    column("matched_file_id", integer_type(), meaning="the crawled file with the same weights"),
+    column(
         "matched_by", text_type(), meaning="proof that they are the same: sha256, autov3 or header"
     ),
     comment="a file of this machine",
@@ -291,35 +245,35 @@ local_files = sa.Table(
 datasets = sa.Table(
     "datasets",
     metadata,
-    _file_key(),
-    _key("number", meaning="counted from 0 for each file"),
-    _column("resolution_width", integer_type()),
-    _column("resolution_height", integer_type()),
-    _column("batch_size", integer_type()),
-    _column("num_train_images", integer_type()),
-    _column("num_reg_images", integer_type()),
-    _column("enable_bucket", sa.Boolean()),
-    _column("bucket_no_upscale", sa.Boolean()),
-    _column("min_bucket_reso", integer_type()),
-    _column("max_bucket_reso", integer_type()),
-    _column("mean_img_ar_error", sa.Double(), meaning="mean error of the aspect ratio by cropping"),
-    _column("buckets", Json(), meaning="the buckets: width, height and number of images"),
-    _column("settings", Json(), meaning="what the metadata says besides"),
+    file_key(),
+    key("number", meaning="counted from 0 for each file"),
+    column("resolution_width", integer_type()),
+    column("resolution_height", integer_type()),
+    column("batch_size", integer_type()),
+    column("num_train_images", integer_type()),
+    column("num_reg_images", integer_type()),
+    column("enable_bucket", sa.Boolean()),
+    column("bucket_no_upscale", sa.Boolean()),
+    column("min_bucket_reso", integer_type()),
+    column("max_bucket_reso", integer_type()),
+    column("mean_img_ar_error", sa.Double(), meaning="mean error of the aspect ratio by cropping"),
+    column("buckets", Json(), meaning="the buckets: width, height and number of images"),
+    column("settings", Json(), meaning="what the metadata says besides"),
     comment="a dataset of a training run",
 )
 
 directories = sa.Table(
     "directories",
     metadata,
-    _file_key(),
-    _key("number", meaning="counted from 0 for each file"),
-    _column("dataset_number", integer_type(), meaning="its dataset; NULL if the file does not say"),
-    _column("name", text_type(), meaning="name of the folder", nullable=False),
-    _column("repeats", integer_type(), meaning="how often each image is used in an epoch"),
-    _column("image_count", integer_type(), meaning="images in the folder", unit="images"),
-    _column("is_reg", sa.Boolean(), meaning="the images are regularisation images"),
-    _column("class_tokens", text_type(), meaning="caption of images without one"),
-    _column("settings", Json(), meaning="what the metadata says besides"),
+    file_key(),
+    key("number", meaning="counted from 0 for each file"),
+    column("dataset_number", integer_type(), meaning="its dataset; NULL if the file does not say"),
+    column("name", text_type(), meaning="name of the folder", nullable=False),
+    column("repeats", integer_type(), meaning="how often each image is used in an epoch"),
+    column("image_count", integer_type(), meaning="images in the folder", unit="images"),
+    column("is_reg", sa.Boolean(), meaning="the images are regularisation images"),
+    column("class_tokens", text_type(), meaning="caption of images without one"),
+    column("settings", Json(), meaning="what the metadata says besides"),
     comment="a training folder",
     sqlite_with_rowid=False,
 )
@@ -328,8 +282,8 @@ tags = sa.Table(
     "tags",
     metadata,
     # Below 2**31, from a hash of the name, so that several writers need not agree on it.
-    _key("tag_id", meaning="from a hash of the name"),
-    _column("name", text_type(), meaning="the tag as written in captions", nullable=False),
+    key("tag_id", meaning="from a hash of the name"),
+    column("name", text_type(), meaning="the tag as written in captions", nullable=False),
     # PostgreSQL's B-tree refuses texts over 2,700 bytes.
     sa.Index(None, "name", info={"postgresql_using": "hash"}),
     comment="a caption tag",
@@ -340,13 +294,13 @@ TAG_COUNT = "captions in the folder that have the tag"
 file_tags = sa.Table(
     "file_tags",
     metadata,
-    _file_key(),
-    _key(
+    file_key(),
+    key(
         "directory_number",
         meaning="number in directories; -1, -2 … for folders that only the tag counts name",
     ),
-    _key("tag_id", sa.ForeignKey("tags.tag_id"), "the tag, in tags"),
-    _column("count", integer_type(), meaning=TAG_COUNT, nullable=False),
+    key("tag_id", sa.ForeignKey("tags.tag_id"), "the tag, in tags"),
+    column("count", integer_type(), meaning=TAG_COUNT, nullable=False),
     sa.Index(None, "tag_id"),
     comment="how often a tag occurs in the captions of a training folder",
     sqlite_with_rowid=False,
@@ -355,13 +309,11 @@ file_tags = sa.Table(
 problems = sa.Table(
     "problems",
     metadata,
-    _file_key(),
-    _key("number", meaning="counted from 0 for each file"),
-    _column("code", text_type(), meaning="kind of the problem, e.g. not_a_number", nullable=False),
-    _column(
-        "field", text_type(), meaning="the column, or the part of the metadata", nullable=False
-    ),
-    _column("detail", text_type(), meaning="what is wrong, with the value", nullable=False),
+    file_key(),
+    key("number", meaning="counted from 0 for each file"),
+    column("code", text_type(), meaning="kind of the problem, e.g. not_a_number", nullable=False),
+    column("field", text_type(), meaning="the column, or the part of the metadata", nullable=False),
+    column("detail", text_type(), meaning="what is wrong, with the value", nullable=False),
     comment="a value in a header that could not be read, or a contradiction",
     sqlite_with_rowid=False,
 )
@@ -369,17 +321,17 @@ problems = sa.Table(
 field_stats = sa.Table(
     "field_stats",
     metadata,
-    _column("base_model", text_type(), meaning="base model; empty for all", primary_key=True),
-    _column("field", text_type(), meaning="column of loras", primary_key=True),
-    _column("count", integer_type(), meaning="rows that have a value", nullable=False),
-    _column("quartile1", sa.Double(), meaning="a quarter of the numbers are lower"),
-    _column("median", sa.Double(), meaning="half of the numbers are lower"),
-    _column("quartile3", sa.Double(), meaning="three quarters of the numbers are lower"),
-    _column(
+    column("base_model", text_type(), meaning="base model; empty for all", primary_key=True),
+    column("field", text_type(), meaning="column of loras", primary_key=True),
+    column("count", integer_type(), meaning="rows that have a value", nullable=False),
+    column("quartile1", sa.Double(), meaning="a quarter of the numbers are lower"),
+    column("median", sa.Double(), meaning="half of the numbers are lower"),
+    column("quartile3", sa.Double(), meaning="three quarters of the numbers are lower"),
+    column(
         "percentiles", Json(), meaning="101 values: those at 0%, 1% … 100% of the sorted numbers"
     ),
-    _time("made_at", "when the statistics were made"),
-    _column(
+    time("made_at", "when the statistics were made"),
+    column(
         "changed",
         integer_type(),
         meaning="rows added or changed since; only beside the number of all files",
@@ -390,10 +342,10 @@ field_stats = sa.Table(
 stat_history = sa.Table(
     "stat_history",
     metadata,
-    _model_key(),
-    _time("seen_at", "when the site showed these numbers", primary_key=True),
-    _column("downloads", integer_type()),
-    _column("likes", integer_type()),
+    model_key(),
+    time("seen_at", "when the site showed these numbers", primary_key=True),
+    column("downloads", integer_type()),
+    column("likes", integer_type()),
     comment="downloads and likes of a model, one row for each change",
     sqlite_with_rowid=False,
 )
@@ -404,7 +356,7 @@ _LAP = "how often the walk was begun"
 crawls = sa.Table(
     "crawls",
     metadata,
-    _column(
+    column(
         "crawl_id",
         integer_type(),
         meaning="number of the run",
@@ -412,14 +364,14 @@ crawls = sa.Table(
         autoincrement=True,
     ),
     # The same URL for all crawls of a database.
-    _column("origin", text_type(), meaning="URL of the API, or local", nullable=False),
-    _column("walk", text_type(), meaning=_WALK, nullable=False),
-    _time("started_at", "when the run started", nullable=False),
-    _time("finished_at", "when the run ended; NULL while it runs or if it was killed"),
-    _column("ending", text_type(), meaning="done, or why it stopped"),
-    _column("summary", Json(), meaning="what was listed and read, and what it cost"),
-    _column("keyed", sa.Boolean(), meaning="an API key was sent; NULL without an API"),
-    _time("go_on_at", "when the site accepts requests again; NULL if it did not say"),
+    column("origin", text_type(), meaning="URL of the API, or local", nullable=False),
+    column("walk", text_type(), meaning=_WALK, nullable=False),
+    time("started_at", "when the run started", nullable=False),
+    time("finished_at", "when the run ended; NULL while it runs or if it was killed"),
+    column("ending", text_type(), meaning="done, or why it stopped"),
+    column("summary", Json(), meaning="what was listed and read, and what it cost"),
+    column("keyed", sa.Boolean(), meaning="an API key was sent; NULL without an API"),
+    time("go_on_at", "when the site accepts requests again; NULL if it did not say"),
     comment="a run of sync or scan",
 )
 
@@ -427,19 +379,19 @@ crawls = sa.Table(
 cursors = sa.Table(
     "cursors",
     metadata,
-    _column("walk", text_type(), meaning=_WALK, primary_key=True),
-    _column(
+    column("walk", text_type(), meaning=_WALK, primary_key=True),
+    column(
         "maturity",
         text_type(),
         meaning="the maturity pass: with or without mature models",
         primary_key=True,
     ),
-    _column("cursor", text_type(), meaning="where the site continues the list"),
-    _column("lap", integer_type(), meaning=_LAP, nullable=False),
-    _column("ended", sa.Boolean(), meaning="the list was read to its end", nullable=False),
-    _time("updated_at", "when the cursor was stored", nullable=False),
-    _time("lap_began_at", "when the walk was begun last"),
-    _column("refreshing", sa.Boolean(), meaning="known models are read again"),
+    column("cursor", text_type(), meaning="where the site continues the list"),
+    column("lap", integer_type(), meaning=_LAP, nullable=False),
+    column("ended", sa.Boolean(), meaning="the list was read to its end", nullable=False),
+    time("updated_at", "when the cursor was stored", nullable=False),
+    time("lap_began_at", "when the walk was begun last"),
+    column("refreshing", sa.Boolean(), meaning="known models are read again"),
     comment="where a walk through the catalogue continues",
 )
 
@@ -447,9 +399,9 @@ cursors = sa.Table(
 walk_models = sa.Table(
     "walk_models",
     metadata,
-    _column("walk", text_type(), meaning=_WALK, primary_key=True),
-    _model_key(),
-    _column("lap", integer_type(), meaning=_LAP, nullable=False),
+    column("walk", text_type(), meaning=_WALK, primary_key=True),
+    model_key(),
+    column("lap", integer_type(), meaning=_LAP, nullable=False),
     comment="a model that a walk has listed",
     sqlite_with_rowid=False,
 )
@@ -458,58 +410,58 @@ walk_models = sa.Table(
 fleet = sa.Table(
     "fleet",
     metadata,
-    _key("fleet_id", meaning="always 1"),
-    _column(
+    key("fleet_id", meaning="always 1"),
+    column(
         "rate",
         sa.Double(),
         meaning="requests a second to the API, of all together; 0 means no limit",
         nullable=False,
     ),
-    _time("next_request_at", "when the next request may go out, by the rate"),
-    _time("held_until", "when the site wants the next request; NULL if it never said"),
-    _column(
+    time("next_request_at", "when the next request may go out, by the rate"),
+    time("held_until", "when the site wants the next request; NULL if it never said"),
+    column(
         "max_downloads",
         integer_type(),
         meaning="number of downloads at which the workers stop; NULL means no limit",
     ),
-    _column(
+    column(
         "downloads",
         integer_type(),
         meaning="counted downloads of all workers so far, and those reserved",
         nullable=False,
     ),
-    _time("paused_until", "when a worker tries the site again that refused one"),
-    _column("pause_reason", text_type(), meaning="why the workers wait; NULL while they do not"),
-    _column(
+    time("paused_until", "when a worker tries the site again that refused one"),
+    column("pause_reason", text_type(), meaning="why the workers wait; NULL while they do not"),
+    column(
         "pauses",
         integer_type(),
         meaning="pauses since a file was last read",
         nullable=False,
     ),
-    _column("tried_by", integer_type(), meaning="the worker that tries first after a pause"),
-    _time("tried_at", "when it made its last request"),
+    column("tried_by", integer_type(), meaning="the worker that tries first after a pause"),
+    time("tried_at", "when it made its last request"),
     comment="what the workers of a fleet share, in one row",
 )
 
 workers = sa.Table(
     "workers",
     metadata,
-    _column(
+    column(
         "worker_id",
         integer_type(),
         meaning="number of the worker",
         primary_key=True,
         autoincrement=True,
     ),
-    _column("host", text_type(), meaning="name of its machine", nullable=False),
-    _column("pid", integer_type(), meaning="its process", nullable=False),
-    _time("started_at", "when it started", nullable=False),
-    _time("last_seen_at", "when it was last heard of", nullable=False),
-    _time("ended_at", "when it ended; NULL while it runs or if it was killed"),
-    _column("ending", text_type(), meaning="done, or why it stopped"),
-    _column("files", integer_type(), meaning="files that ended", nullable=False),
-    _column("downloads", integer_type(), meaning="counted downloads it cost", nullable=False),
-    _column(
+    column("host", text_type(), meaning="name of its machine", nullable=False),
+    column("pid", integer_type(), meaning="its process", nullable=False),
+    time("started_at", "when it started", nullable=False),
+    time("last_seen_at", "when it was last heard of", nullable=False),
+    time("ended_at", "when it ended; NULL while it runs or if it was killed"),
+    column("ending", text_type(), meaning="done, or why it stopped"),
+    column("files", integer_type(), meaning="files that ended", nullable=False),
+    column("downloads", integer_type(), meaning="counted downloads it cost", nullable=False),
+    column(
         "standing",
         integer_type(),
         meaning="files that failed, perhaps because of the site",
@@ -521,21 +473,19 @@ workers = sa.Table(
 field_notes = sa.Table(
     "field_notes",
     metadata,
-    _column("table_name", text_type(), meaning="name of the table or view", primary_key=True),
-    _column(
+    column("table_name", text_type(), meaning="name of the table or view", primary_key=True),
+    column(
         "column_name",
         text_type(),
         meaning="name of the column; empty for the table",
         primary_key=True,
     ),
-    _column("meaning", text_type(), meaning="what it is", nullable=False),
-    _column("unit", text_type(), meaning="unit of the values"),
-    _column("field_group", text_type(), meaning="heading in lora-crawl fields"),
-    _column("sd_scripts_default", text_type(), meaning="default of sd-scripts"),
-    _column("usual", text_type(), meaning="what people train with"),
-    _column(
-        "metadata_keys", Json(), meaning="trainers and the metadata keys that they write it in"
-    ),
+    column("meaning", text_type(), meaning="what it is", nullable=False),
+    column("unit", text_type(), meaning="unit of the values"),
+    column("field_group", text_type(), meaning="heading in lora-crawl fields"),
+    column("sd_scripts_default", text_type(), meaning="default of sd-scripts"),
+    column("usual", text_type(), meaning="what people train with"),
+    column("metadata_keys", Json(), meaning="trainers and the metadata keys that they write it in"),
     comment="what each table and column means",
     sqlite_with_rowid=False,
 )

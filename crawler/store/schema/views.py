@@ -10,8 +10,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from crawler.store.schema.columns import commented
 from crawler.store.schema.fields import BY_NAME
-from crawler.store.schema.tables import TAG_COUNT, commented, field_notes, loras, metadata, problems
+from crawler.store.schema.tables import TAG_COUNT, field_notes, loras, metadata, problems
 
 
 @dataclass(frozen=True, slots=True)

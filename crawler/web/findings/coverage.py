@@ -8,7 +8,8 @@ from crawler.insight.distribution import Groups, groups
 from crawler.model import Outcome
 from crawler.store.connect.database import Connection
 from crawler.store.schema.fields import BY_NAME
-from crawler.web.charts import COLOURS, GREY, Axis, Chart, Series, bars
+from crawler.web.charts import COLOURS, GREY, Chart, Series, bars
+from crawler.web.figure import Axis
 from crawler.web.findings.section import Among, Section, behind
 from crawler.web.findings.told import Told
 

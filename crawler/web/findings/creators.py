@@ -6,7 +6,8 @@ from crawler.answers.text import count, number, short
 from crawler.answers.visible import cut
 from crawler.store.connect.database import Connection
 from crawler.store.stats.creators import creators as creators_of
-from crawler.web.charts import Axis, Series, bars
+from crawler.web.charts import Series, bars
+from crawler.web.figure import Axis
 from crawler.web.findings.section import LONGEST_NAME, Among, Section, without_data
 from crawler.web.findings.told import Told
 

@@ -12,7 +12,8 @@ from crawler.store.connect.database import Connection
 from crawler.store.schema.fields import BY_NAME
 from crawler.store.stats.numbers import percentiles
 from crawler.store.stats.value_counts import numbers
-from crawler.web.charts import COLOURS, GREY, Axis, Chart, Quartiles, Series, Spreads, bars, spreads
+from crawler.web.charts import COLOURS, GREY, Chart, Quartiles, Series, Spreads, bars, spreads
+from crawler.web.figure import Axis
 from crawler.web.findings.section import (
     ALIKE,
     FEWEST,

@@ -7,7 +7,8 @@ from crawler.answers.text import listed
 from crawler.insight.distribution import Part, Spread, Summary
 from crawler.query.fields import SECONDS
 from crawler.store.connect.database import Connection
-from crawler.web.charts import Axis, Chart, Series, lines
+from crawler.web.charts import Chart, Series, lines
+from crawler.web.figure import Axis
 from crawler.web.findings.section import (
     ALIKE,
     FEWEST,

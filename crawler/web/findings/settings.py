@@ -7,7 +7,8 @@ from crawler.insight.distribution import Groups, Part, Summary, groups, summarie
 from crawler.query.fields import SECONDS, Field
 from crawler.store.connect.database import Connection
 from crawler.store.schema.fields import BY_NAME
-from crawler.web.charts import Axis, Chart, Quartiles, Series, Spreads, bars, histogram, spreads
+from crawler.web.charts import Chart, Quartiles, Series, Spreads, bars, histogram, spreads
+from crawler.web.figure import Axis
 from crawler.web.findings.section import (
     LONGEST_NAME,
     RATE,

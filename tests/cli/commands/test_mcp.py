@@ -32,7 +32,7 @@ pytest.importorskip("mcp", reason="needs the extra mcp")
 from mcp import Client, StdioServerParameters, stdio_client
 from mcp_types import TextContent
 
-from crawler.web.mcp import MAX_ANSWER, MAX_TEXT
+from crawler.web.mcp.fitting import MAX_ANSWER, MAX_TEXT
 
 ROOT = Path(__file__).parents[3]
 

@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 
 from crawler.store.schema import tables
+from crawler.store.schema.columns import commented
 from crawler.store.schema.fields import FIELDS
 from crawler.store.schema.views import VIEWS, notes
 from crawler.store.write.results import store_results
@@ -57,7 +58,7 @@ def test_comments_of_postgresql_say_the_same(engine: sa.Engine) -> None:
             comment = next(c["comment"] for c in found.get_columns(table) if c["name"] == name)
         else:
             comment = found.get_table_comment(table)["text"]
-        assert comment == tables.commented(note["meaning"], note["unit"]), (table, name)
+        assert comment == commented(note["meaning"], note["unit"]), (table, name)
 
 
 def test_the_views_give_names_in_place_of_numbers(engine: sa.Engine) -> None:
