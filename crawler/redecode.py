@@ -10,7 +10,7 @@ killed is therefore continued by the next one.
 import os
 import signal
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import closing, contextmanager
@@ -24,10 +24,12 @@ from crawler.decode.recipe import DECODER_VERSION
 from crawler.decode.tensors.facts import ListFacts, list_facts
 from crawler.decode.verdict import Verdict, verdict_again, verdict_of
 from crawler.errors import DatabaseError, HeaderError, StoppedError
+from crawler.model import Outcome
 from crawler.safetensors.layout import body_bytes
 from crawler.safetensors.reader import read_list
 from crawler.store.connect.database import Connection, Engine
 from crawler.store.connect.db_errors import translated
+from crawler.store.connect.transactions import retried_transaction
 from crawler.store.read.headers import (
     HeaderKey,
     StoredHeader,
@@ -123,16 +125,20 @@ def redecode(
         closing(_decoded(engine, below, spread)) as decoded,
     ):
         for batch in decoded:
-            with translated(engine.url), engine.begin() as connection:
-                changed = store_again(connection, batch.verdicts)
-                mark_damaged(connection, batch.damaged)
-                count_changes(connection, len(batch.verdicts))
+            tally.changed += retried_transaction(engine, partial(_store, batch))
             tally.done += len(batch.verdicts)
-            tally.changed += changed
             tally.add_troubles(list(batch.damaged.values()))
             if not going():
                 break
     refresh_if_due(engine, now=datetime.now(UTC), going=going)
+
+
+def _store(batch: DecodedBatch, connection: Connection) -> Counter[tuple[Outcome, Outcome]]:
+    """Store a batch; returns how many files changed their outcome, by old and new outcome."""
+    changed = store_again(connection, batch.verdicts)
+    mark_damaged(connection, batch.damaged)
+    count_changes(connection, len(batch.verdicts))
+    return changed
 
 
 def _read(engine: Engine, query: Callable[[Connection], _Done]) -> _Done:
@@ -153,8 +159,7 @@ def _decoded(
         for lists in spread(decode_lists, _lists(engine, new)):
             facts |= lists.facts
             if lists.damaged:
-                with translated(engine.url), engine.begin() as connection:
-                    forget_lists(connection, lists.damaged)
+                retried_transaction(engine, partial(forget_lists, digests=lists.damaged))
         yield from spread(decode_batch, _headers(engine, page, facts))
 
 

@@ -21,12 +21,13 @@ from crawler.model.header import LENGTH_BYTES
 from crawler.model.outcome import READ
 from crawler.sources.disk import Folder, Unseen, hash_file, look_through, read_beginning, vanished
 from crawler.store.connect.database import Connection, Engine
-from crawler.store.connect.db_errors import translated
+from crawler.store.connect.transactions import retried_transaction
 from crawler.store.stats.field_stats import count_changes, refresh_if_due
 from crawler.store.write.crawls import LOCAL, begin_crawl, finish_crawl
 from crawler.store.write.local_files import (
     WALK,
     KnownFile,
+    Matches,
     known_files,
     mark_missing,
     mark_seen,
@@ -74,9 +75,8 @@ class _Run:
     lists: KnownLists = field(default_factory=KnownLists)
 
     def write(self, work: Callable[[Connection], _T]) -> _T:
-        """The result of `work`, which runs in a transaction of its own."""
-        with translated(self.engine.url), self.engine.begin() as connection:
-            return work(connection)
+        """The result of `work`, which runs in a transaction of its own; after a conflict again."""
+        return retried_transaction(self.engine, work)
 
 
 def scan(
@@ -128,13 +128,14 @@ def _scan(run: _Run) -> bool:
     complete = complete and not tally.left
     missing = _missing(known, files, folders) if complete else []
 
-    def finish(connection: Connection) -> None:
+    def finish(connection: Connection) -> Matches:
         mark_missing(connection, missing, now=run.clock())
         matches = match_local_files(connection)
-        tally.matched.update(by.value for file_id, by in matches.by.items() if file_id in here)
         count_changes(connection, tally.read + tally.hashed + len(missing) + matches.changed)
+        return matches
 
-    run.write(finish)
+    matched = run.write(finish).by
+    tally.matched.update(by.value for file_id, by in matched.items() if file_id in here)
     tally.gone = len(missing)
     return complete
 

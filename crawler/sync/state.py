@@ -19,7 +19,7 @@ from crawler.errors import (
 )
 from crawler.sources.base import Source
 from crawler.store.connect.database import Connection, Engine
-from crawler.store.connect.db_errors import translated
+from crawler.store.connect.transactions import CONFLICT_TRIES, CONFLICT_WAIT, in_transaction
 from crawler.sync.progress import SyncTally
 from crawler.sync.walk import Walk
 
@@ -53,10 +53,6 @@ class Plan:
 #: The period of the site's download quota.
 QUOTA_PERIOD = timedelta(hours=24)
 
-#: Times that a transaction is tried which conflicts with those of other programs, and the longest wait
-#: before another try, in seconds.
-CONFLICT_TRIES, CONFLICT_WAIT = 8, 0.2
-
 #: Seconds between two tries to reach a database that cannot be reached: the first, which doubles, and
 #: the longest.
 RECONNECT_WAIT, LONGEST_RECONNECT_WAIT = 0.25, 10.0
@@ -82,12 +78,10 @@ class WriterThread:
     async def run(self, work: Callable[[Connection], _T]) -> _T:
         """Do `work` in a transaction; raises DatabaseError or StoppedError if the database fails."""
 
-        def transaction() -> _T:
-            with translated(self._engine.url), self._engine.begin() as connection:
-                return work(connection)
-
         async def once() -> _T:
-            return await to_thread.run_sync(transaction, limiter=self._one_at_a_time)
+            return await to_thread.run_sync(
+                in_transaction, self._engine, work, limiter=self._one_at_a_time
+            )
 
         return await patiently(once, patience=lambda: self.patience)
 
