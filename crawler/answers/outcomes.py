@@ -22,6 +22,15 @@ REMEDIES: Mapping[str, str] = {
     Outcome.FAILED: _RETRY,
 }
 
+#: The same for the catalogue of `sync --sandbox`, which takes no API key.
+SANDBOX_REMEDIES: Mapping[str, str] = {
+    **{
+        outcome: said.replace("lora-crawl sync", "lora-crawl sync --sandbox")
+        for outcome, said in REMEDIES.items()
+    },
+    Outcome.LOGIN_REQUIRED: "a real file like this needs an API key",
+}
+
 #: The same where a fleet reads the pending files.
 FLEET_REMEDIES: Mapping[str, str] = {**REMEDIES, Outcome.PENDING: "read by lora-crawl worker"}
 

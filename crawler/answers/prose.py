@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from crawler.answers.outcomes import REMEDIES
+from crawler.answers.outcomes import REMEDIES, SANDBOX_REMEDIES
 from crawler.answers.settings import spoken_value
 from crawler.answers.text import count, day, duration, instant, number, rounded, size
 from crawler.model import Outcome, Trainer
+from crawler.model.site import SANDBOX_URL
 from crawler.store.schema.fields import BY_NAME
 
 #: Trainers as they spell their names.
@@ -87,7 +88,8 @@ def refusal(row: Mapping[str, Any]) -> list[str]:
     if due := row.get("next_try_at"):
         told.append(f"The next try is after {instant(due)} UTC.")
     if row.get("file_id") is not None and row.get("site") != "local":
-        remedy = REMEDIES[outcome]
+        is_sandbox = str(row.get("page_url") or "").startswith(SANDBOX_URL)
+        remedy = (SANDBOX_REMEDIES if is_sandbox else REMEDIES)[outcome]
         told.append(f"{remedy[0].upper()}{remedy[1:]}.")
     return told
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from crawler.answers.outcomes import FLEET_REMEDIES, REMEDIES, outcome_lines
+from crawler.answers.outcomes import FLEET_REMEDIES, REMEDIES, SANDBOX_REMEDIES, outcome_lines
 from crawler.answers.text import count, instant, json_text, number, size
 from crawler.answers.visible import visible
 from crawler.cli.options import Db, Json, Quiet, Verbose, read_connection, voice_of
 from crawler.cli.output.console import answers
 from crawler.model import Outcome
 from crawler.model.outcome import READ
+from crawler.model.site import SANDBOX_URL
 
 if TYPE_CHECKING:
     from crawler.store.read.fleet import FleetState
@@ -44,7 +45,9 @@ def status(
         out.write((json_text(_data(found)) if as_json else "\n".join(_lines(found))) + "\n")
     if found.due and found.closed_until is None and not as_json:
         voice = voice_of(ctx, quiet=quiet, verbose=verbose)
-        command = "worker" if found.fleet is not None and found.fleet.waiting else "sync"
+        command = "sync --sandbox" if found.origin == SANDBOX_URL else "sync"
+        if found.fleet is not None and found.fleet.waiting:
+            command = "worker"
         voice.notice(f"{count(found.due, 'file')} to read: run lora-crawl {command}")
 
 
@@ -55,7 +58,8 @@ def _lines(found: "Status") -> Iterator[str]:
     if found.gone:
         yield f"{count(found.gone, 'file')} no longer listed by the site"
     has_queue = found.fleet is not None and found.fleet.waiting
-    remarks = dict(FLEET_REMEDIES if has_queue else REMEDIES)
+    known = SANDBOX_REMEDIES if found.origin == SANDBOX_URL else REMEDIES
+    remarks = dict(FLEET_REMEDIES if has_queue else known)
     if found.free_at is not None:
         remarks[Outcome.EARLY_ACCESS] = f"the next one ends at {instant(found.free_at)} UTC"
     outcomes = {Outcome(name): files for name, files in found.outcomes.items()}

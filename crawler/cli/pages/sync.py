@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from crawler.answers.outcomes import FLEET_REMEDIES, REMEDIES, outcome_lines
+from crawler.answers.outcomes import FLEET_REMEDIES, REMEDIES, SANDBOX_REMEDIES, outcome_lines
 from crawler.answers.text import count, duration, number, size
 from crawler.answers.visible import visible
 from crawler.cli.options import hinted
@@ -68,13 +68,16 @@ def preview_lines(found: "Preview", *, rate: float | None) -> Iterator[str]:
     yield "nothing was stored"
 
 
-def summary_lines(tally: "SyncTally", *, where: str, is_whole: bool) -> Iterator[str]:
+def summary_lines(
+    tally: "SyncTally", *, where: str, is_whole: bool, of_sandbox: bool = False
+) -> Iterator[str]:
     """What a sync or a worker did, and a command to try.
 
     Args:
         tally: At the end of the run.
         where: The database.
         is_whole: It ended by itself.
+        of_sandbox: The catalogue is that of `sync --sandbox`.
     """
     read = f"{count(tally.headers, 'header')} read in {duration(tally.seconds)}"
     listed = f"{count(tally.models, 'model')} listed, {count(tally.new_files, 'new file')}"
@@ -88,7 +91,8 @@ def summary_lines(tally: "SyncTally", *, where: str, is_whole: bool) -> Iterator
         yield f"gone: {', '.join(map(count, gone, ('model', 'version', 'file')))}"
     pending = {Outcome.PENDING: tally.pending} if tally.pending else {}
     has_fleet = tally.is_worker or tally.enqueued is not None
-    remedies = FLEET_REMEDIES if has_fleet else REMEDIES
+    site = SANDBOX_REMEDIES if of_sandbox else REMEDIES
+    remedies = FLEET_REMEDIES if has_fleet else site
     for _, line in outcome_lines({**tally.outcomes, **pending}, remedies):
         yield line
     if tally.is_worker and is_whole and not (tally.outcomes or pending):

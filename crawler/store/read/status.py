@@ -25,6 +25,7 @@ from crawler.store.schema.tables import (
     workers,
 )
 from crawler.store.schema.views import VIEWS
+from crawler.store.write.crawls import filled_from
 from crawler.store.write.pending import count_pending
 from crawler.store.write.upserts import slices
 
@@ -83,6 +84,7 @@ class Status:
         go_on_at: When the first deferred file is due; None if there is none.
         closed_until: When the site accepts requests again; None if it does now.
         free_at: When the next early access ends; None if no end is known.
+        origin: The API that the models are from; None before the first.
         crawls: Number of runs.
         last_crawl: The latest run; None before the first.
         fleet: What the workers share and do; None if there never was one.
@@ -102,6 +104,7 @@ class Status:
     go_on_at: datetime | None
     closed_until: datetime | None
     free_at: datetime | None
+    origin: str | None
     crawls: int
     last_crawl: Crawl | None
     fleet: FleetState | None
@@ -138,6 +141,7 @@ def status(connection: sa.Connection, now: datetime) -> Status:
         go_on_at=_first(connection, Outcome.PENDING, loras.c.next_try_at, now),
         closed_until=until if until is not None and until > now else None,
         free_at=_first(connection, Outcome.EARLY_ACCESS, loras.c.early_access_until, now),
+        origin=filled_from(connection),
         crawls=_rows(connection, crawls),
         last_crawl=last,
         fleet=fleet_state(connection, now),

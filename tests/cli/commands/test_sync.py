@@ -8,24 +8,28 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from crawler.cli.pages.sync import forecast
+from crawler.cli.pages.sync import forecast, summary_lines
 from crawler.cli.run_sync import Job
 from crawler.http.client import CONTACT_TRIES
+from crawler.model import Outcome
+from crawler.model.site import SANDBOX_URL
 from crawler.sandbox import Catalogue, Changes, Faults, Sandbox
 from crawler.store.schema.tables import crawls
 from crawler.store.write.crawls import begin_crawl, finish_crawl
+from crawler.store.write.results import store_results
 from crawler.sync.progress import SyncTally
 from crawler.sync.state import Plan
 from tests.cli.headers import Run
 from tests.conftest import ON_SQLITE
-from tests.factories import NOW
-from tests.stored import as_user
+from tests.factories import NOW, make_model, make_result
+from tests.stored import as_user, list_models
 from tests.sync.conftest import OLDEST
 
 DONE, USAGE, NO_DATABASE, WORK_LEFT = 0, 2, 3, 4
@@ -421,6 +425,31 @@ def test_a_refresh_says_what_it_found_and_status_what_is_tried_again(
     assert "no longer listed by the site" in status
     assert "retry with lora-crawl sync --retry-failed" in status
     assert max(map(len, status.splitlines())) <= 100
+
+
+@ON_SQLITE
+def test_advice_about_a_made_up_catalogue_names_its_own_commands(
+    run: Run, engine: sa.Engine
+) -> None:
+    place = engine.url.render_as_string(hide_password=False)
+    refused = {1: Outcome.LOGIN_REQUIRED, 2: Outcome.FORBIDDEN}
+    with engine.begin() as connection:
+        begin_crawl(connection, origin=SANDBOX_URL, walk="w", now=NOW)
+        list_models(connection, *map(make_model, (1, 2, 3)), origin=SANDBOX_URL)
+        store_results(connection, [make_result(n, b"", outcome=o) for n, o in refused.items()])
+
+    status = run("status", "--db", place)
+    shown = run("show", "1", "--db", place).stdout
+
+    assert "a real file like this needs an API key" in status.stdout
+    assert "retry with lora-crawl sync --sandbox --retry-failed" in status.stdout
+    assert status.stderr == "1 file to read: run lora-crawl sync --sandbox\n"
+    assert "A real file like this needs an API key." in shown
+    tally = SyncTally(outcomes=Counter(refused.values()))
+    report = summary_lines(tally, where=place, is_whole=True, of_sandbox=True)
+    lines = "\n".join(report)
+    assert "a real file like this needs an API key" in lines
+    assert "retry with lora-crawl sync --sandbox --retry-failed" in lines
 
 
 @ON_SQLITE
