@@ -88,6 +88,7 @@ def suggest(
             copies=copies,
         )
     tell_copies(made.left_out, voice)
+    told: list[str] = []
     if output is not None and made.advice.loras:
         # Before the page, whose reader may close the pipe early.
         from crawler.answers.recipe import suggested_files
@@ -95,15 +96,17 @@ def suggest(
 
         files = suggested_files(made, images, form)
         write_files(output, files.texts, force=force)
-        voice.notice(f"wrote {', '.join(files.texts)} to {output}")
-        for remark in files.remarks:
-            voice.notice(remark)
-    with answers(machine=as_json, pager=not no_pager) as stream:
-        if as_json:
-            stream.write(json_text(as_data(made), indent=2) + "\n")
-        else:
-            from crawler.cli.pages.suggest import print_advice
+        told = [f"wrote {', '.join(files.texts)} to {output}", *files.remarks]
+    try:
+        with answers(machine=as_json, pager=not no_pager) as stream:
+            if as_json:
+                stream.write(json_text(as_data(made), indent=2) + "\n")
+            else:
+                from crawler.cli.pages.suggest import print_advice
 
-            print_advice(open_console(stream), made)
+                print_advice(open_console(stream), made)
+    finally:
+        for line in told:
+            voice.notice(line)
     if output is not None and not made.advice.loras:
         raise UsageError(f"nothing written to {output}: no LoRA matches")

@@ -66,6 +66,7 @@ def test_files_for_sd_scripts(run: Run, database: str, tmp_path: Path) -> None:
 
     assert (first.exit_code, second.exit_code, forced.exit_code) == (0, 2, 0)
     assert first.stderr.startswith(f"wrote config.toml, dataset.toml to {folder}\n")
+    assert first.output == first.stdout + first.stderr
     assert "use --force to overwrite" in second.stderr
     assert tomllib.loads(text)["network_dim"] == 32
     assert "network_dim = 32 # 33% of 6 LoRAs" in text
