@@ -188,6 +188,9 @@ NOTES = {
     ),
 }
 
+#: Signs that roff would interpret, and one that a terminal may lack, as roff takes them.
+_ROFF = str.maketrans({"\\": "\\e", "-": "\\-", "'": "\\(aq", "`": "\\(ga", "…": "..."})
+
 
 def path_of(ctx: Any) -> str:
     """The words of a command after the program's name, like `db path`; empty for the program."""
@@ -279,7 +282,5 @@ def _options_of(command: Any, ctx: Any) -> list[str]:
 
 def _roff(text: str) -> str:
     """Text as roff takes it: no escapes, no requests."""
-    escaped = (
-        text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq").replace("`", "\\(ga")
-    )
+    escaped = text.translate(_ROFF)
     return f"\\&{escaped}" if escaped.startswith(".") else escaped
