@@ -24,6 +24,11 @@ _READABLE = 100
 _MAX_CHARACTERS = 600
 
 
+def has_colours(console: Console) -> bool:
+    """Whether the output shows colours."""
+    return console.color_system is not None and not console.no_color
+
+
 def blank(console: Console) -> None:
     """Print an empty line."""
     print_line(console, Text())

@@ -31,7 +31,8 @@ def print_settings(console: Console, view: LoraView) -> None:
     compared = comparison(view)
     if compared:
         layout.blank(console)
-        layout.paragraph(console, f"On the right: {compared}", style="dim")
+        colour = " A number outside the IQR is yellow." if layout.has_colours(console) else ""
+        layout.paragraph(console, f"On the right: {compared}{colour}", style="dim")
     remark = _columns("pct", "median", "IQR") if compared else ""
     for heading, filled in in_groups(view):
         is_compared = any(each.name in view.usual for each in filled)

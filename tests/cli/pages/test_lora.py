@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from crawler.answers.lora import LoraView, Usual
-from crawler.answers.outcomes import REMEDIES
+from crawler.answers.outcomes import FLEET_REMEDIES, REMEDIES, SANDBOX_REMEDIES
 from crawler.answers.prose import sentences
 from crawler.cli.output.console import open_console
 from crawler.cli.pages.lora import print_lora
@@ -105,7 +105,8 @@ def test_contradictions_stand_beside_the_settings_and_not_among_the_problems() -
 
 
 def test_every_outcome_without_a_header_has_a_remedy() -> None:
-    assert set(REMEDIES) == set(Outcome) - READ
+    for remedies in (REMEDIES, SANDBOX_REMEDIES, FLEET_REMEDIES):
+        assert set(remedies) == set(Outcome) - READ
 
 
 def page(view: LoraView, width: int, encoding: str = "utf-8") -> str:
@@ -157,3 +158,18 @@ def test_an_output_without_blocks_gets_plain_signs() -> None:
     text = page(VIEW, 80, encoding="ascii")
     assert "tag 99  99  ########################" in text
     assert "█" not in text
+
+
+@pytest.mark.parametrize(("no_colour", "shown"), [("", True), ("1", False)])
+def test_a_colour_is_explained_where_there_are_colours(
+    monkeypatch: pytest.MonkeyPatch, no_colour: str, *, shown: bool
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", no_colour)
+
+    text = page(VIEW, 160)
+
+    assert ("A number outside the IQR is yellow." in text) is shown
+    assert ("\x1b[33m32" in text) is shown
+    assert "\x1b[33m1234567" not in text
