@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from statistics import median
 from uuid import uuid4
@@ -95,5 +95,8 @@ def _server() -> Iterator[sa.URL]:
 @contextmanager
 def _database(server: sa.URL) -> Iterator[str]:
     """A fresh database."""
-    with postgres.copied(server.set(database="template1"), f"bench_{uuid4().hex}") as url:
+    with (
+        closing(postgres.Copies(server)) as copies,
+        copies.copy(f"bench_{uuid4().hex}") as url,
+    ):
         yield url.render_as_string(hide_password=False)

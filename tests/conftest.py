@@ -22,7 +22,7 @@ import typer.main
 from filelock import FileLock
 from hypothesis import settings
 
-from crawler.store.connect.database import Where, open_for_writing
+from crawler.store.connect.database import Where, open_as_found, open_for_writing
 from tests import postgres
 
 Fill = Callable[[sa.Engine], object]
@@ -40,8 +40,17 @@ settings.load_profile("default")
 #: the databases that are copied.
 SHARED_FOLDER = pytest.StashKey[Path]()
 
-#: Modules whose tests start and kill processes.
-LONG = ("test_killed.py", "test_full_faults.py", "test_wheel.py", "test_interrupted.py")
+#: Modules with tests of many seconds: they start and kill processes, or show pages in a browser.
+LONG = (
+    "test_five_workers.py",
+    "test_full_faults.py",
+    "test_interrupted.py",
+    "test_killed.py",
+    "test_pages_in_browser.py",
+    "test_questions.py",
+    "test_report_in_browser.py",
+    "test_wheel.py",
+)
 
 #: The name of the migrated database with nothing in it.
 EMPTY = "loras"
@@ -68,9 +77,9 @@ class Engines:
     opened: dict[Where, sa.Engine] = field(default_factory=dict)
 
     def on(self, place: Where) -> sa.Engine:
-        """The engine on a migrated database, without connections to an earlier one."""
+        """The engine on a database, without connections to an earlier one."""
         if place not in self.opened:
-            self.opened[place] = open_for_writing(place)
+            self.opened[place] = open_as_found(place)
         return self.opened[place]
 
 
@@ -126,9 +135,8 @@ def database_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -
     if backend == "sqlite":
         yield str(tmp_path / "fresh.db")
         return
-    server: sa.URL = request.getfixturevalue("postgres_server")
-    name = f"test_{uuid4().hex}"
-    with postgres.copied(server.set(database="template1"), name) as url:
+    copies: postgres.Copies = request.getfixturevalue("copies")
+    with copies.copy(f"test_{uuid4().hex}") as url:
         yield url.render_as_string(hide_password=False)
 
 
@@ -162,8 +170,9 @@ def prepared(backend: str, request: pytest.FixtureRequest, engines: Engines) -> 
                 place = shutil.copy(_sqlite_template(shared, name, fill), folder / f"{name}.db")
             else:
                 server: sa.URL = request.getfixturevalue("postgres_server")
+                copies: postgres.Copies = request.getfixturevalue("copies")
                 template = _postgres_template(shared, server, name, fill)
-                place = stack.enter_context(postgres.copied(template, f"{engines.prefix}_{name}"))
+                place = stack.enter_context(copies.kept(f"{engines.prefix}_{name}", template))
             engine = engines.on(place)
             stack.callback(engine.dispose)
             return engine
@@ -204,6 +213,14 @@ def own_server() -> Iterator[tuple[Path, sa.URL]]:
         postgres.remove(folder)
 
 
+@pytest.fixture(scope="session")
+def copies(postgres_server: sa.URL) -> Iterator[postgres.Copies]:
+    """Makes copies of the databases of the session's server."""
+    made = postgres.Copies(postgres_server)
+    yield made
+    made.close()
+
+
 def _sqlite_template(shared: Path, name: str, fill: Fill) -> Path:
     """The SQLite file of a name, made by the first process that asks for it."""
     made = shared / f"{name}.db"
@@ -218,19 +235,19 @@ def _sqlite_template(shared: Path, name: str, fill: Fill) -> Path:
     return made
 
 
-def _postgres_template(shared: Path, server: sa.URL, name: str, fill: Fill) -> sa.URL:
-    """The database of a name in the server, made by the first process that asks for it."""
+def _postgres_template(shared: Path, server: sa.URL, name: str, fill: Fill) -> str:
+    """The name of the database of a name in the server, made by the first process that asks for it."""
     database, made = f"template_{name}", shared / f"{name}.made"
     with FileLock(shared / f"{name}.made.lock"):
         if not made.exists():
             source = "template1"
             if name != EMPTY:
-                source = str(_postgres_template(shared, server, EMPTY, lambda _: None).database)
+                source = _postgres_template(shared, server, EMPTY, lambda _: None)
             drop = f"DROP DATABASE IF EXISTS {database}"
             postgres.run(server, drop, f"CREATE DATABASE {database} TEMPLATE {source}")
             _fill(server.set(database=database), fill)
             made.touch()
-    return server.set(database=database)
+    return database
 
 
 def _fill(place: Where, fill: Fill) -> None:

@@ -12,7 +12,6 @@ from crawler.model import Outcome
 from crawler.store.connect.database import open_for_writing
 from crawler.store.write.crawls import begin_crawl
 from crawler.store.write.results import store_results
-from tests import postgres
 from tests.conftest import Prepared
 from tests.factories import METADATA, NOW, make_header_bytes, make_model, make_result
 from tests.share.exports import write_export
@@ -47,8 +46,7 @@ def other(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Itera
         yield engine
         engine.dispose()
         return
-    server: sa.URL = request.getfixturevalue("postgres_server")
-    with postgres.copied(server.set(database="template1"), f"other_{uuid4().hex}") as url:
+    with request.getfixturevalue("copies").copy(f"other_{uuid4().hex}") as url:
         engine = open_for_writing(url)
         yield engine
         engine.dispose()

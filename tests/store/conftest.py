@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from crawler.store.write.crawls import begin_crawl
+from tests.conftest import Prepared
 from tests.factories import (
     NOW,
     make_file,
@@ -17,13 +18,7 @@ from tests.stored import list_models
 SHA = "ABCD" + "0" * 59
 
 
-@pytest.fixture
-def shelf(engine: sa.Engine) -> sa.Engine:
-    """Four models in one crawl.
-
-    10 has the versions 100 (older), 101 and 102 (unpublished); the newest version of 20 has no
-    primary file; 30 has none at all; -1 lies on this machine.
-    """
+def _fill(engine: sa.Engine) -> None:
     year = timedelta(days=365)
     with engine.begin() as connection:
         begin_crawl(connection, origin="http://127.0.0.1:9000", walk="w", now=NOW)
@@ -64,4 +59,13 @@ def shelf(engine: sa.Engine) -> sa.Engine:
             ),
             make_model(-1, versions=(make_version(-2, files=(make_file(-5),)),)),
         )
-    return engine
+
+
+@pytest.fixture
+def shelf(prepared: Prepared) -> sa.Engine:
+    """Four models in one crawl.
+
+    10 has the versions 100 (older), 101 and 102 (unpublished); the newest version of 20 has no
+    primary file; 30 has none at all; -1 lies on this machine.
+    """
+    return prepared("shelf", _fill)

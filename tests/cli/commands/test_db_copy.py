@@ -65,8 +65,8 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield str(tmp_path / "new" / "copy.db")
         return
-    server: sa.URL = request.getfixturevalue("postgres_server")
-    with postgres.copied(server.set(database="template1"), f"test_{uuid4().hex}") as url:
+    copies: postgres.Copies = request.getfixturevalue("copies")
+    with copies.copy(f"test_{uuid4().hex}") as url:
         yield place(url)
 
 
@@ -132,10 +132,10 @@ def test_the_copy_is_like_a_new_database(
 
 @ON_SQLITE
 def test_there_and_back_sqlite_has_the_same_texts(
-    source: sa.Engine, postgres_server: sa.URL, tmp_path: Path, run: Run
+    source: sa.Engine, copies: postgres.Copies, tmp_path: Path, run: Run
 ) -> None:
     first, last = place(source.url).removeprefix("sqlite+pysqlite:///"), str(tmp_path / "last.db")
-    with postgres.copied(postgres_server.set(database="template1"), f"test_{uuid4().hex}") as url:
+    with copies.copy(f"test_{uuid4().hex}") as url:
         for one, other in ((first, place(url)), (place(url), last)):
             assert run("db", "copy", one, other).exit_code == 0
 
@@ -298,11 +298,11 @@ def test_a_database_with_rows_or_of_another_kind_is_left_alone(
 
 @ON_SQLITE
 def test_a_value_that_the_other_kind_cannot_hold_is_named(
-    source: sa.Engine, postgres_server: sa.URL, run: Run
+    source: sa.Engine, copies: postgres.Copies, run: Run
 ) -> None:
     with source.begin() as connection:
         connection.exec_driver_sql("UPDATE loras SET network_dim = 'many' WHERE file_id = 1")
-    with postgres.copied(postgres_server.set(database="template1"), f"test_{uuid4().hex}") as url:
+    with copies.copy(f"test_{uuid4().hex}") as url:
         done = run("db", "copy", place(source.url), place(url))
         assert done.exit_code == 3
         assert "a row of loras from" in done.stderr

@@ -22,6 +22,7 @@ from crawler.store.read.search import (
 )
 from crawler.store.schema.fields import BY_NAME
 from crawler.store.schema.tables import field_stats, file_tags, loras, tags
+from tests.conftest import Prepared
 from tests.query.test_alike import store
 from tests.stored import insert_loras
 
@@ -38,8 +39,7 @@ ROWS: dict[int, dict[str, Any]] = {
 }
 
 
-@pytest.fixture
-def filled(engine: sa.Engine) -> sa.Engine:
+def _fill(engine: sa.Engine) -> None:
     required = {"version_id": 1, "model_id": 1, "site": "civitai", "outcome": "decoded"}
     with engine.begin() as connection:
         for file_id, row in ROWS.items():
@@ -50,7 +50,11 @@ def filled(engine: sa.Engine) -> sa.Engine:
             file_tags.insert(),
             [{"file_id": 5, "directory_number": n, "tag_id": 7, "count": 3} for n in (0, 1)],
         )
-    return engine
+
+
+@pytest.fixture
+def filled(prepared: Prepared) -> sa.Engine:
+    return prepared("searched", _fill)
 
 
 def rows(engine: sa.Engine, *words: str, **options: Any) -> list[tuple[Any, ...]]:

@@ -20,6 +20,7 @@ from crawler.store.read.search import Search, search
 from crawler.store.read.sql import run_sql
 from crawler.store.schema.fields import BY_NAME
 from crawler.store.schema.tables import loras
+from tests.conftest import Prepared
 from tests.stored import as_user, insert_loras
 
 #: Runs for ever on both databases.
@@ -28,14 +29,17 @@ ENDLESS = (
 )
 
 
-@pytest.fixture
-def filled(engine: sa.Engine) -> Iterator[sa.Engine]:
-    """An engine that could write: the guards must hold on it too."""
+def _fill(engine: sa.Engine) -> None:
     values = {"version_id": 1, "model_id": 1, "site": "civitai", "outcome": "decoded"}
     with engine.begin() as connection:
         row = {"attempts": 1, "optimizer": "100% ä", **values}
         insert_loras(connection, [{"file_id": number, **row} for number in range(1200)])
-    opened = open_for_writing(place(engine, "writer"))
+
+
+@pytest.fixture
+def filled(prepared: Prepared) -> Iterator[sa.Engine]:
+    """An engine that could write: the guards must hold on it too."""
+    opened = open_for_writing(place(prepared("many_files", _fill), "writer"))
     yield opened
     opened.dispose()
 

@@ -11,15 +11,18 @@ from crawler.query.tree import And
 from crawler.store.schema.fields import BY_NAME
 from crawler.store.stats.cube import Cube, can_count
 from crawler.store.stats.facets import FACETS, counted, total
+from tests.conftest import Prepared
 from tests.web.rows import FILES, row
 from tests.web.rows import loras as store_rows
 
 
 @pytest.fixture
-def filled(engine: sa.Engine) -> sa.Engine:
-    with engine.begin() as connection:
-        store_rows(connection)
-    return engine
+def filled(prepared: Prepared) -> sa.Engine:
+    def fill(engine: sa.Engine) -> None:
+        with engine.begin() as connection:
+            store_rows(connection)
+
+    return prepared("facets", fill)
 
 
 @pytest.mark.parametrize("most", [1, 3, 100])

@@ -27,6 +27,7 @@ from crawler.store.stats.value_counts import (
     numbers,
     populations,
 )
+from tests.conftest import Prepared
 
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
 
@@ -59,9 +60,7 @@ def insert(engine: sa.Engine, *rows: dict[str, Any]) -> None:
         connection.execute(loras.insert(), full)
 
 
-@pytest.fixture
-def shelf(engine: sa.Engine) -> sa.Engine:
-    """Six files of two base models and two months."""
+def _fill(engine: sa.Engine) -> None:
     may, june = datetime(2025, 5, 31, 23, 59, tzinfo=UTC), datetime(2025, 6, 1, tzinfo=UTC)
     insert(
         engine,
@@ -72,7 +71,12 @@ def shelf(engine: sa.Engine) -> sa.Engine:
         {"base_model": "Flux", "outcome": "no_metadata", "published_at": june},
         {"base_model": "", "outcome": "failed"},
     )
-    return engine
+
+
+@pytest.fixture
+def shelf(prepared: Prepared) -> sa.Engine:
+    """Six files of two base models and two months."""
+    return prepared("six_files", _fill)
 
 
 def read(engine: sa.Engine, name: str, by: Grouping | None, *where: str) -> dict[Any, list[float]]:
