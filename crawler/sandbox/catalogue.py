@@ -18,6 +18,7 @@ from crawler.sandbox.metadata import digits, metadata
 from crawler.sandbox.runs import draw_network, draw_run
 
 _REMEMBERED_SIZES = 65_536  # numbers
+_REMEMBERED_CONTENTS = 128  # beginnings of files, of up to 0.5 MB each
 _EDITING = timedelta(days=6)  # of each week: what is published is published in it
 _BASES = {"SD 1.5": Base.SD1, "Flux.1 D": Base.FLUX1}  # all others are SDXL
 _OTHER_FORMATS = (
@@ -89,6 +90,8 @@ class Catalogue:
     Attributes:
         models: The oldest first, those of later weeks at the end.
         files: Every file by its id.
+        content: Gives the bytes of a file.
+        size_of: Gives the number of bytes of a file, by its id.
 
     Args:
         size: Number of models at first.
@@ -117,6 +120,7 @@ class Catalogue:
             for version in model.versions
             for file in version.files
         }
+        self.content = lru_cache(_REMEMBERED_CONTENTS)(self._content)
         self.size_of = lru_cache(_REMEMBERED_SIZES)(lambda it: self.content(self.files[it]).size)
 
     def later(self, changes: Changes) -> "Catalogue":
@@ -131,8 +135,7 @@ class Catalogue:
             for sort in Sort
         }
 
-    def content(self, place: Place) -> Content:
-        """The bytes of a file."""
+    def _content(self, place: Place) -> Content:
         model, version, file = place
         dice = dice_for(self.seed, "content", file.file_id, file.generation)
         if file.body is Body.HUGE_HEADER:

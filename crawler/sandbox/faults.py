@@ -131,9 +131,12 @@ class FaultSchedule:
 
     def happens(self, fault: str, subject: str) -> bool:
         """Whether the fault affects this request."""
+        share: float = getattr(self.faults, fault)
+        if not share:
+            return False
         self._tries[fault, subject] += 1
         place = f"{self._seed}/{fault}/{subject}/{self._tries[fault, subject]}"
-        struck: bool = Random(place).random() < getattr(self.faults, fault)  # noqa: S311
+        struck = Random(place).random() < share  # noqa: S311
         if struck:
             self._injected[fault] += 1
         return struck
