@@ -95,60 +95,57 @@ async def refusal(client: Client, tool: str, **arguments: Any) -> str:
     return str(content.text)
 
 
-def test_every_tool_answers(database: str, tmp_path: Path) -> None:
-    async def questions(client: Client) -> None:
-        found = await answer(
-            client, "query", where="network_dim >= 32", sort="-network_dim", columns="network_dim"
-        )
-        assert [row["network_dim"] for row in found["rows"]] == [128, 64, 32, 32]
-        assert found["more"] is False
-        found = await answer(client, "query", limit=2)
-        assert (len(found["rows"]), found["more"]) == (2, True)
-        found = await answer(client, "query", count_only=True)
-        assert found["rows"] == [{"count": 8}]
-        found = await answer(client, "query", group_by="network_dim", where="rank:32 steps:*")
-        assert found["rows"][0]["count"] == 2
-        found = await answer(client, "query", where="base_model:Pny")
-        assert found["rows"] == []
-        assert found["remarks"]
+async def every_tool_answers(client: Client) -> None:
+    found = await answer(
+        client, "query", where="network_dim >= 32", sort="-network_dim", columns="network_dim"
+    )
+    assert [row["network_dim"] for row in found["rows"]] == [128, 64, 32, 32]
+    assert found["more"] is False
+    found = await answer(client, "query", limit=2)
+    assert (len(found["rows"]), found["more"]) == (2, True)
+    found = await answer(client, "query", count_only=True)
+    assert found["rows"] == [{"count": 8}]
+    found = await answer(client, "query", group_by="network_dim", where="rank:32 steps:*")
+    assert found["rows"][0]["count"] == 2
+    found = await answer(client, "query", where="base_model:Pny")
+    assert found["rows"] == []
+    assert found["remarks"]
 
-        found = await answer(client, "stats", fields="network_dim")
-        (row,) = found["rows"]
-        assert (row["field"], row["files"], row["count"]) == ("network_dim", 8, 6)
-        assert row["histogram"][2] == {"value": 32, "count": 2}
-        found = await answer(client, "stats", fields="steps", by="network_dim", where="rank:16..64")
-        assert [row["network_dim"] for row in found["rows"]] == [16, 32, 64]
+    found = await answer(client, "stats", fields="network_dim")
+    (row,) = found["rows"]
+    assert (row["field"], row["files"], row["count"]) == ("network_dim", 8, 6)
+    assert row["histogram"][2] == {"value": 32, "count": 2}
+    found = await answer(client, "stats", fields="steps", by="network_dim", where="rank:16..64")
+    assert [row["network_dim"] for row in found["rows"]] == [16, 32, 64]
 
-        shown = await answer(client, "show", ref="1")
-        assert shown["lora"]["network_dim"] == 8
-        assert "seed" not in shown["lora"] or shown["lora"]["seed"] is not None
-        assert any("steps" in sentence for sentence in shown["in_words"])
+    shown = await answer(client, "show", ref="1")
+    assert shown["lora"]["network_dim"] == 8
+    assert "seed" not in shown["lora"] or shown["lora"]["seed"] is not None
+    assert any("steps" in sentence for sentence in shown["in_words"])
 
-        found = await answer(client, "similar", ref="1", limit=3)
-        assert len(found["rows"]) == 3
-        assert all(0 <= row["similarity"] <= 1 for row in found["rows"])
+    found = await answer(client, "similar", ref="1", limit=3)
+    assert len(found["rows"]) == 3
+    assert all(0 <= row["similarity"] <= 1 for row in found["rows"])
 
-        base = shown["lora"]["base_model"]
-        made = await answer(client, "suggest", base_model=base)
-        assert made["recipe"]["loras"] > 0
-        assert made["recipe"]["settings"]["optimizer"]["suggested"]
-        assert made["files"] == {}
-        made = await answer(client, "suggest", base_model=base, images=20, files_for="onetrainer")
-        assert [json.loads(text) for text in made["files"].values()]
+    base = shown["lora"]["base_model"]
+    made = await answer(client, "suggest", base_model=base)
+    assert made["recipe"]["loras"] > 0
+    assert made["recipe"]["settings"]["optimizer"]["suggested"]
+    assert made["files"] == {}
+    made = await answer(client, "suggest", base_model=base, images=20, files_for="onetrainer")
+    assert [json.loads(text) for text in made["files"].values()]
 
-        made = await answer(client, "recipe", ref="1")
-        assert tomllib.loads(made["files"]["config.toml"])["network_dim"] == 8
-        assert "not recoverable" in made["files"]["report.txt"]
+    made = await answer(client, "recipe", ref="1")
+    assert tomllib.loads(made["files"]["config.toml"])["network_dim"] == 8
+    assert "not recoverable" in made["files"]["report.txt"]
 
-        found = await answer(client, "fields", word="rank")
-        assert "network_dim" in [row["name"] for row in found["rows"]]
-        assert (await answer(client, "fields"))["more"] is False
+    found = await answer(client, "fields", word="rank")
+    assert "network_dim" in [row["name"] for row in found["rows"]]
+    assert (await answer(client, "fields"))["more"] is False
 
-        statement = "select count(*) as files, 1 as files from loras"
-        found = await answer(client, "sql", statement=statement)
-        assert found["rows"] == [{"files": 8, "files_2": 1}]
-
-    assert talk(database, tmp_path, questions) == ""
+    statement = "select count(*) as files, 1 as files from loras"
+    found = await answer(client, "sql", statement=statement)
+    assert found["rows"] == [{"files": 8, "files_2": 1}]
 
 
 async def mistakes_and_writes_are_refused(client: Client) -> None:
@@ -211,9 +208,10 @@ async def hostile_texts_are_plain(client: Client) -> None:
     assert (await answer(client, "show", ref="3"))["lora"]["model_name"] == shown
 
 
-def test_what_is_refused_cut_and_escaped(database: str, tmp_path: Path) -> None:
+def test_what_is_answered_refused_cut_and_escaped(database: str, tmp_path: Path) -> None:
     # One process for all: its start takes seconds.
     async def questions(client: Client) -> None:
+        await every_tool_answers(client)
         await mistakes_and_writes_are_refused(client)
         await what_is_too_much_is_refused(client)
         await hostile_texts_are_plain(client)

@@ -1,16 +1,14 @@
 """`scan` as a command."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
+from crawler.scan import BATCH_FILES
 from crawler.store.connect.database import open_for_writing
 from crawler.store.connect.lock import sync_lock
 from tests.cli.headers import LANTERN, Run, write_lora
@@ -114,6 +112,25 @@ def test_not_beside_a_sync(run: Run, shelf: Path, database_url: str) -> None:
     assert "another sync is running" in result.stderr
 
 
+#: A scan that waits behind its first batch until it is interrupted.
+WAITING = """
+import sys, time
+import crawler.scan
+from crawler.__main__ import main
+store = crawler.scan._store
+def stored(run, batch):
+    store(run, batch)
+    print("a batch is stored", file=sys.stderr, flush=True)
+    while run.going():
+        time.sleep(0.01)
+crawler.scan._store = stored
+main()
+"""
+
+#: More than a batch.
+FILES = 2 * BATCH_FILES
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no process can interrupt another there")
 def test_an_interrupt_stores_what_was_read_and_says_that_work_is_left(
     run: Run, tmp_path: Path
@@ -121,39 +138,23 @@ def test_an_interrupt_stores_what_was_read_and_says_that_work_is_left(
     shelf, place = tmp_path / "many", tmp_path / "loras.db"
     shelf.mkdir()
     content = write_lora(tmp_path / "lantern.safetensors", LANTERN).read_bytes()
-    for number in range(1_500):
+    for number in range(FILES):
         (shelf / f"{number:04}.safetensors").write_bytes(content)
-    command = [sys.executable, "-m", "crawler", "scan", str(shelf), "--json", "--db", str(place)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    _wait_for_headers(place, process)
-    os.kill(process.pid, signal.SIGINT)
+    command = [sys.executable, "-c", WAITING, "scan", str(shelf), "--json", "--db", str(place)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    assert "a batch is stored\n" in iter(process.stderr.readline, "")
+    process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
 
-    assert process.returncode == 4, stderr.decode()
+    assert process.returncode == 4, stderr
     data = json.loads(stdout)
     assert data["ending"] == "interrupted"
-    assert 0 < data["files_read"] < 1_500
-    assert data["left"] == 1_500 - data["files_read"]
+    assert 0 < data["files_read"] < FILES
+    assert data["left"] == FILES - data["files_read"]
     again = run("scan", str(shelf), "--json", "--db", str(place))
     assert again.exit_code == 0
     assert json.loads(again.stdout)["unchanged"] == data["files_read"]
-
-
-def _wait_for_headers(place: Path, process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + 30
-    engine = sa.create_engine(f"sqlite:///{place}", poolclass=sa.NullPool)
-    while time.monotonic() < deadline:
-        assert process.poll() is None, process.communicate()[1].decode()
-        time.sleep(0.02)
-        if not place.exists():
-            continue
-        try:
-            with engine.connect() as connection:
-                if connection.execute(sa.text("select count(*) from headers")).scalar_one():
-                    return
-        except sa.exc.DBAPIError:
-            continue
-    raise AssertionError("no header came")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such names there")

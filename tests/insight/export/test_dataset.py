@@ -131,8 +131,8 @@ def test_what_nobody_recorded_is_assumed() -> None:
     assert {"resolution", "batch_size", "num_repeats"} <= made.notes(Kind.ASSUMED).keys()
 
 
-def test_folders_by_the_thousand_are_named_in_one_note() -> None:
-    folders = {f"{n}_night": {"n_repeats": "x", "img_count": 1} for n in range(2000)}
+def test_folders_by_the_hundred_are_named_in_one_note() -> None:
+    folders = {f"{n}_night": {"n_repeats": "x", "img_count": 1} for n in range(200)}
     made = recipe_of(FOLDERS, dataset_dirs=folders)
-    assert len(made.datasets[0]["subsets"]) == 2001
+    assert len(made.datasets[0]["subsets"]) == 201
     assert len(made.recipe.notes) < 100
