@@ -46,6 +46,14 @@ def crawled(prepared: Prepared, before: Catalogue) -> sa.Engine:
     return prepared("refresh_before", lambda engine: crawl(engine, before))
 
 
+@pytest.fixture
+def listed(prepared: Prepared, before: Catalogue) -> sa.Engine:
+    """A database with what one pass lists of `before`, and no header."""
+    return prepared(
+        "refresh_listed", lambda engine: crawl(engine, before, OLDEST, fetch_headers=False)
+    )
+
+
 def outcomes(engine: sa.Engine, *, gone: bool) -> dict[int, str]:
     shown = loras.c.gone_at.is_not(None) if gone else loras.c.gone_at.is_(None)
     with engine.connect() as connection:
@@ -130,6 +138,7 @@ def test_what_is_listed_again_is_not_gone_any_more(
     assert outcomes(crawled, gone=False).keys() == before.truth().keys()
 
 
+@ON_SQLITE
 def test_a_walk_that_shows_only_a_part_marks_nothing(crawled: sa.Engine, after: Catalogue) -> None:
     for walk in (OLDEST, replace(WHOLE, limit=20)):
         assert crawl(crawled, after, walk, refresh=True, fetch_headers=False).gone_models == 0
@@ -138,16 +147,15 @@ def test_a_walk_that_shows_only_a_part_marks_nothing(crawled: sa.Engine, after: 
 
 
 def test_one_pass_marks_what_it_met_before_and_the_site_has_no_more(
-    engine: sa.Engine, before: Catalogue, after: Catalogue
+    listed: sa.Engine, before: Catalogue, after: Catalogue
 ) -> None:
-    crawl(engine, before, OLDEST, fetch_headers=False)
     old, new = before.truth(mature=False), after.truth(mature=False)
 
-    tally = crawl(engine, after, OLDEST, refresh=True, fetch_headers=False)
+    tally = crawl(listed, after, OLDEST, refresh=True, fetch_headers=False)
 
-    assert outcomes(engine, gone=False).keys() == new.keys()
-    assert outcomes(engine, gone=True).keys() == old.keys() - new.keys() != set()
-    assert tally.gone_models == len(ids(engine, tables.models.c.model_id, gone=True)) > 0
+    assert outcomes(listed, gone=False).keys() == new.keys()
+    assert outcomes(listed, gone=True).keys() == old.keys() - new.keys() != set()
+    assert tally.gone_models == len(ids(listed, tables.models.c.model_id, gone=True)) > 0
 
 
 def test_what_became_mature_is_not_gone(engine: sa.Engine) -> None:
@@ -165,47 +173,43 @@ def test_what_became_mature_is_not_gone(engine: sa.Engine) -> None:
     assert tally.list_calls == 2
 
 
+@ON_SQLITE
 def test_an_odd_answer_does_not_keep_the_lap_from_its_end(
-    engine: sa.Engine, before: Catalogue, after: Catalogue, monkeypatch: pytest.MonkeyPatch
+    listed: sa.Engine, after: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def odd(_self: Civitai, _model_id: int) -> Model | None:
         raise SiteError("http://sandbox.invalid", "answers 404: a page")
 
-    crawl(engine, before, OLDEST, fetch_headers=False)
     with monkeypatch.context() as patched:
         patched.setattr(Civitai, "model", odd)
-        tally = crawl(engine, after, OLDEST, refresh=True, fetch_headers=False)
+        tally = crawl(listed, after, OLDEST, refresh=True, fetch_headers=False)
 
     assert tally.gone_models == 0
     assert [notice for notice in tally.notices if "unknown whether" in notice]
-    assert crawl(engine, after, OLDEST, refresh=True, fetch_headers=False).gone_models > 0
+    assert crawl(listed, after, OLDEST, refresh=True, fetch_headers=False).gone_models > 0
 
 
+@ON_SQLITE
 def test_a_run_that_is_stopped_while_it_asks_asks_again(
-    engine: sa.Engine, before: Catalogue, after: Catalogue
+    listed: sa.Engine, before: Catalogue, after: Catalogue
 ) -> None:
-    crawl(engine, before, OLDEST, fetch_headers=False)
     stop = anyio.Event()
     stop.set()
-    crawl(engine, after, OLDEST, refresh=True, fetch_headers=False, stop=stop)
-    assert outcomes(engine, gone=True) == {}
+    crawl(listed, after, OLDEST, refresh=True, fetch_headers=False, stop=stop)
+    assert outcomes(listed, gone=True) == {}
 
-    crawl(engine, after, OLDEST, refresh=True, fetch_headers=False)
+    crawl(listed, after, OLDEST, refresh=True, fetch_headers=False)
 
     old, new = before.truth(mature=False), after.truth(mature=False)
-    assert outcomes(engine, gone=True).keys() == old.keys() - new.keys()
+    assert outcomes(listed, gone=True).keys() == old.keys() - new.keys()
 
 
-def test_a_list_that_lost_nearly_everything_is_not_believed(
-    engine: sa.Engine, before: Catalogue
-) -> None:
-    crawl(engine, before, fetch_headers=False)
-
-    tally = crawl(engine, Catalogue(3, seed=11, faults=Faults.plain()), refresh=True)
+def test_a_list_that_lost_nearly_everything_is_not_believed(crawled: sa.Engine) -> None:
+    tally = crawl(crawled, Catalogue(3, seed=11, faults=Faults.plain()), refresh=True)
 
     assert tally.gone_models == 0
     assert "too many to be credible" in tally.notices[0]
-    assert ids(engine, tables.models.c.model_id, gone=True) == set()
+    assert ids(crawled, tables.models.c.model_id, gone=True) == set()
 
 
 def test_a_small_catalogue_may_lose_most_of_what_it_had(engine: sa.Engine) -> None:
