@@ -21,6 +21,7 @@ def stays_here(tab: Tab, server: PageServer) -> bool:
     return not foreign and not tab.complaints
 
 
+@ON_SQLITE
 def test_the_way_from_a_word_to_a_table(served: PageServer, open_tab: Open) -> None:
     tab = open_tab()
     page = tab.page
@@ -68,6 +69,7 @@ def test_the_way_from_a_word_to_a_table(served: PageServer, open_tab: Open) -> N
     assert stays_here(tab, served)
 
 
+@ON_SQLITE
 def test_it_works_without_scripts(served: PageServer, open_tab: Open) -> None:
     tab = open_tab(scripts=False)
     page = tab.page
@@ -100,7 +102,9 @@ def test_hostile_texts_run_nothing(served: PageServer, open_tab: Open) -> None:
 
 
 @ON_SQLITE
-@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1600, "light")])
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(360, "dark"), pytest.param(1600, "light", marks=pytest.mark.slow)]
+)
 def test_everybody_can_read_it(served: PageServer, open_tab: Open, width: int, scheme: str) -> None:
     tab = open_tab(width=width, scheme=scheme)
     page = tab.page

@@ -39,6 +39,7 @@ def _without_refusals(tab: Tab) -> list[str]:
     return [one for one in tab.complaints if "404 (Not Found)" not in one]
 
 
+@ON_SQLITE
 def test_a_walk_through_the_pages(open_tab: Open, running: PageServer) -> None:
     tab = open_tab()
     page = tab.page
