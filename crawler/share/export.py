@@ -10,7 +10,7 @@ the tables that are noted stay if the database is still in the same state, so th
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -120,8 +120,10 @@ def export(
         tally.tables, tally.done, tally.kept = len(tables), len(done), len(done)
         for table in tables:
             if table.name not in done:
-                rows = _rows(connection, table, tree, tally, going)
-                with new_file(folder, file_of(table.name)) as file:
+                with (
+                    new_file(folder, file_of(table.name)) as file,
+                    contextlib.closing(_rows(connection, table, tree, tally, going)) as rows,
+                ):
                     written = write_table(file, table, rows)
                 add_note(folder, table.name, written)
                 done[table.name] = written
@@ -155,8 +157,8 @@ def _rows(
     tree: Node | None,
     tally: ExportTally,
     going: Callable[[], bool],
-) -> Iterator[Sequence[Sequence[object]]]:
-    """The rows of a table in batches, until `going` stops them with a StoppedError."""
+) -> Generator[Sequence[Sequence[object]]]:
+    """The rows of a table in batches, until `going` stops them with a StoppedError. To be closed."""
     tally.table, tally.rows = table.name, 0
     with contextlib.closing(shared_rows(connection, table.name, tree)) as batches:
         for batch in batches:
