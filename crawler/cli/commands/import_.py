@@ -57,9 +57,9 @@ def import_(
 ) -> None:
     """Take in what another crawl has read.
 
-    Files whose header comes in are not fetched again by `sync`. Headers are decoded anew; of the rest
-    only what the site lists is taken over, where the other crawl saw it last. Run it again to continue
-    after an interruption. The exit code is 1 when rows were left out.
+    `sync` does not fetch files again whose header comes in. Headers are decoded anew. What the site
+    lists is taken from the crawl that saw it last. Run it again to continue after an interruption. The
+    exit code is 1 when rows were left out.
     """
     from crawler.cli.progress import Picture, at_work, progress_line
     from crawler.share.importing import import_from, open_source

@@ -79,13 +79,16 @@ def summary_lines(
         is_whole: It ended by itself.
         of_sandbox: The catalogue is that of `sync --sandbox`.
     """
-    read = f"{count(tally.headers, 'header')} read in {duration(tally.seconds)}"
-    listed = f"{count(tally.models, 'model')} listed, {count(tally.new_files, 'new file')}"
+    done = [f"{count(tally.models, 'model')} listed", count(tally.new_files, "new file")]
     if tally.replaced:
-        listed += f", {number(tally.replaced)} replaced"
-    yield read if tally.is_worker else f"{listed}, {read}"
-    if tally.enqueued is not None:
-        yield f"{count(tally.enqueued, 'file')} put on the queue"
+        done.append(f"{number(tally.replaced)} replaced")
+    if tally.is_worker:
+        done.clear()
+    if tally.enqueued is None:
+        done.append(f"{count(tally.headers, 'header')} read")
+    else:
+        done.append(f"{count(tally.enqueued, 'file')} put on the queue")
+    yield f"{', '.join(done)} in {duration(tally.seconds)}"
     gone = (tally.gone_models, tally.gone_versions, tally.gone_files)
     if any(gone):
         yield f"gone: {', '.join(map(count, gone, ('model', 'version', 'file')))}"

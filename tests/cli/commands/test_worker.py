@@ -37,7 +37,8 @@ def test_what_is_put_on_the_queue_is_read_by_a_worker(
 
     listed = run("sync", "--enqueue", "--nsfw", "--rate", "0", *site)
     assert listed.exit_code == 0, listed.stderr
-    assert "put on the queue" in listed.stdout
+    assert "put on the queue in " in listed.stdout
+    assert "read in" not in listed.stdout
     assert "lora-crawl worker --db" in listed.stdout
     asked = run("status", "--db", database_url)
     assert "to read: run lora-crawl worker" in asked.stderr
