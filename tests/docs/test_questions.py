@@ -184,6 +184,7 @@ def test_there_are_thirty_questions_and_each_has_an_answer() -> None:
     assert set(MEANT) - set(QUESTIONS) == set()
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("filled")
 def test_both_spellings_of_a_question_give_the_same() -> None:
     pairs = {heading: lines for heading, lines in QUESTIONS.items() if len(lines) == 2}
@@ -227,6 +228,7 @@ def test_every_tag_of_the_sql_is_counted() -> None:
         assert row["captions"] >= row["files"]
 
 
+@ON_SQLITE
 @pytest.mark.usefixtures("filled")
 def test_the_promises_of_query_hold() -> None:
     for words in PROMISED:

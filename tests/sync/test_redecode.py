@@ -45,7 +45,7 @@ def age(engine: sa.Engine) -> None:
 
 
 def catalogue() -> Catalogue:
-    return Catalogue(16, seed=7, faults=Faults.mild())
+    return Catalogue(10, seed=7, faults=Faults.mild())
 
 
 @pytest.fixture
@@ -70,6 +70,7 @@ def test_it_ends_with_what_a_crawl_stores(crawled: sa.Engine) -> None:
     assert snapshot(crawled) == fresh
 
 
+@ON_SQLITE
 def test_several_processes_store_the_same(
     crawled: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -184,6 +184,8 @@ def test_a_copy_that_is_stopped_is_undone(
     empty.dispose()
 
 
+# Only the target is full, whatever is copied.
+@ON_SQLITE
 def test_a_full_disk_undoes_a_copy(source: sa.Engine, target: str) -> None:
     reading, writing = open_for_reading(source.url), open_for_writing(target)
 
