@@ -244,7 +244,7 @@ class Queue:
 
         Raises:
             LostConnectionError: The server cannot be reached.
-            DatabaseError: The role lacks a permission.
+            DatabaseError: The role lacks a permission, or the queue is gone.
         """
 
         async def once() -> _T:
@@ -257,6 +257,12 @@ class Queue:
                 said = " ".join(str(error).split())
                 raise DatabaseError(
                     f"{redacted(self.url)}: this user may not make or use the queue ({said})"
+                ) from error
+            except psycopg.ProgrammingError as error:
+                said = " ".join(str(error).split())
+                raise DatabaseError(
+                    f"{redacted(self.url)}: the queue was removed or changed; run the command again, which"
+                    f" makes it ({said})"
                 ) from error
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 async with self._one_at_a_time:

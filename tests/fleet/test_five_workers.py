@@ -23,10 +23,6 @@ from crawler.store.connect.database import open_for_writing
 from crawler.store.schema.tables import loras
 from tests.conftest import ON_POSTGRESQL
 
-#: Files that a kill may cost a second counted download: being fetched, waiting to be stored and
-#: being stored, eight at a time.
-LOST_IN_A_KILL = 32
-
 #: A worker that is not heard of for so many seconds is dead.
 LOST_AFTER = 2.0
 
@@ -73,10 +69,20 @@ print(*(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids), flush
 
 @dataclass(frozen=True)
 class Size:
-    """How large a crawl is, and how fast it may go."""
+    """How large a crawl is, how fast it may go, and how many files a worker fetches at a time."""
 
     models: int
     rate: float
+    concurrency: int
+
+    @property
+    def lost_in_a_kill(self) -> int:
+        """Files that a kill may cost a second counted download.
+
+        Each of a worker's tasks has one that is fetched or waits, and each had one, the first of them two,
+        in the batch that is being stored.
+        """
+        return 2 * self.concurrency + 1
 
 
 @pytest.fixture
@@ -156,8 +162,10 @@ def running() -> Iterator[ExitStack]:
 @pytest.mark.parametrize(
     "size",
     [
-        pytest.param(Size(models=90, rate=60), id="small"),
-        pytest.param(Size(models=5_000, rate=60), id="large", marks=pytest.mark.slow),
+        pytest.param(Size(models=90, rate=60, concurrency=2), id="small"),
+        pytest.param(
+            Size(models=5_000, rate=60, concurrency=8), id="large", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_three_of_five_workers_are_killed_and_the_database_ends_with_the_truth(
@@ -181,7 +189,8 @@ def test_three_of_five_workers_are_killed_and_the_database_ends_with_the_truth(
         lists = ("sync", "--enqueue", "--nsfw", *site)
         assert Processes(1, database_url, *lists, "--rate", rate).codes() == [DONE]
         began = time.monotonic()
-        workers = Processes(5, database_url, "worker", *site)
+        work = ("worker", "--concurrency", str(size.concurrency), *site)
+        workers = Processes(5, database_url, *work)
         running.callback(workers.kill)
         for number, pid in enumerate(dice.sample(workers.pids, 3), start=1):
             goal = (number + dice.random()) / 5 * len(truth)
@@ -195,7 +204,7 @@ def test_three_of_five_workers_are_killed_and_the_database_ends_with_the_truth(
             if WORK_LEFT not in codes:
                 break
             assert Processes(1, database_url, *lists).codes() == [DONE]
-            codes = Processes(1, database_url, "worker", *site).codes()
+            codes = Processes(1, database_url, *work).codes()
         seen = sandbox.counters
 
     engine = open_for_writing(database_url)
@@ -210,7 +219,7 @@ def test_three_of_five_workers_are_killed_and_the_database_ends_with_the_truth(
     assert seen.key_leaks == 0
     twice = sum(number - 1 for number in seen.counted.values())
     renewed = seen.injected["expired_link"] + seen.injected["storage_forbidden"]
-    assert twice <= renewed + 3 * LOST_IN_A_KILL
+    assert twice <= renewed + 3 * size.lost_in_a_kill
     requests = sorted(times)
     print(  # noqa: T201 - shown with -s
         f"{len(truth)} files in {took:.1f} s, {len(requests)} requests to the API,"

@@ -9,8 +9,10 @@ import pytest
 import sqlalchemy as sa
 from pgqueuer.queries import Queries
 
+from crawler.errors import DatabaseError
 from crawler.fleet.queue import BATCH, Depth, Queue, batches, queue_of
 from crawler.store.connect.database import State, state
+from crawler.store.read.fleet import QUEUE_SCHEMA
 from crawler.store.read.status import check_derived, check_tables
 from tests.conftest import ON_POSTGRESQL
 from tests.fleet.conftest import on_queue
@@ -133,3 +135,20 @@ def test_a_queue_in_an_empty_database_does_not_make_it_foreign(database_url: str
     empty.dispose()
 
     assert state(database_url) is State.EMPTY
+
+
+@ON_POSTGRESQL
+@pytest.mark.parametrize(
+    "change", ["DROP SCHEMA {0} CASCADE", "ALTER TABLE {0}.pgqueuer DROP COLUMN heartbeat CASCADE"]
+)
+def test_a_queue_that_is_removed_during_the_work_is_told(engine: sa.Engine, change: str) -> None:
+    async def scenario(queue: Queue) -> None:
+        await queue.put([[1]])
+        with engine.begin() as connection:
+            connection.exec_driver_sql(change.format(QUEUE_SCHEMA))
+        with pytest.raises(
+            DatabaseError, match="the queue was removed or changed; run the command"
+        ):
+            await queue.take()
+
+    on_queue(engine, scenario)

@@ -163,6 +163,8 @@ def sync(
         tag=tag and _trimmed(tag),
         search=search and _trimmed(search),
     )
+    if rate is None and (dry_run or not enqueue):  # without one, a fleet keeps its own
+        rate = 0.0 if sandbox else DEFAULT_RATE
     plan = Plan(
         walk=Walk(
             ask=ask,
@@ -186,7 +188,7 @@ def sync(
         api_url=None if sandbox else api_url or DEFAULT_API_URL,
         key=key,
         tells_terms=key is None and not is_told,
-        rate=rate if rate is not None or enqueue else 0.0 if sandbox else DEFAULT_RATE,
+        rate=rate,
         storage_hosts=tuple(storage_hosts or ()),
         max_header=max_header,
         as_json=as_json,

@@ -154,9 +154,13 @@ def test_a_key_from_the_environment_is_sent_and_never_shown(
     assert sandbox.counters.key_leaks == 0
 
 
-def test_a_dry_run_says_the_cost_and_stores_nothing(run: Run, sandbox: Sandbox, home: Path) -> None:
+@pytest.mark.parametrize("more", [(), ("--enqueue",)])
+def test_a_dry_run_says_the_cost_and_stores_nothing(
+    run: Run, sandbox: Sandbox, home: Path, more: tuple[str, ...]
+) -> None:
     place = home / "none.db"
-    words = ("sync", "--api-url", sandbox.url, "--limit", "7", "--dry-run", "--db", str(place))
+    site = ("--api-url", sandbox.url, "--db", str(place))
+    words = ("sync", "--limit", "7", "--dry-run", *site, *more)
     before = sandbox.counters.downloads
 
     told = run(*words)
@@ -167,6 +171,7 @@ def test_a_dry_run_says_the_cost_and_stores_nothing(run: Run, sandbox: Sandbox, 
     assert "nothing was stored" in told.stdout
     assert (data["models"], data["complete"], data["list_calls"]) == (7, True, 1)
     assert data["counted_downloads"] == data["files"] - data["not_safetensors"] > 0
+    assert data["seconds"] == data["counted_downloads"] / 2  # two requests a second
     assert sandbox.counters.downloads == before
     assert not place.exists()
 
