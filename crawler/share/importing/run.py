@@ -11,6 +11,7 @@ from crawler.share.source import Source
 from crawler.share.values import Field, UnfitError, read_row
 from crawler.store.connect.database import Connection, Engine
 from crawler.store.connect.db_errors import translated
+from crawler.store.connect.transactions import in_transaction
 from crawler.store.write.merged import Merged
 from crawler.sync.progress import ImportTally
 
@@ -55,8 +56,7 @@ class Run:
 
     def write(self, work: Callable[[Connection], _T]) -> _T:
         """The result of `work`, which runs in a transaction of its own."""
-        with translated(self.engine.url), self.engine.begin() as connection:
-            return work(connection)
+        return in_transaction(self.engine, work)
 
     def read(self, work: Callable[[Connection], _T]) -> _T:
         """The result of `work`, which only reads."""
