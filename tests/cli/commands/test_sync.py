@@ -43,12 +43,19 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def _few_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--sandbox` makes thousands."""
+    monkeypatch.setattr("crawler.cli.run_sync.SANDBOX_MODELS", 30)
+
+
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(Catalogue(12, seed=2, faults=Faults.plain())) as running:
+    with Sandbox(Catalogue(8, seed=2, faults=Faults.plain())) as running:
         yield running
 
 
+@pytest.mark.usefixtures("_few_models")
 def test_the_sandbox_line_fills_its_own_database_and_query_answers_like_sqlite(
     run: Run, home: Path
 ) -> None:
@@ -71,6 +78,7 @@ def test_the_sandbox_line_fills_its_own_database_and_query_answers_like_sqlite(
     assert rows
 
 
+@pytest.mark.usefixtures("_few_models")
 def test_the_same_sandbox_database_can_be_synced_again(run: Run) -> None:
     assert run("sync", "--limit", "5", "--sandbox", "-q").exit_code == DONE
     again = run("sync", "--limit", "5", "--sandbox", "--json", "-q")
