@@ -1,6 +1,7 @@
 """The turns at the API, which all processes of a fleet take from one row of the database."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ LONG_WAIT = 0.5
 #: The part of the time between two turns by which a turn may be late. A later one is left unused: the
 #: next one follows at once, and the API would see both at the same time.
 LATE = 0.5
+
+#: Answers of the server that its clock is judged by.
+ANSWERS = 16
 
 #: Seconds that a turn may be late at any rate, or a busy process would never be in time for a high one.
 #: With these, too, no second has more than one request above the rate, up to 500 a second.
@@ -50,6 +54,7 @@ class SharedTurns:
     limited: bool = True
     trying: bool = False
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _behind: deque[float] = field(default_factory=lambda: deque(maxlen=ANSWERS))
 
     async def take(self) -> None:
         """Return once one request may go out: not before its turn, and not much later."""
@@ -64,15 +69,26 @@ class SharedTurns:
                 if not turn.granted:
                     await anyio.sleep(min(wait, LOOK_AGAIN))
                     continue
-                begins = monotonic() + wait
+                begins = self._here(turn.now) + wait
                 # The timers of uvloop count whole milliseconds, and end up to two too early.
                 while (left := begins - monotonic()) > 0:  # noqa: ASYNC110 - it waits for a time
                     await anyio.sleep(left)
+                if await self._is_paused(wait):
+                    continue
                 in_time = max(LATE * turn.step.total_seconds(), ALWAYS_IN_TIME)
-                is_late = bool(turn.step) and monotonic() - begins > in_time
-                if not is_late and not await self._is_paused(wait):
+                if not turn.step or monotonic() - begins <= in_time:
                     self.trying = turn.trying
                     return
+
+    def _here(self, server_time: datetime) -> float:
+        """What this machine's clock shows at a time that the server has just told.
+
+        An answer that took long makes its clock seem behind. The fastest of the last answers is nearest to
+        the truth, and as each took some time, the result is never too early.
+        """
+        told = server_time.timestamp()
+        self._behind.append(monotonic() - told)
+        return told + min(self._behind)
 
     async def _is_paused(self, waited: float) -> bool:
         """Whether the workers were paused during a long wait."""

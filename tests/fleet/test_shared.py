@@ -2,7 +2,9 @@
 
 import math
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 
 import anyio
@@ -35,6 +37,7 @@ from crawler.store.write.fleet import (
 )
 from crawler.sync.state import WriterThread
 from tests.conftest import ON_POSTGRESQL
+from tests.factories import NOW
 from tests.fleet.conftest import DEADLINE
 
 pytestmark = ON_POSTGRESQL
@@ -118,22 +121,32 @@ def test_a_turn_is_not_used_too_early_and_left_unused_when_it_is_late(
 ) -> None:
     """Otherwise the API would see the late request and the next one at the same time."""
     second, blink = timedelta(seconds=1), timedelta(milliseconds=1)
-    wait = timedelta(seconds=0.4)
-    given = [
-        (Turn(granted=True, wait=wait, step=second), 0.6),  # unused
-        (Turn(granted=False, wait=second), 0.0),
-        (Turn(granted=True, wait=wait, step=second), -0.001),  # waited for once more
-        (Turn(granted=True, wait=wait, step=second), 0.4),
-        (Turn(granted=True, wait=wait, step=blink), 0.003),  # unused
-        (Turn(granted=True, wait=wait, step=blink), 0.001),
-        (Turn(granted=True, wait=wait), 9.0),  # there is no rate
+    turn = partial(Turn, now=NOW, granted=True, wait=timedelta(seconds=0.4), step=second)
+    given = [  # with the seconds that the sleep is late, and the answer
+        (turn(), 0.6, 0.0),  # unused
+        (turn(granted=False, wait=second), 0.0, 0.0),
+        (turn(), -0.001, 0.0),  # waited for once more
+        (turn(), 0.4, 0.0),
+        (turn(), 0.0, 0.3),
+        (turn(), 0.0, 1.0),  # unused: the answer came after the next turn
+        (turn(wait=timedelta(seconds=0.6)), 0.0, 0.0),  # unused: the look for a pause took long
+        (turn(step=blink), 0.003, 0.0),  # unused
+        (turn(step=blink), 0.001, 0.0),
+        (turn(step=timedelta(0)), 9.0, 0.0),  # there is no rate
     ]
     now, late, used = 0.0, 0.0, list[float]()
 
     def give(_connection: sa.Connection, _worker_id: int | None) -> Turn:
-        nonlocal late
-        turn, late = given.pop(0)
-        return turn
+        nonlocal now, late
+        turn, late, answer = given.pop(0)
+        asked = now
+        now += answer
+        return replace(turn, now=NOW + timedelta(seconds=asked))
+
+    def look_slowly(_connection: sa.Connection) -> bool:
+        nonlocal now
+        now += 0.7
+        return False
 
     async def sleep(seconds: float) -> None:
         nonlocal now, late
@@ -147,11 +160,12 @@ def test_a_turn_is_not_used_too_early_and_left_unused_when_it_is_late(
 
     monkeypatch.setattr(turns, "LOOK_AGAIN", 5.0)
     monkeypatch.setattr(turns, "take_turn", give)
+    monkeypatch.setattr(turns, "_has_begun_a_pause", look_slowly)
     monkeypatch.setattr(turns, "monotonic", lambda: now)
     monkeypatch.setattr(anyio, "sleep", sleep)
     anyio.run(go)
 
-    assert used == pytest.approx([2.4, 3.2, 4.004, 13.404])
+    assert used == pytest.approx([2.4, 3.2, 3.6, 6.704, 16.104])
 
 
 def test_a_turn_waits_for_those_before_it_and_for_what_the_site_asked(shared: sa.Engine) -> None:

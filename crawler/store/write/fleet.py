@@ -47,12 +47,14 @@ class Turn:
     """An answer to the question for a turn.
 
     Attributes:
+        now: The server's time.
         granted: One request may go out when the time has passed; else ask again then.
         wait: The time.
         step: Between two turns of the fleet.
         trying: The others wait until `resume`.
     """
 
+    now: datetime
     granted: bool
     wait: timedelta
     step: timedelta = timedelta(0)
@@ -124,16 +126,16 @@ def take_turn(connection: sa.Connection, worker_id: int | None) -> Turn:
     changes: dict[str, Any] = {}
     if worker_id is not None and row.pause_reason is not None:
         if row.paused_until > row.now:
-            return Turn(granted=False, wait=row.paused_until - row.now)
+            return Turn(now=row.now, granted=False, wait=row.paused_until - row.now)
         if row.tried_by not in {None, worker_id} and row.now - row.tried_at < TRY_FOR:
-            return Turn(granted=False, wait=LOOK_AGAIN)
+            return Turn(now=row.now, granted=False, wait=LOOK_AGAIN)
         changes = {"tried_by": worker_id, "tried_at": row.now}
     begins = max(row.now, row.next_request_at or row.now, row.held_until or row.now)
     if begins - row.now > MOST_AHEAD:
-        return Turn(granted=False, wait=max(begins - row.now - MOST_AHEAD, LOOK_AGAIN))
+        return Turn(now=row.now, granted=False, wait=max(begins - row.now - MOST_AHEAD, LOOK_AGAIN))
     step = _step(row.rate)
     _update(connection, next_request_at=begins + step, **changes)
-    return Turn(granted=True, wait=begins - row.now, step=step, trying=bool(changes))
+    return Turn(now=row.now, granted=True, wait=begins - row.now, step=step, trying=bool(changes))
 
 
 def hold_requests(connection: sa.Connection, seconds: float) -> None:
