@@ -96,8 +96,8 @@ def export(
 
     Raises:
         UsageError: As in `check_folder`; or there is an export already, and `force` is off.
-        ExportError: The folder cannot be written, for example because the disk is full.
-        StoppedError: `going` stopped the work, or another program writes to the folder.
+        ExportError: The folder cannot be written.
+        StoppedError: `going` stopped the work, the disk is full, or another program writes to the folder.
         DatabaseError, StoppedError: As in `translated`; or a value is damaged.
         QueryError: A result of the tree's arithmetic is out of range, on PostgreSQL.
     """

@@ -5,6 +5,7 @@ lora-crawl.part with the state of the database, so that an interrupted export ca
 """
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -28,6 +29,9 @@ _NOTES = "lora-crawl.part"
 
 #: Longest manifest, notes or card that are read, in bytes. They have a line for each table or column.
 _MAX_TEXT = 1024 * 1024
+
+#: Errors of a file that the disk, the user's part of it, or the limit of a process has no room for.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 #: Foreign files that a message names.
 _NAMED_FILES = 3
@@ -260,14 +264,15 @@ def _to_disk(file: BinaryIO) -> None:
 
 @contextlib.contextmanager
 def _translated(folder: Path) -> Iterator[None]:
-    """Turn errors of files into an ExportError."""
+    """Turn errors of files into a StoppedError if there is no room for them, else into an ExportError."""
     try:
         yield
     except OSError as error:
-        raise ExportError(
-            f"{folder} cannot be used: {(error.strerror or str(error)).lower()}"
-            "\nfree some space or choose another folder; the same command continues"
-        ) from error
+        told = f"{folder} cannot be used: {(error.strerror or str(error)).lower()}"
+        if error.errno in _FULL:
+            told += "\nfree some space; the same command continues"
+            raise StoppedError(told) from error
+        raise ExportError(f"{told}\nchoose another folder") from error
 
 
 if sys.platform == "win32":

@@ -547,7 +547,7 @@ def test_a_full_disk_leaves_nothing_half_and_the_same_command_continues(
 
     ended = run(_FULL, most, filled, folder)
 
-    assert (ended.returncode, ended.stdout) == (3, "")
+    assert (ended.returncode, ended.stdout) == (4, "")
     assert ended.stderr.startswith(f"Error: {folder} cannot be used: file too large\n")
     assert "Exception ignored" not in ended.stderr
     left = names(folder)
@@ -594,7 +594,7 @@ def test_a_disk_that_is_full_at_any_moment(
     for free in (*range(0, needed, every), needed - 1):
         filler, place = leave(disk, free), disk / "catalogue"
 
-        with pytest.raises(ExportError, match="no space left on device"):
+        with pytest.raises(StoppedError, match="no space left on device"):
             exported(filled, place)
 
         left = names(place)
@@ -617,10 +617,10 @@ def test_a_full_disk_is_an_error_of_the_command(
 
     ended = run(_FEW, 1, filled, place)
 
-    assert (ended.returncode, ended.stdout) == (3, "")
+    assert (ended.returncode, ended.stdout) == (4, "")
     assert ended.stderr == (
         f"Error: {place} cannot be used: no space left on device\n"
-        "free some space or choose another folder; the same command continues\n"
+        "free some space; the same command continues\n"
     )
     filler.unlink()
     again = run(_FEW, 1, filled, place)
