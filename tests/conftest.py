@@ -2,7 +2,9 @@
 
 Every test that takes `engine`, `database_url`, `prepared` or `backend` runs twice: on SQLite and on a
 real PostgreSQL, which a session starts for itself, shares among its processes and takes away again.
-A database is migrated and filled once in a session; a test gets a copy.
+Those with the `backend` of tests/faces.py run on PostgreSQL at night only.
+A database is migrated and filled once in a session; a test gets a copy, or one that a test before it
+has only read.
 """
 
 import contextlib

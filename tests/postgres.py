@@ -109,7 +109,10 @@ class Copies:
 
     @contextlib.contextmanager
     def kept(self, name: str, template: str) -> Iterator[sa.URL]:
-        """As `copy`, but a copy in which nothing was written stays, and is the next one of its name."""
+        """As `copy`, but a copy in which nothing was written stays, and is the next one of its name.
+
+        Settings of the database itself are not noticed: who changes them must write a row too.
+        """
         if name in self._kept:
             self._kept.remove(name)
         else:

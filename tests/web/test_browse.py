@@ -15,7 +15,10 @@ from typer.testing import CliRunner
 
 from crawler.cli.app import app
 from crawler.store.schema.tables import loras
+from tests.faces import backend
 from tests.web.rows import FILES, HOSTILE
+
+__all__ = ["backend"]
 
 
 def links(page: str) -> dict[str, str]:

@@ -10,6 +10,9 @@ from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from crawler.cli.app import app
+from tests.faces import backend
+
+__all__ = ["backend"]
 
 
 def said(told: sa.Engine, *words: str) -> str:

@@ -11,8 +11,11 @@ from starlette.testclient import TestClient
 
 from crawler.store.read.limited import in_time
 from crawler.web.limits import STATISTICS_SECONDS
+from tests.faces import backend
 from tests.web.reported import by_first, tables
 from tests.web.test_lora_page import said, text_of
+
+__all__ = ["backend"]
 
 SECTIONS = ("coverage", "settings", "months", "liked", "creators")
 

@@ -6,6 +6,9 @@ import sqlalchemy as sa
 
 from crawler.store.schema.tables import loras
 from tests.cli.headers import Run
+from tests.faces import backend
+
+__all__ = ["backend"]
 
 
 def test_creators_by_effort(run: Run, database: str) -> None:

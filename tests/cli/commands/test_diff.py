@@ -7,6 +7,9 @@ import pytest
 
 from crawler.answers.visible import visible
 from tests.cli.headers import LANTERN, Run, write_lora
+from tests.faces import backend
+
+__all__ = ["backend"]
 
 #: A value that is missing, as a page shows it.
 NULL = "\N{EN DASH}"

@@ -9,7 +9,10 @@ from crawler.store.schema.fields import FIELDS
 from crawler.store.schema.tables import loras
 from crawler.store.stats.field_stats import refresh_statistics
 from tests.cli.headers import Run
+from tests.faces import backend
 from tests.factories import NOW
+
+__all__ = ["backend"]
 
 
 def test_every_field_with_its_share(run: Run, database: str) -> None:

@@ -13,7 +13,10 @@ from crawler.cli.commands import header as module
 from crawler.store.schema.tables import tensor_lists
 from tests.cli.conftest import DIMS
 from tests.cli.headers import Run
+from tests.faces import backend
 from tests.factories import METADATA, TENSOR_BYTES, make_header_bytes
+
+__all__ = ["backend"]
 
 FIRST = make_header_bytes({**METADATA, "ss_network_dim": str(DIMS[0])})
 

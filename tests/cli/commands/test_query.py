@@ -24,7 +24,10 @@ from crawler.store.schema.tables import loras
 from tests.cli.conftest import HOSTILE_NAME
 from tests.cli.headers import Run
 from tests.conftest import ON_SQLITE
+from tests.faces import backend
 from tests.stored import as_user
+
+__all__ = ["backend"]
 
 #: A command whose completion is asked for without a database.
 CONTEXT = typer.Context(typer.main.get_command(app))

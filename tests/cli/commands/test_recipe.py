@@ -9,6 +9,9 @@ import yaml  # type: ignore[import-untyped]
 
 from crawler.answers.visible import visible
 from tests.cli.headers import LANTERN, Run, write_lora
+from tests.faces import backend
+
+__all__ = ["backend"]
 
 FILES = ["config.toml", "dataset.toml", "report.txt"]
 

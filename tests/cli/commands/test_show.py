@@ -10,6 +10,9 @@ from crawler.answers.visible import visible
 from crawler.store.schema.fields import FIELDS
 from crawler.store.schema.tables import loras
 from tests.cli.headers import LANTERN, Run, write_lora
+from tests.faces import backend
+
+__all__ = ["backend"]
 
 
 def test_a_page_with_what_is_usual(run: Run, database: str) -> None:

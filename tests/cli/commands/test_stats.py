@@ -14,7 +14,10 @@ from crawler.store.schema.fields import BY_NAME
 from crawler.store.schema.tables import loras
 from tests.cli.headers import Run
 from tests.conftest import ON_SQLITE
+from tests.faces import backend
 from tests.stored import insert_loras
+
+__all__ = ["backend"]
 
 
 def test_a_page_for_a_person(run: Run, database: str) -> None:

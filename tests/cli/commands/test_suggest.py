@@ -14,6 +14,9 @@ from crawler.answers.visible import visible
 from crawler.store.schema.tables import loras
 from tests.cli.headers import Run
 from tests.conftest import ON_SQLITE
+from tests.faces import backend
+
+__all__ = ["backend"]
 
 
 def test_a_page_for_a_person(run: Run, database: str) -> None:
