@@ -41,7 +41,7 @@ from pgqueuer.models import Job
 from pgqueuer.queries import EntrypointExecutionParameter, Queries
 from pgqueuer.types import Channel, JobId, QueueEntrypoint, QueueManagerId
 
-from crawler.errors import DatabaseError, LostConnectionError
+from crawler.errors import DatabaseError, LostConnectionError, StoppedError
 from crawler.store.connect.engines import CONNECT_TIMEOUT
 from crawler.store.connect.url import Url, psql_url, redacted
 from crawler.store.read.fleet import LOST_AFTER, QUEUE_SCHEMA, QUEUE_TABLE
@@ -244,7 +244,8 @@ class Queue:
 
         Raises:
             LostConnectionError: The server cannot be reached.
-            DatabaseError: The role lacks a permission, or the queue is gone.
+            StoppedError: The queue is gone.
+            DatabaseError: The role lacks a permission.
         """
 
         async def once() -> _T:
@@ -260,9 +261,9 @@ class Queue:
                 ) from error
             except psycopg.ProgrammingError as error:
                 said = " ".join(str(error).split())
-                raise DatabaseError(
+                raise StoppedError(
                     f"{redacted(self.url)}: the queue was removed or changed; run the command again, which"
-                    f" makes it ({said})"
+                    f" makes it anew ({said})"
                 ) from error
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 async with self._one_at_a_time:

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from pgqueuer.queries import Queries
 
-from crawler.errors import DatabaseError
+from crawler.errors import StoppedError
 from crawler.fleet.queue import BATCH, Depth, Queue, batches, queue_of
 from crawler.store.connect.database import State, state
 from crawler.store.read.fleet import QUEUE_SCHEMA
@@ -146,9 +146,7 @@ def test_a_queue_that_is_removed_during_the_work_is_told(engine: sa.Engine, chan
         await queue.put([[1]])
         with engine.begin() as connection:
             connection.exec_driver_sql(change.format(QUEUE_SCHEMA))
-        with pytest.raises(
-            DatabaseError, match="the queue was removed or changed; run the command"
-        ):
+        with pytest.raises(StoppedError, match="the queue was removed or changed; run the command"):
             await queue.take()
 
     on_queue(engine, scenario)
