@@ -207,10 +207,12 @@ def _sandbox_beside(where: str) -> str:
     )
 
 
-def hinted(line: str, where: str) -> str:
-    """A command to try, with the `--db` that it needs; without one for the usual database."""
+def hinted(line: str, where: str, *, api_url: str | None = None) -> str:
+    """A command to try, with the options that it needs for this database and, if given, this API."""
     from crawler.store.connect.url import db_option
 
+    if api_url is not None and api_url != DEFAULT_API_URL:
+        line += f" --api-url {shlex.quote(api_url)}"
     option = db_option(where)
     return visible(line if option == db_option(usual_database()) else f"{line}{option}")
 

@@ -171,9 +171,7 @@ def _report(job: Job, tally: SyncTally, trouble: StoppedError | None) -> None:
             out.write(json_text(summary) + "\n")
         elif not job.voice.quiet:
             is_whole = trouble is None and not tally.stopping
-            lines = summary_lines(
-                tally, where=job.where, is_whole=is_whole, of_sandbox=job.api_url is None
-            )
+            lines = summary_lines(tally, where=job.where, is_whole=is_whole, api_url=job.api_url)
             out.write("\n".join(lines) + "\n")
     for notice in tally.notices:
         job.voice.notice(notice)

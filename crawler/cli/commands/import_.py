@@ -1,6 +1,5 @@
 """`lora-crawl import`: take in what another crawl has read."""
 
-import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +21,6 @@ from crawler.cli.options import (
 )
 from crawler.cli.output.console import answers
 from crawler.model.site import SANDBOX_URL
-from crawler.settings import DEFAULT_API_URL
 
 if TYPE_CHECKING:
     from crawler.share.source import About
@@ -143,9 +141,7 @@ def _next(about: "About", where: str) -> str:
 
         # Without the option it would fill another database than usual.
         return visible(f"then: lora-crawl sync --sandbox{db_option(where)}")
-    api = about.origin or DEFAULT_API_URL
-    option = "" if api == DEFAULT_API_URL else f" --api-url {shlex.quote(api)}"
-    return hinted(f"then: lora-crawl sync{option}", where)
+    return hinted("then: lora-crawl sync", where, api_url=about.origin)
 
 
 def _of(about: "About") -> str:

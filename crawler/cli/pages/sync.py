@@ -69,7 +69,7 @@ def preview_lines(found: "Preview", *, rate: float | None) -> Iterator[str]:
 
 
 def summary_lines(
-    tally: "SyncTally", *, where: str, is_whole: bool, of_sandbox: bool = False
+    tally: "SyncTally", *, where: str, is_whole: bool, api_url: str | None
 ) -> Iterator[str]:
     """What a sync or a worker did, and a command to try.
 
@@ -77,7 +77,7 @@ def summary_lines(
         tally: At the end of the run.
         where: The database.
         is_whole: It ended by itself.
-        of_sandbox: The catalogue is that of `sync --sandbox`.
+        api_url: The API; None for `sync --sandbox`.
     """
     done = [f"{count(tally.models, 'model')} listed", count(tally.new_files, "new file")]
     if tally.replaced:
@@ -94,17 +94,21 @@ def summary_lines(
         yield f"gone: {', '.join(map(count, gone, ('model', 'version', 'file')))}"
     pending = {Outcome.PENDING: tally.pending} if tally.pending else {}
     has_fleet = tally.is_worker or tally.enqueued is not None
-    site = SANDBOX_REMEDIES if of_sandbox else REMEDIES
+    site = SANDBOX_REMEDIES if api_url is None else REMEDIES
     remedies = FLEET_REMEDIES if has_fleet else site
     for _, line in outcome_lines({**tally.outcomes, **pending}, remedies):
         yield line
     if tally.is_worker and is_whole and not (tally.outcomes or pending):
-        yield hinted("nothing was on the queue; to fill it: lora-crawl sync --enqueue", where)
+        yield hinted(
+            "nothing was on the queue; to fill it: lora-crawl sync --enqueue",
+            where,
+            api_url=api_url,
+        )
     downloads = count(tally.counted_downloads, "counted download")
     calls = count(tally.list_calls, "list call")
     yield f"cost: {downloads}, {calls}, {size(tally.bytes_read)} read"
     yield f"database: {visible(redacted(where))}"
     if tally.enqueued is not None:
-        yield hinted("fetch them: lora-crawl worker", where)
+        yield hinted("fetch them: lora-crawl worker", where, api_url=api_url)
     if tally.headers:
         yield hinted('try: lora-crawl query "network_dim>64"', where)

@@ -459,7 +459,7 @@ def test_advice_about_a_made_up_catalogue_names_its_own_commands(
     assert status.stderr == "1 file to read: run lora-crawl sync --sandbox\n"
     assert "A real file like this needs an API key." in shown
     tally = SyncTally(outcomes=Counter(refused.values()))
-    report = summary_lines(tally, where=place, is_whole=True, of_sandbox=True)
+    report = summary_lines(tally, where=place, is_whole=True, api_url=None)
     lines = "\n".join(report)
     assert "a real file like this needs an API key" in lines
     assert "retry with lora-crawl sync --sandbox --retry-failed" in lines

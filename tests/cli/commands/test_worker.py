@@ -39,7 +39,7 @@ def test_what_is_put_on_the_queue_is_read_by_a_worker(
     assert listed.exit_code == 0, listed.stderr
     assert "put on the queue in " in listed.stdout
     assert "read in" not in listed.stdout
-    assert "lora-crawl worker --db" in listed.stdout
+    assert f"lora-crawl worker --api-url {sandbox.url} --db" in listed.stdout
     asked = run("status", "--db", database_url)
     assert "to read: run lora-crawl worker" in asked.stderr
     for told in (listed, asked):
@@ -61,7 +61,10 @@ def test_what_is_put_on_the_queue_is_read_by_a_worker(
     again = run("worker", *site)
     assert again.exit_code == 0
     assert again.stdout.startswith("0 headers read in ")
-    assert "\nnothing was on the queue; to fill it: lora-crawl sync --enqueue" in again.stdout
+    assert (
+        "\nnothing was on the queue; to fill it: lora-crawl sync --enqueue --api-url"
+        in again.stdout
+    )
     engine = open_for_writing(database_url)
     with engine.connect() as connection:
         counted = sa.select(sa.func.count()).where(loras.c.outcome == "pending")
