@@ -337,11 +337,12 @@ class Killed(BaseException):
     """Ends an import as a kill does, but for the row of the run."""
 
 
+# An import asks seven times whether it goes on, and then only while it computes long statistics.
 @pytest.mark.parametrize(
     "moments",
     [
         pytest.param((6,), id="some"),
-        pytest.param((1, 2, 3, 4, 5, 7), marks=pytest.mark.slow, id="more"),
+        pytest.param((0, 1, 2, 3, 4, 5), marks=pytest.mark.slow, id="more"),
     ],
 )
 def test_it_ends_with_the_same_rows_wherever_it_was_killed(
