@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from pgqueuer.queries import Queries
 
 from crawler.errors import StoppedError
+from crawler.fleet import queue
 from crawler.fleet.queue import BATCH, Depth, Queue, batches, queue_of
 from crawler.store.connect.database import State, state
 from crawler.store.read.fleet import QUEUE_SCHEMA
@@ -61,7 +62,7 @@ def test_a_batch_comes_back_from_a_dead_worker_and_not_from_a_living_one(
         assert batch is not None
         async with queue_of(engine.url) as other:
             assert await other.take() is None
-            monkeypatch.setattr("crawler.fleet.queue.LOST_AFTER", _no_time())
+            monkeypatch.setattr(queue, "LOST_AFTER", _no_time())
             again = await other.take()
             assert again is not None
             assert (again.deaths, again.begun is not None) == (1, True)

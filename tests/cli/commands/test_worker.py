@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -161,15 +162,18 @@ def test_options_that_leave_nothing_to_enqueue_are_refused(run: Run, other: str)
 
 
 @ON_POSTGRESQL
-def test_a_missing_extra_is_named(
-    run: Run, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in [one for one in sys.modules if one.startswith(("crawler.fleet", "pgqueuer"))]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "pgqueuer", None)
+def test_a_missing_extra_is_named(database_url: str) -> None:
+    script = "import sys; sys.modules['pgqueuer'] = None; from crawler.__main__ import main; main()"
+    worker, upgrade = (
+        subprocess.run(
+            [sys.executable, "-c", script, *words, "--db", database_url],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for words in (("worker",), ("db", "upgrade"))
+    )
 
-    told = run("worker", "--db", database_url)
-
-    assert told.exit_code == 2
-    assert "pip install 'lora-crawl[fleet]'" in told.stderr
-    assert run("db", "upgrade", "--db", database_url).exit_code == 0
+    assert (worker.returncode, worker.stdout) == (2, "")
+    assert "pip install 'lora-crawl[fleet]'" in worker.stderr
+    assert upgrade.returncode == 0, upgrade.stderr
